@@ -1,0 +1,1 @@
+"""The converters between COSEM values and the gateway's data model."""

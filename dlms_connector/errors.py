@@ -1,0 +1,153 @@
+"""Everything that can go wrong, sorted by what to do next.
+
+    DlmsError
+    ├── ConfigError          wait for the author of the configuration
+    ├── LinkError            drop the link, come back later
+    │   ├── ConnectError         nobody answered the door
+    │   ├── LinkClosedError      the peer hung up
+    │   ├── LinkTimeoutError     silence
+    │   └── ProtocolError        the peer sent what DLMS does not allow
+    │       └── SecurityError        a reply that may be forged or replayed
+    ├── RefusedError         stop asking for a while: meters lock out guessers
+    ├── ServiceError         the meter cannot do this service: ask in another way
+    └── ObjectError          skip this object, keep the rest
+
+Facts are attributes; the message is one sentence; `hint` says what to try.
+Raised or logged, never both.
+"""
+
+from __future__ import annotations
+
+
+class DlmsError(Exception):
+    """Anything that can go wrong between the gateway and a meter."""
+
+    #: What the reader of the message can try.
+    hint = ""
+
+
+class ConfigError(DlmsError):
+    """The configuration is wrong: nobody but its author can help.
+
+    `problems` are sentences that begin with the JSON path they speak of.
+    """
+
+    hint = "correct the configuration; `dlms-connector check FILE` lists every problem"
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class LinkError(DlmsError):
+    """The bytes stopped flowing: drop the link and come back later."""
+
+
+class ConnectError(LinkError):
+    """The endpoint could not be reached."""
+
+    hint = "check host, port and cabling, and whether another client holds the connection"
+
+    def __init__(self, endpoint: str, reason: str) -> None:
+        super().__init__(f"cannot connect to {endpoint}: {reason}")
+        self.endpoint = endpoint
+        self.reason = reason
+
+
+class LinkClosedError(LinkError):
+    """The peer closed the connection."""
+
+    hint = "some meters allow one client only, or close when the client address is unknown to them"
+
+    def __init__(self, received: int = 0) -> None:
+        super().__init__(f"the peer closed the connection ({received} bytes of a reply received)")
+        self.received = received
+
+
+class LinkTimeoutError(LinkError):
+    """Nothing complete arrived in time."""
+
+    hint = (
+        "silence usually means a wrong address (clientAddress, logicalAddress, physicalAddress) "
+        "or interfaceType; a slow meter needs a larger connection.timeoutMs"
+    )
+
+    def __init__(self, tries: int, received: int) -> None:
+        times = "once" if tries == 1 else f"{tries} times"
+        super().__init__(f"no complete reply, asked {times} ({received} bytes received)")
+        self.tries = tries
+        self.received = received
+
+
+class ProtocolError(LinkError):
+    """The peer sent what DLMS does not allow; the link's state is unknown."""
+
+    hint = "line noise, two talkers on one line or a wrong interfaceType look like this"
+
+    def __init__(self, doing: str, problem: str) -> None:
+        super().__init__(f"{doing}: {problem}")
+        self.doing = doing
+        self.problem = problem
+
+
+class SecurityError(ProtocolError):
+    """A reply that is forged, replayed or less protected than agreed: it is not used."""
+
+    hint = "check the keys and system titles; if they are right, somebody may be on the line"
+
+
+class RefusedError(DlmsError):
+    """The meter said no. Do not retry by the second: meters lock out guessers."""
+
+    hint = "check authentication, password and clientAddress"
+
+    def __init__(self, doing: str, diagnostic: str) -> None:
+        super().__init__(f"{doing}: refused: {diagnostic}")
+        self.doing = doing
+        self.diagnostic = diagnostic
+
+
+class ServiceError(DlmsError):
+    """The meter answered a request as a whole with an exception: ask in another way."""
+
+    hint = "the meter may not support this service or these rights"
+
+    def __init__(self, doing: str, diagnostic: str) -> None:
+        super().__init__(f"{doing}: {diagnostic}")
+        self.doing = doing
+        self.diagnostic = diagnostic
+
+
+#: Data-Access-Result, IEC 62056-5-3 clause 8 (COSEM APDU definitions).
+DATA_ACCESS_RESULTS = {
+    0: "success",
+    1: "hardware-fault",
+    2: "temporary-failure",
+    3: "read-write-denied",
+    4: "object-undefined",
+    9: "object-class-inconsistent",
+    11: "object-unavailable",
+    12: "type-unmatched",
+    13: "scope-of-access-violated",
+    14: "data-block-unavailable",
+    15: "long-get-aborted",
+    16: "no-long-get-in-progress",
+    17: "long-set-aborted",
+    18: "no-long-set-in-progress",
+    19: "data-block-number-invalid",
+    250: "other-reason",
+}
+
+
+class ObjectError(DlmsError):
+    """The meter is fine but will not give this object: skip it, keep the rest.
+
+    `code` is the Data-Access-Result (or Action-Result) of the meter.
+    """
+
+    hint = "check the object's OBIS code, class and attribute, and this client's access rights"
+
+    def __init__(self, doing: str, code: int) -> None:
+        super().__init__(f"{doing}: {DATA_ACCESS_RESULTS.get(code, 'unknown result')} ({code})")
+        self.doing = doing
+        self.code = code

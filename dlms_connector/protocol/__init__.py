@@ -1,0 +1,1 @@
+"""DLMS/COSEM without IO: conversations as generators, values, frames and ciphers."""
