@@ -1,0 +1,51 @@
+# Everything happens in .venv; a fresh machine needs Python 3.11 or newer, venv and make.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test lint format bench build smoke docs clean
+
+help:
+	@echo "make demo    simulated meters, the real gateway and a stand-in for the platform"
+	@echo "make test    all tests"
+	@echo "make lint    ruff, mypy, import contracts"
+	@echo "make bench   benchmarks, as ratios"
+	@echo "make docs    write the generated parts of docs/ anew"
+	@echo "make build   wheel and sdist in dist/"
+	@echo "make smoke   the built wheel in a fresh environment"
+
+.venv/.installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+demo: .venv/.installed
+	$(BIN)/dlms-connector demo $(DEMO)
+
+# Tests that measure periods have the machine to themselves, after the others.
+test: .venv/.installed
+	$(BIN)/pytest -q -n auto -m "not alone" $(PYTEST)
+	$(BIN)/pytest -q -m alone $(PYTEST)
+
+lint: .venv/.installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.installed
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: .venv/.installed
+	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+build: .venv/.installed
+	rm -rf dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
+smoke: build
+	.ci/smoke
+
+clean:
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
