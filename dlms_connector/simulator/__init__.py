@@ -1,0 +1,23 @@
+"""Simulated DLMS/COSEM meters, written to the standard: to try a configuration, and to test.
+
+async with simulate([MeterOptions(framing="WRAPPER")]) as endpoints:
+    print(endpoints[0].port)
+"""
+
+from dlms_connector.simulator.connection import Connection
+from dlms_connector.simulator.cosem_object import AccessError
+from dlms_connector.simulator.faults import FAULTS, Faults
+from dlms_connector.simulator.meter import Meter
+from dlms_connector.simulator.options import MeterOptions
+from dlms_connector.simulator.server import Endpoint, simulate
+
+__all__ = [
+    "FAULTS",
+    "AccessError",
+    "Connection",
+    "Endpoint",
+    "Faults",
+    "Meter",
+    "MeterOptions",
+    "simulate",
+]

@@ -1,0 +1,45 @@
+"""A long value on its way, block by block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+#: More than any sound client sends in one value.
+_MOST = 4_000_000
+
+
+class WrongBlockError(Exception):
+    """A block came out of order, or too much came."""
+
+
+@dataclass
+class Outgoing:
+    """A reply that does not fit one APDU."""
+
+    octets: bytes
+    size: int
+    number: int = 0
+    _at: int = 0
+
+    def next(self) -> tuple[int, bytes, bool]:
+        """Return the next block's number, octets, and whether it is the last."""
+        self.number += 1
+        part = self.octets[self._at : self._at + self.size]
+        self._at += len(part)
+        return self.number, part, self._at >= len(self.octets)
+
+
+@dataclass
+class Incoming:
+    """A request that did not fit one APDU. `head` is what the first block brought along."""
+
+    head: bytes = b""
+    number: int = 0
+    octets: bytearray = field(default_factory=bytearray)
+
+    def add(self, number: int, part: bytes) -> None:
+        """Take a block; raises WrongBlockError."""
+        if number != self.number + 1 or len(self.octets) + len(part) > _MOST:
+            raise WrongBlockError
+        self.number = number
+        self.octets += part

@@ -1,0 +1,155 @@
+"""One connection to an endpoint, behind which one meter or several on a line listen."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from dlms_connector.simulator import hdlc, wrapper
+from dlms_connector.simulator.faults import Faults
+from dlms_connector.simulator.meter import Meter
+from dlms_connector.simulator.session import Session
+
+
+class _Line:
+    """A meter as it stands at one connection."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
+        self.session = Session(meter)
+        self.last_request = meter.monotonic()
+        self.stale = b""
+        options = meter.options
+        self.station = hdlc.Station(
+            hdlc.Sizes(options.max_info, options.max_info, options.window, options.window),
+            meter.faults,
+            self.session.answer,
+            self.session.end,
+        )
+
+    def wakes(self) -> bool:
+        """Note a request; tell whether the meter is willing to answer at all."""
+        now, faults = self.meter.monotonic(), self.meter.faults
+        idle_for, self.last_request = now - self.last_request, now
+        if "inactivity" in faults and idle_for > faults["inactivity"]:
+            self.station.connected = False
+            self.session.end()
+        return "silence" not in faults and now >= self.meter.quiet_until
+
+    @property
+    def open(self) -> bool:
+        """Whether a client is in the middle of something."""
+        return self.session.associated or self.station.connected
+
+
+class Connection:
+    """Bytes in, bytes out; no socket, no clock but the meters' own.
+
+    `closing` says that the meter wants to hang up once the bytes are sent, `delay_s` how
+    long it takes to answer what was fed last.
+    """
+
+    def __init__(self, meters: Sequence[Meter]) -> None:
+        self._lines = [_Line(meter) for meter in meters]
+        self._faults: Faults = meters[0].faults
+        self._is_hdlc = meters[0].options.framing != "WRAPPER"
+        self._framer = hdlc.Framer()
+        self._unwrapper = wrapper.Unwrapper()
+        self._sent = 0
+        self.delay_s = 0.0
+        self.closing = False
+        for meter in meters:
+            meter.connections += 1
+            meter.seen["connection"] += 1
+            if "single-client" in meter.faults and meter.connections > 1:
+                self.closing = True
+
+    @property
+    def fragments(self) -> bool:
+        """Whether each byte is to be sent apart."""
+        return "one-byte-fragments" in self._faults
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes that arrived and return the bytes to send."""
+        if self.closing:
+            return b""
+        self.delay_s = 0.0
+        out = data if "echo" in self._faults else b""
+        if self._is_hdlc:
+            for frame in self._framer.feed(data):
+                out += self._hdlc(frame)
+        else:
+            for packet in self._unwrapper.feed(data):
+                out += self._wrapper(packet)
+        return self._cut(out)
+
+    def close(self) -> None:
+        """Note that the connection is gone; a meter may mind how it ended."""
+        for line in self._lines:
+            meter = line.meter
+            meter.connections -= 1
+            if line.open and "quiet-after-unclean" in meter.faults:
+                meter.quiet_until = meter.monotonic() + meter.faults["quiet-after-unclean"]
+            if "keeps-association" not in meter.faults:
+                line.session.end()
+
+    def _hdlc(self, frame: hdlc.Frame) -> bytes:
+        out = b""
+        for line in self._lines:
+            options = line.meter.options
+            if hdlc.is_broadcast(frame.destination):
+                if frame.control & ~hdlc.POLL == hdlc.DISC and line.station.connected:
+                    line.station.disconnect()
+            elif hdlc.address_matches(
+                frame.destination, options.logical_address, options.physical_address
+            ):
+                out += self._station(line, frame)
+        return out
+
+    def _station(self, line: _Line, frame: hdlc.Frame) -> bytes:
+        meter = line.meter
+        control = frame.control & ~hdlc.POLL
+        if control in (hdlc.SNRM, hdlc.DISC):
+            meter.seen["snrm" if control == hdlc.SNRM else "disc"] += 1
+        if not line.wakes():
+            return b""
+        unknown = meter.role_of(frame.source[0] >> 1) is None
+        if unknown and "silent-to-wrong-sap" in meter.faults:
+            return b""
+        return self._answered(line, line.station.take(frame))
+
+    def _wrapper(self, packet: wrapper.Packet) -> bytes:
+        out = b""
+        for line in self._lines:
+            if packet.destination == line.meter.options.logical_address and line.wakes():
+                reply = line.session.answer(packet.apdu, packet.source)
+                if reply is not None:
+                    reply = wrapper.make_packet(packet.destination, packet.source, reply)
+                out += self._answered(line, reply or b"")
+        return out
+
+    def _answered(self, line: _Line, reply: bytes) -> bytes:
+        """Let the faults of the line have their way with an answer."""
+        faults = line.meter.faults
+        self.closing |= line.session.closing
+        if not reply or faults.every("lose"):
+            return b""
+        self.delay_s = max(self.delay_s, faults["delay"] + random.random() * faults["jitter"])  # noqa: S311
+        fresh = reply
+        if "stale-replies" in faults:
+            reply = line.stale + reply
+            line.stale = fresh
+        if "garbage" in faults:
+            noise = random.Random(len(reply))  # noqa: S311 (noise that repeats)
+            reply = bytes(noise.choices(range(0x80, 0xA0), k=int(faults["garbage"]))) + reply
+        if "flags" in faults and self._is_hdlc:
+            reply = bytes((hdlc.FLAG,)) * int(faults["flags"]) + reply
+        return reply
+
+    def _cut(self, out: bytes) -> bytes:
+        if "drop-after" in self._faults:
+            room = int(self._faults["drop-after"]) - self._sent
+            if len(out) >= room:
+                out, self.closing = out[: max(0, room)], True
+        self._sent += len(out)
+        return out

@@ -1,0 +1,59 @@
+"""COSEM objects as data: shared by all meters of a profile, so that a meter itself is small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dlms_connector.simulator.data import Data
+
+if TYPE_CHECKING:
+    from dlms_connector.simulator.meter import Meter
+
+#: Data-Access-Result (IEC 62056-5-3).
+SUCCESS, TEMPORARY_FAILURE, DENIED, UNDEFINED = 0, 2, 3, 4
+CLASS_INCONSISTENT, UNAVAILABLE, TYPE_UNMATCHED, SCOPE_VIOLATED = 9, 11, 12, 13
+NO_LONG_GET, NO_LONG_SET, BLOCK_NUMBER_INVALID, OTHER_REASON = 16, 18, 19, 250
+
+
+class AccessError(Exception):
+    """The meter will not do this with the object; `code` is a Data-Access-Result."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"data-access-result {code}")
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The buffer of a profile: its rows are made when asked for.
+
+    `times` are the rows' instants in order, `row` makes the row of an instant.
+    """
+
+    columns: Sequence[tuple[int, bytes, int, int]]
+    times: Callable[[Meter], Sequence[float]]
+    row: Callable[[Meter, float], tuple[Data, ...]]
+
+
+Source = Data | Callable[["Meter"], Data]
+Method = Callable[["Meter", Data], Data]
+Writer = Callable[["Meter", Data], None]
+
+
+@dataclass(frozen=True, slots=True)
+class CosemObject:
+    """An object: attributes from 2 on, writable ones, methods; attribute 1 is its name."""
+
+    class_id: int
+    name: bytes
+    attributes: Mapping[int, Source]
+    version: int = 0
+    writable: Mapping[int, Writer | None] = field(default_factory=dict)
+    methods: Mapping[int, Method] = field(default_factory=dict)
+    table: Table | None = None
+    public: bool = False
+
+
+Objects = Mapping[tuple[int, bytes], CosemObject]

@@ -1,0 +1,145 @@
+"""What can go wrong with a simulated meter, by name; switched at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault: its parameter's name ("" for a plain switch) and default, and what it does."""
+
+    name: str
+    parameter: str
+    default: float
+    effect: str
+
+
+_SWITCH = ""
+
+#: Every fault there is; `dlms-connector simulate --faults` prints this table.
+FAULTS = {
+    row.name: row
+    for row in (
+        # the line
+        Fault("silence", _SWITCH, 1, "answers nothing at all"),
+        Fault("delay", "seconds", 1, "waits before every answer"),
+        Fault("jitter", "seconds", 1, "waits a random time up to this before every answer"),
+        Fault("drop-after", "bytes", 100, "closes the connection after so many bytes sent on it"),
+        Fault("one-byte-fragments", _SWITCH, 1, "sends each byte apart"),
+        Fault("garbage", "bytes", 20, "sends noise before every frame"),
+        Fault("flags", "count", 10_000, "sends HDLC flags before every frame"),
+        Fault("echo", _SWITCH, 1, "sends back what it heard before it answers"),
+        Fault("single-client", _SWITCH, 1, "closes a second connection at once"),
+        Fault("quiet-after-unclean", "seconds", 12, "silent so long after an end without goodbye"),
+        Fault("inactivity", "seconds", 180, "forgets the session after so long without a request"),
+        # HDLC
+        Fault("bad-fcs", "every", 1, "damages the check sequence of every n-th frame"),
+        Fault("wrong-sequence", "every", 1, "counts N(S) wrongly in every n-th information frame"),
+        Fault("lose", "every", 2, "loses every n-th answer on the line, so that it is asked again"),
+        Fault("dm-at", "request", 1, "answers the n-th information frame from now with DM"),
+        Fault("frmr-at", "request", 1, "answers the n-th information frame from now with FRMR"),
+        Fault("foreign-frames", _SWITCH, 1, "precedes answers by a frame for another client"),
+        Fault("fixed-sizes", _SWITCH, 1, "names its own frame sizes, whatever was proposed"),
+        # association
+        Fault("refuse-association", "diagnostic", 1, "refuses with this ACSE diagnostic"),
+        Fault("silent-to-wrong-sap", _SWITCH, 1, "does not answer clients that it does not know"),
+        Fault("close-on-wrong-sap", _SWITCH, 1, "hangs up on clients that it does not know"),
+        Fault(
+            "keeps-association", _SWITCH, 1, "refuses an association until the last was released"
+        ),
+        Fault("exception-to-release", _SWITCH, 1, "answers RLRQ with an exception"),
+        Fault("close-after-release", _SWITCH, 1, "closes the connection after RLRE"),
+        Fault(
+            "counter-from-one", _SWITCH, 1, "wants the invocation counter to start at 1 each time"
+        ),
+        # services
+        Fault("exception", _SWITCH, 1, "answers every service with an exception"),
+        Fault("refuse-list", _SWITCH, 1, "answers GET-with-list with an exception, though offered"),
+        Fault("malformed-list", _SWITCH, 1, "cuts list answers short in the middle of a value"),
+        Fault("short-list", "missing", 1, "leaves so many items off list answers"),
+        Fault("empty-blocks", _SWITCH, 1, "sends endless empty blocks that are not the last"),
+        Fault("double-wrapped-clock", _SWITCH, 1, "wraps the clock of a list in two octet strings"),
+        Fault("stale-replies", _SWITCH, 1, "sends the last answer again before each answer"),
+        Fault("wrong-invoke-id", _SWITCH, 1, "answers with an invoke-id that was not asked"),
+        Fault("truncate", "octets", 1, "cuts so many octets off every service answer"),
+        Fault("no-range", _SWITCH, 1, "refuses selective access by range"),
+        Fault("no-entry", _SWITCH, 1, "refuses selective access by entry"),
+        Fault(
+            "compressed-rows", _SWITCH, 1, "writes null for a row's time that follows the period"
+        ),
+        # security
+        Fault("wrong-server-challenge", _SWITCH, 1, "proves its identity wrongly in HLS pass 4"),
+        Fault("bad-tag", _SWITCH, 1, "sends ciphered answers with a wrong tag"),
+        Fault("plain-replies", _SWITCH, 1, "answers ciphered requests in the clear"),
+        Fault("replayed-counter", _SWITCH, 1, "sends ciphered answers with a stuck counter"),
+    )
+}
+
+
+class Faults:
+    """The faults in force at one meter. Cheap when there are none."""
+
+    def __init__(self, faults: Mapping[str, float] | Iterable[str] = ()) -> None:
+        self._active: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+        if isinstance(faults, Mapping):
+            for name, value in faults.items():
+                self.set(name, value)
+        else:
+            for text in faults:
+                self.set(*parse_fault(text))
+
+    def set(self, name: str, value: float | None = None) -> None:
+        """Switch a fault on; raises ValueError for a name that is not in the table."""
+        if name not in FAULTS:
+            raise ValueError(f"{name!r} is no fault; there are: {', '.join(FAULTS)}")
+        self._active[name] = FAULTS[name].default if value is None else value
+        self._counts.pop(name, None)
+
+    def clear(self, name: str | None = None) -> None:
+        """Switch a fault off, or all."""
+        for key in [name] if name else list(self._active):
+            self._active.pop(key, None)
+            self._counts.pop(key, None)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._active
+
+    def __getitem__(self, name: str) -> float:
+        return self._active.get(name, 0)
+
+    def every(self, name: str) -> bool:
+        """Count an occasion; true on every n-th."""
+        if name not in self._active:
+            return False
+        self._counts[name] = self._counts.get(name, 0) + 1
+        return self._counts[name] % max(1, int(self._active[name])) == 0
+
+    def once(self, name: str) -> bool:
+        """Count an occasion; true on the n-th, which also ends the fault."""
+        if not self.every(name):
+            return False
+        self.clear(name)
+        return True
+
+
+def parse_fault(text: str) -> tuple[str, float | None]:
+    """Read `name` or `name=value`; raises ValueError with a sentence for the user."""
+    name, _, value = text.partition("=")
+    if name not in FAULTS:
+        raise ValueError(f"{name!r} is no fault; `simulate --faults` lists them")
+    try:
+        return name, float(value) if value else None
+    except ValueError:
+        raise ValueError(f"{text!r}: {value!r} is not a number") from None
+
+
+def fault_table() -> list[dict[str, Any]]:
+    """Return the table's rows for printing."""
+    return [
+        {"name": f"{row.name}={row.default:g}" if row.parameter else row.name, "effect": row.effect}
+        for row in FAULTS.values()
+    ]

@@ -1,0 +1,320 @@
+"""The HDLC side of a simulated meter: a secondary station (IEC 62056-46, ISO/IEC 13239).
+
+Bytes in, bytes out. It answers only frames with a good check sequence and its own address.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from dlms_connector.simulator.faults import Faults
+
+FLAG = 0x7E
+SNRM, DISC, UA, DM, FRMR, UI = 0x83, 0x43, 0x63, 0x0F, 0x87, 0x03
+POLL = 0x10
+_SEGMENTED = 0x0800
+_LENGTH = 0x07FF
+_COMMAND_LLC, _RESPONSE_LLC = b"\xe6\xe6\x00", b"\xe6\xe7\x00"
+_DEFAULT_INFO = 128
+_REVERSED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
+
+
+def fcs(octets: bytes) -> bytes:
+    """Return the check sequence (CRC-16/X.25), low octet first as it is sent.
+
+    crc_hqx is the same polynomial, most significant bit first: bits are mirrored around it.
+    """
+    crc = binascii.crc_hqx(octets.translate(_REVERSED), 0xFFFF) ^ 0xFFFF
+    return crc.to_bytes(2, "big").translate(_REVERSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A received frame whose check sequences are right."""
+
+    destination: bytes
+    source: bytes
+    control: int
+    information: bytes
+    segmented: bool
+
+
+def make_frame(
+    destination: bytes, source: bytes, control: int, information: bytes = b"", more: bool = False
+) -> bytes:
+    """Build a frame with both flags."""
+    head_size = 2 + len(destination) + len(source) + 1
+    size = head_size + 2 + (len(information) + 2 if information else 0)
+    kind = 0xA000 | (_SEGMENTED if more else 0) | size
+    body = kind.to_bytes(2, "big") + destination + source + bytes((control,))
+    body += fcs(body)
+    if information:
+        body += information
+        body += fcs(body)
+    return bytes((FLAG,)) + body + bytes((FLAG,))
+
+
+def _address(octets: bytes) -> int:
+    """Return how many octets an address has: the last has its lowest bit set. 0 = none."""
+    for size in (1, 2, 4):
+        if len(octets) >= size and octets[size - 1] & 1:
+            return size
+    return 0
+
+
+def parse_frame(body: bytes) -> Frame | None:
+    """Read what lies between two flags; None if anything about it is wrong."""
+    if len(body) < 7 or fcs(body[:-2]) != body[-2:]:
+        return None
+    kind = int.from_bytes(body[:2], "big")
+    if kind & 0xF000 != 0xA000 or kind & _LENGTH != len(body):
+        return None
+    to = _address(body[2:6])
+    at = 2 + to
+    by = _address(body[at : at + 4])
+    control_at = at + by
+    if not to or not by or control_at + 3 > len(body):
+        return None
+    information = body[control_at + 3 : -2]
+    if information and fcs(body[: control_at + 1]) != body[control_at + 1 : control_at + 3]:
+        return None
+    return Frame(
+        body[2:at], body[at:control_at], body[control_at], information, bool(kind & _SEGMENTED)
+    )
+
+
+class Framer:
+    """Finds frames in a stream of bytes, whatever lies between them."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Take bytes; yield the good frames that they complete."""
+        buffer = self._buffer
+        buffer += data
+        while (start := buffer.find(FLAG)) >= 0:
+            del buffer[:start]
+            while len(buffer) > 1 and buffer[1] == FLAG:
+                del buffer[0]
+            if len(buffer) < 3:
+                return
+            size = int.from_bytes(buffer[1:3], "big") & _LENGTH
+            if buffer[1] & 0xF0 == 0xA0 and len(buffer) < size + 2:
+                return
+            frame = parse_frame(bytes(buffer[1 : size + 1])) if buffer[size + 1 :][:1] else None
+            if frame is not None and buffer[size + 1] == FLAG:
+                del buffer[: size + 1]  # the closing flag may open the next frame
+                yield frame
+            else:
+                del buffer[0]
+        buffer.clear()
+
+
+def address_matches(address: bytes, logical: int, physical: int) -> bool:
+    """Tell whether an address field names this device.
+
+    One octet holds the upper address alone (or the physical address of a device with no
+    logical one); two and four octets hold both. Clients also send one number over both
+    halves for a device with no logical address.
+    """
+    groups = [octet >> 1 for octet in address]
+    if len(groups) == 1:
+        return groups[0] == (logical or physical)
+    half = len(groups) // 2
+    upper, lower = (_number(groups[:half]), _number(groups[half:]))
+    whole = upper << (7 * half) | lower
+    return (upper, lower) == (logical, physical) or (not logical and whole == physical)
+
+
+def is_broadcast(address: bytes) -> bool:
+    """Tell whether an address field means all stations."""
+    half = (len(address) + 1) // 2
+    return all(octet >> 1 == 0x7F for octet in address[-half:])
+
+
+def _number(groups: list[int]) -> int:
+    number = 0
+    for group in groups:
+        number = number << 7 | group
+    return number
+
+
+@dataclass
+class Sizes:
+    """Information field sizes and windows, as seen from the meter."""
+
+    transmit: int = _DEFAULT_INFO
+    receive: int = _DEFAULT_INFO
+    transmit_window: int = 1
+    receive_window: int = 1
+
+    def negotiate(self, information: bytes) -> Sizes:
+        """Return the smaller of each side's wishes; what was not proposed is the default."""
+        wish = {5: _DEFAULT_INFO, 6: _DEFAULT_INFO, 7: 1, 8: 1} | _parameters(information)
+        return Sizes(
+            min(self.transmit, wish[6]),
+            min(self.receive, wish[5]),
+            min(self.transmit_window, wish[8]),
+            min(self.receive_window, wish[7]),
+        )
+
+    def encode(self) -> bytes:
+        """Write the information field of a UA."""
+        out = b"".join(
+            bytes((key, 1 if value < 0x100 else 2)) + value.to_bytes(1 + (value > 0xFF), "big")
+            for key, value in ((5, self.transmit), (6, self.receive))
+        )
+        out += b"\x07\x04" + self.transmit_window.to_bytes(4, "big")
+        out += b"\x08\x04" + self.receive_window.to_bytes(4, "big")
+        return b"\x81\x80" + bytes((len(out),)) + out
+
+
+def _parameters(information: bytes) -> dict[int, int]:
+    found: dict[int, int] = {}
+    if information[:2] != b"\x81\x80":
+        return found
+    at = 3
+    while at + 2 <= len(information):
+        key, size = information[at], information[at + 1]
+        value = int.from_bytes(information[at + 2 : at + 2 + size], "big")
+        if value:
+            found[key] = value
+        at += 2 + size
+    return found
+
+
+@dataclass
+class Station:
+    """One meter's end of an HDLC line: one client at a time.
+
+    `answer(apdu, client)` is the application layer (None = no answer); `lost()` is told
+    when the session ends or a new one begins.
+    """
+
+    offered: Sizes
+    faults: Faults
+    answer: Callable[[bytes, int], bytes | None]
+    lost: Callable[[], None]
+    connected: bool = False
+    _client: bytes = b""
+    _server: bytes = b""
+    _sizes: Sizes = field(default_factory=Sizes)
+    _send: int = 0
+    _receive: int = 0
+    _request: bytearray = field(default_factory=bytearray)
+    _unsent: list[bytes] = field(default_factory=list)
+    _unconfirmed: list[tuple[int, bytes, bool]] = field(default_factory=list)
+
+    def take(self, frame: Frame) -> bytes:
+        """Answer a frame addressed to this meter; b"" for none."""
+        self._server = frame.destination
+        control = frame.control & ~POLL
+        if control == SNRM:
+            return self._snrm(frame)
+        if not self.connected or frame.source != self._client:
+            return self._say(DM, to=frame.source) if frame.control & POLL else b""
+        if control == DISC:
+            self.disconnect()
+            return self._say(UA)
+        if frame.control & 1 == 0:
+            return self._information(frame)
+        if control & 0x0F in (0x01, 0x05, 0x09):
+            return self._supervisory(frame.control)
+        if control == UI:
+            return b""
+        return self._say(FRMR)
+
+    def disconnect(self) -> None:
+        """End the session."""
+        self.connected = False
+        self.lost()
+
+    def _snrm(self, frame: Frame) -> bytes:
+        self.lost()
+        self.connected, self._client = True, frame.source
+        self._send = self._receive = 0
+        self._request.clear()
+        self._unsent, self._unconfirmed = [], []
+        fixed = "fixed-sizes" in self.faults
+        self._sizes = self.offered if fixed else self.offered.negotiate(frame.information)
+        return self._say(UA, self._sizes.encode())
+
+    def _information(self, frame: Frame) -> bytes:
+        if self.faults.once("dm-at"):
+            self.disconnect()
+            return self._say(DM)
+        if self.faults.once("frmr-at"):
+            return self._say(FRMR, bytes((frame.control, self._send << 1, 0x01)))
+        if frame.control >> 1 & 7 != self._receive:  # sent again, or one was lost
+            return self._supervisory(frame.control)
+        if len(frame.information) > self._sizes.receive:
+            return self._say(FRMR, bytes((frame.control, self._send << 1, 0x04)))
+        self._confirm(frame.control >> 5)
+        self._receive = (self._receive + 1) & 7
+        self._request += frame.information
+        if frame.segmented:
+            return self._say_ready() if frame.control & POLL else b""
+        request = bytes(self._request)
+        self._request.clear()
+        if request[:3] != _COMMAND_LLC:
+            return self._say_ready()
+        reply = self.answer(request[3:], self._client[0] >> 1)
+        if reply is None:
+            return b""
+        self._queue(_RESPONSE_LLC + reply)
+        return self._window()
+
+    def _supervisory(self, control: int) -> bytes:
+        self._confirm(control >> 5)
+        if self._unconfirmed:
+            return self._repeat()
+        return self._window() if self._unsent else self._say_ready()
+
+    def _queue(self, reply: bytes) -> None:
+        size = self._sizes.transmit
+        self._unconfirmed = []
+        self._unsent = [reply[at : at + size] for at in range(0, len(reply), size)]
+
+    def _confirm(self, expected: int) -> None:
+        """Drop what the client has: it expects this N(S) next."""
+        numbers = [number for number, _, _ in self._unconfirmed]
+        if expected == self._send:
+            self._unconfirmed = []
+        elif expected in numbers:
+            self._unconfirmed = self._unconfirmed[numbers.index(expected) :]
+
+    def _window(self) -> bytes:
+        while self._unsent and len(self._unconfirmed) < self._sizes.transmit_window:
+            part = self._unsent.pop(0)
+            self._unconfirmed.append((self._send, part, bool(self._unsent)))
+            self._send = (self._send + 1) & 7
+        return self._repeat()
+
+    def _repeat(self) -> bytes:
+        out = b""
+        for index, (number, part, more) in enumerate(self._unconfirmed):
+            last = index == len(self._unconfirmed) - 1
+            if self.faults.every("wrong-sequence"):
+                number = (number + 3) & 7
+            control = self._receive << 5 | (POLL if last else 0) | number << 1
+            out += self._frame(control, part, more=more)
+        return out
+
+    def _say_ready(self) -> bytes:
+        return self._frame(self._receive << 5 | POLL | 0x01)
+
+    def _say(self, control: int, information: bytes = b"", to: bytes = b"") -> bytes:
+        return self._frame(control | POLL, information, to=to)
+
+    def _frame(
+        self, control: int, information: bytes = b"", *, to: bytes = b"", more: bool = False
+    ) -> bytes:
+        frame = make_frame(to or self._client, self._server, control, information, more)
+        if self.faults.every("bad-fcs"):
+            frame = frame[:-2] + bytes((frame[-2] ^ 0x5A,)) + frame[-1:]
+        if "foreign-frames" in self.faults:
+            frame = make_frame(b"\x7b", self._server, control, information, more) + frame
+        return frame

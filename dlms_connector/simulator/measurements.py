@@ -1,0 +1,132 @@
+"""What a household's meter measures: registers as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dlms_connector.obis import Obis
+from dlms_connector.simulator.consumption import sway
+from dlms_connector.simulator.cosem_object import CosemObject
+from dlms_connector.simulator.data import INT32, UINT16, UINT32, Data, enum, i8, structure
+from dlms_connector.simulator.meter_view import MeterView
+
+W, VA, VAR, WH, VARH, A, V, HZ, NO_UNIT = 27, 28, 29, 30, 32, 33, 35, 44, 255
+PHASES = (1, 2, 3)
+_SHARE = {1: 0.5, 2: 0.3, 3: 0.2}
+_SHARE_NAMES = {1: 20, 2: 40, 3: 60}
+
+
+def voltage(meter: MeterView, at: float, phase: int = 1) -> float:
+    """Return a phase's voltage in V: around 230, lower when more is drawn."""
+    drop = meter.consumption.power(at) / 1500
+    return 231.5 + 2.2 * sway(meter.seed + phase, at, 7200.0) - drop
+
+
+def active_power(meter: MeterView, at: float, phase: int = 0) -> float:
+    """Return the power drawn in W, of one phase or (0) of all."""
+    return meter.consumption.power(at) * _SHARE.get(phase, 1.0)
+
+
+def power_factor(meter: MeterView, at: float) -> float:
+    """Return the power factor: around 0.95."""
+    return 0.95 + 0.02 * sway(meter.seed, at, 3000.0)
+
+
+def current(meter: MeterView, at: float, phase: int = 1) -> float:
+    """Return a phase's current in A: what power, voltage and power factor make it."""
+    return active_power(meter, at, phase) / voltage(meter, at, phase) / power_factor(meter, at)
+
+
+def frequency(meter: MeterView, at: float) -> float:
+    """Return the net's frequency in Hz: the same for all meters."""
+    return 50.0 + 0.02 * sway(0, at, 600.0)
+
+
+def energy(meter: MeterView, at: float) -> float:
+    """Return the energy drawn in Wh since the installation."""
+    return meter.consumption.energy(at)
+
+
+def energy_day(meter: MeterView, at: float) -> float:
+    """Return the energy drawn in Wh in the day tariff."""
+    return meter.consumption.energy_by_day(at)
+
+
+def energy_night(meter: MeterView, at: float) -> float:
+    """Return the energy drawn in Wh outside the day tariff: exactly the rest."""
+    return int(energy(meter, at)) - int(energy_day(meter, at))
+
+
+def feed_in_energy(meter: MeterView, at: float) -> float:
+    """Return the energy fed into the net in Wh since the installation."""
+    return meter.feed_in.energy(at)
+
+
+def feed_in_power(meter: MeterView, at: float) -> float:
+    """Return the power fed into the net in W."""
+    return meter.feed_in.power(at)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A register as a row: its value in the unit, the scaler it is sent with."""
+
+    obis: str
+    measure: Callable[[MeterView, float], float]
+    scaler: int
+    unit: int
+    tag: int = UINT32
+
+    def data(self, meter: MeterView, at: float) -> Data:
+        """Return the raw value at an instant: whole steps of the scaler, cut as meters count."""
+        return Data(self.tag, int(self.measure(meter, at) * 10**-self.scaler))
+
+    def now(self, meter: MeterView) -> Data:
+        """Return the raw value that the meter shows now."""
+        return self.data(meter, meter.measuring())
+
+    def register(self) -> CosemObject:
+        """Make the register."""
+        return CosemObject(
+            3, Obis.parse(self.obis).octets, {2: self.now, 3: scaler_unit(self.scaler, self.unit)}
+        )
+
+
+def scaler_unit(scaler: int, unit: int) -> Data:
+    """Make a scaler and unit."""
+    return structure(i8(scaler), enum(unit))
+
+
+def _of_phase(
+    measure: Callable[[MeterView, float, int], float], phase: int
+) -> Callable[[MeterView, float], float]:
+    return lambda meter, at: measure(meter, at, phase)
+
+
+HOUSEHOLD = (
+    *(
+        Quantity(f"1-0:{12 + s}.7.0", _of_phase(voltage, p), -1, V, UINT16)
+        for p, s in _SHARE_NAMES.items()
+    ),
+    *(
+        Quantity(f"1-0:{11 + s}.7.0", _of_phase(current, p), -2, A, UINT16)
+        for p, s in _SHARE_NAMES.items()
+    ),
+    *(
+        Quantity(f"1-0:{1 + s}.7.0", _of_phase(active_power, p), 0, W)
+        for p, s in _SHARE_NAMES.items()
+    ),
+    Quantity("1-0:1.7.0", active_power, 0, W),
+    Quantity("1-0:2.7.0", feed_in_power, 0, W),
+    Quantity("1-0:16.7.0", lambda m, t: active_power(m, t) - feed_in_power(m, t), 0, W, INT32),
+    Quantity("1-0:3.7.0", lambda m, t: 0.3 * active_power(m, t), 0, VAR),
+    Quantity("1-0:9.7.0", lambda m, t: active_power(m, t) / power_factor(m, t), 0, VA),
+    Quantity("1-0:13.7.0", power_factor, -3, NO_UNIT, UINT16),
+    Quantity("1-0:14.7.0", frequency, -2, HZ, UINT16),
+    Quantity("1-0:1.8.0", energy, 0, WH),
+    Quantity("1-0:1.8.1", energy_day, 0, WH),
+    Quantity("1-0:1.8.2", energy_night, 0, WH),
+    Quantity("1-0:2.8.0", feed_in_energy, 0, WH),
+    Quantity("1-0:3.8.0", lambda m, t: 0.3 * energy(m, t), 0, VARH),
+)

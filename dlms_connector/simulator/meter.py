@@ -1,0 +1,148 @@
+"""A simulated meter: its objects, its clock, its secrets, and what it was asked."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from dlms_connector.obis import Obis
+from dlms_connector.simulator import cosem_object as access
+from dlms_connector.simulator.consumption import Consumption, make_consumption
+from dlms_connector.simulator.cosem_object import AccessError, CosemObject, Objects
+from dlms_connector.simulator.data import Data, octets
+from dlms_connector.simulator.faults import Faults
+from dlms_connector.simulator.options import MeterOptions
+from dlms_connector.simulator.overrides import read_overrides
+from dlms_connector.simulator.profiles import objects_of
+
+PUBLIC_CLIENT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a client may do, and how it must prove itself."""
+
+    authentication: str
+    everything: bool
+
+
+class Meter:
+    """One logical device. Its measured values are functions of seed and time.
+
+    `seen` counts what it was asked, by name: "snrm", "disc", "aarq", "get", "get-with-list" …
+    """
+
+    def __init__(self, options: MeterOptions) -> None:
+        self.options = options
+        self.faults = Faults(options.faults)
+        self.seen: Counter[str] = Counter()
+        self.seed = options.serial
+        self.consumption: Consumption = make_consumption(options.serial)
+        self.feed_in: Consumption = make_consumption(options.serial, 150.0, "export")
+        self.clock_shift = 0.0
+        self.relay_closed = True
+        self.relay_state = 1
+        self.events: list[tuple[float, int]] = []
+        self.image: bytearray | None = None
+        self.image_status = 0
+        self.received_counter = 0
+        self.sent_counter = 0
+        self.association_held = False
+        self.quiet_until = 0.0
+        self.connections = 0
+        self._objects: Objects = objects_of(options.profile)
+        self._written: dict[tuple[int, bytes, int], Data | AccessError] = {}
+        if options.overrides:
+            self._objects = {**self._objects, **read_overrides(options.overrides, self._objects)}
+
+    # -- time
+
+    def true_time(self) -> float:
+        """Return the instant as the world has it, in seconds since 1970."""
+        return (self.options.now or time.time)()
+
+    def monotonic(self) -> float:
+        """Return seconds of a clock that is never set."""
+        return (self.options.monotonic or time.monotonic)()
+
+    def clock(self) -> float:
+        """Return the instant as the meter's clock has it."""
+        return self.true_time() + self.clock_shift
+
+    @property
+    def held(self) -> float | None:
+        """The instant at which measured values are held, if they are."""
+        return self.options.hold_at
+
+    def measuring(self) -> float:
+        """Return the instant whose values the meter shows now."""
+        return self.true_time() if self.held is None else self.held
+
+    # -- objects
+
+    @property
+    def objects(self) -> Objects:
+        """All objects by class and logical name."""
+        return self._objects
+
+    def role_of(self, client: int) -> Role | None:
+        """Return what a client address stands for; None if the meter does not know it."""
+        if client == self.options.client_address:
+            return Role(self.options.authentication, everything=True)
+        if client == PUBLIC_CLIENT:
+            return Role("NONE", everything=False)
+        return None
+
+    def find(self, class_id: int, name: bytes, role: Role) -> CosemObject:
+        """Return an object; raises AccessError as a meter would."""
+        found = self._objects.get((class_id, name))
+        if found is not None and (role.everything or found.public):
+            return found
+        if found is None and any(other == name for _, other in self._objects):
+            raise AccessError(access.CLASS_INCONSISTENT)
+        raise AccessError(access.UNDEFINED if role.everything else access.DENIED)
+
+    def read(self, class_id: int, name: bytes, attribute: int, role: Role) -> Data:
+        """Return an attribute's value; raises AccessError."""
+        found = self.find(class_id, name, role)
+        if attribute == 1:
+            return octets(name)
+        written = self._written.get((class_id, name, attribute))
+        if isinstance(written, AccessError):
+            raise written
+        if written is not None:
+            return written
+        source = found.attributes.get(attribute)
+        if source is None:
+            raise AccessError(access.DENIED)
+        return source(self) if callable(source) else source
+
+    def write(self, class_id: int, name: bytes, attribute: int, value: Data, role: Role) -> None:
+        """Set an attribute; raises AccessError."""
+        found = self.find(class_id, name, role)
+        if attribute not in found.writable or not role.everything:
+            raise AccessError(access.DENIED)
+        before = self.read(class_id, name, attribute, role)
+        if value.tag != before.tag:
+            raise AccessError(access.TYPE_UNMATCHED)
+        writer = found.writable[attribute]
+        if writer is not None:
+            writer(self, value)
+        else:
+            self._written[class_id, name, attribute] = value
+
+    def invoke(self, class_id: int, name: bytes, method: int, argument: Data, role: Role) -> Data:
+        """Run a method and return what it returns; raises AccessError."""
+        found = self.find(class_id, name, role)
+        if method not in found.methods or not role.everything:
+            raise AccessError(access.DENIED)
+        return found.methods[method](self, argument)
+
+    def put(self, class_id: int, obis: str, attribute: int, value: Data | AccessError) -> None:
+        """Make an attribute read as a value, or be refused, from now on (for tests)."""
+        self._written[class_id, Obis.parse(obis).octets, attribute] = value
+
+    def note(self, event: int) -> None:
+        """Enter an event into the event log."""
+        self.events.append((self.clock(), event))

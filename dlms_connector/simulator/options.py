@@ -1,0 +1,111 @@
+"""What a simulated meter is: its addresses, its secrets, its abilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Framing = Literal["HDLC", "WRAPPER", "HDLC_WITH_MODE_E"]
+Authentication = Literal[
+    "NONE", "LOW", "HIGH", "HIGH_MD5", "HIGH_SHA1", "HIGH_GMAC", "HIGH_SHA256", "HIGH_ECDSA"
+]
+Security = Literal["NONE", "AUTHENTICATION", "ENCRYPTION", "AUTHENTICATION_ENCRYPTION"]
+
+#: Conformance bits by name (IEC 62056-5-3, Conformance); bit 0 is the most significant of 24.
+CONFORMANCE_BITS = {
+    "general-protection": 1,
+    "general-block-transfer": 2,
+    "read": 3,
+    "write": 4,
+    "unconfirmed-write": 5,
+    "attribute0-supported-with-set": 8,
+    "priority-mgmt-supported": 9,
+    "attribute0-supported-with-get": 10,
+    "block-transfer-with-get-or-read": 11,
+    "block-transfer-with-set-or-write": 12,
+    "block-transfer-with-action": 13,
+    "multiple-references": 14,
+    "information-report": 15,
+    "data-notification": 16,
+    "access": 17,
+    "parameterized-access": 18,
+    "get": 19,
+    "set": 20,
+    "selective-access": 21,
+    "event-notification": 22,
+    "action": 23,
+}
+_BLOCKS = (
+    "block-transfer-with-get-or-read",
+    "block-transfer-with-set-or-write",
+    "multiple-references",
+)
+LN_SERVICES = frozenset(
+    {*_BLOCKS, "block-transfer-with-action", "get", "set", "action", "selective-access"}
+)
+SN_SERVICES = frozenset((*_BLOCKS, "read", "write", "parameterized-access"))
+
+#: The default keys are the public examples of the Green Book: good for trials, not for meters.
+EXAMPLE_AUTHENTICATION_KEY = bytes.fromhex("D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF")
+EXAMPLE_BLOCK_CIPHER_KEY = bytes.fromhex("000102030405060708090A0B0C0D0E0F")
+
+
+@dataclass(kw_only=True)
+class MeterOptions:
+    """A simulated meter. The defaults are the documentation.
+
+    `hold_at` freezes measured values at an instant (seconds since 1970); the clock goes on.
+    `now` is where the time comes from: a test passes its own.
+    """
+
+    profile: Literal["household", "microstar"] = "household"
+    framing: Framing = "HDLC"
+    referencing: Literal["LN", "SN"] = "LN"
+    serial: int = 1
+    client_address: int = 16
+    logical_address: int = 1
+    physical_address: int = 1
+    authentication: Authentication = "NONE"
+    password: bytes = b"12345678"
+    security: Security = "NONE"
+    security_suite: Literal[0, 1, 2] = 0
+    system_title: bytes = b""
+    authentication_key: bytes = EXAMPLE_AUTHENTICATION_KEY
+    block_cipher_key: bytes = EXAMPLE_BLOCK_CIPHER_KEY
+    signing_key: Any = None
+    client_verifying_key: Any = None
+    services: frozenset[str] | None = None
+    without: frozenset[str] = frozenset()
+    max_pdu: int = 0xFFFF
+    max_info: int = 128
+    window: int = 1
+    pre_established: bool = False
+    utc_offset_minutes: int = 0
+    time_zone_sign: Literal[-1, 1] = -1
+    profile_days: int = 60
+    hold_at: float | None = None
+    now: Callable[[], float] | None = None
+    monotonic: Callable[[], float] | None = None
+    overrides: Mapping[str, Any] | None = None
+    faults: Mapping[str, float] | Iterable[str] = ()
+
+    def offered_services(self) -> int:
+        """Return the conformance bits that the meter offers."""
+        default = SN_SERVICES if self.referencing == "SN" else LN_SERVICES
+        if self.profile == "microstar":
+            default -= {"multiple-references"}
+        names = (default if self.services is None else self.services) - self.without
+        return conformance(names)
+
+    def title(self) -> bytes:
+        """Return the system title: three letters of a maker and the serial number."""
+        return self.system_title or b"SIM" + self.serial.to_bytes(5, "big")
+
+
+def conformance(names: Iterable[str]) -> int:
+    """Return the 24 conformance bits as a number."""
+    bits = 0
+    for name in names:
+        bits |= 1 << (23 - CONFORMANCE_BITS[name])
+    return bits

@@ -1,0 +1,89 @@
+"""Selective access to a profile: by range and by entry (Blue Book, Profile generic)."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dlms_connector.simulator import moments
+from dlms_connector.simulator.cosem_object import (
+    OTHER_REASON,
+    SCOPE_VIOLATED,
+    TYPE_UNMATCHED,
+    AccessError,
+    Table,
+)
+from dlms_connector.simulator.data import ARRAY, NOTHING, NULL, STRUCTURE, Data, array, structure
+
+if TYPE_CHECKING:
+    from dlms_connector.simulator.meter import Meter
+
+BY_RANGE, BY_ENTRY = 1, 2
+_CLOCK = 8
+
+
+def read_rows(meter: Meter, table: Table, selector: int, parameters: Data) -> Data:
+    """Return the buffer's rows that a selector names (0 = all); raises AccessError."""
+    times = table.times(meter)
+    columns = list(range(len(table.columns)))
+    if selector == BY_RANGE and "no-range" not in meter.faults:
+        times, columns = _by_range(meter, table, times, parameters)
+    elif selector == BY_ENTRY and "no-entry" not in meter.faults:
+        times, columns = _by_entry(times, columns, parameters)
+    elif selector:
+        raise AccessError(SCOPE_VIOLATED if selector in (BY_RANGE, BY_ENTRY) else OTHER_REASON)
+    rows = [table.row(meter, at) for at in times]
+    if "compressed-rows" in meter.faults:
+        rows = [(row if index == 0 else (NOTHING, *row[1:])) for index, row in enumerate(rows)]
+    return array(*(structure(*(row[column] for column in columns)) for row in rows))
+
+
+def _fields(parameters: Data, count: int) -> tuple[Data, ...]:
+    if parameters.tag != STRUCTURE or len(parameters.value) != count:
+        raise AccessError(TYPE_UNMATCHED)
+    fields: tuple[Data, ...] = parameters.value
+    return fields
+
+
+def _by_entry(
+    times: Sequence[float], columns: list[int], parameters: Data
+) -> tuple[Sequence[float], list[int]]:
+    first, last, first_column, last_column = (
+        int(field.value or 0) for field in _fields(parameters, 4)
+    )
+    if not first or (last and last < first):
+        raise AccessError(SCOPE_VIOLATED)
+    chosen = times[first - 1 : last or len(times)]
+    return chosen, columns[max(0, first_column - 1) : last_column or len(columns)]
+
+
+def _by_range(
+    meter: Meter, table: Table, times: Sequence[float], parameters: Data
+) -> tuple[Sequence[float], list[int]]:
+    restricting, lowest, highest, selected = _fields(parameters, 4)
+    column = _column(table, restricting)
+    if table.columns[column][0] == _CLOCK:
+        begin = moments.read(meter, lowest)
+        end = moments.read(meter, highest)
+        first = 0 if begin is None else bisect.bisect_left(times, begin)
+        beyond = len(times) if end is None else bisect.bisect_right(times, end)
+        chosen: Sequence[float] = times[first:beyond]
+    else:
+        chosen = [
+            at
+            for at in times
+            if lowest.value <= table.row(meter, at)[column].value <= highest.value
+        ]
+    if selected.tag not in (ARRAY, NULL):
+        raise AccessError(TYPE_UNMATCHED)
+    columns = sorted(_column(table, item) for item in selected.value or ())
+    return chosen, columns or list(range(len(table.columns)))
+
+
+def _column(table: Table, reference: Data) -> int:
+    class_id, name, attribute, index = (field.value for field in _fields(reference, 4))
+    try:
+        return list(table.columns).index((class_id, name, attribute, index))
+    except ValueError:
+        raise AccessError(SCOPE_VIOLATED) from None

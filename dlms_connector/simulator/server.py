@@ -1,0 +1,173 @@
+"""Simulated meters on TCP and UDP: sockets around the sans-IO connection."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from dlms_connector.simulator.connection import Connection
+from dlms_connector.simulator.meter import Meter
+from dlms_connector.simulator.options import MeterOptions
+
+
+class Endpoint:
+    """Where one meter, or several on one line, can be reached.
+
+    `stop()` takes it off the net and `start()` brings it back at the same port, with the
+    meters as they were.
+    """
+
+    def __init__(self, meters: Sequence[Meter], host: str, port: int, *, udp: bool = False) -> None:
+        self.meters = tuple(meters)
+        self.host, self.port = host, port
+        self._udp = udp
+        self._server: asyncio.Server | asyncio.DatagramTransport | None = None
+        self._protocols: set[_Protocol] = set()
+
+    @property
+    def meter(self) -> Meter:
+        """The first meter: the only one, mostly."""
+        return self.meters[0]
+
+    async def start(self) -> None:
+        """Listen; the port is known afterwards."""
+        loop = asyncio.get_running_loop()
+        if self._udp:
+            transport, _ = await loop.create_datagram_endpoint(
+                lambda: _Datagrams(self.meters), local_addr=(self.host, self.port)
+            )
+            self._server = transport
+            self.port = transport.get_extra_info("sockname")[1]
+            return
+        server = await loop.create_server(
+            lambda: _Protocol(self.meters, self._protocols), self.host, self.port
+        )
+        self._server = server
+        self.port = server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Stop listening and drop the connections."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        self.drop_connections()
+        await asyncio.sleep(0)
+
+    def drop_connections(self) -> None:
+        """Hang up on everybody without a word."""
+        for protocol in list(self._protocols):
+            protocol.abort()
+
+
+class _Protocol(asyncio.Protocol):
+    """A TCP connection."""
+
+    def __init__(self, meters: Sequence[Meter], alive: set[_Protocol]) -> None:
+        self._meters, self._alive = meters, alive
+        self._transport: asyncio.Transport | None = None
+        self._connection: Connection | None = None
+        self._busy_until = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        peer = transport.get_extra_info("socket")
+        if peer is not None:
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._alive.add(self)
+        self._connection = Connection(self._meters)
+        if self._connection.closing:
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        assert self._connection is not None
+        out = self._connection.feed(data)
+        if not out and not self._connection.closing:
+            return
+        loop = asyncio.get_running_loop()
+        self._busy_until = max(self._busy_until, loop.time()) + self._connection.delay_s
+        parts = (
+            [out[at : at + 1] for at in range(len(out))] if self._connection.fragments else [out]
+        )
+        if self._connection.delay_s:
+            loop.call_at(self._busy_until, self._send, parts)
+        else:
+            self._send(parts)
+
+    def _send(self, parts: list[bytes]) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing() or self._connection is None:
+            return
+        if parts:
+            transport.write(parts[0])
+        if len(parts) > 1:
+            asyncio.get_running_loop().call_soon(self._send, parts[1:])
+        elif self._connection.closing:
+            transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._alive.discard(self)
+        self._transport = None
+        if self._connection is not None:
+            self._connection.close()
+
+    def abort(self) -> None:
+        """Close without sending what is left."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """UDP: every client address is a connection of its own."""
+
+    def __init__(self, meters: Sequence[Meter]) -> None:
+        self._meters = meters
+        self._connections: dict[tuple[str, int], Connection] = {}
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        connection = self._connections.get(addr)
+        if connection is None:
+            connection = self._connections[addr] = Connection(self._meters)
+        out = connection.feed(data)
+        if connection.closing:
+            del self._connections[addr]
+        if out:
+            loop = asyncio.get_running_loop()
+            loop.call_later(connection.delay_s, self._send, out, addr)
+
+    def _send(self, out: bytes, addr: tuple[str, int]) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.sendto(out, addr)
+
+
+@asynccontextmanager
+async def simulate(
+    meters: Sequence[MeterOptions | Sequence[MeterOptions]],
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    udp: bool = False,
+) -> AsyncIterator[list[Endpoint]]:
+    """Serve meters, each on an endpoint of its own; a sequence of meters shares one.
+
+    Ports count up from `port`; 0 takes any free ones. One event loop serves them all.
+    """
+    endpoints: list[Endpoint] = []
+    try:
+        for index, entry in enumerate(meters):
+            options = [entry] if isinstance(entry, MeterOptions) else entry
+            made = [Meter(one) for one in options]
+            endpoint = Endpoint(made, host, port + index if port else 0, udp=udp)
+            await endpoint.start()
+            endpoints.append(endpoint)
+        yield endpoints
+    finally:
+        for endpoint in endpoints:
+            await endpoint.stop()
