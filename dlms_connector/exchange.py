@@ -1,0 +1,93 @@
+"""Runs a talk over a link, within a time for each reply and one for the whole."""
+
+from __future__ import annotations
+
+import asyncio
+from math import inf
+from typing import NoReturn, Protocol, TypeVar, runtime_checkable
+
+from dlms_connector.errors import LinkClosedError, LinkError, LinkTimeoutError
+from dlms_connector.link import Link
+from dlms_connector.protocol.directive import Directive, LineSettings, Pause
+from dlms_connector.protocol.talk import Talk
+
+T = TypeVar("T")
+
+
+@runtime_checkable
+class ConfigurableLink(Protocol):
+    """A link whose line has settings."""
+
+    async def configure(self, baudrate: int, bytesize: int, parity: str, stopbits: int) -> None:
+        """Send what is waiting, then change the settings; raises LinkClosedError."""
+        ...
+
+
+async def converse(
+    talk: Talk[T],
+    link: Link,
+    *,
+    timeout_s: float,
+    pause_s: float = 0.0,
+    overall_s: float | None = None,
+) -> T:
+    """Send what the talk yields, tell it what arrives, and return its result.
+
+    `timeout_s` is the time for one reply, counted from the sending; after it the talk is
+    told of silence. `pause_s` passes before each sending. When `overall_s`
+    is over, LinkTimeoutError is raised in the talk; so is LinkClosedError when the peer hangs
+    up. Whatever happens, and also when cancelled, the talk is closed.
+    """
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    end = inf if overall_s is None else now + overall_s
+    deadline = min(now + timeout_s, end)
+    sent = received = 0
+    try:
+        out = next(talk)
+        while True:
+            try:
+                if out:
+                    if pause_s:
+                        await asyncio.sleep(pause_s)
+                    link.send(out)
+                    sent += 1
+                    deadline = min(loop.time() + timeout_s, end)
+                elif isinstance(out, Directive):
+                    await _obey(out, link, end)
+                    deadline = min(loop.time() + timeout_s, end)
+                    out = talk.send(b"")
+                    continue
+                data = await link.receive(deadline)
+            except LinkClosedError as error:
+                _fail(talk, LinkClosedError(received), error)
+            if data:
+                received += len(data)
+            elif (now := loop.time()) >= end:
+                _fail(talk, LinkTimeoutError(sent, received))
+            else:
+                deadline = min(now + timeout_s, end)
+            out = talk.send(data)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    finally:
+        talk.close()
+
+
+def _fail(talk: Talk[T], error: LinkError, cause: Exception | None = None) -> NoReturn:
+    """Raise where the talk stands, so that it can still return what it has."""
+    error.__cause__ = cause
+    talk.throw(error)
+    raise error
+
+
+async def _obey(directive: Directive, link: Link, end: float) -> None:
+    if isinstance(directive, Pause):
+        left = end - asyncio.get_running_loop().time()
+        await asyncio.sleep(max(0.0, min(directive.seconds, left)))
+    elif isinstance(directive, LineSettings) and isinstance(link, ConfigurableLink):
+        await link.configure(
+            directive.baudrate, directive.bytesize, directive.parity, directive.stopbits
+        )
+        link.drain()

@@ -1,0 +1,101 @@
+"""What has arrived and was not read yet, and one reader that waits for it until a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from dlms_connector.errors import LinkClosedError
+
+#: Beyond this the sender is asked to wait, so that a babbling peer costs no memory.
+PAUSE_ABOVE = 1 << 20
+
+
+class Inbox:
+    """A byte queue with one reader.
+
+    One timer serves many waits: it is set for the first deadline and, when it fires, is
+    moved on to the deadline that holds by then. An exchange per millisecond with a timeout
+    of seconds thus sets a timer every few seconds.
+    """
+
+    def __init__(self, pause: Callable[[], None], resume: Callable[[], None]) -> None:
+        self._pause, self._resume = pause, resume
+        self._loop = asyncio.get_running_loop()
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._paused = False
+        self._ended = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def put(self, data: bytes) -> None:
+        """Take what arrived."""
+        self._chunks.append(data)
+        self._size += len(data)
+        if self._size > PAUSE_ABOVE and not self._paused:
+            self._paused = True
+            self._pause()
+        self._wake()
+
+    def end(self) -> None:
+        """Nothing more will arrive."""
+        self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._wake()
+
+    def take(self) -> bytes:
+        """Return all that has arrived."""
+        chunks = self._chunks
+        if not chunks:
+            return b""
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self._size = 0
+        if self._paused:
+            self._paused = False
+            if not self._ended:
+                self._resume()
+        return data
+
+    async def get(self, deadline: float) -> bytes:
+        """Return what has arrived; b"" at the deadline. Raises LinkClosedError at the end."""
+        if not self._chunks and not self._ended:
+            if self._loop.time() >= deadline:
+                return b""
+            await self._wait(deadline)
+        if self._ended and not self._chunks:
+            raise LinkClosedError
+        return self.take()
+
+    async def _wait(self, deadline: float) -> None:
+        if self._waiter is not None:
+            raise RuntimeError("two readers of one link")
+        self._deadline = deadline
+        timer = self._timer
+        if timer is None:
+            self._timer = self._loop.call_at(deadline, self._time_over)
+        elif deadline < timer.when():
+            timer.cancel()
+            self._timer = self._loop.call_at(deadline, self._time_over)
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _time_over(self) -> None:
+        self._timer = None
+        if self._waiter is None:
+            return
+        if self._loop.time() >= self._deadline:
+            self._wake()
+        else:
+            self._timer = self._loop.call_at(self._deadline, self._time_over)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,0 +1,102 @@
+"""UDP to a meter: each datagram holds whole frames, so only the wrapper goes over it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+from dlms_connector.errors import ConnectError, LinkClosedError
+from dlms_connector.link.inbox import Inbox
+
+
+class UdpLink:
+    """A socket bound to one peer: datagrams of others do not reach it."""
+
+    def __init__(self, host: str, port: int, *, connect_timeout_s: float = 10.0) -> None:
+        self.bytes_in = self.bytes_out = 0
+        self._host, self._port = host, port
+        self._connect_timeout_s = connect_timeout_s
+        self._socket: _Socket | None = None
+
+    def __repr__(self) -> str:
+        state = "open" if self.is_open else "closed"
+        return f"<UdpLink {self._host}:{self._port} {state}>"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether datagrams can be sent; whether anybody hears them is not known."""
+        return self._socket is not None and not self._socket.transport.is_closing()
+
+    async def open(self) -> None:
+        """Find the address and bind; raises ConnectError."""
+        await self.close()
+        endpoint = f"{self._host}:{self._port}"
+        loop = asyncio.get_running_loop()
+        making = loop.create_datagram_endpoint(
+            lambda: _Socket(self), remote_addr=(self._host, self._port)
+        )
+        try:
+            _, self._socket = await asyncio.wait_for(making, self._connect_timeout_s)
+        except asyncio.TimeoutError as error:
+            reason = f"no address within {self._connect_timeout_s:g} s"
+            raise ConnectError(endpoint, reason) from error
+        except (OSError, UnicodeError) as error:
+            raise ConnectError(endpoint, str(error)) from error
+
+    def send(self, data: bytes) -> None:
+        """Send one datagram; raises LinkClosedError."""
+        if self._socket is None or self._socket.transport.is_closing():
+            raise LinkClosedError
+        self.bytes_out += len(data)
+        self._socket.transport.sendto(data)
+
+    async def receive(self, deadline: float) -> bytes:
+        """Return what has arrived; b"" at the deadline. Raises LinkClosedError."""
+        if self._socket is None:
+            raise LinkClosedError
+        return await self._socket.inbox.get(deadline)
+
+    def drain(self) -> bytes:
+        """Return what has arrived, without waiting."""
+        return self._socket.inbox.take() if self._socket else b""
+
+    async def close(self) -> None:
+        """Close."""
+        bound, self._socket = self._socket, None
+        if bound is not None:
+            bound.transport.abort()
+            await asyncio.shield(bound.lost)
+
+
+class _Socket(asyncio.DatagramProtocol):
+    transport: asyncio.DatagramTransport
+
+    def __init__(self, counts: UdpLink) -> None:
+        self.inbox = Inbox(self._start_dropping, self._stop_dropping)
+        self.lost = asyncio.get_running_loop().create_future()
+        self._counts = counts
+        self._dropping = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        self._counts.bytes_in += len(data)
+        if data and not self._dropping:
+            self.inbox.put(data)
+
+    def error_received(self, exc: OSError) -> None:
+        # The peer's system said that nobody listens there.
+        self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.inbox.end()
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def _start_dropping(self) -> None:
+        # Datagrams cannot be held back; what exceeds the inbox is lost as on the way here.
+        self._dropping = True
+
+    def _stop_dropping(self) -> None:
+        self._dropping = False

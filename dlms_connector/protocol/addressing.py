@@ -1,0 +1,134 @@
+"""Addresses of HDLC stations, IEC 62056-46 clause 6.4.2.
+
+A server address has an upper part (the logical device) and a lower part (the
+physical device); it takes 1, 2 or 4 octets on the line. The last octet has its
+lowest bit set, so 7 bits of each octet count.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable
+
+from dlms_connector.config.model import Dlms
+from dlms_connector.errors import ConfigError
+
+#: What a serial number becomes unless `serialNumberFormula` says otherwise.
+DEFAULT_FORMULA = "SN % 10000"
+
+_LONGEST_FORMULA = 200
+_LARGEST_NUMBER = 10**24
+_OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.floordiv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+}
+
+
+def client_address(client: int) -> bytes:
+    """Return the one octet of a client's address (1 to 127)."""
+    return bytes((client << 1 | 1,))
+
+
+def server_address(logical: int, physical: int, size: int | None = None) -> bytes:
+    """Return the octets of a server's address.
+
+    Without a size the shortest form that holds the address is taken. An upper
+    address of 0 means "no station", so with `logical` 0 the physical address is
+    the address as a whole, in one field: 144 is then the same as 1 and 16.
+    Raises ConfigError if the address does not fit.
+    """
+    widths = (1, 2, 4) if size is None else (size,)
+    for width in widths:
+        if (value := _whole(logical, physical, width)) is not None:
+            return _octets(value, width)
+    fits = f"{widths[-1]} octets"
+    raise ConfigError(
+        f"dlms.addressSize: logical address {logical} with physical address {physical} "
+        f"does not fit in {fits}"
+    )
+
+
+def server_address_of(dlms: Dlms) -> bytes:
+    """Return the octets of a configured server's address; ConfigError if there are none."""
+    physical = dlms.physical_address
+    if dlms.serial_number is not None:
+        formula = dlms.serial_number_formula or DEFAULT_FORMULA
+        physical = evaluate_formula(formula, dlms.serial_number)
+        if not 0 <= physical < 0x4000:
+            raise ConfigError(
+                f"dlms.serialNumberFormula: {formula} makes {physical} of the serial number, "
+                "and an address is in 0..16383"
+            )
+    return server_address(dlms.logical_address, physical, dlms.address_size)
+
+
+def is_broadcast(address: bytes) -> bool:
+    """Whether every physical device listens to this server address."""
+    lower = address[len(address) // 2 :]
+    return all(octet | 1 == 0xFF for octet in lower)
+
+
+def split_server_address(address: bytes) -> tuple[int, int]:
+    """Return the logical and physical address of the octets of a server's address."""
+    value = 0
+    for octet in address:
+        value = value << 7 | octet >> 1
+    width = len(address)
+    return (0, value) if width == 1 else divmod(value, 1 << (7 * width // 2))
+
+
+def evaluate_formula(formula: str, serial_number: int) -> int:
+    """Compute an address from a serial number, called `SN` in the formula.
+
+    Integers, `+ - * / %` and parentheses; nothing else is evaluated. Raises ConfigError.
+    """
+    try:
+        if len(formula) > _LONGEST_FORMULA:
+            raise ValueError("too long")
+        return _evaluate(ast.parse(formula.strip(), mode="eval").body, serial_number)
+    except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError) as error:
+        raise ConfigError(
+            f"dlms.serialNumberFormula: {formula[:_LONGEST_FORMULA]!r} is not a formula "
+            f"such as 'SN % 10000 + 1000' ({error})"
+        ) from error
+
+
+def _whole(logical: int, physical: int, width: int) -> int | None:
+    """Return an address as one number if it fits into so many octets."""
+    if width == 1:
+        whole = physical if logical == 0 else logical if physical == 0 else 0x80
+        return whole if whole < 0x80 else None
+    half = 7 * width // 2
+    if logical == 0:
+        return physical if physical < 1 << 14 else None
+    if logical < 1 << half and physical < 1 << half:
+        return logical << half | physical
+    return None
+
+
+def _octets(value: int, width: int) -> bytes:
+    """Spread a number over octets of seven bits; the last one is marked."""
+    octets = bytearray((value >> 7 * place & 0x7F) << 1 for place in reversed(range(width)))
+    octets[-1] |= 1
+    return bytes(octets)
+
+
+def _evaluate(node: ast.expr, serial_number: int) -> int:
+    match node:
+        case ast.Constant(value=int(number)) if not isinstance(number, bool):
+            result = number
+        case ast.Name(id=name) if name.upper() == "SN":
+            result = serial_number
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+            compute = _OPERATORS[type(op)]
+            result = compute(_evaluate(left, serial_number), _evaluate(right, serial_number))
+        case _:
+            raise ValueError(f"{ast.unparse(node)} is not allowed")
+    if abs(result) > _LARGEST_NUMBER:
+        raise ValueError("the number becomes too large")
+    return result

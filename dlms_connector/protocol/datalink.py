@@ -1,0 +1,35 @@
+"""Which data link a configured meter has."""
+
+from __future__ import annotations
+
+from dlms_connector.config.model import Dlms, Workarounds
+from dlms_connector.protocol.addressing import client_address, server_address_of
+from dlms_connector.protocol.hdlc import Hdlc
+from dlms_connector.protocol.hdlc_parameters import DEFAULT_INFORMATION, HdlcParameters
+from dlms_connector.protocol.talk import DataLink
+from dlms_connector.protocol.wrapper import Wrapper
+
+
+def make_datalink(dlms: Dlms, connection_retries: int, workarounds: Workarounds) -> DataLink:
+    """Return the data link of a meter; raises ConfigError if its address does not fit."""
+    if dlms.interface_type == "WRAPPER":
+        return Wrapper(dlms.client_address, dlms.logical_address, retries=connection_retries)
+    return _hdlc(dlms, connection_retries, workarounds)
+
+
+def _hdlc(dlms: Dlms, retries: int, workarounds: Workarounds) -> Hdlc:
+    return Hdlc(
+        client_address(dlms.client_address),
+        server_address_of(dlms),
+        retries=retries,
+        proposal=_proposal(workarounds),
+        skip_snrm=workarounds.skip_snrm,
+    )
+
+
+def _proposal(workarounds: Workarounds) -> HdlcParameters | None:
+    """Return what SNRM proposes; without workarounds it carries no parameters."""
+    transmit, receive = workarounds.max_info_transmit, workarounds.max_info_receive
+    if transmit is None and receive is None:
+        return None
+    return HdlcParameters(transmit or DEFAULT_INFORMATION, receive or DEFAULT_INFORMATION)

@@ -1,0 +1,61 @@
+"""What a talk may ask of the line besides sending bytes.
+
+A directive is yielded like bytes to send and counts as "nothing to send": a driver
+that does not know it merely listens. The talk is sent `b""` once it is carried out,
+or whatever arrived meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+
+class Directive(bytes):
+    """Something to do between sending and receiving; carries no bytes."""
+
+    __slots__ = ()
+
+
+class Pause(Directive):
+    """Let the line rest for some seconds."""
+
+    seconds: float
+
+    def __new__(cls, seconds: float) -> Pause:
+        """Take the time in seconds."""
+        pause = super().__new__(cls)
+        pause.seconds = seconds
+        return pause
+
+    def __repr__(self) -> str:
+        return f"Pause({self.seconds:g})"
+
+
+class LineSettings(Directive):
+    """Change a serial line's settings; a link without such settings does nothing.
+
+    What was sent before goes out in the old settings, what arrived is discarded.
+    """
+
+    baudrate: int
+    bytesize: Literal[7, 8]
+    parity: Literal["N", "E", "O"]
+    stopbits: Literal[1, 2]
+
+    def __new__(
+        cls,
+        baudrate: int,
+        bytesize: Literal[7, 8] = 8,
+        parity: Literal["N", "E", "O"] = "N",
+        stopbits: Literal[1, 2] = 1,
+    ) -> LineSettings:
+        """Take the settings that hold from now on."""
+        settings = super().__new__(cls)
+        settings.baudrate = baudrate
+        settings.bytesize = bytesize
+        settings.parity = parity
+        settings.stopbits = stopbits
+        return settings
+
+    def __repr__(self) -> str:
+        return f"LineSettings({self.baudrate} {self.bytesize}{self.parity}{self.stopbits})"

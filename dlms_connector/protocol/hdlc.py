@@ -1,0 +1,369 @@
+"""The HDLC data link of a client, IEC 62056-46: whole APDUs over a stream of octets.
+
+We are the primary station in normal response mode: the meter speaks only when polled
+and finishes with the final bit. `_Transfer` holds one APDU on its way out and one on
+its way in; each frame that arrives moves it on and says what to send next, which may
+be nothing. What does not fit (foreign addresses, late replies, echoes) moves nothing,
+so the worst that noise can do is to make us ask again when the time is over.
+"""
+
+from __future__ import annotations
+
+from dlms_connector.errors import LinkTimeoutError, ProtocolError, RefusedError
+from dlms_connector.protocol.addressing import is_broadcast
+from dlms_connector.protocol.directive import Pause
+from dlms_connector.protocol.hdlc_frame import (
+    DISC,
+    DM,
+    FRMR,
+    POLL_FINAL,
+    SNRM,
+    UA,
+    Frame,
+    FrameReader,
+    information_control,
+    is_not_ready,
+    is_ready,
+    ready_control,
+)
+from dlms_connector.protocol.hdlc_parameters import HdlcParameters
+from dlms_connector.protocol.talk import Talk
+
+#: The LLC sublayer's octets before the first segment, IEC 62056-46 clause 5.3.2.
+LLC_COMMAND = b"\xe6\xe6\x00"
+LLC_RESPONSE = b"\xe6\xe7\x00"
+
+# Bounds of one exchange. An APDU has at most 65535 octets; ciphering adds some tens.
+_LONGEST_APDU = 0x10000 + 256
+_MOST_OCTETS = 1 << 20
+_MOST_FRAMES = 4096
+_MOST_POLLS = 200  # of a meter that says it has nothing to say yet
+_POLL_PAUSE_S = 0.05
+_LONGEST_POLL_PAUSE_S = 0.5
+
+_EXCHANGING = "exchanging HDLC frames"
+
+
+class Hdlc:
+    """One client's link to one server; addresses are as on the line."""
+
+    def __init__(
+        self,
+        client: bytes,
+        server: bytes,
+        *,
+        retries: int = 2,
+        proposal: HdlcParameters | None = None,
+        skip_snrm: bool = False,
+    ) -> None:
+        self.server = server
+        self._client = client
+        self._retries = retries
+        self._proposal = proposal
+        self._skip_snrm = skip_snrm
+        self._reader = FrameReader()
+        self._commands: list[Frame] = []  # what was sent last
+        self._echoes: list[Frame] = []  # what of it may still come back
+        self._echoing = False
+        self._usable = False
+        self._octets = self._frames = 0
+        self._sent = self._received = 0  # V(S) and V(R)
+        self._set_up(HdlcParameters())
+
+    def connect(self) -> Talk[None]:
+        """Set the link up by SNRM; its sizes are those of the UA.
+
+        Raises RefusedError if the meter answers DM, LinkTimeoutError on silence.
+        """
+        self._begin()
+        if self._skip_snrm:
+            self._set_up(self._mirrored_proposal())
+            return
+        doing = "opening the HDLC link"
+        snrm = self._command(SNRM, self._proposal.encode() if self._proposal else b"")
+        refusals = 0
+        for _ in range(self._retries + 1):
+            frame = yield from self._reply(snrm, (UA, DM), doing)
+            if frame and frame.control == UA:
+                if is_broadcast(self.server):
+                    self.server = frame.source
+                self._set_up(HdlcParameters.decode(frame.information))
+                return
+            # A first DM may be the late answer to an earlier DISC.
+            refusals += frame is not None
+            if refusals == 2:
+                break
+        if refusals:
+            raise RefusedError(doing, "the meter is in disconnected mode (DM)")
+        raise LinkTimeoutError(self._retries + 1, self._octets)
+
+    def disconnect(self) -> Talk[None]:
+        """Send DISC; UA and DM both mean that the session is over.
+
+        Raises LinkTimeoutError on silence, after asking once.
+        """
+        self._begin()
+        if (yield from self._reply(self._command(DISC), (UA, DM), "closing the HDLC link")) is None:
+            raise LinkTimeoutError(1, self._octets)
+
+    def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:
+        """Send an APDU, segmented as the meter needs it, and return the one that answers.
+
+        After silence the request is repeated; one that is not `repeatable` is repeated only
+        when the meter says that it did not get it. Raises LinkTimeoutError and ProtocolError;
+        the link must be set up anew after either.
+        """
+        data = LLC_COMMAND + apdu
+        size = self._sizes.info_receive
+        segments = [data[at : at + size] for at in range(0, len(data), size)]
+        return (yield from self._transfer(segments, repeatable=repeatable))
+
+    def receive(self) -> Talk[bytes]:
+        """Return the next APDU the meter sends, polling for it after silence."""
+        return (yield from self._transfer([], repeatable=True))
+
+    def _transfer(self, segments: list[bytes], *, repeatable: bool) -> Talk[bytes]:
+        if not self._usable:
+            raise ProtocolError(_EXCHANGING, "the link is not set up, or failed before")
+        self._begin()
+        transfer = _Transfer(segments, self._sent, self._received, self._sizes.window_receive)
+        frame = yield from self._next(self._frames_of(transfer.batch()))
+        silences = 0
+        while True:
+            if frame is None:
+                silences += 1
+                if silences > self._retries:
+                    raise LinkTimeoutError(silences, self._octets)
+                commands = transfer.again(repeatable=repeatable)
+            else:
+                _refuse_unnumbered(frame)
+                commands = transfer.take(frame)
+            if transfer.complete:
+                break
+            if transfer.wants_pause:
+                yield from self._rest(transfer.polls)
+            if transfer.repeats > self._retries:
+                raise ProtocolError(_EXCHANGING, "frames keep arriving out of sequence")
+            frame = yield from self._next(self._frames_of(commands))
+        self._sent, self._received = transfer.sent, transfer.expected
+        self._usable = True
+        return transfer.apdu()
+
+    def _mirrored_proposal(self) -> HdlcParameters:
+        """Return what the meter would have answered to our proposal."""
+        ours = self._proposal or HdlcParameters()
+        return HdlcParameters(info_transmit=ours.info_receive, info_receive=ours.info_transmit)
+
+    def _set_up(self, sizes: HdlcParameters) -> None:
+        """Begin a session; a proposal of ours that is smaller than the meter's stays in force."""
+        ours = self._proposal.info_transmit if self._proposal else sizes.info_receive
+        self._sizes = HdlcParameters(
+            info_transmit=sizes.info_transmit,
+            info_receive=min(sizes.info_receive, ours),
+            window_transmit=sizes.window_transmit,
+            window_receive=sizes.window_receive,
+        )
+        self._sent = self._received = 0
+        self._usable = True
+
+    def _begin(self) -> None:
+        """Forget what is left of earlier talks; whatever fails now leaves the link unusable."""
+        self._usable = False
+        self._reader.reset()
+        self._octets = self._frames = 0
+
+    def _command(self, control: int, information: bytes = b"") -> Frame:
+        return Frame(self.server, self._client, control, information)
+
+    def _frames_of(self, commands: list[tuple[int, bytes, bool]]) -> list[Frame]:
+        return [Frame(self.server, self._client, *command) for command in commands]
+
+    def _reply(self, command: Frame, wanted: tuple[int, ...], doing: str) -> Talk[Frame | None]:
+        """Send an unnumbered command; late frames of an earlier session are passed over."""
+        frame = yield from self._next([command])
+        while frame is not None:
+            control = frame.control | POLL_FINAL
+            if control in wanted:
+                return frame._replace(control=control)
+            if control == FRMR:
+                raise ProtocolError(doing, _rejection(frame.information))
+            frame = yield from self._next([])
+        return None
+
+    def _next(self, commands: list[Frame]) -> Talk[Frame | None]:
+        """Send frames, if any, and return the next frame for us; None is silence."""
+        if commands:
+            self._commands = commands
+            self._echoes = list(commands) if self._echoing else []
+            yield_bytes = b"".join(command.encode() for command in commands)
+            data = yield yield_bytes
+        elif (frame := self._waiting()) is not None:
+            return frame
+        else:
+            data = yield b""
+        while data:
+            self._take(data)
+            if (frame := self._waiting()) is not None:
+                return frame
+            data = yield b""
+        self._reader.reset()
+        return None
+
+    def _take(self, data: bytes) -> None:
+        self._octets += len(data)
+        if self._octets > _MOST_OCTETS:
+            raise ProtocolError(_EXCHANGING, f"{self._octets} octets without a complete reply")
+        self._reader.feed(data)
+
+    def _waiting(self) -> Frame | None:
+        """Return the next frame for us of those that have arrived."""
+        while (frame := self._reader.next()) is not None:
+            self._frames += 1
+            if self._frames > _MOST_FRAMES:
+                raise ProtocolError(_EXCHANGING, f"{self._frames} frames without a complete reply")
+            if self._is_for_us(frame) and not self._is_echo(frame):
+                return frame
+        return None
+
+    def _is_for_us(self, frame: Frame) -> bool:
+        if frame.destination != self._client:
+            return False
+        return frame.source == self.server or is_broadcast(self.server)
+
+    def _is_echo(self, frame: Frame) -> bool:
+        """Whether the line sent our own frame back; matters where both addresses are equal.
+
+        No server sends SNRM or DISC, so an echo of these tells that the line echoes all.
+        """
+        if frame.control in (SNRM, DISC) and frame in self._commands:
+            self._echoing = True
+            return True
+        if frame in self._echoes:
+            self._echoes.remove(frame)
+            return True
+        return False
+
+    def _rest(self, polls: int) -> Talk[None]:
+        """Give a busy meter time before it is polled again."""
+        if polls > _MOST_POLLS:
+            raise ProtocolError(_EXCHANGING, f"the meter had nothing to say {polls} times")
+        data = yield Pause(min(polls * _POLL_PAUSE_S, _LONGEST_POLL_PAUSE_S))
+        if data:
+            self._take(data)
+
+
+class _Transfer:
+    """One APDU on its way out and one on its way in, by sequence numbers."""
+
+    def __init__(self, segments: list[bytes], sent: int, expected: int, window: int) -> None:
+        self.sent = sent  # V(S): the number of the first segment not acknowledged
+        self.expected = expected  # V(R): the number of the frame to come
+        self.complete = False
+        self.polls = self.repeats = 0
+        self.wants_pause = False
+        self._segments = segments
+        self._window = window
+        self._outstanding = 0
+        self._polled = False
+        self._gap = False
+        self._arrived = bytearray()
+
+    def batch(self) -> list[tuple[int, bytes, bool]]:
+        """Return control, information and segmented bit of the segments to send now."""
+        segments = self._segments[: self._window]
+        self._outstanding = len(segments)
+        self._polled = False
+        commands = []
+        for index, segment in enumerate(segments):
+            number = (self.sent + index) & 7
+            control = information_control(number, self.expected, poll=index + 1 == len(segments))
+            commands.append((control, segment, index + 1 < len(self._segments)))
+        return commands
+
+    def again(self, *, repeatable: bool) -> list[tuple[int, bytes, bool]]:
+        """Return what to send after silence."""
+        return self.batch() if self._segments and repeatable else self._poll()
+
+    def take(self, frame: Frame) -> list[tuple[int, bytes, bool]]:
+        """Move on by a frame of the meter; return what to send next."""
+        self.wants_pause = False
+        acknowledged = (frame.receive_number - self.sent) & 7
+        if acknowledged > self._outstanding:
+            return []
+        if frame.is_information:
+            # An answer acknowledges all that it answers: others are late, or echoes.
+            if acknowledged < len(self._segments):
+                return []
+            self._acknowledge(acknowledged)
+            return self._take_information(frame)
+        if is_ready(frame.control) or is_not_ready(frame.control):
+            return self._take_ready(frame, acknowledged)
+        return []
+
+    def apdu(self) -> bytes:
+        """Return what arrived, without the LLC octets."""
+        if not self._arrived.startswith(LLC_RESPONSE):
+            raise ProtocolError(
+                _EXCHANGING, f"the reply begins {self._arrived[:3].hex(' ')} instead of e6 e7 00"
+            )
+        return bytes(self._arrived[len(LLC_RESPONSE) :])
+
+    def _take_information(self, frame: Frame) -> list[tuple[int, bytes, bool]]:
+        ahead = (frame.send_number - self.expected) & 7
+        if ahead == 0:
+            self._gap = False
+            self.expected = (self.expected + 1) & 7
+            self._arrived += frame.information
+            if len(self._arrived) > _LONGEST_APDU:
+                raise ProtocolError(_EXCHANGING, f"a reply of more than {_LONGEST_APDU} octets")
+            self.complete = not frame.segmented
+        elif ahead < 4:
+            self._gap = True  # a frame of the window was lost
+        else:
+            return []  # a repetition of what has arrived
+        if self.complete or not frame.final:
+            return []
+        self.repeats += self._gap
+        return self._poll()
+
+    def _take_ready(self, frame: Frame, acknowledged: int) -> list[tuple[int, bytes, bool]]:
+        if not frame.final:
+            return []
+        # Without a poll before it, this is the late answer to a request sent twice.
+        if self._segments and not acknowledged and not self._polled:
+            return []
+        self._acknowledge(acknowledged)
+        if is_ready(frame.control) and self._segments:
+            self.repeats += not acknowledged
+            return self.batch()
+        self.polls += 1
+        self.wants_pause = True
+        return self._poll()
+
+    def _acknowledge(self, count: int) -> None:
+        del self._segments[:count]
+        self.sent = (self.sent + count) & 7
+        self._outstanding -= count
+
+    def _poll(self) -> list[tuple[int, bytes, bool]]:
+        """Ask for what comes next by RR; REJ does not exist in IEC 62056-46."""
+        self._polled = True
+        self._gap = False
+        return [(ready_control(self.expected), b"", False)]
+
+
+def _refuse_unnumbered(frame: Frame) -> None:
+    """Raise if the meter says that there is no session, or that it cannot follow."""
+    control = frame.control | POLL_FINAL
+    if control == DM:
+        raise ProtocolError(_EXCHANGING, "the meter has dropped the session (DM)")
+    if control == FRMR:
+        raise ProtocolError(_EXCHANGING, _rejection(frame.information))
+
+
+def _rejection(information: bytes) -> str:
+    """Put a frame reject in words: ISO/IEC 13239 puts the reasons in the last octet."""
+    reasons = ("unknown control field", "unexpected information", "too long", "wrong N(R)")
+    flags = information[-1] if information else 0
+    named = [reason for bit, reason in enumerate(reasons) if flags >> bit & 1]
+    return f"the meter rejects our frame (FRMR: {', '.join(named) or 'no reason given'})"

@@ -1,0 +1,184 @@
+"""HDLC frames of format type 3: from values to octets and back, IEC 62056-46 clause 6.4.
+
+`FrameReader` finds frames in whatever arrives. Type 3 frames carry their length and
+no escapes, so a flag octet inside a frame means nothing, and any octet of garbage may
+look like the beginning of a frame. The plan: from each flag on, believe the format
+octets only once the header check sequence is right, then wait for the whole frame.
+A header costs at most 13 octets to judge, so a false beginning never makes the reader
+wait for the rest of a frame that is not there, and the work is linear in what arrives.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dlms_connector.protocol.fcs import fcs
+
+FLAG = 0x7E
+#: The length field has 11 bits; 17 octets go to format, longest addresses, control, checks.
+LONGEST_INFORMATION = 2030
+
+SNRM = 0x93
+UA = 0x73
+DISC = 0x53
+DM = 0x1F
+FRMR = 0x97
+POLL_FINAL = 0x10
+
+_FORMAT = 0xA000
+_SEGMENTED = 0x0800
+_SHORTEST = 7  # format 2, addresses 1 and 1, control 1, check 2
+_HEADER_AT_MOST = 13  # format 2, addresses 4 and 4, control 1, check 2
+
+
+class Frame(NamedTuple):
+    """One frame whose checks are right; addresses are as they were on the line."""
+
+    destination: bytes
+    source: bytes
+    control: int
+    information: bytes = b""
+    segmented: bool = False
+
+    @property
+    def final(self) -> bool:
+        """Whether the sender now waits for an answer (poll) or has finished (final)."""
+        return bool(self.control & POLL_FINAL)
+
+    @property
+    def is_information(self) -> bool:
+        """Whether this is a numbered information frame (I)."""
+        return not self.control & 1
+
+    @property
+    def send_number(self) -> int:
+        """N(S) of an information frame."""
+        return self.control >> 1 & 7
+
+    @property
+    def receive_number(self) -> int:
+        """N(R): the number of the frame that the sender of this one expects next."""
+        return self.control >> 5
+
+    def encode(self) -> bytes:
+        """Return the frame as it goes over the line, with its flags."""
+        length = 5 + len(self.destination) + len(self.source)
+        if self.information:
+            length += len(self.information) + 2
+        form = _FORMAT | length | (_SEGMENTED if self.segmented else 0)
+        body = b"".join(
+            (form.to_bytes(2, "big"), self.destination, self.source, bytes((self.control,)))
+        )
+        if self.information:
+            body += fcs(body) + self.information
+        return b"\x7e" + body + fcs(body) + b"\x7e"
+
+
+def information_control(send_number: int, receive_number: int, *, poll: bool) -> int:
+    """Return the control octet of an I frame."""
+    return receive_number << 5 | (POLL_FINAL if poll else 0) | send_number << 1
+
+
+def ready_control(receive_number: int) -> int:
+    """Return the control octet of an RR frame that polls."""
+    return receive_number << 5 | POLL_FINAL | 0x01
+
+
+def is_ready(control: int) -> bool:
+    """Whether this is RR: the sender can receive."""
+    return control & 0x0F == 0x01
+
+
+def is_not_ready(control: int) -> bool:
+    """Whether this is RNR: the sender is busy."""
+    return control & 0x0F == 0x05
+
+
+class FrameReader:
+    """Finds frames in a stream that may hold anything."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        """Take what arrived."""
+        self._buffer += data
+
+    def reset(self) -> None:
+        """Forget what looked like the beginning of a frame."""
+        self._buffer.clear()
+
+    def next(self) -> Frame | None:
+        """Return the next frame whose checks are right, or None: more is needed."""
+        buffer = self._buffer
+        start = 0
+        while (start := buffer.find(FLAG, start)) >= 0:
+            end = _end_of_frame(buffer, start + 1)
+            if end is None:
+                del buffer[:start]
+                return None
+            if end and (frame := _frame(bytes(buffer[start + 1 : end]))):
+                del buffer[:end]  # the closing flag may open the next frame
+                return frame
+            start += 1
+        buffer.clear()
+        return None
+
+
+def _end_of_frame(buffer: bytearray, start: int) -> int | None:
+    """Return where the frame's closing flag is; 0: no frame begins here; None: more is needed."""
+    there = len(buffer) - start
+    if there and buffer[start] & 0xF0 != _FORMAT >> 8:
+        return 0
+    if there < 2:
+        return None
+    length = (buffer[start] & 7) << 8 | buffer[start + 1]
+    if length < _SHORTEST:
+        return 0
+    head = min(length, _HEADER_AT_MOST)
+    if there < head:
+        return None
+    if not _header_end(bytes(buffer[start : start + head]), length):
+        return 0
+    if there <= length:
+        return None
+    return start + length if buffer[start + length] == FLAG else 0
+
+
+def _header_end(head: bytes, length: int) -> int:
+    """Return the size of the header without its check; 0 if it is not a header."""
+    source = _after_address(head, 2)
+    control = source and _after_address(head, source)
+    if not control or control + 3 > length:
+        return 0
+    end = control + 1
+    if end + 2 == length:
+        return end  # no information: the check at the end is the only one
+    if end + 4 > length or fcs(head[:end]) != head[end : end + 2]:
+        return 0
+    return end
+
+
+def _after_address(head: bytes, start: int) -> int:
+    """Return where the address that starts here ends; 0 if it is none."""
+    for size in (1, 2, 4):
+        end = start + size
+        if end <= len(head) and head[end - 1] & 1:
+            # All octets but the last have the lowest bit clear.
+            return end if not any(octet & 1 for octet in head[start : end - 1]) else 0
+    return 0
+
+
+def _frame(body: bytes) -> Frame | None:
+    """Return the frame between two flags, if its check is right."""
+    if fcs(body[:-2]) != body[-2:]:
+        return None
+    end = _header_end(body[:_HEADER_AT_MOST], len(body))
+    source = _after_address(body, 2)
+    return Frame(
+        destination=body[2:source],
+        source=body[source : end - 1],
+        control=body[end - 1],
+        information=body[end + 2 : -2] if end + 2 < len(body) else b"",
+        segmented=bool(body[0] & _SEGMENTED >> 8),
+    )
