@@ -1,0 +1,62 @@
+"""A refused association in words, and the configuration key to look at."""
+
+from __future__ import annotations
+
+from dlms_connector.errors import RefusedError
+from dlms_connector.protocol.acse import Aare, Diagnostic
+
+OPENING = "opening the association"
+
+_HINTS: dict[int, str] = {
+    Diagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED: (
+        "check dlms.referencing (LN or SN) and dlms.security: the meter wants the other kind, "
+        "or ciphering where there is none"
+    ),
+    Diagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED: "check dlms.systemTitle",
+    Diagnostic.AUTHENTICATION_MECHANISM_NAME_NOT_RECOGNISED: (
+        "check dlms.authentication: the meter knows this mechanism not, or not for this "
+        "dlms.clientAddress"
+    ),
+    Diagnostic.AUTHENTICATION_MECHANISM_NAME_REQUIRED: (
+        "set dlms.authentication: this dlms.clientAddress needs one"
+    ),
+    Diagnostic.AUTHENTICATION_FAILURE: (
+        "check dlms.password (for HIGH_GMAC: dlms.authenticationKey and dlms.blockCipherKey); "
+        "do not guess, meters lock out guessers"
+    ),
+    Diagnostic.AUTHENTICATION_REQUIRED: (
+        "set dlms.authentication: this dlms.clientAddress needs LOW or one of the HIGH mechanisms"
+    ),
+}
+
+_HINT_OF_PROVIDER = (
+    "check dlms.clientAddress, and dlms.interfaceType: the meter's ACSE knows no such association"
+)
+
+_HINT_WITHOUT_REASON = (
+    "check dlms.clientAddress, dlms.authentication and dlms.password; an association that an "
+    "earlier session left open goes away with the meter's inactivity timeout"
+)
+
+_HINT_WITHOUT_REASON_CIPHERED = (
+    "check dlms.clientAddress, dlms.systemTitle, dlms.authenticationKey, dlms.blockCipherKey and "
+    "dlms.invocationCounter: a counter lower than the meter's looks like this"
+)
+
+
+def refusal(diagnostic: str, hint: str = "") -> RefusedError:
+    """Make the error of a refused association; an empty hint keeps the usual one."""
+    error = RefusedError(OPENING, diagnostic)
+    if hint:
+        error.hint = hint
+    return error
+
+
+def refusal_of(aare: Aare, *, ciphered: bool, service_error: str | None) -> RefusedError:
+    """Make the error of an AARE that does not accept."""
+    if aare.by_provider:
+        hint = _HINT_OF_PROVIDER
+    else:
+        unknown = _HINT_WITHOUT_REASON_CIPHERED if ciphered else _HINT_WITHOUT_REASON
+        hint = _HINTS.get(aare.diagnostic, unknown)
+    return refusal(aare.words + (f" ({service_error})" if service_error else ""), hint)

@@ -1,0 +1,155 @@
+"""Associations, against the frames of meters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pytest
+
+from dlms_connector.config.model import Dlms, Workarounds
+from dlms_connector.errors import ProtocolError, RefusedError
+from dlms_connector.protocol.acse import Aare, Context, encode_release
+from dlms_connector.protocol.association import Association
+from dlms_connector.protocol.initiate import InitiateResponse
+from dlms_connector.protocol.talk import Talk
+
+T = TypeVar("T")
+
+#: As captured, but for its second octet: the client that was listened to announced 36 and
+#: sent 38 octets, which its meter did not mind.
+AARQ_LOW = bytes.fromhex(
+    "60 38 A1 09 06 07 60 85 74 05 08 01 01 8A 02 07 80 8B 07 60 85 74 05 08 02 01"
+    "AC 0C 80 0A 32 32 32 32 32 32 32 32 32 32 BE 10 04 0E 01 00 00 00 06 5F 1F 04"
+    "00 00 7E 1F 04 B0"
+)
+AARE_ACCEPTED = bytes.fromhex(
+    "61 29 A1 09 06 07 60 85 74 05 08 01 01 A2 03 02 01 00 A3 05 A1 03 02 01 00"
+    "BE 10 04 0E 08 00 06 5F 1F 04 00 00 30 1D 19 00 00 07"
+)
+
+
+class Meter:
+    """A data link whose far end answers whole APDUs."""
+
+    def __init__(self, *answers: bytes | Callable[[bytes], bytes]) -> None:
+        self._answers = list(answers)
+        self.heard: list[bytes] = []
+
+    def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:
+        self.heard.append(apdu)
+        answer = self._answers.pop(0)
+        yield from ()
+        return answer if isinstance(answer, bytes) else answer(apdu)
+
+    def connect(self) -> Talk[None]:
+        yield from ()
+
+    disconnect = connect
+
+    def receive(self) -> Talk[bytes]:
+        return self.exchange(b"")
+
+
+def finish(talk: Talk[T]) -> T:
+    """Run a talk that needs no bytes from outside."""
+    try:
+        next(talk)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    raise AssertionError("the talk waits for bytes")
+
+
+def association(workarounds: Workarounds | None = None, **dlms: Any) -> Association:
+    return Association(Dlms(**dlms), workarounds or Workarounds(), None)
+
+
+def test_low_password_of_ten_twos() -> None:
+    meter = Meter(AARE_ACCEPTED)
+    mine = association(Workarounds(max_pdu=1200), authentication="LOW", password="2222222222")
+    agreed = finish(mine.open(meter))
+    assert meter.heard == [AARQ_LOW]
+    assert agreed.conformance == {
+        "attribute0-with-get",
+        "block-transfer-with-get",
+        "get",
+        "set",
+        "selective-access",
+        "action",
+    }
+    assert agreed.max_pdu == 0x1900
+    assert agreed.dlms_version == 6
+    assert agreed.server_system_title is None
+
+
+def aare(result: int = 0, diagnostic: int = 0, **fields: Any) -> bytes:
+    information = InitiateResponse(frozenset({"get"}), 500).encode()
+    fields = {"user_information": information, "context": Context.LN, **fields}
+    return Aare(result=result, diagnostic=diagnostic, **fields).encode()
+
+
+def test_no_authentication() -> None:
+    meter = Meter(aare())
+    assert finish(association().open(meter)).max_pdu == 500
+    assert meter.heard == [
+        bytes.fromhex("601DA1090607608574050801 01BE10040E01000000065F1F040000 7E1F FFFF")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("diagnostic", "words", "key"),
+    [
+        (1, "rejected-permanent, no-reason-given", "dlms.clientAddress"),
+        (2, "application-context-name-not-supported", "dlms.referencing"),
+        (11, "authentication-mechanism-name-not-recognised", "dlms.authentication"),
+        (13, "authentication-failure", "dlms.password"),
+        (14, "authentication-required", "dlms.authentication"),
+        (99, "diagnostic 99", "dlms.clientAddress"),
+    ],
+)
+def test_refusals_name_the_key(diagnostic: int, words: str, key: str) -> None:
+    with pytest.raises(RefusedError, match=words) as caught:
+        finish(association().open(Meter(aare(1, diagnostic, user_information=None))))
+    assert key in caught.value.hint
+
+
+def test_refused_by_the_provider() -> None:
+    with pytest.raises(RefusedError, match="no-common-acse-version"):
+        finish(association().open(Meter(aare(2, 2, by_provider=True))))
+
+
+def test_refused_by_the_xdlms_layer() -> None:
+    with pytest.raises(RefusedError, match="initiate: pdu-size-too-short"):
+        finish(association().open(Meter(aare(1, 1, user_information=b"\x0e\x01\x06\x03"))))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\x61",
+        aare()[:-1],
+        aare(user_information=None),
+        aare(user_information=b""),
+        aare(user_information=b"garbage"),
+        aare(context=Context.SN),
+        aare(context=None),
+        bytes.fromhex("C4 01 C1 00 09 00"),
+    ],
+)
+def test_nonsense(answer: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        finish(association().open(Meter(answer)))
+
+
+def test_release_is_tolerant() -> None:
+    for answer in (encode_release(0x63), b"\xd8\x01\x01", b""):
+        meter = Meter(answer)
+        finish(association(interface_type="WRAPPER").close(meter))
+        assert meter.heard == [bytes.fromhex("6203800100")]
+
+
+def test_the_disc_of_hdlc_is_release_enough() -> None:
+    meter = Meter()
+    finish(association(interface_type="HDLC").close(meter))
+    assert meter.heard == []
