@@ -1,10 +1,37 @@
-"""Key material that does not print, and where it may come from."""
+"""Key material that does not print, and the places it may come from.
+
+A configuration may come from the platform, so a reference must not become a way to
+read the host: environment names have a fixed beginning, files lie under the folders
+for secrets, and neither links nor `..` lead out of them. No sentence here ever holds
+what was found there.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+import stat
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, InstanceOf
+from pydantic import (
+    BeforeValidator,
+    InstanceOf,
+    PlainSerializer,
+    ValidationInfo,
+    WithJsonSchema,
+)
+
+#: Key of pydantic's validation context under which the `SecretSource` is found.
+SOURCE = "secrets"
+#: Where container platforms mount secrets.
+RUN_SECRETS = Path("/run/secrets")
+
+_LARGEST_FILE = 4096
+_ENVIRONMENT_NAME = re.compile(r"(?:DLMS|METER)_[A-Za-z0-9_]+")
+_REFERENCE = re.compile(r"\$\{(env|file):([^}]*)\}")
 
 
 class Secret(bytes):
@@ -15,9 +42,136 @@ class Secret(bytes):
 
     __str__ = __repr__
 
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
 
-def _read(value: Any) -> Secret:
-    return Secret(value.encode() if isinstance(value, str) else value)
+
+def holds_reference(text: str) -> bool:
+    """Whether a text looks like a reference to a secret."""
+    return "${" in text
 
 
-SecretBytes = Annotated[InstanceOf[Secret], BeforeValidator(_read)]
+@dataclass(frozen=True)
+class SecretSource:
+    """Resolves references; a source without an environment only checks how they are written."""
+
+    directories: tuple[Path, ...] = (RUN_SECRETS,)
+    environment: Mapping[str, str] | None = field(default_factory=lambda: os.environ, repr=False)
+
+    def read(self, reference: str) -> bytes | None:
+        """Return what `${env:NAME}` or `${file:PATH}` stands for, None if only checking.
+
+        Raises ValueError with a sentence that holds nothing of the secret.
+        """
+        if not (match := _REFERENCE.fullmatch(reference)):
+            raise ValueError(
+                "a reference is the whole value, written ${env:NAME} or ${file:PATH}; "
+                "a password with '${' in it can be written as hex:…"
+            )
+        kind, name = match.groups()
+        return self._environment(name) if kind == "env" else self._file(name)
+
+    def _environment(self, name: str) -> bytes | None:
+        if not _ENVIRONMENT_NAME.fullmatch(name):
+            raise ValueError("the name of an environment variable must begin with DLMS_ or METER_")
+        if self.environment is None:
+            return None
+        if not (value := self.environment.get(name, "")):
+            raise ValueError(f"the environment variable {name} is not set for this process")
+        return os.fsencode(value)
+
+    def _file(self, name: str) -> bytes | None:
+        if not name or "\0" in name:
+            raise ValueError("${file:PATH} names no file")
+        if self.environment is None:
+            return None
+        path = find_below(self.directories, name)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ValueError("${file:PATH} is not a plain file")
+            content = file.read(_LARGEST_FILE + 1)
+        if len(content) > _LARGEST_FILE:
+            raise ValueError(f"${{file:PATH}} is larger than {_LARGEST_FILE} bytes")
+        return content.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def find_below(directories: Iterable[Path], name: str) -> Path:
+    """Return the file of that name below one of the folders, links resolved.
+
+    Raises ValueError if there is none, or if it lies outside of all of them.
+    """
+    outside = False
+    for directory in directories:
+        try:
+            root = directory.resolve()
+            path = (root / name).resolve(strict=True)
+        except (OSError, RuntimeError):
+            continue
+        if not path.is_relative_to(root):
+            outside = True
+        elif path.is_file() and os.access(path, os.R_OK):
+            return path
+    folders = " or ".join(str(directory) for directory in directories)
+    if outside or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ValueError(f"the file does not lie under {folders}")
+    raise ValueError(f"there is no readable file {name!r} under {folders}")
+
+
+def _resolve(value: Any, info: ValidationInfo) -> bytes | str | None:
+    """Return the text, or what it refers to; None if a reference is only checked."""
+    if not isinstance(value, str):
+        raise ValueError("expected text in quotes")
+    if not holds_reference(value):
+        return value
+    source = (info.context or {}).get(SOURCE) or SecretSource()
+    try:
+        return source.read(value)  # type: ignore[no-any-return]
+    except OSError as error:
+        raise ValueError(f"the file of the secret cannot be read: {error.strerror}") from None
+
+
+def _hex(text: str) -> Secret:
+    try:
+        return Secret(bytes.fromhex(text.strip()))
+    except ValueError:
+        raise ValueError("not hexadecimal (two digits 0-9 A-F for each byte)") from None
+
+
+def _password(value: Any, info: ValidationInfo) -> Secret:
+    if isinstance(value, bytes):
+        return Secret(value)
+    found = _resolve(value, info)
+    if found is None:
+        return Secret()
+    raw = found.encode() if isinstance(found, str) else found
+    if raw.startswith(b"hex:"):
+        raw = _hex(raw[4:].decode("ascii", "replace"))
+    if not raw:
+        raise ValueError("must not be empty")
+    return Secret(raw)
+
+
+def _key(value: Any, info: ValidationInfo) -> Secret:
+    if isinstance(value, bytes):
+        return Secret(value)
+    found = _resolve(value, info)
+    if found is None:
+        return Secret()
+    text = found if isinstance(found, str) else found.decode("ascii", "replace")
+    if not (key := _hex(text.strip().removeprefix("hex:"))):
+        raise ValueError("must not be empty")
+    return key
+
+
+_HIDDEN = PlainSerializer(lambda _: "<secret>", return_type=str, when_used="json")
+_SCHEMA: dict[str, Any] = {"type": "string", "minLength": 1, "format": "password"}
+
+#: A password: text, `hex:…`, or a reference.
+Password = Annotated[
+    InstanceOf[Secret], BeforeValidator(_password), _HIDDEN, WithJsonSchema(_SCHEMA)
+]
+#: A key: hexadecimal, or a reference to a hexadecimal text.
+KeyBytes = Annotated[InstanceOf[Secret], BeforeValidator(_key), _HIDDEN, WithJsonSchema(_SCHEMA)]
+SecretBytes = Password

@@ -1,21 +1,60 @@
-"""How single values of the configuration are read."""
+"""How single values of the configuration are read.
+
+Readers raise ValueError with a sentence that completes "PATH: …".
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import ipaddress
+import math
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, InstanceOf
+from pydantic import BeforeValidator, Field, InstanceOf, WithJsonSchema
 
 from dlms_connector.cosem import class_id
 from dlms_connector.obis import Obis
+
+#: What the gateway knows, spelled as its documentation does.
+REPORT_STRATEGIES = (
+    "ON_REPORT_PERIOD",
+    "ON_CHANGE",
+    "ON_CHANGE_OR_REPORT_PERIOD",
+    "ON_RECEIVED",
+    "DISABLED",
+)
+_PERIODIC = ("ON_REPORT_PERIOD", "ON_CHANGE_OR_REPORT_PERIOD")
+_DURATION = re.compile(
+    r"P(?=.)(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
+    r"(?:T(?=.)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?"
+)
+_LONGEST_SHOWN = 60
+
+
+def shown(value: Any) -> str:
+    """Write a value of a configuration for a sentence: short, and as JSON would."""
+    match value:
+        case dict():
+            return "an object"
+        case list() | tuple():
+            return "a list"
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
 
 
 def _obis(value: Any) -> Obis:
     if isinstance(value, Obis):
         return value
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not an OBIS code such as 1-0:1.8.0")
-    return Obis.parse(value)
+        raise ValueError(f"{shown(value)} is not an OBIS code such as 1-0:1.8.0")
+    return Obis.parse(value.strip())
 
 
 def _hex(value: Any) -> bytes:
@@ -24,10 +63,181 @@ def _hex(value: Any) -> bytes:
     try:
         return bytes.fromhex(value)
     except (TypeError, ValueError):
-        raise ValueError(f"{value!r} is not hexadecimal") from None
+        raise ValueError(f"{shown(value)} is not hexadecimal") from None
 
 
-ObisCode = Annotated[InstanceOf[Obis], BeforeValidator(_obis)]
-ClassId = Annotated[int, BeforeValidator(class_id)]
-AttributeIndex = Annotated[int, Field(ge=1, le=127)]
-HexBytes = Annotated[bytes, BeforeValidator(_hex)]
+def _whole(value: Any) -> Any:
+    """Take a whole number, also written as text (as in a CSV); refuse truth values."""
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError(f"expected a whole number, got {shown(value)}")
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,18}\s*", value):
+        return int(value)
+    if not isinstance(value, int | float):
+        raise ValueError(f"expected a whole number, got {shown(value)}")
+    return int(value)
+
+
+def _truth(value: Any) -> Any:
+    truths = {"true": True, "false": False}
+    if isinstance(value, str):
+        value = truths.get(value.strip().lower(), value)
+    if not isinstance(value, bool):
+        raise ValueError(f"expected true or false, got {shown(value)}")
+    return value
+
+
+def _decimal(value: Any) -> Decimal:
+    """Take a number exactly as it is written."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = Decimal(str(value) if isinstance(value, float) else value)
+    except (InvalidOperation, TypeError, ValueError):
+        raise ValueError(f"expected a number, got {shown(value)}") from None
+    if not number.is_finite() or not number:
+        raise ValueError(f"expected a number other than 0, got {shown(value)}")
+    return number
+
+
+def duration(text: str) -> timedelta:
+    """Read an ISO 8601 duration in weeks, days, hours, minutes and seconds; raises ValueError."""
+    match = _DURATION.fullmatch(text)
+    if not match:
+        raise ValueError(f"{shown(text)} is not a duration such as P7D or PT12H")
+    try:
+        return timedelta(**{unit: int(count) for unit, count in match.groupdict("0").items()})
+    except OverflowError:
+        raise ValueError(f"{shown(text)} is too long a duration") from None
+
+
+def _duration(value: Any) -> str:
+    if not isinstance(value, str) or not duration(value):
+        raise ValueError(f"{shown(value)} is not a duration such as P7D or PT12H")
+    return value
+
+
+def _report_strategy(value: Any) -> dict[str, Any]:
+    """Check a report strategy against what the gateway accepts; it is handed on as it is."""
+    if not isinstance(value, dict):
+        raise ValueError(f'expected an object such as {{"type": "ON_RECEIVED"}}, got {shown(value)}')
+    if unknown := sorted(str(key) for key in value if key not in _STRATEGY_KEYS):
+        raise ValueError(f"unknown key {', '.join(unknown)}; known: {', '.join(_STRATEGY_KEYS)}")
+    kind = value.get("type")
+    if not isinstance(kind, str) or kind.upper() not in REPORT_STRATEGIES:
+        raise ValueError(f"type {shown(kind)} is not one of {', '.join(REPORT_STRATEGIES)}")
+    for key in ("reportPeriod", "ttl"):
+        number = value.get(key)
+        if number is None and not (key == "reportPeriod" and kind.upper() in _PERIODIC):
+            continue
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise ValueError(f"{kind} needs a {key} in ms, at least 1, not {shown(number)}")
+    return value
+
+
+_STRATEGY_KEYS = ("type", "reportPeriod", "aggregationFunction", "ttl")
+
+
+def _network(value: Any) -> str:
+    try:
+        return str(ipaddress.ip_network(value, strict=False))
+    except ValueError:
+        raise ValueError(f"{shown(value)} is not a network such as 10.0.0.0/8") from None
+
+
+def _finite(value: Any) -> Any:
+    """Refuse numbers that JSON does not know, at any depth."""
+    match value:
+        case float() if not math.isfinite(value):
+            raise ValueError(f"{value} is not a number that can be written")
+        case dict():
+            return {key: _finite(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_finite(inner) for inner in value]
+    return value
+
+
+def _one_or_list(reader: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+            return _truth(value)
+        if isinstance(value, bool):
+            return value
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"expected true, false or a list of OBIS codes, got {shown(value)}")
+        return tuple(reader(inner) for inner in value)
+
+    return read
+
+
+def _formula(value: Any) -> str:
+    """Check that a formula holds only numbers, `SN`, operators and parentheses."""
+    if not isinstance(value, str) or not re.fullmatch(r"(?i:[\d\s()+*/%-]|SN)+", value):
+        raise ValueError(f"{shown(value)} is not a formula such as 'SN % 10000 + 1000'")
+    return value
+
+
+def _keep_open(value: Any) -> Any:
+    text = value.strip().lower() if isinstance(value, str) else value
+    known = {"auto": "auto", "true": True, "false": False, True: True, False: False}
+    if not isinstance(text, str | bool) or text not in known:
+        raise ValueError(f'{shown(value)} is not one of "auto", true, false')
+    return known[text]
+
+
+_OBIS_SCHEMA = {
+    "type": "string",
+    "pattern": r"^\s*(\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3}([*.]\d{1,3})?|(\d{1,3}\.){5}\d{1,3})\s*$",
+}
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Truth = Annotated[bool, BeforeValidator(_truth)]
+ObisCode = Annotated[InstanceOf[Obis], BeforeValidator(_obis), WithJsonSchema(_OBIS_SCHEMA)]
+ClassId = Annotated[
+    int,
+    BeforeValidator(class_id),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 1, "maximum": 65535}]}
+    ),
+]
+AttributeIndex = Annotated[Whole, Field(ge=1, le=127)]
+HexBytes = Annotated[
+    bytes,
+    BeforeValidator(_hex),
+    WithJsonSchema({"type": "string", "pattern": "^([0-9A-Fa-f]{2}\\s*)*$"}),
+]
+Multiplier = Annotated[
+    Decimal, BeforeValidator(_decimal), WithJsonSchema({"type": ["number", "string"]})
+]
+Duration = Annotated[
+    str, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": "^P"})
+]
+Formula = Annotated[str, BeforeValidator(_formula), WithJsonSchema({"type": "string"})]
+Network = Annotated[str, BeforeValidator(_network), WithJsonSchema({"type": "string"})]
+JsonValue = Annotated[Any, BeforeValidator(_finite)]
+ReportStrategy = Annotated[
+    dict[str, Any],
+    BeforeValidator(_report_strategy),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["type"],
+            "properties": {
+                "type": {"type": "string", "enum": list(REPORT_STRATEGIES)},
+                "reportPeriod": {"type": "integer", "minimum": 1},
+                "aggregationFunction": {"type": "string"},
+                "ttl": {"type": "integer", "minimum": 1},
+            },
+        }
+    ),
+]
+KeepOpen = Annotated[
+    Literal["auto"] | bool,
+    BeforeValidator(_keep_open),
+    WithJsonSchema({"enum": ["auto", True, False]}),
+]
+Writable = Annotated[
+    bool | tuple[ObisCode, ...],
+    BeforeValidator(_one_or_list(_obis)),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "array", "items": _OBIS_SCHEMA}]}),
+]

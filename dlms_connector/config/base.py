@@ -1,0 +1,38 @@
+"""What all sections of the configuration share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
+from pydantic.alias_generators import to_camel
+
+#: Key of pydantic's validation context: the input is a user's document, not code of ours.
+DOCUMENT = "document"
+#: Put before a key that only code of ours may use, so that it is refused in a document.
+NOT_FOR_DOCUMENTS = "\0"
+
+
+class Model(BaseModel):
+    """Frozen, strict about keys, camelCase outside; null means "the default"."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_what_a_document_says(cls, data: Any, info: ValidationInfo) -> Any:
+        """Drop nulls; refuse names that only code of ours uses (`client_address`)."""
+        if not isinstance(data, dict) or not (info.context or {}).get(DOCUMENT):
+            return data
+        aliases = {field.alias for field in cls.model_fields.values()}
+        return {
+            NOT_FOR_DOCUMENTS + key if key in cls.model_fields and key not in aliases else key: value
+            for key, value in data.items()
+            if value is not None or key not in aliases
+        }

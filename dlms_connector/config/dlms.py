@@ -1,0 +1,116 @@
+"""How to talk to a meter: framing, addresses, authentication, keys, and its quirks."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from dlms_connector.config.base import Model
+from dlms_connector.config.secret import KeyBytes, Password
+from dlms_connector.config.types import Formula, HexBytes, ObisCode, Truth, Whole
+
+InterfaceType = Literal["HDLC", "WRAPPER", "HDLC_WITH_MODE_E"]
+Authentication = Literal[
+    "NONE", "LOW", "HIGH", "HIGH_MD5", "HIGH_SHA1", "HIGH_GMAC", "HIGH_SHA256", "HIGH_ECDSA"
+]
+Security = Literal["NONE", "AUTHENTICATION", "ENCRYPTION", "AUTHENTICATION_ENCRYPTION"]
+Standard = Literal["DLMS", "INDIA", "ITALY", "SAUDI_ARABIA", "IDIS", "SPAIN"]
+DateTimeField = Literal["deviation", "status", "dayOfWeek", "hundredths"]
+
+
+class Dlms(Model):
+    """How to talk to a meter: framing, addresses, authentication and keys."""
+
+    interface_type: InterfaceType = Field(
+        "HDLC", description="the framing; where left out, `WRAPPER` on udp and `HDLC` elsewhere"
+    )
+    referencing: Literal["LN", "SN"] = Field(
+        "LN", description="logical names, or the short names of older meters"
+    )
+    client_address: Whole = Field(
+        16, ge=1, le=127, description="who we are to the meter: 16 is the public client"
+    )
+    logical_address: Whole = Field(
+        1, ge=0, le=65535, description="logical device (0 to 16383 with HDLC); WRAPPER's only one"
+    )
+    physical_address: Whole = Field(
+        1, ge=0, le=16383, description="physical device on an HDLC line; WRAPPER has none"
+    )
+    address_size: Literal[1, 2, 4] | None = Field(
+        None, description="octets of the HDLC server address; chosen by value where left out"
+    )
+    serial_number: Whole | None = Field(
+        None, ge=0, description="computes the physical address from the meter's serial number"
+    )
+    serial_number_formula: Formula | None = Field(
+        None, description="how, such as `SN % 10000 + 1000`; `SN % 10000` where left out"
+    )
+    authentication: Authentication = Field("NONE", description="how we prove who we are")
+    password: Password | None = Field(
+        None, description="the secret of LOW and HIGH: text, `hex:…`, or a reference"
+    )
+    system_title: HexBytes | None = Field(
+        None, description="our system title: 8 bytes in hex, needed for ciphering"
+    )
+    server_system_title: HexBytes | None = Field(
+        None, description="the meter's system title, where it does not say it itself"
+    )
+    authentication_key: KeyBytes | None = Field(
+        None, description="authentication key in hex, or a reference"
+    )
+    block_cipher_key: KeyBytes | None = Field(
+        None, description="global unicast encryption key in hex, or a reference"
+    )
+    dedicated_key: KeyBytes | None = Field(
+        None, description="dedicated key of the association in hex, or a reference"
+    )
+    security: Security = Field("NONE", description="how messages are protected")
+    security_suite: Literal[0, 1, 2] = Field(
+        0, description="suites 0 and 1 take keys of 16 bytes, suite 2 of 32"
+    )
+    invocation_counter: ObisCode | None = Field(
+        None,
+        description="the counter's object, read through the public client before the first "
+        "ciphered association",
+    )
+    standard: Standard = Field("DLMS", description="the national or industry profile followed")
+
+
+class Workarounds(Model):
+    """Quirks of a meter, as data."""
+
+    pause_after_connect_ms: Whole = Field(
+        0, ge=0, le=60_000, description="wait after the connection is made"
+    )
+    pause_before_disconnect_ms: Whole = Field(
+        0, ge=0, le=60_000, description="wait before the session is ended"
+    )
+    pause_between_frames_ms: Whole = Field(
+        0, ge=0, le=10_000, description="wait between a reply and the next request"
+    )
+    quiet_after_failure_ms: Whole = Field(
+        0, ge=0, le=600_000, description="quiet the meter wants after an unclean end"
+    )
+    release: Literal["auto", "always", "never"] = Field(
+        "auto", description="whether an RLRQ is sent: `auto` where the association needs one"
+    )
+    pre_established: Truth = Field(
+        False, description="the association exists already: neither AARQ nor RLRQ is sent"
+    )
+    skip_snrm: Truth = Field(False, description="the meter expects no SNRM")
+    max_info_transmit: Whole | None = Field(
+        None, ge=32, le=2030, description="longest HDLC information field we send"
+    )
+    max_info_receive: Whole | None = Field(
+        None, ge=32, le=2030, description="longest HDLC information field we accept"
+    )
+    max_pdu: Whole = Field(0xFFFF, ge=12, le=0xFFFF, description="longest APDU we offer to accept")
+    challenge_size: Whole = Field(16, ge=8, le=64, description="bytes of our challenge")
+    fixed_invoke_id: Whole | None = Field(
+        None, ge=0, le=15, description="use this invoke-id in every request"
+    )
+    single_reads: Truth = Field(False, description="never read several attributes in one request")
+    skip_date_time_fields: tuple[DateTimeField, ...] = Field(
+        (), description="fields left unspecified in the dates of a request"
+    )

@@ -1,0 +1,93 @@
+"""What is read from a meter, written to it, and asked of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from dlms_connector.config.base import Model
+from dlms_connector.config.types import (
+    AttributeIndex,
+    ClassId,
+    Duration,
+    JsonValue,
+    Multiplier,
+    ObisCode,
+    ReportStrategy,
+    Whole,
+)
+
+_OBIS = "the object, `A-B:C.D.E[*F]` or `A.B.C.D.E.F`"
+_CLASS = "its interface class by name (`register`, `data`, `clock` …) or number"
+_ATTRIBUTE = "the attribute's index"
+_SCALER = "power of ten, instead of the meter's own scaler"
+_TYPE = "COSEM type of the value, such as `uint16`; the meter's own where left out"
+
+
+class Item(Model):
+    """One attribute of a COSEM object, and the key it is sent under."""
+
+    key: str = Field(min_length=1, description="the key on the platform")
+    obis: ObisCode = Field(description=_OBIS)
+    class_id: ClassId = Field(3, alias="class", description=_CLASS)
+    attribute: AttributeIndex = Field(2, description=_ATTRIBUTE)
+    scaler: Whole | None = Field(None, ge=-128, le=127, description=_SCALER)
+    unit: str | None = Field(
+        None, description="the unit to send in; converts from the meter's own (`Wh` to `kWh`)"
+    )
+    multiplier: Multiplier | None = Field(
+        None, description="factor on the value, such as a transformer ratio"
+    )
+    decimals: Whole | None = Field(None, ge=0, le=15, description="digits to round to")
+    poll_period_ms: Whole | None = Field(
+        None, ge=100, alias="pollPeriod", description="period of this item in ms; the device's"
+    )
+    report_strategy: ReportStrategy | None = Field(
+        None, description="the gateway's report strategy for this key"
+    )
+
+
+class Profile(Model):
+    """A load profile, billing profile or event log to follow."""
+
+    obis: ObisCode = Field(description=_OBIS)
+    key: str | None = Field(None, description="prefix of the keys of its columns")
+    backfill: Duration | None = Field(
+        None, description="how far back to read at first, as ISO 8601 duration such as `P7D`"
+    )
+    poll_period_ms: Whole | None = Field(
+        None, ge=1000, alias="pollPeriod", description="how often to look for new rows, in ms"
+    )
+
+
+class AttributeUpdate(Model):
+    """A shared attribute of the platform that is written to the meter."""
+
+    key: str = Field(min_length=1, description="the shared attribute")
+    obis: ObisCode = Field(description=_OBIS)
+    class_id: ClassId = Field(3, alias="class", description=_CLASS)
+    attribute: AttributeIndex = Field(2, description=_ATTRIBUTE)
+    type: str | None = Field(None, description=_TYPE)
+    scaler: Whole | None = Field(None, ge=-128, le=127, description=_SCALER)
+
+
+class RpcMethod(Model):
+    """A method that the platform may call on the device."""
+
+    method: str = Field(min_length=1, description="the method's name")
+    request_type: Literal["get", "set", "action", "profile"] = Field(
+        "get", description="what the call does"
+    )
+    obis: ObisCode = Field(description=_OBIS)
+    class_id: ClassId = Field(3, alias="class", description=_CLASS)
+    attribute: AttributeIndex = Field(2, description=_ATTRIBUTE)
+    method_index: Whole | None = Field(
+        None, ge=1, le=127, description="the method's index, for actions"
+    )
+    type: str | None = Field(None, description=_TYPE)
+    value: JsonValue = Field(None, description="the value where the call brings none")
+    scaler: Whole | None = Field(None, ge=-128, le=127, description=_SCALER)
+    request_timeout_ms: Whole | None = Field(
+        None, ge=100, alias="requestTimeout", description="time for the whole call, in ms"
+    )
