@@ -8,7 +8,7 @@ from dlms_connector.simulator.connection import Connection
 from dlms_connector.simulator.cosem_object import AccessError
 from dlms_connector.simulator.faults import FAULTS, Faults
 from dlms_connector.simulator.meter import Meter
-from dlms_connector.simulator.options import MeterOptions
+from dlms_connector.simulator.options import MeterOptions, microstar
 from dlms_connector.simulator.server import Endpoint, simulate
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "Faults",
     "Meter",
     "MeterOptions",
+    "microstar",
     "simulate",
 ]

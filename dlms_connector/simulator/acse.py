@@ -8,8 +8,8 @@ from dlms_connector.simulator.data import MalformedError, Reader, length
 
 AARQ, AARE, RLRQ, RLRE = 0x60, 0x61, 0x62, 0x63
 #: Joint-iso-ccitt DLMS-UA application context and mechanism names, less their last octet.
-_CONTEXT = bytes.fromhex("6085740508 01".replace(" ", ""))
-_MECHANISM = bytes.fromhex("6085740508 02".replace(" ", ""))
+_CONTEXT = bytes.fromhex("608574050801")
+_MECHANISM = bytes.fromhex("608574050802")
 LN, SN, LN_CIPHERED, SN_CIPHERED = 1, 2, 3, 4
 
 #: Result-source-diagnostic, acse-service-user.
@@ -39,6 +39,16 @@ class Request:
     authentication_value: bytes = b""
     calling_title: bytes = b""
     user_information: bytes = b""
+
+
+def context_name(context: int) -> bytes:
+    """Return the octets of an application context name."""
+    return _CONTEXT + bytes((context,))
+
+
+def mechanism_name(mechanism: int) -> bytes:
+    """Return the octets of an authentication mechanism name."""
+    return _MECHANISM + bytes((mechanism,))
 
 
 def parse_request(apdu: bytes) -> Request:
@@ -128,12 +138,12 @@ def make_response(
 ) -> bytes:
     """Write an AARE. A diagnostic of 14 with `accepted` announces HLS."""
     result = ACCEPTED if accepted else REJECTED
-    body = _tlv(0xA1, _tlv(0x06, _CONTEXT + bytes((context,))))
+    body = _tlv(0xA1, _tlv(0x06, context_name(context)))
     body += bytes((0xA2, 3, 2, 1, result, 0xA3, 5, 0xA1, 3, 2, 1, diagnostic))
     if title:
         body += _tlv(0xA4, _tlv(0x04, title))
     if challenge:
-        body += b"\x88\x02\x07\x80" + _tlv(0x89, _MECHANISM + bytes((mechanism,)))
+        body += b"\x88\x02\x07\x80" + _tlv(0x89, mechanism_name(mechanism))
         body += _tlv(0xAA, _tlv(0x80, challenge))
     if user_information:
         body += _tlv(0xBE, _tlv(0x04, user_information))

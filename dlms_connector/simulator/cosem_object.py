@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dlms_connector.obis import Obis
 from dlms_connector.simulator.data import Data
 
 if TYPE_CHECKING:
@@ -57,3 +58,8 @@ class CosemObject:
 
 
 Objects = Mapping[tuple[int, bytes], CosemObject]
+
+
+def logical_name(text: str) -> bytes:
+    """Return the six octets of an OBIS code."""
+    return Obis.parse(text).octets

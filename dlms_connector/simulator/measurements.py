@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dlms_connector.obis import Obis
 from dlms_connector.simulator.consumption import sway
 from dlms_connector.simulator.cosem_object import CosemObject
-from dlms_connector.simulator.data import INT32, UINT16, UINT32, Data, enum, i8, structure
+from dlms_connector.simulator.data import FLOAT32, INT32, UINT16, UINT32, Data, enum, i8, structure
 from dlms_connector.simulator.meter_view import MeterView
 
 W, VA, VAR, WH, VARH, A, V, HZ, NO_UNIT = 27, 28, 29, 30, 32, 33, 35, 44, 255
@@ -19,13 +19,13 @@ _SHARE_NAMES = {1: 20, 2: 40, 3: 60}
 
 def voltage(meter: MeterView, at: float, phase: int = 1) -> float:
     """Return a phase's voltage in V: around 230, lower when more is drawn."""
-    drop = meter.consumption.power(at) / 1500
+    drop = meter.supply.power(at) / 1500
     return 231.5 + 2.2 * sway(meter.seed + phase, at, 7200.0) - drop
 
 
 def active_power(meter: MeterView, at: float, phase: int = 0) -> float:
     """Return the power drawn in W, of one phase or (0) of all."""
-    return meter.consumption.power(at) * _SHARE.get(phase, 1.0)
+    return meter.supply.power(at) * _SHARE.get(phase, 1.0)
 
 
 def power_factor(meter: MeterView, at: float) -> float:
@@ -45,17 +45,22 @@ def frequency(meter: MeterView, at: float) -> float:
 
 def energy(meter: MeterView, at: float) -> float:
     """Return the energy drawn in Wh since the installation."""
-    return meter.consumption.energy(at)
+    return meter.supply.energy(at)
 
 
 def energy_day(meter: MeterView, at: float) -> float:
     """Return the energy drawn in Wh in the day tariff."""
-    return meter.consumption.energy_by_day(at)
+    return meter.supply.energy_by_day(at)
 
 
 def energy_night(meter: MeterView, at: float) -> float:
     """Return the energy drawn in Wh outside the day tariff: exactly the rest."""
     return int(energy(meter, at)) - int(energy_day(meter, at))
+
+
+def reactive_energy(meter: MeterView, at: float) -> float:
+    """Return the reactive energy drawn in varh since the installation."""
+    return 0.3 * energy(meter, at)
 
 
 def feed_in_energy(meter: MeterView, at: float) -> float:
@@ -80,7 +85,8 @@ class Quantity:
 
     def data(self, meter: MeterView, at: float) -> Data:
         """Return the raw value at an instant: whole steps of the scaler, cut as meters count."""
-        return Data(self.tag, int(self.measure(meter, at) * 10**-self.scaler))
+        value = self.measure(meter, at) * 10**-self.scaler
+        return Data(self.tag, value if self.tag == FLOAT32 else int(value))
 
     def now(self, meter: MeterView) -> Data:
         """Return the raw value that the meter shows now."""
@@ -122,11 +128,12 @@ HOUSEHOLD = (
     Quantity("1-0:16.7.0", lambda m, t: active_power(m, t) - feed_in_power(m, t), 0, W, INT32),
     Quantity("1-0:3.7.0", lambda m, t: 0.3 * active_power(m, t), 0, VAR),
     Quantity("1-0:9.7.0", lambda m, t: active_power(m, t) / power_factor(m, t), 0, VA),
+    Quantity("1-0:12.7.0", lambda m, t: round(voltage(m, t), 1), 0, V, FLOAT32),
     Quantity("1-0:13.7.0", power_factor, -3, NO_UNIT, UINT16),
     Quantity("1-0:14.7.0", frequency, -2, HZ, UINT16),
     Quantity("1-0:1.8.0", energy, 0, WH),
     Quantity("1-0:1.8.1", energy_day, 0, WH),
     Quantity("1-0:1.8.2", energy_night, 0, WH),
     Quantity("1-0:2.8.0", feed_in_energy, 0, WH),
-    Quantity("1-0:3.8.0", lambda m, t: 0.3 * energy(m, t), 0, VARH),
+    Quantity("1-0:3.8.0", reactive_energy, 0, VARH),
 )

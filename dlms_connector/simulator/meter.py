@@ -8,15 +8,20 @@ from dataclasses import dataclass
 
 from dlms_connector.obis import Obis
 from dlms_connector.simulator import cosem_object as access
-from dlms_connector.simulator.consumption import Consumption, make_consumption
+from dlms_connector.simulator.consumption import make_consumption
 from dlms_connector.simulator.cosem_object import AccessError, CosemObject, Objects
 from dlms_connector.simulator.data import Data, octets
+from dlms_connector.simulator.directory import object_list
 from dlms_connector.simulator.faults import Faults
+from dlms_connector.simulator.image import Image
 from dlms_connector.simulator.options import MeterOptions
 from dlms_connector.simulator.overrides import read_overrides
 from dlms_connector.simulator.profiles import objects_of
+from dlms_connector.simulator.supply import Supply
+from dlms_connector.simulator.switching import CONNECTED
 
 PUBLIC_CLIENT = 16
+_ASSOCIATION_LN = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,9 @@ class Role:
 
     authentication: str
     everything: bool
+
+
+_ITSELF = Role("NONE", everything=True)
 
 
 class Meter:
@@ -38,14 +46,12 @@ class Meter:
         self.faults = Faults(options.faults)
         self.seen: Counter[str] = Counter()
         self.seed = options.serial
-        self.consumption: Consumption = make_consumption(options.serial)
-        self.feed_in: Consumption = make_consumption(options.serial, 150.0, "export")
+        self.supply = Supply(make_consumption(options.serial))
+        self.feed_in = make_consumption(options.serial, 150.0, "export")
         self.clock_shift = 0.0
-        self.relay_closed = True
-        self.relay_state = 1
+        self.relay_state = CONNECTED
         self.events: list[tuple[float, int]] = []
-        self.image: bytearray | None = None
-        self.image_status = 0
+        self.image = Image()
         self.received_counter = 0
         self.sent_counter = 0
         self.association_held = False
@@ -113,6 +119,8 @@ class Meter:
             raise written
         if written is not None:
             return written
+        if class_id == _ASSOCIATION_LN and attribute == 2:
+            return object_list(self, role)
         source = found.attributes.get(attribute)
         if source is None:
             raise AccessError(access.DENIED)
@@ -130,7 +138,7 @@ class Meter:
         if writer is not None:
             writer(self, value)
         else:
-            self._written[class_id, name, attribute] = value
+            self.keep(class_id, name, attribute, value)
 
     def invoke(self, class_id: int, name: bytes, method: int, argument: Data, role: Role) -> Data:
         """Run a method and return what it returns; raises AccessError."""
@@ -138,6 +146,14 @@ class Meter:
         if method not in found.methods or not role.everything:
             raise AccessError(access.DENIED)
         return found.methods[method](self, argument)
+
+    def value(self, class_id: int, name: bytes, attribute: int) -> Data:
+        """Return an attribute's value as the meter itself sees it."""
+        return self.read(class_id, name, attribute, _ITSELF)
+
+    def keep(self, class_id: int, name: bytes, attribute: int, value: Data) -> None:
+        """Remember a value that was set."""
+        self._written[class_id, name, attribute] = value
 
     def put(self, class_id: int, obis: str, attribute: int, value: Data | AccessError) -> None:
         """Make an attribute read as a value, or be refused, from now on (for tests)."""

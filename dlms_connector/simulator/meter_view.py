@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Protocol
 
 from dlms_connector.simulator.consumption import Consumption
+from dlms_connector.simulator.supply import Supply
 
 
 class MeterView(Protocol):
     """A meter as its measurements see it."""
 
     seed: int
-    consumption: Consumption
+    supply: Supply
     feed_in: Consumption
 
     @property

@@ -109,3 +109,22 @@ def conformance(names: Iterable[str]) -> int:
     for name in names:
         bits |= 1 << (23 - CONFORMANCE_BITS[name])
     return bits
+
+
+def microstar(serial: int = 1, **changes: Any) -> MeterOptions:
+    """Return the options of a meter like the one of a Microstar installation.
+
+    HDLC, client 1, logical 0, physical 1, a password of ten times "2", values held at what
+    that meter showed, no GET-with-list, an association forgotten after 180 s.
+    """
+    defaults: dict[str, Any] = {
+        "profile": "microstar",
+        "client_address": 1,
+        "logical_address": 0,
+        "physical_address": 1,
+        "authentication": "LOW",
+        "password": b"2222222222",
+        "hold_at": 0.0,
+        "faults": {"inactivity": 180},
+    }
+    return MeterOptions(serial=serial, **(defaults | changes))

@@ -5,38 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import cache
 
-from dlms_connector.obis import Obis
-from dlms_connector.simulator import clock, microstar
+from dlms_connector.simulator.calendars import make_calendars
+from dlms_connector.simulator.clock import make_clock
+from dlms_connector.simulator.communication import make_communication
 from dlms_connector.simulator.cosem_object import CosemObject, Objects
-from dlms_connector.simulator.data import TEXT, Data, octets
+from dlms_connector.simulator.demand import make_demand
+from dlms_connector.simulator.directory import make_directory, make_identity
+from dlms_connector.simulator.histories import make_histories
+from dlms_connector.simulator.image import make_image_transfer
 from dlms_connector.simulator.measurements import HOUSEHOLD
-from dlms_connector.simulator.meter_view import MeterView
-
-
-def _identity() -> list[CosemObject]:
-    def device_name(meter: MeterView) -> Data:
-        return octets(b"SIM%013d" % meter.seed)
-
-    def serial_number(meter: MeterView) -> Data:
-        return octets(b"%08d" % meter.seed)
-
-    return [
-        CosemObject(1, Obis.parse("0-0:42.0.0").octets, {2: device_name}, public=True),
-        CosemObject(1, Obis.parse("0-0:96.1.0").octets, {2: serial_number}),
-        CosemObject(1, Obis.parse("1-0:0.2.0").octets, {2: Data(TEXT, b"SIM-1.0")}),
-    ]
+from dlms_connector.simulator.microstar import registers
+from dlms_connector.simulator.switching import make_switching
 
 
 def _household() -> Iterable[CosemObject]:
-    yield from _identity()
-    yield clock.make_clock()
+    yield from _common()
     yield from (quantity.register() for quantity in HOUSEHOLD)
+    yield from make_demand()
+    yield from make_histories()
+    yield from make_switching()
+    yield from make_calendars()
+    yield from make_communication()
+    yield make_image_transfer()
 
 
 def _microstar() -> Iterable[CosemObject]:
-    yield from _identity()
-    yield clock.make_clock()
-    yield from microstar.registers()
+    yield from _common()
+    yield from registers()
+
+
+def _common() -> Iterable[CosemObject]:
+    yield from make_identity()
+    yield make_clock()
+    yield from make_directory()
 
 
 PROFILES: dict[str, Callable[[], Iterable[CosemObject]]] = {

@@ -1,0 +1,68 @@
+"""Demand: mean power over quarters of an hour (classes 4 and 5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlms_connector.simulator import measurements as m
+from dlms_connector.simulator import moments
+from dlms_connector.simulator.cosem_object import CosemObject, Source, logical_name
+from dlms_connector.simulator.data import UINT32, Data, u8, u16, u32
+
+if TYPE_CHECKING:
+    from dlms_connector.simulator.meter import Meter
+
+_PERIOD = 900
+#: The maximum is that of the last day: enough to move plausibly, cheap to compute.
+_PERIODS = 96
+
+
+def mean_power(meter: Meter, begin: float, end: float) -> float:
+    """Return the mean power in W between two instants."""
+    spent = m.energy(meter, end) - m.energy(meter, begin)
+    return spent * 3600 / max(1.0, end - begin)
+
+
+def maximum_demand(meter: Meter, at: float) -> tuple[float, float]:
+    """Return the largest demand in W of the day before an instant, and the end of its period."""
+    last = at // _PERIOD * _PERIOD
+    ends = (last - index * _PERIOD for index in range(_PERIODS))
+    return max((mean_power(meter, end - _PERIOD, end), end) for end in ends)
+
+
+def _begun(meter: Meter) -> float:
+    return meter.measuring() // _PERIOD * _PERIOD
+
+
+def _current(meter: Meter) -> Data:
+    return Data(UINT32, int(mean_power(meter, _begun(meter), meter.measuring())))
+
+
+def _last(meter: Meter) -> Data:
+    return Data(UINT32, int(mean_power(meter, _begun(meter) - _PERIOD, _begun(meter))))
+
+
+def _start(meter: Meter) -> Data:
+    return moments.write(meter, _begun(meter))
+
+
+def _maximum(meter: Meter) -> Data:
+    return Data(UINT32, int(maximum_demand(meter, meter.measuring())[0]))
+
+
+def _maximum_at(meter: Meter) -> Data:
+    return moments.write(meter, maximum_demand(meter, meter.measuring())[1])
+
+
+def make_demand() -> list[CosemObject]:
+    """Make the demand register and the register of its maximum."""
+    unit = m.scaler_unit(0, m.W)
+    periods: dict[int, Source] = {8: u32(_PERIOD), 9: u16(1)}
+    return [
+        CosemObject(
+            5,
+            logical_name("1-0:1.4.0"),
+            {2: _current, 3: _last, 4: unit, 5: u8(0), 6: _start, 7: _start, **periods},
+        ),
+        CosemObject(4, logical_name("1-0:1.6.0"), {2: _maximum, 3: unit, 4: u8(0), 5: _maximum_at}),
+    ]
