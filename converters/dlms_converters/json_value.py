@@ -1,0 +1,61 @@
+"""Exact values into what JSON, the gateway and the platform take.
+
+The float appears here and nowhere before: from the shortest form of the decimal, so
+that 135.19 is written 135.19. A number beyond the platform's 64-bit integers travels
+as text, because the platform would otherwise store a rounded one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from math import isfinite
+from typing import Any
+
+import simplejson
+
+#: The longest string sent. The gateway stalls for ever on a message of 64 KiB.
+LONGEST_STRING = 4096
+
+_LEAST, _GREATEST = -(2**63), 2**63 - 1
+
+
+def json_value(value: Any) -> Any:
+    """Return the JSON form of a value; None for what has none (NaN, infinities, None)."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST_STRING else value[: LONGEST_STRING - 1] + "…"
+    if isinstance(value, int):
+        return int(value) if _LEAST <= value <= _GREATEST else _text(Decimal(value))
+    if isinstance(value, Decimal):
+        return _number(value)
+    if isinstance(value, float):
+        return _number(Decimal(repr(value))) if isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): json_value(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
+        return [json_value(item) for item in value]
+    raise TypeError(f"{type(value).__name__} is not a value of JSON")
+
+
+def json_size(value: Any) -> int:
+    """Return how many bytes a value takes in a message, or slightly more."""
+    if isinstance(value, str | dict | list):
+        return len(simplejson.dumps(value, ensure_ascii=False).encode()) + 4
+    return 24  # no number is longer
+
+
+def _number(value: Decimal) -> int | float | str | None:
+    if not value.is_finite():
+        return None
+    if value.adjusted() > 18:  # at least 1E19, and 64 bits end at 9.2E18
+        return _text(value)
+    if value == value.to_integral_value():
+        whole = int(value)
+        return whole if _LEAST <= whole <= _GREATEST else _text(value)
+    return float(str(value))
+
+
+def _text(value: Decimal) -> str:
+    return f"{value:f}" if value.adjusted() < 100 else str(value)

@@ -1,0 +1,32 @@
+"""When the gateway passes a value on: per key, else per device, else per connector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from thingsboard_gateway.gateway.entities.report_strategy_config import ReportStrategyConfig
+
+#: Everything that is read is sent.
+ON_RECEIVED = ReportStrategyConfig({"type": "ON_RECEIVED"})
+
+
+class ReportStrategyError(ValueError):
+    """A `reportStrategy` that the gateway does not take."""
+
+
+def report_strategy(raw: Mapping[str, Any] | None) -> ReportStrategyConfig | None:
+    """Read a `reportStrategy` section, already checked by the configuration's model.
+
+    `DISABLED` means that the gateway's filter stays out of it, as it does at the
+    gateway's own level: on a single key the gateway would send one value and no more.
+    Raises ReportStrategyError with a sentence for the author.
+    """
+    if raw is None:
+        return None
+    if str(raw.get("type")).upper() == "DISABLED":
+        return ON_RECEIVED
+    try:
+        return ReportStrategyConfig(dict(raw))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ReportStrategyError(f"reportStrategy: the gateway refuses it: {error}") from error

@@ -1,0 +1,217 @@
+"""Readings into the gateway's telemetry and attributes.
+
+A value goes through unit, multiplier and decimals in this order, all in exact decimals.
+`decimals` rounds half to even, so that sums of rounded values do not drift.
+
+Every key of telemetry carries its report strategy: its own, else the device's, else the
+connector's, else ON_RECEIVED. The gateway's own default could be one that drops equal
+values, and a register that did not move is still a reading. Rows of a profile are always
+ON_RECEIVED unless their own key says otherwise: two equal rows are two rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Context, Decimal, InvalidOperation
+from logging import Logger
+from typing import Any
+
+from thingsboard_gateway.connectors.converter import Converter
+from thingsboard_gateway.gateway.entities.converted_data import ConvertedData
+from thingsboard_gateway.gateway.entities.datapoint_key import DatapointKey
+from thingsboard_gateway.gateway.entities.report_strategy_config import ReportStrategyConfig
+from thingsboard_gateway.gateway.entities.telemetry_entry import TelemetryEntry
+from thingsboard_gateway.gateway.statistics.statistics_service import StatisticsService
+
+from dlms_connector.config.model import Device, Item
+from dlms_connector.reading import Kind, Poll, Reading
+from dlms_converters.json_value import json_size, json_value
+from dlms_converters.report_strategy import ON_RECEIVED, ReportStrategyError, report_strategy
+from dlms_converters.units import UnitError, factor
+
+#: JSON bytes of one value, and of all values at one instant: the gateway would neither
+#: split nor ever get rid of a message of 64 KiB.
+LARGEST_VALUE = 16 * 1024
+LARGEST_ENTRY = 32 * 1024
+
+_PROFILE_GENERIC = 7
+
+#: Products of 64-bit values, factors and multipliers stay exact.
+_EXACT = Context(prec=80)
+
+
+class DeviceData(ConvertedData):  # type: ignore[misc]
+    """Converted data that the gateway's device filter can read, too."""
+
+    __slots__ = ()
+
+    def __getitem__(self, item: str) -> Any:
+        if item == "deviceName":
+            return self.device_name
+        if item == "deviceType":
+            return self.device_type
+        return super().__getitem__(item)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How the values of one key are sent."""
+
+    key: DatapointKey
+    unit: str | None = None
+    multiplier: Decimal | None = None
+    decimals: int | None = None
+
+
+class DLMSUplinkConverter(Converter):  # type: ignore[misc]
+    """Converts the polls of one device.
+
+    `config` is the device, as a `Device` or as its JSON object. `connector_strategy`
+    is the `reportStrategy` of the whole connector.
+    """
+
+    def __init__(
+        self,
+        config: Device | Mapping[str, Any],
+        logger: Logger,
+        connector_strategy: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._device = config if isinstance(config, Device) else Device.model_validate(config)
+        self._log = logger
+        self._complained: set[str] = set()
+        self._general = self._strategy(
+            "device", self._device.report_strategy, self._strategy("connector", connector_strategy)
+        )
+        items: tuple[tuple[Kind, Iterable[Item]], ...] = (
+            ("timeseries", self._device.timeseries),
+            ("attributes", self._device.attributes),
+        )
+        self._shapes = {
+            (kind, item.key): self._shape(kind, item) for kind, group in items for item in group
+        }
+
+    def convert(self, config: Any, data: Poll | Reading | Sequence[Reading]) -> DeviceData:
+        """Return what the readings of a poll are on the platform.
+
+        What cannot be sent is left out, counted, and complained of once; `config` is
+        not used: a converter belongs to one device.
+        """
+        result = DeviceData(self._device.device_name, self._device.device_type)
+        telemetry: dict[int, dict[DatapointKey, Any]] = {}
+        attributes: dict[DatapointKey, Any] = {}
+        dropped = 0
+        for reading in _readings(data):
+            shape = self._shape_of(reading)
+            value = self._value(reading, shape)
+            if value is None:
+                dropped += 1
+            elif reading.kind == "attributes":
+                attributes[shape.key] = value
+            else:
+                telemetry.setdefault(reading.ts_ms, {})[shape.key] = value
+        for ts_ms, values in sorted(telemetry.items()):
+            _add_telemetry(result, ts_ms, values)
+        if attributes:
+            result.add_to_attributes(attributes)
+        self._count(result, dropped)
+        return result
+
+    def _shape(self, kind: Kind, item: Item) -> _Shape:
+        where = f"{kind} {item.key}"
+        strategy = self._strategy(where, item.report_strategy, self._default(kind, item.class_id))
+        return _Shape(DatapointKey(item.key, strategy), item.unit, item.multiplier, item.decimals)
+
+    def _shape_of(self, reading: Reading) -> _Shape:
+        shape = self._shapes.get((reading.kind, reading.key))
+        if shape is None:
+            strategy = self._default(reading.kind, reading.class_id)
+            shape = _Shape(DatapointKey(reading.key, strategy))
+            self._shapes[reading.kind, reading.key] = shape
+        return shape
+
+    def _default(self, kind: Kind, class_id: int) -> ReportStrategyConfig | None:
+        if kind == "attributes":
+            return self._general
+        return ON_RECEIVED if class_id == _PROFILE_GENERIC else self._general or ON_RECEIVED
+
+    def _strategy(
+        self,
+        where: str,
+        raw: Mapping[str, Any] | None,
+        default: ReportStrategyConfig | None = None,
+    ) -> ReportStrategyConfig | None:
+        try:
+            return report_strategy(raw) or default
+        except ReportStrategyError as error:
+            self._complain(f"{where}: {error}")
+            return default
+
+    def _value(self, reading: Reading, shape: _Shape) -> Any:
+        try:
+            value = json_value(_shaped(reading, shape))
+        except (UnitError, InvalidOperation, TypeError) as error:
+            self._complain(f"{reading.key} ({reading.obis}) is not sent: {error}")
+            return None
+        if (size := json_size(value)) > LARGEST_VALUE:
+            self._complain(
+                f"{reading.key} ({reading.obis}) is not sent: {size} bytes of JSON are more than "
+                f"the {LARGEST_VALUE} that pass through the gateway safely"
+            )
+            return None
+        return value
+
+    def _complain(self, problem: str) -> None:
+        if problem not in self._complained:
+            self._complained.add(problem)
+            self._log.error("%s: %s", self._device.device_name, problem)
+
+    def _count(self, result: DeviceData, dropped: int) -> None:
+        for name, count in (
+            ("convertersMsgProcessed", 1),
+            ("convertersTsProduced", result.telemetry_datapoints_count),
+            ("convertersAttrProduced", result.attributes_datapoints_count),
+            ("convertersMsgDropped", dropped),
+        ):
+            if count:
+                StatisticsService.count_connector_message(self._log.name, name, count=count)
+
+
+def _readings(data: Poll | Reading | Sequence[Reading]) -> Sequence[Reading]:
+    if isinstance(data, Poll):
+        return data.readings
+    return (data,) if isinstance(data, Reading) else data
+
+
+def _shaped(reading: Reading, shape: _Shape) -> Any:
+    """Apply unit, multiplier and decimals to a number; leave the rest as it is."""
+    value = reading.value
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return value
+    number = Decimal(value)
+    if not number.is_finite():
+        return None
+    if shape.unit and reading.unit:
+        number = _EXACT.multiply(number, factor(reading.unit, shape.unit))
+    if shape.multiplier is not None:
+        number = _EXACT.multiply(number, shape.multiplier)
+    if shape.decimals is not None:
+        number = number.quantize(Decimal(1).scaleb(-shape.decimals), context=_EXACT)
+    return number
+
+
+def _add_telemetry(result: DeviceData, ts_ms: int, values: Mapping[DatapointKey, Any]) -> None:
+    """Add what was read at one instant.
+
+    What passes LARGEST_ENTRY goes on 1 ms later: the gateway joins equal instants again.
+    """
+    entry: dict[DatapointKey, Any] = {}
+    size = 0
+    for key, value in values.items():
+        own = len(key.key) + json_size(value)
+        if entry and size + own > LARGEST_ENTRY:
+            result.add_to_telemetry(TelemetryEntry(entry, ts_ms))
+            entry, size, ts_ms = {}, 0, ts_ms + 1
+        entry[key] = value
+        size += own
+    result.add_to_telemetry(TelemetryEntry(entry, ts_ms))

@@ -1,0 +1,102 @@
+"""Which meters the platform believes to be connected.
+
+The gateway connects a device to the platform once in its own life. The platform forgets
+that with every MQTT session, and the gateway does not repeat it, so this does.
+
+Everything here is called from one thread: the gateway's `add_device` waits for the broker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from logging import Logger
+from typing import Any
+
+#: A meter that falls silent is disconnected after this: what is said last about it travels
+#: through the gateway's storage, and whatever arrives later would connect it again.
+DISCONNECT_AFTER_S = 3.0
+
+
+class Announcer:
+    """Tells the platform which meters are there, in every MQTT session anew.
+
+    `gateway` is the gateway's service, `connector` what it is to route a device's
+    downlink to.
+    """
+
+    def __init__(
+        self, gateway: Any, connector: Any, log: Logger, clock: Callable[[], float]
+    ) -> None:
+        self._gateway, self._connector, self._log, self._clock = gateway, connector, log, clock
+        self._present: dict[str, str] = {}
+        self._told: set[str] = set()
+        self._leaving: dict[str, float] = {}
+        self._was_connected = False
+
+    def present(self, name: str, device_type: str) -> None:
+        """Note that a meter answers; announce it if the platform does not know that yet."""
+        self._leaving.pop(name, None)
+        self._present[name] = device_type
+        if name not in self._told and self._is_connected():
+            self._announce(name, device_type)
+
+    def absent(self, name: str) -> None:
+        """Note that a meter no longer answers; unless it comes back it is disconnected soon."""
+        self._present.pop(name, None)
+        self._leaving.setdefault(name, self._clock() + DISCONNECT_AFTER_S)
+
+    def reconcile(self) -> None:
+        """Tell the platform what it does not know: called a few times per second."""
+        connected = self._is_connected()
+        if connected != self._was_connected:
+            self._was_connected = connected
+            self._session_changed()
+        if not connected:
+            return
+        for name, device_type in list(self._present.items()):
+            if name not in self._told:
+                self._announce(name, device_type)
+        now = self._clock()
+        for name in [name for name, due in self._leaving.items() if due <= now]:
+            del self._leaving[name]
+            self._disconnect(name)
+
+    def _session_changed(self) -> None:
+        self._told.clear()
+        later = self._clock() + DISCONNECT_AFTER_S
+        self._leaving = dict.fromkeys(self._leaving, later)
+
+    def _is_connected(self) -> bool:
+        client = self._gateway.tb_client  # None until the gateway has made its connectors
+        return client is not None and bool(client.is_connected())
+
+    def _announce(self, name: str, device_type: str) -> None:
+        self._told.add(name)  # first: if it fails, the next session is soon enough
+        known = name in self._gateway.get_devices()
+        self._gateway.add_device(name, {"connector": self._connector}, device_type=device_type)
+        if known:  # the gateway takes a device it knows for one that is connected
+            self._client.gw_connect_device(self._platform_name(name), device_type)
+        if not self._is_connected():
+            self._told.discard(name)
+        self._log.debug("%s: announced to the platform", name)
+
+    def _disconnect(self, name: str) -> None:
+        self._told.discard(name)
+        # Not del_device: the gateway would forget whose device it is, and calls to it
+        # would spin in the gateway's queue instead of being answered here.
+        if name in self._gateway.get_devices():
+            self._client.gw_disconnect_device(self._platform_name(name))
+            self._log.debug("%s: disconnected from the platform", name)
+
+    @property
+    def _client(self) -> Any:
+        return self._gateway.tb_client.client
+
+    def _platform_name(self, name: str) -> str:
+        """Return what the device is called on the platform, where it may have been renamed.
+
+        The gateway offers no public way to ask, and connecting the old name would
+        create a second device.
+        """
+        renamed = getattr(self._gateway, "_TBGatewayService__renamed_devices", {})
+        return str(renamed.get(name) or name)

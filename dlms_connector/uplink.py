@@ -1,0 +1,129 @@
+"""From the meters to the gateway: polls, states and diagnostics, each in its turn.
+
+The fleet calls in its loop's thread, the work is done in the uplink queue's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
+from logging import Logger
+from time import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dlms_connector.announcer import Announcer
+from dlms_connector.config.model import Device
+from dlms_connector.errors import DlmsError
+from dlms_connector.reading import Poll
+from dlms_connector.uplink_queue import UplinkQueue
+from dlms_converters import diagnostics
+
+if TYPE_CHECKING:
+    from dlms_connector.diagnostics import Statistics
+    from dlms_connector.fleet import MeterState
+
+
+class Converter(Protocol):
+    """The gateway's interface of an uplink converter."""
+
+    def convert(self, config: Any, data: Any) -> Any:
+        """Return what the gateway takes."""
+
+
+class Uplink:
+    """Where the fleet sends what it finds out; implements the fleet's `Sink`.
+
+    `send` hands converted data to the gateway, `count` adds to its statistics of this connector.
+    """
+
+    def __init__(
+        self,
+        converters: Mapping[str, Converter],
+        announcer: Announcer,
+        queue: UplinkQueue,
+        log: Logger,
+        *,
+        send: Callable[[Any], None],
+        count: Callable[[str, int], None],
+    ) -> None:
+        self._converters, self._announcer, self._queue = converters, announcer, queue
+        self._log, self._send, self._count = log, send, count
+        self._bytes: Counter[str] = Counter()
+        self._online: set[str] = set()
+        self._complained: set[str] = set()
+
+    @property
+    def online(self) -> frozenset[str]:
+        """The names of the meters that answer."""
+        return frozenset(self._online)
+
+    def polled(self, device: Device, poll: Poll) -> None:
+        """Take the outcome of a poll."""
+        self._count("connectorMsgsReceived", 1)
+        if poll.readings:
+            self._queue.put(partial(self._forward, device, poll))
+
+    def state(self, device: Device, state: MeterState, error: DlmsError | None) -> None:
+        """Take a meter's change of state."""
+        if state == "online":
+            self._online.add(device.device_name)
+        else:
+            self._online.discard(device.device_name)
+        name, device_type = device.device_name, device.device_type
+        self._queue.put(partial(self._tell_state, name, device_type, state, _sentence(error)))
+
+    def misconfigured(self, name: str, device_type: str, problems: tuple[str, ...]) -> None:
+        """Tell that a device is refused, and why."""
+        sentence = "; ".join(problems)
+        self._queue.put(partial(self._tell_state, name, device_type, "misconfigured", sentence))
+
+    def statistics(self, device: Device, statistics: Statistics) -> None:
+        """Send what is counted of a meter; of one that is silent it would look like life."""
+        name = device.device_name
+        if (received := statistics.bytes_in - self._bytes[name]) > 0:
+            self._bytes[name] = statistics.bytes_in
+            self._count("connectorBytesReceived", received)
+        if name in self._online:
+            ts_ms, values = int(time() * 1000), statistics.telemetry()
+            data = diagnostics.telemetry(name, device.device_type, ts_ms, values)
+            self._queue.put(partial(self._send, data))
+
+    def _forward(self, device: Device, poll: Poll) -> None:
+        name = device.device_name
+        self._announcer.present(name, device.device_type)
+        try:
+            data = self._converters[name].convert(device, poll)
+        except Exception as error:  # it may be the user's own
+            self._count("convertersMsgDropped", 1)
+            self._complain(f"{name}: the converter failed: {type(error).__name__}: {error}")
+            return
+        if _has_values(data):
+            self._send(data)
+
+    def _complain(self, problem: str) -> None:
+        if problem not in self._complained:
+            self._complained.add(problem)
+            self._log.exception("%s", problem)
+
+    def _tell_state(self, name: str, device_type: str, state: str, sentence: str) -> None:
+        if state == "online":
+            self._announcer.present(name, device_type)
+        else:
+            self._announcer.absent(name)
+        values = {"dlmsState": state, "dlmsLastError": sentence}
+        self._send(diagnostics.attributes(name, device_type, values))
+
+
+def _has_values(data: Any) -> bool:
+    """Whether there is anything to send: the gateway logs an error over empty data."""
+    if isinstance(data, dict):
+        return bool(data.get("telemetry") or data.get("attributes"))
+    return data is not None and bool(data.telemetry or data.attributes)
+
+
+def _sentence(error: DlmsError | None) -> str:
+    """Return an error with what to try; empty where there is none, to clear the last one."""
+    if error is None:
+        return ""
+    return f"{error}; {error.hint}" if error.hint else str(error)

@@ -1,0 +1,115 @@
+"""One thread in which everything that may block on the gateway is done, in order.
+
+The gateway's `add_device` waits for the broker, and a user's own converter may do what it
+likes: neither may hold up the loop in which meters are polled.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from logging import Logger
+from threading import Condition, Thread
+from time import monotonic
+
+Job = Callable[[], None]
+
+
+class UplinkQueue:
+    """Runs jobs in the order they came, and `idle` at least every `idle_s` seconds.
+
+    Holds at most `limit` jobs; what is too much drops the oldest: fresh readings say
+    more than stale ones.
+    """
+
+    def __init__(
+        self,
+        idle: Job,
+        log: Logger,
+        *,
+        limit: int = 10_000,
+        idle_s: float = 0.25,
+        dropped: Callable[[int], None] = lambda count: None,
+    ) -> None:
+        self._idle, self._log, self._idle_s, self._dropped = idle, log, idle_s, dropped
+        self._jobs: deque[Job] = deque()
+        self._limit = limit
+        self._wake = Condition()
+        self._closing = False
+        self._full = False
+        self._complained: set[str] = set()
+        self._thread: Thread | None = None
+
+    def start(self, name: str) -> None:
+        """Start the thread."""
+        self._thread = Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def put(self, job: Job) -> None:
+        """Add a job; never blocks, never raises."""
+        lost = 0
+        with self._wake:
+            if self._closing:
+                return
+            while len(self._jobs) >= self._limit:
+                self._jobs.popleft()
+                lost += 1
+            self._jobs.append(job)
+            self._wake.notify()
+        if lost:
+            self._overflowed(lost)
+
+    def close(self, within_s: float) -> bool:
+        """Do what is left, for no longer than `within_s`; true if all was done."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        if self._thread is None or not self._thread.is_alive():
+            return not self._jobs
+        self._thread.join(within_s)
+        with self._wake:
+            left = len(self._jobs)
+            self._jobs.clear()
+        return not left and not self._thread.is_alive()
+
+    def _overflowed(self, lost: int) -> None:
+        if not self._full:
+            self._full = True
+            self._log.warning(
+                "the gateway takes data more slowly than the meters give it: "
+                "the oldest of %d waiting polls are dropped",
+                self._limit,
+            )
+        self._dropped(lost)
+
+    def _run(self) -> None:
+        next_idle = monotonic()
+        while True:
+            job = self._next(max(0.0, next_idle - monotonic()))
+            if job is not None:
+                self._do(job)
+            elif self._closing:
+                return
+            if not self._closing and monotonic() >= next_idle:
+                self._do(self._idle)
+                next_idle = monotonic() + self._idle_s
+
+    def _next(self, wait_s: float) -> Job | None:
+        with self._wake:
+            if not self._jobs and not self._closing:
+                self._wake.wait(wait_s)
+            if self._jobs:
+                return self._jobs.popleft()
+            self._full = False
+            return None
+
+    def _do(self, job: Job) -> None:
+        try:
+            job()
+        except Exception as error:
+            # The last resort: a converter of the user's, or the gateway itself. The next job
+            # is another meter's.
+            cause = f"{type(error).__name__}: {error}"
+            if cause not in self._complained:
+                self._complained.add(cause)
+                self._log.exception("sending to the gateway failed: %s", cause)
