@@ -1,0 +1,197 @@
+"""`dlms-connector simulate`: meters to try a configuration with."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from dlms_connector.simulator.faults import fault_table, parse_fault
+from dlms_connector.simulator.meter import Meter
+from dlms_connector.simulator.options import (
+    Authentication,
+    Framing,
+    MeterOptions,
+    Security,
+    microstar,
+)
+from dlms_connector.simulator.sample import sample_configuration
+from dlms_connector.simulator.server import Endpoint, simulate
+
+_AUTHENTICATIONS = ("NONE", "LOW", "HIGH", "HIGH_MD5", "HIGH_SHA1", "HIGH_SHA256", "HIGH_GMAC")
+_SECURITIES = ("NONE", "AUTHENTICATION", "ENCRYPTION", "AUTHENTICATION_ENCRYPTION")
+
+
+@click.command("simulate", help="Serve simulated meters, to try a configuration with.")
+@click.option("--meters", default=1, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option(
+    "--port",
+    default=4059,
+    show_default=True,
+    type=click.IntRange(0, 65_535),
+    help="Port of the first meter, the next ones count up; 0 takes free ones.",
+)
+@click.option("--shared", is_flag=True, help="All meters behind one port, as behind a converter.")
+@click.option("--udp", is_flag=True, help="Serve UDP instead of TCP (WRAPPER).")
+@click.option(
+    "--profile",
+    default="household",
+    show_default=True,
+    type=click.Choice(["household", "microstar"]),
+)
+@click.option(
+    "--interface", "framing", type=click.Choice(["HDLC", "WRAPPER"]), help="HDLC if not given."
+)
+@click.option("--referencing", default="LN", type=click.Choice(["LN", "SN"]), show_default=True)
+@click.option("--authentication", type=click.Choice(_AUTHENTICATIONS))
+@click.option("--password", help="Of LOW and HIGH.")
+@click.option("--security", default="NONE", type=click.Choice(_SECURITIES), show_default=True)
+@click.option("--suite", default="0", type=click.Choice(["0", "1", "2"]), show_default=True)
+@click.option("--hold", is_flag=True, help="Measured values stand still; the clock goes on.")
+@click.option(
+    "--objects",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON file of objects that replace or join the meter's own (docs/simulator.md).",
+)
+@click.option("--fault", "faults", multiple=True, metavar="NAME[=VALUE]", help="May be repeated.")
+@click.option("--faults", "list_faults", is_flag=True, help="List the faults and exit.")
+@click.option("--seconds", type=click.FloatRange(min=0), help="Stop after so long.")
+@click.option("--print-config", is_flag=True, help="Print a dlms.json for these meters and exit.")
+def command(**given: Any) -> None:
+    """Serve simulated meters until Ctrl-C, or for --seconds."""
+    if given["list_faults"]:
+        _print_faults()
+        return
+    if given["udp"] and given["framing"] == "HDLC":
+        raise click.UsageError("HDLC is not spoken over UDP; take --interface WRAPPER")
+    meters = [_options(number, given) for number in range(1, given["meters"] + 1)]
+    try:
+        Meter(meters[0])
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if given["print_config"]:
+        _print_configuration(meters, given)
+        return
+    try:
+        asyncio.run(_serve(meters, given))
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot listen at {given['host']}:{given['port']}: {error.strerror or error}; "
+            "another --port may be free, --port 0 takes any"
+        ) from error
+
+
+def _options(number: int, given: dict[str, Any]) -> MeterOptions:
+    framing: Framing = given["framing"] or ("WRAPPER" if given["udp"] else "HDLC")
+    security: Security = given["security"]
+    options = microstar(number) if given["profile"] == "microstar" else MeterOptions(serial=number)
+    options.framing, options.security = framing, security
+    options.referencing = given["referencing"]
+    options.security_suite = int(given["suite"])  # type: ignore[assignment]
+    authentication: Authentication | None = given["authentication"]
+    options.authentication = authentication or (
+        "LOW" if given["password"] else options.authentication
+    )
+    if given["password"]:
+        options.password = given["password"].encode()
+    if given["hold"] and options.hold_at is None:
+        options.hold_at = 1_735_732_800.0
+    if given["objects"]:
+        options.overrides = _read_objects(given["objects"])
+    options.faults = {**_standing(options), **_read_faults(given["faults"])}
+    if given["shared"]:
+        _place(options, number, framing)
+    return options
+
+
+def _standing(options: MeterOptions) -> dict[str, float]:
+    return dict(options.faults) if isinstance(options.faults, dict) else {}
+
+
+def _read_faults(texts: Sequence[str]) -> dict[str, Any]:
+    try:
+        return dict(parse_fault(text) for text in texts)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _read_objects(path: Path) -> dict[str, Any]:
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise click.UsageError(f"{path} is not JSON: {error}") from error
+    if not isinstance(raw, dict):
+        raise click.UsageError(f"{path}: an object of OBIS codes is expected")
+    return raw
+
+
+def _place(options: MeterOptions, number: int, framing: Framing) -> None:
+    """Give a meter on a shared port an address of its own."""
+    if framing == "WRAPPER":
+        options.logical_address = number
+    else:
+        options.physical_address = number
+
+
+def _print_faults() -> None:
+    table = Table("fault", "the meter …")
+    for row in fault_table():
+        table.add_row(row["name"], row["effect"])
+    Console().print(table)
+
+
+def _print_configuration(meters: Sequence[MeterOptions], given: dict[str, Any]) -> None:
+    port = given["port"]
+    if not port:
+        raise click.UsageError("--print-config needs a --port other than 0")
+    step = 0 if given["shared"] else 1
+    placed = [(meter, given["host"], port + index * step) for index, meter in enumerate(meters)]
+    click.echo(json.dumps(sample_configuration(placed, udp=given["udp"]), indent=2))
+
+
+async def _serve(meters: Sequence[MeterOptions], given: dict[str, Any]) -> None:
+    entries = [meters] if given["shared"] else meters
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers
+            loop.add_signal_handler(number, stopped.set)
+    async with simulate(entries, given["host"], given["port"], udp=given["udp"]) as endpoints:
+        _announce(endpoints, given)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(stopped.wait(), given["seconds"])
+    click.echo("stopped")
+
+
+_SHOWN = 20
+
+
+def _announce(endpoints: Sequence[Endpoint], given: dict[str, Any]) -> None:
+    served = [(meter.options, endpoint) for endpoint in endpoints for meter in endpoint.meters]
+    for options, endpoint in served[:_SHOWN]:
+        secret = (
+            f", password {options.password.decode(errors='replace')}"
+            if options.authentication not in ("NONE", "HIGH_GMAC")
+            else ""
+        )
+        click.echo(
+            f"meter {options.serial}: {'udp' if given['udp'] else 'tcp'} "
+            f"{endpoint.host}:{endpoint.port} {options.framing} client {options.client_address}, "
+            f"logical {options.logical_address}, physical {options.physical_address}, "
+            f"{options.referencing}, authentication {options.authentication}{secret}"
+        )
+    if len(served) > _SHOWN:
+        last = served[-1][1]
+        click.echo(f"… and {len(served) - _SHOWN} more, up to port {last.port}")
+    click.echo(
+        "serving; Ctrl-C stops" + (f", or {given['seconds']:g} s" if given["seconds"] else "")
+    )
