@@ -32,7 +32,9 @@ class Model(BaseModel):
             return data
         aliases = {field.alias for field in cls.model_fields.values()}
         return {
-            NOT_FOR_DOCUMENTS + key if key in cls.model_fields and key not in aliases else key: value
+            NOT_FOR_DOCUMENTS + key
+            if key in cls.model_fields and key not in aliases
+            else key: value
             for key, value in data.items()
             if value is not None or key not in aliases
         }

@@ -125,9 +125,9 @@ def _resolve(value: Any, info: ValidationInfo) -> bytes | str | None:
         raise ValueError("expected text in quotes")
     if not holds_reference(value):
         return value
-    source = (info.context or {}).get(SOURCE) or SecretSource()
+    source: SecretSource = (info.context or {}).get(SOURCE) or SecretSource()
     try:
-        return source.read(value)  # type: ignore[no-any-return]
+        return source.read(value)
     except OSError as error:
         raise ValueError(f"the file of the secret cannot be read: {error.strerror}") from None
 

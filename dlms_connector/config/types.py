@@ -45,6 +45,8 @@ def shown(value: Any) -> str:
             return "null"
         case bool():
             return str(value).lower()
+        case float() if math.isnan(value):
+            return "NaN"
     text = repr(value)
     return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
 
@@ -119,7 +121,9 @@ def _duration(value: Any) -> str:
 def _report_strategy(value: Any) -> dict[str, Any]:
     """Check a report strategy against what the gateway accepts; it is handed on as it is."""
     if not isinstance(value, dict):
-        raise ValueError(f'expected an object such as {{"type": "ON_RECEIVED"}}, got {shown(value)}')
+        raise ValueError(
+            f'expected an object such as {{"type": "ON_RECEIVED"}}, got {shown(value)}'
+        )
     if unknown := sorted(str(key) for key in value if key not in _STRATEGY_KEYS):
         raise ValueError(f"unknown key {', '.join(unknown)}; known: {', '.join(_STRATEGY_KEYS)}")
     kind = value.get("type")
@@ -186,7 +190,7 @@ def _keep_open(value: Any) -> Any:
 
 _OBIS_SCHEMA = {
     "type": "string",
-    "pattern": r"^\s*(\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3}([*.]\d{1,3})?|(\d{1,3}\.){5}\d{1,3})\s*$",
+    "pattern": r"^\s*(\d+-\d+:\d+\.\d+\.\d+([*.]\d+)?|(\d+\.){5}\d+)\s*$",
 }
 
 Whole = Annotated[int, BeforeValidator(_whole)]

@@ -1,0 +1,142 @@
+"""What no single key gets wrong, but several together do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from dlms_connector.config.inheritance import NAMED_LISTS, Location
+from dlms_connector.config.model import Device, Dlms, SerialConnection, UdpConnection
+
+Contradictions = Iterator[tuple[Location, str]]
+
+#: Key length in bytes by security suite (IEC 62056-5-3 clause 5: AES-128 and AES-256).
+_KEY_BYTES = {0: 16, 1: 16, 2: 32}
+_TITLE_BYTES = 8
+_HDLC_ADDRESSES = 1 << 14
+
+
+def contradictions(device: Device) -> Contradictions:
+    """Yield where a device contradicts itself, with a sentence."""
+    for rule in _RULES:
+        yield from rule(device)
+
+
+def _framing(device: Device) -> Contradictions:
+    where = ("dlms", "interfaceType")
+    kind = device.dlms.interface_type
+    if isinstance(device.connection, UdpConnection) and kind != "WRAPPER":
+        yield where, f"{kind} does not go over udp: datagrams need WRAPPER"
+    if isinstance(device.connection, SerialConnection) and kind == "WRAPPER":
+        yield where, "WRAPPER does not go over a serial port: use HDLC or HDLC_WITH_MODE_E"
+
+
+def _addresses(device: Device) -> Contradictions:
+    dlms = device.dlms
+    logical, physical, size = dlms.logical_address, dlms.physical_address, dlms.address_size
+    if dlms.interface_type == "WRAPPER":
+        if size is not None:
+            yield ("dlms", "addressSize"), "WRAPPER has no address size; leave it out"
+        return
+    if logical >= _HDLC_ADDRESSES:
+        yield ("dlms", "logicalAddress"), f"{logical} is not in 0..16383, the range of HDLC"
+    elif dlms.serial_number is None and not _fits(logical, physical, size):
+        yield (
+            ("dlms", "addressSize"),
+            f"logical address {logical} with physical address {physical} does not fit in "
+            f"{size or 4} octets",
+        )
+    if dlms.serial_number_formula is not None and dlms.serial_number is None:
+        yield ("dlms", "serialNumber"), "serialNumberFormula needs a serialNumber"
+
+
+def _fits(logical: int, physical: int, size: int | None) -> bool:
+    """Whether an HDLC server address fits its octets of seven bits (IEC 62056-46, 6.4.2)."""
+    if size == 1:
+        return (logical == 0 and physical < 0x80) or (physical == 0 and logical < 0x80)
+    if logical == 0:  # the address as a whole in one field
+        return physical < _HDLC_ADDRESSES
+    return max(logical, physical) < (0x80 if size == 2 else _HDLC_ADDRESSES)
+
+
+def _credentials(device: Device) -> Contradictions:
+    dlms = device.dlms
+    kind = dlms.authentication
+    if kind in ("LOW", "HIGH", "HIGH_MD5", "HIGH_SHA1", "HIGH_SHA256") and dlms.password is None:
+        yield ("dlms", "password"), f"authentication {kind} needs a password"
+    if kind == "NONE" and dlms.password is not None:
+        yield (
+            ("dlms", "authentication"),
+            "a password is given but authentication is NONE: say LOW or one of HIGH…",
+        )
+    if kind in ("HIGH_GMAC", "HIGH_SHA256", "HIGH_ECDSA") and dlms.system_title is None:
+        yield ("dlms", "systemTitle"), f"authentication {kind} needs a systemTitle"
+    if kind == "HIGH_GMAC":
+        for key, value in _keys(dlms).items():
+            if key != "dedicatedKey" and value is None:
+                yield ("dlms", key), f"authentication {kind} needs this key"
+
+
+def _ciphering(device: Device) -> Contradictions:
+    dlms = device.dlms
+    if dlms.security != "NONE":
+        if dlms.system_title is None and dlms.authentication not in ("HIGH_GMAC", "HIGH_SHA256"):
+            yield ("dlms", "systemTitle"), f"security {dlms.security} needs a systemTitle"
+        for key, value in _keys(dlms).items():
+            needed = key == "blockCipherKey" or (
+                key == "authenticationKey" and dlms.security != "ENCRYPTION"
+            )
+            if needed and value is None and dlms.authentication != "HIGH_GMAC":
+                yield ("dlms", key), f"security {dlms.security} needs this key"
+    wanted = _KEY_BYTES[dlms.security_suite]
+    for key, value in _keys(dlms).items():
+        if value is not None and len(value) != wanted:
+            yield (
+                ("dlms", key),
+                f"has {len(value)} bytes; keys of suite {dlms.security_suite} have {wanted}",
+            )
+    titles = {"systemTitle": dlms.system_title, "serverSystemTitle": dlms.server_system_title}
+    for key, title in titles.items():
+        if title is not None and len(title) != _TITLE_BYTES:
+            yield ("dlms", key), f"has {len(title)} bytes; a system title has {_TITLE_BYTES}"
+
+
+def _keys(dlms: Dlms) -> dict[str, bytes | None]:
+    return {
+        "authenticationKey": dlms.authentication_key,
+        "blockCipherKey": dlms.block_cipher_key,
+        "dedicatedKey": dlms.dedicated_key,
+    }
+
+
+def _names(device: Device) -> Contradictions:
+    """Two entries of one name would overwrite each other on the platform."""
+    lists: dict[str, Sequence[Any]] = {
+        "attributes": device.attributes,
+        "timeseries": device.timeseries,
+        "attributeUpdates": device.attribute_updates,
+        "serverSideRpc": device.server_side_rpc,
+    }
+    for where, entries in lists.items():
+        seen: set[str] = set()
+        for index, entry in enumerate(entries):
+            name = getattr(entry, NAMED_LISTS[where])
+            if name in seen:
+                yield (where, index, NAMED_LISTS[where]), f"{name!r} is there already"
+            seen.add(name)
+
+
+def _actions(device: Device) -> Contradictions:
+    for index, method in enumerate(device.server_side_rpc):
+        if method.request_type == "action" and method.method_index is None:
+            yield ("serverSideRpc", index, "methodIndex"), "an action needs its method's index"
+
+
+_RULES: Sequence[Callable[[Device], Contradictions]] = (
+    _framing,
+    _addresses,
+    _credentials,
+    _ciphering,
+    _names,
+    _actions,
+)

@@ -1,0 +1,144 @@
+"""One device out of its layers: merged, validated, and every problem traced to its author."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from dlms_connector.config import secret
+from dlms_connector.config.base import DOCUMENT
+from dlms_connector.config.consistency import contradictions
+from dlms_connector.config.inheritance import Layer, Location, Origins, Place, merge
+from dlms_connector.config.model import Device
+from dlms_connector.config.problems import problems_of
+
+#: Where a reference to a secret may stand.
+SECRETS = frozenset(
+    ("dlms", key) for key in ("password", "authenticationKey", "blockCipherKey", "dedicatedKey")
+)
+_CONNECTIONS = ("tcp", "udp", "serial")
+#: Stand-ins for what is missing, so that the rest can still be checked.
+_STAND_INS: dict[str, Any] = {
+    "deviceName": "?",
+    "connection": {"host": "?"},
+    "host": "?",
+    "port": "?",
+    "key": "?",
+    "method": "?",
+    "obis": "0-0:0.0.0",
+}
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A sentence, the layer to blame and the location there."""
+
+    place: Place
+    location: Location
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.place.at(self.location)}: {self.sentence}"
+
+
+def build(layers: Sequence[Layer], source: secret.SecretSource) -> Device | list[Problem]:
+    """Make a device of its layers, the first on top; or say everything that is wrong."""
+    merged, origins = merge(layers)
+    found: list[tuple[Location, str]] = list(_stray_references(merged))
+    device = _validate(merged, source, found)
+    if device is not None:
+        reported = {location for location, _ in found}
+        found += [each for each in contradictions(device) if each[0] not in reported]
+    if device is not None and not found:
+        return device
+    return _blamed(found, origins)
+
+
+def check_partially(layers: Sequence[Layer]) -> list[Problem]:
+    """Say what is wrong in layers that need not make a whole device."""
+    merged, origins = merge(layers)
+    connection = merged.get("connection")
+    variants = [merged]
+    if isinstance(connection, dict) and connection.get("type") is None:
+        variants = [{**merged, "connection": {**connection, "type": kind}} for kind in _CONNECTIONS]
+    outcomes: list[list[tuple[Location, str]]] = []
+    for variant in variants:
+        found = list(_stray_references(variant))
+        _validate(variant, secret.SecretSource(environment=None), found, whole=False)
+        outcomes.append(found)
+    return _blamed(min(outcomes, key=lambda found: len(found)), origins)
+
+
+def _blamed(found: Iterable[tuple[Location, str]], origins: Origins) -> list[Problem]:
+    return [Problem(*origins.of(location), sentence) for location, sentence in found]
+
+
+def _validate(
+    merged: dict[str, Any],
+    source: secret.SecretSource,
+    found: list[tuple[Location, str]],
+    *,
+    whole: bool = True,
+) -> Device | None:
+    """Validate, note what is wrong, and try again without it; None if nothing can be made."""
+    context = {DOCUMENT: True, secret.SOURCE: source}
+    for _ in range(_ATTEMPTS):
+        try:
+            return Device.model_validate(merged, context=context)
+        except ValidationError as error:
+            problems = list(problems_of(error, Device))
+        found += [
+            (location, sentence)
+            for location, sentence, kind in problems
+            if (whole or kind != "missing" or _in_a_list(location)) and not _known(location, found)
+        ]
+        merged = _repaired(merged, [(location, kind) for location, _, kind in problems])
+    return None
+
+
+def _in_a_list(location: Location) -> bool:
+    return any(isinstance(step, int) for step in location)
+
+
+def _known(location: Location, found: Iterable[tuple[Location, str]]) -> bool:
+    return any(location == other for other, _ in found)
+
+
+def _repaired(merged: dict[str, Any], wrong: Iterable[tuple[Location, str]]) -> dict[str, Any]:
+    """Return a copy in which what is wrong is left out or stood in for."""
+    repaired = copy.deepcopy(merged)
+    for location, kind in wrong:
+        steps = location[:-1] if location and isinstance(location[-1], int) else location
+        node: Any = repaired
+        for step in steps[:-1]:
+            node = _child(node, step)
+        last = steps[-1] if steps else None
+        if isinstance(node, dict) and kind == "missing" and last in _STAND_INS:
+            node[last] = copy.deepcopy(_STAND_INS[str(last)])
+        elif isinstance(node, dict):
+            node.pop(last, None)
+    return repaired
+
+
+def _child(node: Any, step: str | int) -> Any:
+    try:
+        return node[step]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def _stray_references(value: Any, location: Location = ()) -> Iterator[tuple[Location, str]]:
+    match value:
+        case str() if secret.holds_reference(value) and location not in SECRETS:
+            yield location, "references to secrets stand for passwords and keys only"
+        case dict():
+            for key, inner in value.items():
+                yield from _stray_references(inner, (*location, str(key)))
+        case list():
+            for index, inner in enumerate(value):
+                yield from _stray_references(inner, (*location, index))

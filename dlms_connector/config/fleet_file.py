@@ -1,0 +1,88 @@
+"""Fleets: a table with one meter per row and a column per key path.
+
+The columns are key paths such as `deviceName`, `connection.host` or `dlms.password`;
+an empty cell says nothing. Comma or semicolon, whichever the first line has more of.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dlms_connector.config import document
+from dlms_connector.config.inheritance import Layer, Place
+from dlms_connector.errors import ConfigError
+
+_LONGEST_CELL = 65_536
+
+
+def rows(name: str, base: Path) -> Iterator[Layer]:
+    """Yield one layer per row of a table in the folder of the configuration.
+
+    Raises ConfigError if the table as a whole cannot be used.
+    """
+    path = _confined(name, base)
+    text = document.read(path)
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    csv.field_size_limit(_LONGEST_CELL)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        columns = [column.strip() for column in next(reader, [])]
+        _check(columns, name)
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield _layer(columns, cells, Place(f"{name} line {reader.line_num}", columns=True))
+    except csv.Error as error:
+        raise ConfigError(f"{name} line {reader.line_num}: not a table: {error}") from None
+
+
+def _confined(name: str, base: Path) -> Path:
+    """Return the table's path; a configuration from afar must not make us read any file."""
+    root = base.resolve()
+    path = (root / name).resolve()
+    if not path.is_relative_to(root):
+        raise ConfigError(f"devicesFile: {name!r} does not lie in the configuration's folder")
+    if not path.is_file():
+        raise ConfigError(f"devicesFile: there is no file {name!r} in the configuration's folder")
+    return path
+
+
+def _check(columns: list[str], name: str) -> None:
+    if not any(columns):
+        raise ConfigError(f"{name} line 1: expected key paths such as deviceName, connection.host")
+    twice = sorted({column for column in columns if column and columns.count(column) > 1})
+    if twice:
+        raise ConfigError(f"{name} line 1: twice: {', '.join(twice)}")
+    for column in columns:
+        if any(other.startswith(column + ".") for other in columns):
+            raise ConfigError(f"{name} line 1: {column} is there whole and in parts")
+
+
+def _layer(columns: list[str], cells: list[str], place: Place) -> Layer:
+    values: dict[str, Any] = {}
+    for column, cell in zip(columns, cells, strict=False):
+        if not (text := cell.strip()) or not column:
+            continue
+        *parents, last = column.split(".")
+        node = values
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[last] = _value(text) if parents[:1] != ["dlms"] else text
+    if extra := [cell for cell in cells[len(columns) :] if cell.strip()]:
+        # Named by a key that no device has, so that it is refused with its line.
+        values[f"{len(extra)} cells without a column"] = True
+    return Layer(place, values)
+
+
+def _value(text: str) -> Any:
+    """Return a cell's text, or the list or object that it holds."""
+    if text[0] in "[{":
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text

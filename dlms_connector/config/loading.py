@@ -1,0 +1,244 @@
+"""From what a user wrote to a configuration in force.
+
+Every device is built for itself: its own keys over its template, over the template's
+template, over `defaults`. Whatever is wrong with it refuses that device and no other.
+What is wrong in a template or in `defaults` is said once, however many devices use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from dlms_connector.config import document, fleet_file
+from dlms_connector.config.base import DOCUMENT
+from dlms_connector.config.device_building import Problem, build, check_partially
+from dlms_connector.config.inheritance import Layer, Place
+from dlms_connector.config.model import Configuration, Device
+from dlms_connector.config.problems import did_you_mean, problems_of
+from dlms_connector.config.secret import RUN_SECRETS, SecretSource
+from dlms_connector.config.templates import DEFAULTS, OWN_KEYS, TEMPLATES, Templates
+from dlms_connector.config.types import shown
+from dlms_connector.errors import ConfigError
+
+#: What the gateway or its user interface adds, and reads itself.
+GATEWAY_KEYS = frozenset(
+    (
+        *("id", "name", "type", "class", "key", "mode", "ts", "configVersion", "useGRPC"),
+        *("configuration", "configurationJson", "logLevel", "enableRemoteLogging"),
+        *("sendDataOnlyOnChange", "disabled"),
+    )
+)
+DEVICES_FILE = "devicesFile"
+_BUILT_HERE = frozenset({"devices", DEVICES_FILE, TEMPLATES, DEFAULTS})
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A device that is not in force, and everything that is wrong with it."""
+
+    name: str
+    path: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A configuration in force, and what of the document is not.
+
+    `problems` are those outside of devices: templates, defaults, keys of the connector.
+    """
+
+    configuration: Configuration
+    refused: tuple[Refused, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def every_problem(self) -> tuple[str, ...]:
+        """All sentences, those outside of devices first."""
+        return self.problems + tuple(each for one in self.refused for each in one.problems)
+
+
+def load(raw: object, *, base: Path, config_dir: Path | None = None) -> Loaded:
+    """Make a configuration of what the gateway hands over: an object, or a JSON text.
+
+    `base` is the folder that files named in the configuration are relative to;
+    `config_dir` the gateway's configuration folder, where secrets lie, if it is another.
+    Raises ConfigError if nothing can be made of it.
+    """
+    if isinstance(raw, str):
+        raw = document.parse(raw)
+    if not isinstance(raw, Mapping):
+        raise ConfigError(f"expected an object with `devices`, got {shown(raw)}")
+    return _Loading(raw, base, config_dir or base).run()
+
+
+def load_file(path: Path) -> Loaded:
+    """Make a configuration of a file; raises ConfigError if nothing can be made of it."""
+    text = document.read(path)
+    try:
+        return load(text, base=path.resolve().parent)
+    except ConfigError as error:
+        raise ConfigError(*(f"{path}: {problem}" for problem in error.problems)) from None
+
+
+class _Loading:
+    """One document on its way to a configuration."""
+
+    def __init__(self, raw: Mapping[Any, Any], base: Path, config_dir: Path) -> None:
+        self._raw = {str(key): value for key, value in raw.items()}
+        self._base = base
+        self._config_dir = config_dir
+        self._problems: dict[str, None] = {}  # a set that keeps its order
+        self._refused: list[Refused] = []
+        self._devices: dict[str, Device] = {}
+        self._paths: dict[str, str] = {}
+
+    def run(self) -> Loaded:
+        whole = self._top_level()
+        source = SecretSource(self._secret_directories(whole.secrets_directory))
+        templates = Templates(self._raw)
+        self._note(templates.problems)
+        self._check_templates(templates)
+        for row in self._rows():
+            self._build(row, templates, source)
+        devices = tuple(self._devices.values())
+        return Loaded(
+            whole.model_copy(update={"devices": devices}),
+            tuple(self._refused),
+            tuple(self._problems),
+        )
+
+    def _note(self, problems: list[str]) -> None:
+        self._problems.update(dict.fromkeys(problems))
+
+    def _top_level(self) -> Configuration:
+        """Read the connector's own keys; what is wrong falls back to its default."""
+        own = {
+            key: value
+            for key, value in self._raw.items()
+            if key not in _BUILT_HERE and key not in GATEWAY_KEYS
+        }
+        context = {DOCUMENT: True}
+        try:
+            return Configuration.model_validate(own, context=context)
+        except ValidationError as error:
+            for location, sentence, kind in problems_of(error, Configuration):
+                if kind == "extra_forbidden" and len(location) == 1:
+                    known = [*_BUILT_HERE, *(f.alias or "" for f in _top_fields())]
+                    sentence = "unknown key" + did_you_mean(location[0], known)
+                self._note([str(Problem(Place(""), location, sentence))])
+                own.pop(str(location[0]), None)
+        return Configuration.model_validate(own, context=context)
+
+    def _secret_directories(self, named: str | None) -> tuple[Path, ...]:
+        config_dir = self._config_dir.resolve()
+        if named is None:
+            return (config_dir / "secrets", RUN_SECRETS)
+        path = (config_dir / named).resolve()
+        # The configuration may come from afar: it must not turn the whole host into secrets.
+        if path.is_relative_to(config_dir) or "secret" in path.name.lower():
+            return (path, RUN_SECRETS)
+        self._note(
+            [
+                "secretsDirectory: outside of the gateway's configuration folder "
+                "the folder's name must say that it holds secrets, such as /srv/meters/secrets"
+            ]
+        )
+        return (config_dir / "secrets", RUN_SECRETS)
+
+    def _check_templates(self, templates: Templates) -> None:
+        layers = Layer(Place(DEFAULTS), templates.defaults)
+        self._partially([layers])
+        for name, values in templates.own.items():
+            try:
+                self._partially(templates.chain(name))
+            except LookupError as error:
+                self._note([f"{TEMPLATES}.{name}.template: {error.args[0]}"])
+                self._partially([Layer(Place(f"{TEMPLATES}.{name}"), values)])
+        if (name := templates.default_template()) is not None:
+            try:
+                templates.chain(name)
+            except LookupError as error:
+                self._note([f"{DEFAULTS}.template: {error.args[0]}"])
+
+    def _partially(self, layers: list[Layer]) -> None:
+        self._note([str(problem) for problem in check_partially(layers)])
+        for layer in layers:
+            for key in OWN_KEYS:
+                if key in layer.values:
+                    self._note([f"{layer.place.at((key,))}: belongs to a device alone"])
+
+    def _rows(self) -> Iterator[Layer | Refused]:
+        """Yield every device's own keys, or why it has none."""
+        devices = self._raw.get("devices")
+        if devices is not None and not isinstance(devices, list | tuple):
+            self._note([f"devices: expected a list, got {shown(devices)}"])
+            devices = None
+        for index, values in enumerate(devices or ()):
+            path = f"devices[{index}]"
+            if isinstance(values, Mapping):
+                yield Layer(Place(path), {str(key): value for key, value in values.items()})
+            else:
+                problem = f"{path}: expected an object, got {shown(values)}"
+                yield Refused(path, path, (problem,))
+        name = self._raw.get(DEVICES_FILE)
+        if isinstance(name, str) and name:
+            try:
+                yield from fleet_file.rows(name, self._base)
+            except ConfigError as error:
+                self._note(list(error.problems))
+        elif name is not None:
+            self._note([f"{DEVICES_FILE}: expected the name of a file, got {shown(name)}"])
+        if devices is None and name is None and not self._problems:
+            self._note(["devices: required, or a devicesFile"])
+
+    def _build(self, row: Layer | Refused, templates: Templates, source: SecretSource) -> None:
+        if isinstance(row, Refused):
+            self._refused.append(row)
+            return
+        problems: list[str] = []
+        template = row.values.get("template", templates.default_template())
+        try:
+            built = build([row, *templates.chain(template)], source)
+        except LookupError as error:
+            if "template" in row.values:
+                problems.append(f"{row.place.at(('template',))}: {error.args[0]}")
+            else:
+                problems.append(_unusable(row.place, Place(DEFAULTS)))
+            built = check_partially([row, *templates.chain(None)])
+        path = row.place.path
+        if isinstance(built, Device):
+            name = built.device_name
+            if other := self._paths.get(name):
+                where = row.place.at(("deviceName",))
+                problems.append(f"{where}: {shown(name)} is the name of {other} already")
+        else:
+            name = row.values.get("deviceName") or path
+            problems += self._sorted_out(built, row.place)
+        if problems or not isinstance(built, Device):
+            self._refused.append(Refused(str(name), path, tuple(problems)))
+            return
+        self._devices[name] = built
+        self._paths[name] = path
+
+    def _sorted_out(self, problems: list[Problem], own: Place) -> list[str]:
+        """Keep a device's own problems; those of shared layers are noted once for all."""
+        shared = [problem for problem in problems if problem.place is not own]
+        self._note([str(problem) for problem in shared])
+        sentences = [str(problem) for problem in problems if problem.place is own]
+        for place in dict.fromkeys(problem.place for problem in shared):
+            sentences.append(_unusable(own, place))
+        return sentences
+
+
+def _unusable(own: Place, shared: Place) -> str:
+    return f"{own.path}: not usable as long as {shared.path} has problems"
+
+
+def _top_fields() -> list[Any]:
+    return list(Configuration.model_fields.values())

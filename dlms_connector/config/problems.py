@@ -1,0 +1,182 @@
+"""What pydantic found wrong, in sentences for the author of a configuration.
+
+A sentence names what is allowed, and shows the wrong value only where it cannot be a secret.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from dlms_connector.config.base import NOT_FOR_DOCUMENTS
+from dlms_connector.config.inheritance import Location
+from dlms_connector.config.types import shown
+
+Schema = Mapping[str, Any]
+
+#: What marks a schema whose value is not an object.
+_MEMBERS = {"enum", "const"}
+#: Steps of pydantic's locations that are the kind of a connection, not a key.
+_TAGS = ("tcp", "udp", "serial")
+
+
+def problems_of(
+    error: ValidationError, model: type[BaseModel]
+) -> Iterator[tuple[Location, str, str]]:
+    """Yield location, sentence and pydantic's type for everything that was found wrong."""
+    errors = [(found, *_locate(model, found["loc"])) for found in error.errors(include_url=False)]
+    seen = {location[:length] for _, location, _, _ in errors for length in range(1, len(location))}
+    for found, location, schema, parent in errors:
+        if location in seen:  # a union complains once per member: the deepest knows best
+            continue
+        seen.add(location)
+        if found["type"] == "union_tag_invalid":
+            location = (*location, "type")
+        make = _SENTENCES.get(found["type"], _fallback)
+        yield location, make(_Found(found, location, schema, parent)), found["type"]
+
+
+class _Found:
+    """One error with what the model allows at its place."""
+
+    def __init__(self, error: Any, location: Location, schema: Schema, parent: Schema) -> None:
+        self.context: Mapping[str, Any] = error.get("ctx") or {}
+        self.message: str = error["msg"]
+        self.value = error["input"]
+        self.key = str(location[-1]) if location else ""
+        self.schema = schema
+        self.parent = parent
+
+    @property
+    def shown(self) -> str:
+        """The wrong value, unless it may be a secret."""
+        return "this" if is_secret(self.schema) else shown(self.value)
+
+
+def is_secret(schema: Schema) -> bool:
+    """Whether a value of this schema must not be shown."""
+    return any(branch.get("format") == "password" for branch in _branches(schema))
+
+
+def _range(found: _Found) -> str:
+    for branch in _branches(found.schema):
+        low = branch.get("minimum", branch.get("ge"))
+        high = branch.get("maximum", branch.get("le"))
+        if low is not None and high is not None:
+            return f"{found.shown} is not in {low}..{high}"
+        if low is not None:
+            return f"{found.shown} is less than {low}"
+    return _fallback(found)
+
+
+def _choice(found: _Found) -> str:
+    choices = [
+        choice
+        for branch in _branches(found.schema)
+        for choice in branch.get("enum", [branch["const"]] if "const" in branch else [])
+    ]
+    names = [shown(choice) if isinstance(choice, bool) else str(choice) for choice in choices]
+    return f"{found.shown} is not one of {', '.join(names)}" + did_you_mean(found.value, names)
+
+
+def _kind_of_connection(found: _Found) -> str:
+    kind = found.value.get("type") if isinstance(found.value, Mapping) else found.value
+    return f"{shown(kind)} is not one of {', '.join(_TAGS)}" + did_you_mean(kind, _TAGS)
+
+
+def _unknown(found: _Found) -> str:
+    known = [key for branch in _branches(found.parent) for key in branch.get("properties", ())]
+    return "unknown key" + did_you_mean(found.key, known)
+
+
+def did_you_mean(word: Any, known: Iterable[str]) -> str:
+    """Write what may have been meant, if anything is close."""
+    spelled = {name.casefold(): name for name in known}
+    close = difflib.get_close_matches(str(word).casefold(), spelled, n=1, cutoff=0.6)
+    return f"; did you mean {spelled[close[0]]}?" if close else ""
+
+
+def _own(found: _Found) -> str:
+    """Our own readers write whole sentences."""
+    return str(found.context.get("error", found.message))
+
+
+def _fallback(found: _Found) -> str:
+    return found.message[:1].lower() + found.message[1:]
+
+
+_SENTENCES: Mapping[str, Callable[[_Found], str]] = {
+    "missing": lambda _: "required",
+    "extra_forbidden": _unknown,
+    "greater_than_equal": _range,
+    "less_than_equal": _range,
+    "literal_error": _choice,
+    "union_tag_invalid": _kind_of_connection,
+    "string_type": lambda found: f"expected text, got {found.shown}",
+    "string_too_short": lambda _: "must not be empty",
+    "too_short": lambda _: "needs at least one entry",
+    "tuple_type": lambda found: f"expected a list, got {found.shown}",
+    "model_type": lambda found: f"expected an object, got {found.shown}",
+    "model_attributes_type": lambda found: f"expected an object, got {found.shown}",
+    "union_tag_not_found": lambda found: f"expected an object, got {found.shown}",
+    "dict_type": lambda found: f"expected an object, got {found.shown}",
+    "value_error": _own,
+}
+
+
+@cache
+def schema_of(model: type[BaseModel]) -> Schema:
+    """Return the model's JSON Schema, which knows every key and range."""
+    return model.model_json_schema(by_alias=True)
+
+
+def _locate(model: type[BaseModel], where: tuple[Any, ...]) -> tuple[Location, Schema, Schema]:
+    """Follow pydantic's location through the schema; leave out steps that are no keys."""
+    schema = schema_of(model)
+    defs, parent = schema.get("$defs", {}), schema
+    location: list[str | int] = []
+    for step in where:
+        if isinstance(step, int):
+            location.append(step)
+            parent, schema = (
+                schema,
+                _joined(defs, (b["items"] for b in _branches(schema) if "items" in b)),
+            )
+            continue
+        inner = [
+            branch["properties"][step]
+            for branch in _branches(schema)
+            if step in branch.get("properties", ())
+        ]
+        if not inner and step in _TAGS and location[-1:] == ["connection"]:
+            schema = _joined(
+                defs, (b for b in _branches(schema) if b["properties"]["type"]["const"] == step)
+            )
+            continue
+        if not inner and any(_MEMBERS & b.keys() for b in _branches(schema)):
+            continue  # the name of a union's member
+        location.append(step.removeprefix(NOT_FOR_DOCUMENTS))
+        parent, schema = schema, _joined(defs, inner)
+    return tuple(location), schema, parent
+
+
+def _joined(defs: Schema, schemas: Iterable[Schema]) -> Schema:
+    """Make one schema of several, with references to definitions followed."""
+    return {
+        "anyOf": [_resolved(defs, branch) for schema in schemas for branch in _branches(schema)]
+    }
+
+
+def _resolved(defs: Schema, schema: Schema) -> Schema:
+    reference = schema.get("$ref")
+    return defs[reference.rpartition("/")[2]] if reference else schema
+
+
+def _branches(schema: Schema) -> list[Schema]:
+    """Return the alternatives of a schema, nested ones too."""
+    inner = schema.get("anyOf") or schema.get("oneOf")
+    return [b for branch in inner for b in _branches(branch)] if inner else [schema]
