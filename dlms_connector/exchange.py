@@ -47,17 +47,17 @@ async def converse(
         out = next(talk)
         while True:
             try:
+                if isinstance(out, Directive):
+                    await _obey(out, link, end)
+                    deadline = min(loop.time() + timeout_s, end)
+                    out = talk.send(b"")
+                    continue
                 if out:
                     if pause_s:
                         await asyncio.sleep(pause_s)
                     link.send(out)
                     sent += 1
                     deadline = min(loop.time() + timeout_s, end)
-                elif isinstance(out, Directive):
-                    await _obey(out, link, end)
-                    deadline = min(loop.time() + timeout_s, end)
-                    out = talk.send(b"")
-                    continue
                 data = await link.receive(deadline)
             except LinkClosedError as error:
                 _fail(talk, LinkClosedError(received), error)
@@ -83,10 +83,14 @@ def _fail(talk: Talk[T], error: LinkError, cause: Exception | None = None) -> No
 
 
 async def _obey(directive: Directive, link: Link, end: float) -> None:
+    """Carry out a directive; no pause of it goes beyond the end of the talk."""
+    left = max(0.0, end - asyncio.get_running_loop().time())
+    if directive:
+        link.send(directive)
     if isinstance(directive, Pause):
-        left = end - asyncio.get_running_loop().time()
-        await asyncio.sleep(max(0.0, min(directive.seconds, left)))
+        await asyncio.sleep(min(directive.seconds, left))
     elif isinstance(directive, LineSettings) and isinstance(link, ConfigurableLink):
+        await asyncio.sleep(min(directive.hold_s, left))
         await link.configure(
             directive.baudrate, directive.bytesize, directive.parity, directive.stopbits
         )

@@ -85,7 +85,7 @@ class _Socket(asyncio.DatagramProtocol):
         if data and not self._dropping:
             self.inbox.put(data)
 
-    def error_received(self, exc: OSError) -> None:
+    def error_received(self, exc: Exception) -> None:
         # The peer's system said that nobody listens there.
         self.transport.abort()
 

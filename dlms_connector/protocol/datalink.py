@@ -6,6 +6,7 @@ from dlms_connector.config.model import Dlms, Workarounds
 from dlms_connector.protocol.addressing import client_address, server_address_of
 from dlms_connector.protocol.hdlc import Hdlc
 from dlms_connector.protocol.hdlc_parameters import DEFAULT_INFORMATION, HdlcParameters
+from dlms_connector.protocol.mode_e import ModeE
 from dlms_connector.protocol.talk import DataLink
 from dlms_connector.protocol.wrapper import Wrapper
 
@@ -14,7 +15,10 @@ def make_datalink(dlms: Dlms, connection_retries: int, workarounds: Workarounds)
     """Return the data link of a meter; raises ConfigError if its address does not fit."""
     if dlms.interface_type == "WRAPPER":
         return Wrapper(dlms.client_address, dlms.logical_address, retries=connection_retries)
-    return _hdlc(dlms, connection_retries, workarounds)
+    hdlc = _hdlc(dlms, connection_retries, workarounds)
+    if dlms.interface_type == "HDLC_WITH_MODE_E":
+        return ModeE(hdlc, retries=connection_retries)
+    return hdlc
 
 
 def _hdlc(dlms: Dlms, retries: int, workarounds: Workarounds) -> Hdlc:

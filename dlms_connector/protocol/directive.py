@@ -1,8 +1,8 @@
 """What a talk may ask of the line besides sending bytes.
 
-A directive is yielded like bytes to send and counts as "nothing to send": a driver
-that does not know it merely listens. The talk is sent `b""` once it is carried out,
-or whatever arrived meanwhile.
+A directive is yielded like bytes to send, and a driver that does not know it takes it
+for the bytes it carries, which may be none. The talk is sent `b""` once it is carried
+out, or whatever arrived meanwhile.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ from typing import Literal
 
 
 class Directive(bytes):
-    """Something to do between sending and receiving; carries no bytes."""
-
-    __slots__ = ()
+    """Something to do between sending and receiving."""
 
 
 class Pause(Directive):
@@ -34,13 +32,15 @@ class Pause(Directive):
 class LineSettings(Directive):
     """Change a serial line's settings; a link without such settings does nothing.
 
-    What was sent before goes out in the old settings, what arrived is discarded.
+    The bytes it carries go out first, in the old settings; `hold_s` seconds later the
+    settings change, and what arrived until then is discarded.
     """
 
     baudrate: int
     bytesize: Literal[7, 8]
     parity: Literal["N", "E", "O"]
     stopbits: Literal[1, 2]
+    hold_s: float
 
     def __new__(
         cls,
@@ -48,9 +48,13 @@ class LineSettings(Directive):
         bytesize: Literal[7, 8] = 8,
         parity: Literal["N", "E", "O"] = "N",
         stopbits: Literal[1, 2] = 1,
+        *,
+        send: bytes = b"",
+        hold_s: float = 0.0,
     ) -> LineSettings:
         """Take the settings that hold from now on."""
-        settings = super().__new__(cls)
+        settings = super().__new__(cls, send)
+        settings.hold_s = hold_s
         settings.baudrate = baudrate
         settings.bytesize = bytesize
         settings.parity = parity

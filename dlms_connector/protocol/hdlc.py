@@ -334,7 +334,6 @@ class _Transfer:
             return []
         self._acknowledge(acknowledged)
         if is_ready(frame.control) and self._segments:
-            self.repeats += not acknowledged
             return self.batch()
         self.polls += 1
         self.wants_pause = True

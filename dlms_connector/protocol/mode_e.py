@@ -1,0 +1,135 @@
+"""The sign-on of optical ports: IEC 62056-21 mode E, after which the meter speaks HDLC.
+
+At 300 baud 7E1 we ask `/?!`, the meter identifies itself and names its fastest baud
+rate, we choose binary mode and that rate, and both change to it, 8N1. The meter then
+confirms at the new rate; not all do, and HDLC takes the confirmation for line noise,
+so we merely let the line rest meanwhile.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dlms_connector.errors import LinkTimeoutError, ProtocolError
+from dlms_connector.protocol.directive import LineSettings, Pause
+from dlms_connector.protocol.talk import DataLink, Talk
+
+#: Clause 6.3.14, table of baud rate identifications of mode C, which mode E shares.
+BAUDRATES = {"0": 300, "1": 600, "2": 1200, "3": 2400, "4": 4800, "5": 9600, "6": 19200}
+
+_SIGN_ON_BAUDRATE = 300
+_BITS_PER_CHARACTER = 10
+_REACTION_S = 0.2  # clause 6.3.14 item 7: the least time between a message and its answer
+_SETTLE_S = 1.0
+_LONGEST_IDENTIFICATION = 1024
+_DOING = "signing on (IEC 62056-21 mode E)"
+
+# Manufacturer, baud rate, sequences of backslash and mode, name. The echo of our own
+# `/?!` has no letters where the manufacturer is and so does not match.
+_IDENTIFICATION = re.compile(
+    rb"/([A-Za-z]{3})([0-9A-I])((?:\\[!-~])*)([^/!\r\n\x00-\x1f]{0,32})\r\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """How a meter introduces itself."""
+
+    manufacturer: str
+    baud_character: str
+    modes: str
+    name: str
+
+    @property
+    def baudrate(self) -> int | None:
+        """The rate the meter proposes, in baud; None if it cannot change to any in mode E."""
+        return BAUDRATES.get(self.baud_character)
+
+    @classmethod
+    def find(cls, received: bytes) -> Identification | None:
+        """Return the first identification in what was received, if it is complete."""
+        if not (match := _IDENTIFICATION.search(received)):
+            return None
+        maker, baud, modes, name = (group.decode("latin-1") for group in match.groups())
+        return cls(maker, baud, modes.replace("\\", ""), name)
+
+
+def sign_on(
+    device_address: str = "", *, retries: int = 2, baudrate: int | None = None
+) -> Talk[Identification]:
+    """Bring the meter into binary mode at the rate it proposes, or a slower one of ours.
+
+    Raises LinkTimeoutError on silence, ProtocolError if the meter cannot do mode E.
+    """
+    yield LineSettings(_SIGN_ON_BAUDRATE, 7, "E")
+    identification = yield from _identify(device_address, retries)
+    character = _choose(identification, baudrate)
+    choice = f"\x062{character}2\r\n".encode()
+    yield Pause(_REACTION_S)
+    yield LineSettings(
+        BAUDRATES[character],
+        send=choice,
+        hold_s=len(choice) * _BITS_PER_CHARACTER / _SIGN_ON_BAUDRATE,
+    )
+    yield Pause(_SETTLE_S)
+    return identification
+
+
+class ModeE:
+    """A data link that begins with a sign-on."""
+
+    def __init__(self, datalink: DataLink, *, device_address: str = "", retries: int = 2) -> None:
+        self.identification: Identification | None = None
+        self._datalink = datalink
+        self._device_address = device_address
+        self._retries = retries
+
+    def connect(self) -> Talk[None]:
+        """Sign on, then set the data link up."""
+        self.identification = yield from sign_on(self._device_address, retries=self._retries)
+        yield from self._datalink.connect()
+
+    def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:
+        """Send an APDU and return the one that answers."""
+        return (yield from self._datalink.exchange(apdu, repeatable=repeatable))
+
+    def receive(self) -> Talk[bytes]:
+        """Return the next APDU."""
+        return (yield from self._datalink.receive())
+
+    def disconnect(self) -> Talk[None]:
+        """End the session; the meter then returns to 300 baud by itself."""
+        yield from self._datalink.disconnect()
+
+
+def _identify(device_address: str, retries: int) -> Talk[Identification]:
+    request = f"/?{device_address}!\r\n".encode("ascii")
+    received = bytearray()
+    for _ in range(retries + 1):
+        data = yield request
+        while data:
+            # Where the line has no parity of its own, the parity comes as bit 7.
+            received += bytes(octet & 0x7F for octet in data)
+            if identification := Identification.find(bytes(received)):
+                return identification
+            if len(received) > _LONGEST_IDENTIFICATION:
+                raise ProtocolError(_DOING, f"no identification in {len(received)} octets")
+            data = yield b""
+    raise LinkTimeoutError(retries + 1, len(received))
+
+
+def _choose(identification: Identification, fastest: int | None) -> str:
+    """Return the character of the rate to change to."""
+    if (proposed := identification.baudrate) is None:
+        raise ProtocolError(
+            _DOING,
+            f"the meter {identification.manufacturer} proposes the rate "
+            f"{identification.baud_character!r}, which is none of mode E",
+        )
+    return max(_not_above(min(proposed, fastest or proposed)), default="0")
+
+
+def _not_above(baudrate: int) -> Iterator[str]:
+    return (character for character, rate in BAUDRATES.items() if rate <= baudrate)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from dlms_connector.config.model import Dlms, Workarounds
+from dlms_connector.errors import ConfigError
+from dlms_connector.protocol.datalink import make_datalink
+from dlms_connector.protocol.hdlc import Hdlc
+from dlms_connector.protocol.hdlc_parameters import HdlcParameters
+from dlms_connector.protocol.mode_e import ModeE
+from tests.support.hdlc_meter import HdlcMeter
+from tests.support.talks import Script, drive
+from tests.support.transcripts import read_transcript
+
+
+def test_hdlc_by_configuration() -> None:
+    dlms = Dlms(client_address=16, logical_address=1, physical_address=17, address_size=4)
+    link = make_datalink(dlms, 2, Workarounds())
+    (_, snrm), (_, ua), *_ = read_transcript("hdlc_association")
+    script = Script([ua])
+    drive(link.connect(), script)
+    assert script.heard == [snrm]
+
+
+def test_workarounds_reach_the_snrm() -> None:
+    dlms = Dlms(client_address=16, logical_address=1, physical_address=17, address_size=4)
+    meter = HdlcMeter()
+    drive(make_datalink(dlms, 0, Workarounds(max_info_receive=1010)).connect(), meter)
+    assert HdlcParameters.decode(meter.heard[0].information) == HdlcParameters(128, 1010)
+    meter = HdlcMeter()
+    drive(make_datalink(dlms, 0, Workarounds(skip_snrm=True)).connect(), meter)
+    assert meter.heard == []
+
+
+def test_wrapper_by_configuration() -> None:
+    dlms = Dlms(interface_type="WRAPPER", client_address=16, logical_address=1)
+    link = make_datalink(dlms, 2, Workarounds())
+    script = Script([bytes.fromhex("0001 0001 0010 0001 c4")])
+    assert drive(link.exchange(b"\xc0"), script) == b"\xc4"
+    assert script.heard == [bytes.fromhex("0001 0010 0001 0001 c0")]
+
+
+def test_mode_e_by_configuration() -> None:
+    link = make_datalink(Dlms(interface_type="HDLC_WITH_MODE_E"), 2, Workarounds())
+    assert isinstance(link, ModeE)
+    assert not isinstance(link, Hdlc)
+
+
+def test_an_address_that_does_not_fit() -> None:
+    with pytest.raises(ConfigError, match="addressSize"):
+        make_datalink(Dlms(physical_address=500, address_size=1), 2, Workarounds())

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import pytest
+
+from dlms_connector.errors import LinkTimeoutError, ProtocolError
+from dlms_connector.protocol.directive import LineSettings, Pause
+from dlms_connector.protocol.hdlc import Hdlc
+from dlms_connector.protocol.mode_e import Identification, ModeE, sign_on
+from tests.support.hdlc_meter import CLIENT, SERVER, HdlcMeter
+from tests.support.talks import DRIBBLED, WHOLE, Script, Way, drive, trailed_by
+
+IDENTIFICATION = b"/ISk5\\2MT174-0001\r\n"
+WAYS = pytest.mark.parametrize(
+    "way", [WHOLE, DRIBBLED, trailed_by(b"\xff\x00")], ids=lambda way: way.name
+)
+
+
+def with_parity(text: bytes) -> bytes:
+    """Return 7E1 characters as a line without parity sees them."""
+    return bytes(octet | (octet.bit_count() & 1) << 7 for octet in text)
+
+
+def test_the_whole_sign_on() -> None:
+    talk = sign_on()
+    settings = next(talk)
+    assert repr(settings) == "LineSettings(300 7E1)"
+    assert talk.send(b"") == b"/?!\r\n"
+    pause = talk.send(IDENTIFICATION)
+    assert repr(pause) == "Pause(0.2)"
+    settings = talk.send(b"")
+    assert isinstance(settings, LineSettings)
+    assert repr(settings) == "LineSettings(9600 8N1)"
+    assert settings == b"\x06252\r\n"
+    assert settings.hold_s == pytest.approx(0.2)
+    assert isinstance(talk.send(b""), Pause)
+    with pytest.raises(StopIteration) as done:
+        talk.send(b"\x06252\r\n")
+    assert done.value.value == Identification("ISk", "5", "2", "MT174-0001")
+
+
+@WAYS
+@pytest.mark.parametrize(
+    "reply",
+    [
+        IDENTIFICATION,
+        b"/?!\r\n" + IDENTIFICATION,  # the echo of an optical head
+        b"\x00\xff\x7f" + IDENTIFICATION,
+        with_parity(IDENTIFICATION),
+        with_parity(b"/?!\r\n") + IDENTIFICATION,
+    ],
+    ids=["plain", "echo", "noise", "parity bits", "echo with parity bits"],
+)
+def test_identification_is_found(way: Way, reply: bytes) -> None:
+    identification = drive(sign_on(), Script([reply]), way)
+    assert identification == Identification("ISk", "5", "2", "MT174-0001")
+    assert identification.baudrate == 9600
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (b"/APA5\\2NORAX30\r\n", Identification("APA", "5", "2", "NORAX30")),
+        (b"/LGZ4\\2ZMD3104407.B14\r\n", Identification("LGZ", "4", "2", "ZMD3104407.B14")),
+        (b"/KAM6\r\n", Identification("KAM", "6", "", "")),
+        (b"/abc0\\@\\2x y\r\n", Identification("abc", "0", "@2", "x y")),
+        (b"/?!\r\n", None),
+        (b"/ISk5\\2MT174", None),
+        (b"", None),
+    ],
+)
+def test_identifications(reply: bytes, expected: Identification | None) -> None:
+    assert Identification.find(reply) == expected
+
+
+def test_device_address() -> None:
+    script = Script([IDENTIFICATION])
+    drive(sign_on("00012345"), script)
+    assert script.heard[0] == b"/?00012345!\r\n"
+
+
+@pytest.mark.parametrize(
+    ("proposed", "ours", "agreed"),
+    [("5", None, "5"), ("6", 9600, "5"), ("5", 19200, "5"), ("5", 5000, "4"), ("5", 110, "0")],
+)
+def test_rate(proposed: str, ours: int | None, agreed: str) -> None:
+    script = Script([IDENTIFICATION.replace(b"5", proposed.encode(), 1)])
+    drive(sign_on(baudrate=ours), script)
+    assert script.heard[-1] == f"\x062{agreed}2\r\n".encode()
+
+
+def test_a_rate_of_mode_b() -> None:
+    with pytest.raises(ProtocolError, match="the meter ISk proposes the rate 'B'"):
+        drive(sign_on(), Script([IDENTIFICATION.replace(b"5", b"B", 1)]))
+
+
+def test_silence_is_repeated() -> None:
+    script = Script([b"", b"/?!\r\n", IDENTIFICATION])
+    drive(sign_on(), script)
+    assert script.heard[:3] == [b"/?!\r\n"] * 3
+
+
+def test_nobody_there() -> None:
+    with pytest.raises(LinkTimeoutError) as caught:
+        drive(sign_on(retries=1), Script([b"/?!\r\n"] * 9))
+    assert (caught.value.tries, caught.value.received) == (2, 10)
+
+
+def test_somebody_else_talks() -> None:
+    with pytest.raises(ProtocolError, match="no identification in"):
+        drive(sign_on(), Script([b"x" * 5000]), DRIBBLED)
+
+
+@WAYS
+def test_hdlc_follows(way: Way) -> None:
+    """The confirmation that the meter sends after the change is noise to HDLC."""
+    meter = HdlcMeter()
+    heard = []
+
+    def peer(sent: bytes) -> bytes:
+        heard.append(sent)
+        if sent.startswith(b"/?"):
+            return IDENTIFICATION
+        return with_parity(sent) if sent.startswith(b"\x06") else meter(sent)
+
+    link = ModeE(Hdlc(CLIENT, SERVER))
+    drive(link.connect(), peer, way)
+    assert link.identification is not None
+    assert drive(link.exchange(b"x"), peer, way) == b"<x>"
+    drive(link.disconnect(), peer, way)
+    assert not meter.connected
+    with pytest.raises(ProtocolError):
+        drive(link.receive(), meter)
