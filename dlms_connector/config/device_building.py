@@ -68,10 +68,10 @@ def check_partially(layers: Sequence[Layer]) -> list[Problem]:
         variants = [{**merged, "connection": {**connection, "type": kind}} for kind in _CONNECTIONS]
     outcomes: list[list[tuple[Location, str]]] = []
     for variant in variants:
-        found = list(_stray_references(variant))
+        found: list[tuple[Location, str]] = list(_stray_references(variant))
         _validate(variant, secret.SecretSource(environment=None), found, whole=False)
         outcomes.append(found)
-    return _blamed(min(outcomes, key=lambda found: len(found)), origins)
+    return _blamed(min(outcomes, key=len), origins)
 
 
 def _blamed(found: Iterable[tuple[Location, str]], origins: Origins) -> list[Problem]:

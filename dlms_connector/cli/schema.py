@@ -1,0 +1,19 @@
+"""`dlms-connector schema`: for editors that complete and check while one types."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from dlms_connector.config.schema import document_schema
+
+
+@click.command()
+def command() -> None:
+    """Print the JSON Schema of dlms.json.
+
+    \b
+    For example: dlms-connector schema > dlms.schema.json
+    """
+    click.echo(json.dumps(document_schema(), indent=2, ensure_ascii=False))

@@ -1,0 +1,125 @@
+"""The JSON Schema of `dlms.json` as users write it: with templates, defaults and fleets.
+
+Made of the models, so that editors and the loader agree. What a template may supply is
+not required of a device, and null stands for the default.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from dlms_connector.config.inheritance import NAMED_LISTS
+from dlms_connector.config.loading import DEVICES_FILE, GATEWAY_KEYS
+from dlms_connector.config.model import Configuration
+from dlms_connector.config.templates import DEFAULTS, TEMPLATES
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_CONNECTIONS = ("TcpConnection", "UdpConnection", "SerialConnection")
+_EXAMPLE = {
+    "devices": [
+        {
+            "deviceName": "DLMS-Meter-01",
+            "template": "microstar",
+            "connection": {"host": "192.168.1.127", "port": 3333},
+            "dlms": {"password": "${env:METER_01_PASSWORD}"},
+        }
+    ]
+}
+
+Schema = dict[str, Any]
+
+
+def document_schema() -> Schema:
+    """Return the schema (draft 2020-12) of a whole document."""
+    schema = _cleaned(Configuration.model_json_schema(by_alias=True))
+    definitions: Schema = schema["$defs"]
+    definitions["Connection"] = _any_connection([definitions.pop(name) for name in _CONNECTIONS])
+    device: Schema = definitions["Device"]
+    device["properties"]["connection"] = {
+        "$ref": "#/$defs/Connection",
+        "description": device["properties"]["connection"]["description"],
+    }
+    device["required"] = ["deviceName"]
+    for where, name in NAMED_LISTS.items():
+        entry = device["properties"][where]["items"]["$ref"].rpartition("/")[2]
+        definitions[entry]["required"] = [name]
+    definitions["Template"] = _template(device)
+    properties: Schema = {
+        **schema["properties"],
+        DEVICES_FILE: {
+            "type": ["string", "null"],
+            "description": "a CSV of devices in the configuration's folder, a column per key path",
+            "examples": ["meters.csv"],
+        },
+        DEFAULTS: {
+            "$ref": "#/$defs/Template",
+            "description": "what holds for every device that does not say otherwise",
+        },
+        TEMPLATES: {
+            "type": ["object", "null"],
+            "additionalProperties": {"$ref": "#/$defs/Template"},
+            "description": "named sets of device keys; a device names one as its `template`",
+        },
+    }
+    own = {key: {"description": "set and read by the gateway itself"} for key in GATEWAY_KEYS}
+    return {
+        "$schema": DIALECT,
+        "title": "DLMS connector",
+        "description": "Configuration of the DLMS connector for the ThingsBoard IoT Gateway.",
+        "examples": [_EXAMPLE],
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties | dict(sorted(own.items())),
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def _template(device: Mapping[str, Any]) -> Schema:
+    template = copy.deepcopy(dict(device))
+    del template["required"], template["properties"]["deviceName"]
+    template["type"] = ["object", "null"]
+    template["description"] = "Keys of devices, to be shared."
+    return template
+
+
+def _any_connection(kinds: list[Schema]) -> Schema:
+    """Make one object of all kinds of connection: a template may say which one it is."""
+    properties: Schema = {}
+    for kind in kinds:
+        for key, schema in kind["properties"].items():
+            known = properties.setdefault(key, {"anyOf": []})
+            if schema not in known["anyOf"]:
+                known["anyOf"].append(schema)
+    for key, schema in properties.items():
+        if len(schema["anyOf"]) == 1:
+            properties[key] = schema["anyOf"][0]
+    properties["type"] = {
+        "enum": [kind["properties"]["type"]["const"] for kind in kinds],
+        "default": "tcp",
+        "description": kinds[0]["properties"]["type"]["description"],
+    }
+    properties["port"]["description"] = "TCP or UDP port, or the serial port's name"
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "description": "Where a meter is reached: keys of tcp, udp or serial.",
+        "properties": properties,
+    }
+
+
+def _cleaned(node: Any) -> Any:
+    """Drop what says nothing to a reader, and spell constraints as JSON Schema does."""
+    if isinstance(node, list):
+        return [_cleaned(inner) for inner in node]
+    if not isinstance(node, dict):
+        return node
+    spelled = {"ge": "minimum", "le": "maximum"}
+    cleaned = {spelled.get(key, key): _cleaned(value) for key, value in node.items()}
+    if isinstance(cleaned.get("title"), str):
+        del cleaned["title"]
+    if isinstance(cleaned.get("default"), dict):
+        del cleaned["default"]  # an object's defaults stand at its own keys
+    return cleaned
