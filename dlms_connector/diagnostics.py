@@ -1,0 +1,71 @@
+"""What is counted per meter, and the keys it is sent under."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeVar
+
+from dlms_connector.protocol.directive import Directive
+from dlms_connector.protocol.talk import Talk
+from dlms_connector.reading import Value
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True, kw_only=True)
+class Statistics:
+    """Counters of one meter since the start; `poll_ms` is the duration of its last good poll.
+
+    `retries` are repeated frames, `reconnects` associations opened anew because one was
+    lost. `clock_drift_s` is how far the meter's clock is ahead of the gateway's.
+    """
+
+    polls_ok: int = 0
+    polls_failed: int = 0
+    retries: int = 0
+    reconnects: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    poll_ms: int | None = None
+    clock_drift_s: Decimal | None = None
+
+    def telemetry(self) -> dict[str, Value]:
+        """Return the counters under their keys on the platform; what is unknown is left out."""
+        keys: dict[str, Value] = {
+            "dlmsPollMs": self.poll_ms,
+            "dlmsPollsOk": self.polls_ok,
+            "dlmsPollsFailed": self.polls_failed,
+            "dlmsRetries": self.retries,
+            "dlmsReconnects": self.reconnects,
+            "dlmsBytesIn": self.bytes_in,
+            "dlmsBytesOut": self.bytes_out,
+            "dlmsClockDriftSeconds": self.clock_drift_s,
+        }
+        return {key: value for key, value in keys.items() if value is not None}
+
+
+def counted(talk: Talk[T], statistics: Statistics) -> Generator[bytes, bytes, T]:
+    """Hold a talk as it is, and count what it sends again after silence."""
+    silence = False
+    try:
+        out = next(talk)
+        while True:
+            if out and silence:
+                statistics.retries += 1
+            try:
+                data = yield out
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                silence, out = False, talk.throw(error)
+                continue
+            # After a directive b"" means "done", not "silence".
+            silence = not data and not isinstance(out, Directive)
+            out = talk.send(data)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        talk.close()

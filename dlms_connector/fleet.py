@@ -1,0 +1,172 @@
+"""All meters of a connector: a line per endpoint, each supervised, all stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from dlms_connector.config.model import Device
+from dlms_connector.diagnostics import Statistics
+from dlms_connector.errors import DlmsError
+from dlms_connector.line import Line
+from dlms_connector.link import Link, make_link
+from dlms_connector.member import Member, MeterState, Sink, UnavailableError
+from dlms_connector.protocol.client import Client, make_client
+from dlms_connector.protocol.talk import Talk
+from dlms_connector.schedule import backoff_s, spread
+
+__all__ = ["Fleet", "MeterState", "Sink", "UnavailableError"]
+
+T = TypeVar("T")
+
+#: Connections that are being opened at once, so that a thousand meters do not storm.
+_CONNECTING = 50
+#: A connection that nobody answers makes room for the next after this time.
+_CONNECTING_S = 1.0
+#: Meters whose first poll falls into the same second.
+_STARTS_PER_S = 50
+#: For all goodbyes together.
+_FAREWELL_S = 0.5
+
+
+def _unix_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Gate:
+    """Lets so many links open at once.
+
+    A link holds its place for a second at most: dead endpoints, which take their whole
+    connect timeout, must not keep living ones waiting.
+    """
+
+    def __init__(self, places: int = _CONNECTING, hold_s: float = _CONNECTING_S) -> None:
+        self._places = asyncio.Semaphore(places)
+        self._hold_s = hold_s
+
+    async def open(self, link: Link) -> None:
+        """Open a link; raises ConnectError."""
+        async with self._places:
+            opening = asyncio.ensure_future(link.open())
+            try:
+                await asyncio.wait({opening}, timeout=self._hold_s)
+            except BaseException:
+                opening.cancel()
+                raise
+        await opening
+
+
+class Fleet:
+    """Polls all meters until cancelled and tells the sink; `run` once."""
+
+    def __init__(
+        self,
+        devices: Sequence[Device],
+        sink: Sink,
+        log: logging.Logger,
+        *,
+        state_dir: Path | None = None,
+        link_of: Callable[[Device], Link] | None = None,
+        client_of: Callable[[Device], Client] | None = None,
+        now_ms: Callable[[], int] = _unix_ms,
+    ) -> None:
+        self._log = log
+        gate = Gate()
+        by_endpoint: dict[str, list[Device]] = {}
+        for device in devices:
+            by_endpoint.setdefault(device.connection.endpoint, []).append(device)
+        self._lines = {
+            endpoint: Line(
+                members,
+                sink,
+                log,
+                link=(link_of or _link_of)(members[0]),
+                open_link=gate.open,
+                make_client=client_of or make_client,
+                now_ms=now_ms,
+                spread_s=max(1.0, len(devices) / _STARTS_PER_S),
+            )
+            for endpoint, members in by_endpoint.items()
+        }
+        self._line_of = {name: line for line in self._lines.values() for name in line.members}
+
+    async def run(self) -> None:
+        """Poll until cancelled; then say goodbye, within half a second in all."""
+        tasks = [
+            asyncio.create_task(self._supervise(endpoint, line), name=endpoint)
+            for endpoint, line in self._lines.items()
+        ]
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks, timeout=_FAREWELL_S / 5)
+            await self._farewell()
+
+    def submit(
+        self, device_name: str, job: Callable[[Client], Talk[T]], *, timeout_s: float
+    ) -> asyncio.Future[T]:
+        """Hold a conversation with a meter ahead of queued polls; call in the loop's thread.
+
+        The future fails with a DlmsError. Raises KeyError if there is no such meter.
+        """
+        return self._line_of[device_name].submit(device_name, job, timeout_s=timeout_s)
+
+    def reconnect(self, device_name: str) -> None:
+        """Poll a meter at once over a new association, also one that is left alone just now."""
+        self._line_of[device_name].reconnect(device_name)
+
+    def statistics(self, device_name: str) -> Statistics:
+        """Return a meter's counters; raises KeyError if there is no such meter."""
+        return self._member(device_name).meter.statistics
+
+    def state(self, device_name: str) -> MeterState | None:
+        """Return a meter's state, None before its first poll ended."""
+        return self._member(device_name).state
+
+    def _member(self, device_name: str) -> Member:
+        return self._line_of[device_name].members[device_name]
+
+    async def _supervise(self, endpoint: str, line: Line) -> None:
+        """Keep a line running; a fault of ours costs a while of it, and no other line."""
+        failures = 0
+        loop = asyncio.get_running_loop()
+        while True:
+            start = loop.time()
+            try:
+                await line.run()
+            except Exception:
+                failures = 1 if loop.time() - start > 600 else failures + 1
+                wait = backoff_s(failures, spread(endpoint))
+                self._log.exception(
+                    "%s: a fault of the connector; the line starts again in %.0f s", endpoint, wait
+                )
+                await line.close()
+                await asyncio.sleep(wait)
+
+    async def _farewell(self) -> None:
+        async def leave(line: Line) -> None:
+            try:
+                await line.farewell()
+            except DlmsError:
+                # Nobody is left to hear of it.
+                pass
+
+        leaving = [asyncio.create_task(leave(line)) for line in self._lines.values()]
+        if leaving:
+            _, late = await asyncio.wait(leaving, timeout=_FAREWELL_S * 3 / 5)
+            for task in late:
+                task.cancel()
+        await asyncio.gather(
+            *leaving, *(line.close() for line in self._lines.values()), return_exceptions=True
+        )
+
+
+def _link_of(device: Device) -> Link:
+    return make_link(device.connection)

@@ -1,0 +1,286 @@
+"""One endpoint and the meters behind it, which take turns: one talker at a time.
+
+The meter most overdue goes first, so that none starves. A meter that does not answer is
+left alone for longer and longer, and all the silent ones together get a fifth of a shared
+line at most. Jobs go ahead of polls that wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import inf
+from typing import Any, TypeVar
+
+from dlms_connector.config.model import Device
+from dlms_connector.errors import (
+    ConfigError,
+    ConnectError,
+    DlmsError,
+    LinkTimeoutError,
+    ProtocolError,
+    RefusedError,
+)
+from dlms_connector.link import Link
+from dlms_connector.member import Member, Sink
+from dlms_connector.meter import Meter
+from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.talk import Talk
+from dlms_connector.schedule import Schedule, backoff_s
+
+T = TypeVar("T")
+
+#: Jobs in a row while polls wait.
+_JOBS_IN_A_ROW = 8
+#: How long an association that is not worth keeping stays open for the next job.
+_LINGER_S = 2.0
+#: For each second that silent meters hold a shared line, the others get this many.
+_OTHERS_SHARE = 4
+#: A job's own error is more telling than that its time is over.
+_GRACE_S = 0.05
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    member: Member
+    talk: Callable[[Client], Talk[Any]]
+    future: asyncio.Future[Any]
+    deadline: float
+
+
+class Line:
+    """The meters of one endpoint; `run` polls them until it is cancelled.
+
+    `open_link` opens the link when its turn among all lines has come.
+    """
+
+    def __init__(
+        self,
+        devices: Sequence[Device],
+        sink: Sink,
+        log: logging.Logger,
+        *,
+        link: Link,
+        open_link: Callable[[Link], Awaitable[None]],
+        make_client: Callable[[Device], Client],
+        now_ms: Callable[[], int],
+        spread_s: float = 1.0,
+    ) -> None:
+        self._log, self._link = log, link
+        self._spread_s = spread_s
+        self._shared = len(devices) > 1
+        self.members = {
+            device.device_name: Member(
+                Meter(
+                    device,
+                    link,
+                    open_link=partial(open_link, link),
+                    make_client=partial(make_client, device),
+                    now_ms=now_ms,
+                    log=log,
+                    shared=self._shared,
+                ),
+                sink,
+                log,
+            )
+            for device in devices
+        }
+        self._schedule = Schedule()
+        self._begun = False
+        self._jobs: deque[_Job] = deque()
+        self._jobs_in_a_row = 0
+        self._wake = asyncio.Event()
+        #: Who may have an association open, and until when it stays open for jobs.
+        self._speaker: Member | None = None
+        self._linger_until = inf
+        self._unreachable: ConnectError | None = None
+        self._unreachable_until = 0.0
+        self._unreached = 0
+
+    async def run(self) -> None:
+        """Poll what is due and do the jobs, for ever."""
+        loop = asyncio.get_running_loop()
+        if not self._begun:
+            self._begun = True
+            for member in self.members.values():
+                self._schedule.set(member.name, member.begin(loop.time(), self._spread_s))
+        while True:
+            if job := self._next_job(loop.time()):
+                await self._work(job)
+            elif name := self._schedule.pop(loop.time()):
+                self._jobs_in_a_row = 0
+                await self._poll(self.members[name])
+            else:
+                await self._rest()
+
+    def submit(
+        self, name: str, talk: Callable[[Client], Talk[T]], *, timeout_s: float
+    ) -> asyncio.Future[T]:
+        """Hold a conversation with a meter ahead of waiting polls.
+
+        The future fails with a DlmsError: at once with UnavailableError if the meter did not
+        answer lately, with LinkTimeoutError if the line is not free in time.
+        """
+        loop = asyncio.get_running_loop()
+        member, future = self.members[name], loop.create_future()
+        if error := member.unavailable(loop.time()):
+            future.set_exception(error)
+            return future
+        job = _Job(member, talk, future, loop.time() + timeout_s)
+        timer = loop.call_at(job.deadline + _GRACE_S, _expire, future)
+        future.add_done_callback(lambda _: timer.cancel())
+        self._jobs.append(job)
+        self._wake.set()
+        return future
+
+    def reconnect(self, name: str) -> None:
+        """Poll a meter as soon as possible, over a new association, whatever its state."""
+        loop = asyncio.get_running_loop()
+        member = self.members[name]
+        member.meter.renew = True
+        self._unreachable = None
+        self._schedule.set(name, min(loop.time(), member.agenda.due))
+        self._wake.set()
+
+    async def farewell(self) -> None:
+        """Say goodbye to the meter whose association is open; call once `run` has ended."""
+        for job in self._jobs:
+            job.future.cancel()
+        if self._speaker:
+            await self._speaker.meter.release()
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._link.close()
+
+    # The turns
+
+    def _next_job(self, now: float) -> _Job | None:
+        while self._jobs and self._jobs[0].future.done():
+            self._jobs.popleft()
+        due = self._schedule.next_due
+        polls_wait = due is not None and due <= now
+        if not self._jobs or (polls_wait and self._jobs_in_a_row >= _JOBS_IN_A_ROW):
+            return None
+        self._jobs_in_a_row += 1
+        return self._jobs.popleft()
+
+    async def _poll(self, member: Member) -> None:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        # Should this turn end in an exception, the meter keeps its place.
+        self._schedule.set(member.name, start + max(1.0, min(member.agenda.period, 60.0)))
+        due = member.agenda.take(start)
+        if self._shared and self._unreachable and start < self._unreachable_until:
+            member.agenda.done(start, due)
+            self._schedule.set(member.name, member.failed(self._unreachable, start))
+            return
+        await self._lend(member)
+        member.prepare(start)
+        try:
+            outcome = await member.meter.poll(due)
+        except Exception as error:
+            await member.meter.hang_up()
+            self._log.exception("%s: polling failed by a fault of the connector", member.name)
+            member.agenda.done(loop.time(), due)
+            fault = ProtocolError("polling", f"a fault of the connector: {error!r}")
+            self._schedule.set(member.name, member.failed(fault, loop.time()))
+            return
+        now = loop.time()
+        member.agenda.done(now, outcome.unread)
+        member.deliver(outcome)
+        if outcome.error:
+            self._schedule.set(member.name, self._failed(member, outcome.error, now, now - start))
+        else:
+            self._answered(member, now)
+            self._schedule.set(member.name, member.agenda.due)
+        self._linger_until = now
+        await self._settle()
+
+    async def _work(self, job: _Job) -> None:
+        loop = asyncio.get_running_loop()
+        member = job.member
+        await self._lend(member)
+        try:
+            result = await member.meter.run(job.talk, timeout_s=job.deadline - loop.time())
+        except DlmsError as error:
+            _fail(job.future, error)
+            if isinstance(error, ConnectError | RefusedError | ConfigError):
+                at = self._failed(member, error, loop.time(), 0.0)
+                if member.agenda.due < inf:
+                    self._schedule.set(member.name, at)
+        except Exception as error:
+            await member.meter.hang_up()
+            self._log.exception("%s: a call failed by a fault of the connector", member.name)
+            _fail(job.future, error)
+        else:
+            if not job.future.done():
+                job.future.set_result(result)
+            self._answered(member, loop.time())
+        self._linger_until = loop.time() + _LINGER_S
+
+    async def _rest(self) -> None:
+        """Wait until something is due or a job comes."""
+        loop = asyncio.get_running_loop()
+        await self._settle()
+        due = self._schedule.next_due
+        until = min(inf if due is None else due, self._linger_until)
+        self._wake.clear()
+        try:
+            await asyncio.wait_for(
+                self._wake.wait(), None if until == inf else max(0.0, until - loop.time())
+            )
+        except asyncio.TimeoutError:  # noqa: UP041 (another class in Python 3.10)
+            pass
+
+    async def _lend(self, member: Member) -> None:
+        """Give the link to a meter; whoever talked before says goodbye first."""
+        if self._speaker is not None and self._speaker is not member:
+            await self._speaker.meter.release()
+        self._speaker = member
+
+    async def _settle(self) -> None:
+        """End the association that is not worth keeping, and the link with it if none waits."""
+        now = asyncio.get_running_loop().time()
+        if now < self._linger_until:
+            return
+        self._linger_until = inf
+        due = self._schedule.next_due
+        speaker = self._speaker
+        if speaker is not None:
+            if speaker.meter.associated and speaker.meter.keeps(speaker.agenda.due - now):
+                return
+            await speaker.meter.release()
+            self._speaker = None
+        if not self._jobs and (due is None or due > now):
+            await self._link.close()
+
+    # What comes of a turn
+
+    def _answered(self, member: Member, now: float) -> None:
+        self._unreachable, self._unreached = None, 0
+        member.answered(now)
+
+    def _failed(self, member: Member, error: DlmsError, now: float, cost_s: float) -> float:
+        member.cost_s = cost_s
+        if not self._shared:
+            return member.failed(error, now)
+        if isinstance(error, ConnectError):
+            self._unreached += 1
+            self._unreachable = error
+            self._unreachable_until = now + backoff_s(self._unreached, 0.0)
+        silent_s = sum(other.cost_s for other in self.members.values())
+        return member.failed(error, now, least_s=_OTHERS_SHARE * silent_s)
+
+
+def _expire(future: asyncio.Future[Any]) -> None:
+    _fail(future, LinkTimeoutError(1, 0))
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)

@@ -1,0 +1,147 @@
+"""A meter on its line: its items, its state, and when it is worth another try."""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal, Protocol
+
+from dlms_connector.availability import Availability, ObjectNews
+from dlms_connector.config.model import Device
+from dlms_connector.errors import ConfigError, DlmsError, LinkError, RefusedError
+from dlms_connector.meter import Meter
+from dlms_connector.outcome import Outcome
+from dlms_connector.plan import wanted
+from dlms_connector.reading import Poll
+from dlms_connector.schedule import Agenda, backoff_s, spread
+
+MeterState = Literal["online", "offline", "backoff", "refused", "misconfigured"]
+
+#: Meters polled less often than this are tried again before their next poll is due.
+_LONG_PERIOD_S = 300.0
+#: There is nothing to wait for but the author of the configuration.
+_MISCONFIGURED_S = 300.0
+#: After so long an outage another meter may hang at the same address.
+_FORGET_S = 600.0
+
+
+class Sink(Protocol):
+    """Where polls and states go. Called in the loop's thread; must not block or raise."""
+
+    def polled(self, device: Device, poll: Poll) -> None:
+        """Take what a poll yielded."""
+        ...
+
+    def state(self, device: Device, state: MeterState, error: DlmsError | None) -> None:
+        """Take a meter's new state, and why it is not online."""
+        ...
+
+
+class UnavailableError(LinkError):
+    """The meter did not answer lately; it is tried again later, not for this call."""
+
+    def __init__(self, for_s: float, cause: DlmsError) -> None:
+        super().__init__(f"the meter has not answered for {for_s:.0f} s: {cause}")
+        self.for_s = for_s
+        self.cause = cause
+        self.hint = cause.hint
+
+
+class Member:
+    """A meter and what its line knows of it; times are those of the loop's clock."""
+
+    def __init__(self, meter: Meter, sink: Sink, log: logging.Logger) -> None:
+        self.meter = meter
+        self.name = meter.device.device_name
+        self.agenda = Agenda((), 0.0)
+        self.state: MeterState | None = None
+        #: How long its last failed poll held the line; 0 while it answers.
+        self.cost_s = 0.0
+        self._sink = sink
+        self._log = log
+        self._availability = Availability(self.name, log)
+        self._objects = ObjectNews(self.name, log)
+        self._retry_at = 0.0
+
+    @property
+    def device(self) -> Device:
+        """The configured meter."""
+        return self.meter.device
+
+    def begin(self, now: float, spread_s: float) -> float:
+        """Start the meter's grid, a little later than that of others; return when it is due."""
+        items = wanted(self.device)
+        shortest = min((one.period_s for one in items), default=0.0)
+        self.agenda = Agenda(items, now + spread(self.name) * min(shortest, spread_s))
+        return self.agenda.due
+
+    def unavailable(self, now: float) -> UnavailableError | None:
+        """Return why a call is not worth the time just now, or None."""
+        since, error = self._availability.since, self._availability.error
+        if since is None or error is None or now >= self._retry_at:
+            return None
+        return UnavailableError(now - since, error)
+
+    def prepare(self, now: float) -> None:
+        """Forget what a meter that was away for long may not do any more."""
+        since = self._availability.since
+        if since is not None and now - since > _FORGET_S:
+            self.meter.learned.scalers.clear()
+
+    def answered(self, now: float) -> None:
+        """Note that the meter does what it is asked."""
+        self.cost_s = 0.0
+        self._availability.answered(now)
+        self._enter("online", None)
+
+    def failed(self, error: DlmsError, now: float, *, least_s: float = 0.0) -> float:
+        """Note an outage or that it goes on; return when to try again.
+
+        `least_s` is how long the meter is left alone for the sake of the others on the line.
+        """
+        self._availability.failed(error, now)
+        self._retry_at = self._retry(error, now, least_s)
+        self._enter(self._down_state(error, now), error)
+        return self._retry_at
+
+    def deliver(self, outcome: Outcome) -> None:
+        """Hand over what a poll yielded, if it yielded anything."""
+        poll = outcome.poll
+        if outcome.error and not poll.readings:
+            return
+        unread = {(one.item.key, one.item.obis) for one in outcome.unread}
+        self._objects.polled(
+            ((reading.key, reading.obis) for reading in poll.readings),
+            (fail for fail in poll.failures if (fail.key, fail.obis) not in unread),
+        )
+        try:
+            self._sink.polled(self.device, poll)
+        except Exception:
+            self._log.exception("%s: the readings could not be handed over", self.name)
+
+    def _retry(self, error: DlmsError, now: float, least_s: float) -> float:
+        if isinstance(error, ConfigError):
+            return now + _MISCONFIGURED_S
+        failures = self._availability.failures
+        jitter = spread(f"{self.name} {failures}")
+        wait = backoff_s(failures, jitter, refused=isinstance(error, RefusedError))
+        at = max(now + max(wait, least_s), self.meter.quiet_until)
+        # Meters polled often come back on their grid; for a meter polled once an hour a
+        # burst of noise should not cost the hour.
+        return self.agenda.slot_after(at) if self.agenda.period <= _LONG_PERIOD_S else at
+
+    def _down_state(self, error: DlmsError, now: float) -> MeterState:
+        if isinstance(error, ConfigError):
+            return "misconfigured"
+        if isinstance(error, RefusedError):
+            return "refused"
+        skips = self._retry_at - now > 2 * self.agenda.period
+        return "backoff" if skips else "offline"
+
+    def _enter(self, state: MeterState, error: DlmsError | None) -> None:
+        if state == self.state:
+            return
+        self.state = state
+        try:
+            self._sink.state(self.device, state, error)
+        except Exception:
+            self._log.exception("%s: the state %s could not be handed over", self.name, state)

@@ -1,0 +1,130 @@
+"""From the meter's answers to readings: values meet their scalers, keys meet their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from dlms_connector.cosem import AttributeRef
+from dlms_connector.errors import DlmsError
+from dlms_connector.interpret import ScalerUnit, interpret, scaler_unit
+from dlms_connector.plan import Wanted
+from dlms_connector.protocol.axdr import Data
+from dlms_connector.reading import Failure, Poll, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the meter said to one attribute, and the Unix time in ms at which it arrived."""
+
+    data: Data | DlmsError
+    ts_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of one poll.
+
+    `unread` was not answered because the association broke; `error` says that the meter
+    does not answer (any more), it is None if the poll counts as good.
+    """
+
+    poll: Poll
+    unread: tuple[Wanted, ...] = ()
+    error: DlmsError | None = None
+
+
+def learn_scalers(
+    answers: Mapping[AttributeRef, Answer],
+    due: Sequence[Wanted],
+    scalers: dict[AttributeRef, ScalerUnit],
+) -> dict[AttributeRef, DlmsError]:
+    """Keep the scalers that were answered; return those that make no sense, and why."""
+    wrong: dict[AttributeRef, DlmsError] = {}
+    for ref in {one.scaler for one in due} & answers.keys():
+        data = answers[ref].data
+        if ref is None or isinstance(data, DlmsError):
+            continue
+        try:
+            scalers[ref] = scaler_unit(data)
+        except DlmsError as error:
+            wrong[ref] = error
+    return wrong
+
+
+def outcome(
+    due: Sequence[Wanted],
+    answers: Mapping[AttributeRef, Answer],
+    scalers: dict[AttributeRef, ScalerUnit],
+    *,
+    broken: DlmsError | None,
+    down: bool,
+) -> Outcome:
+    """Return what a poll of `due` came to.
+
+    `broken` is why some attributes have no answer; `down` says that it counts as an outage.
+    """
+    wrong = learn_scalers(answers, due, scalers)
+    readings: list[Reading] = []
+    failures: list[Failure] = []
+    unread: list[Wanted] = []
+    for one in due:
+        missing = [ref for ref in (one.scaler, one.value)
+                   if ref is not None and ref not in answers and ref not in scalers]  # fmt: skip
+        if missing:
+            assert broken is not None, "all was asked, and nothing broke"
+            unread.append(one)
+            failures.append(_failure(one, broken))
+            continue
+        try:
+            readings.append(_reading(one, answers[one.value], answers, scalers, wrong))
+        except DlmsError as error:
+            failures.append(_failure(one, error))
+    poll = Poll(readings=tuple(readings), failures=tuple(failures))
+    return Outcome(poll=poll, unread=tuple(unread), error=broken if down else None)
+
+
+def _reading(
+    one: Wanted,
+    answer: Answer,
+    answers: Mapping[AttributeRef, Answer],
+    scalers: Mapping[AttributeRef, ScalerUnit],
+    wrong: Mapping[AttributeRef, DlmsError],
+) -> Reading:
+    if isinstance(answer.data, DlmsError):
+        raise answer.data
+    scaler = _scaler(one, answers, scalers, wrong)
+    value, unit = interpret(one.value, answer.data, scaler)
+    return Reading(
+        key=one.item.key,
+        kind=one.kind,
+        obis=one.item.obis,
+        class_id=one.item.class_id,
+        attribute=one.item.attribute,
+        value=value,
+        unit=unit,
+        ts_ms=answer.ts_ms,
+    )
+
+
+def _failure(one: Wanted, error: DlmsError) -> Failure:
+    return Failure(key=one.item.key, kind=one.kind, obis=one.item.obis, error=error)
+
+
+def _scaler(
+    one: Wanted,
+    answers: Mapping[AttributeRef, Answer],
+    scalers: Mapping[AttributeRef, ScalerUnit],
+    wrong: Mapping[AttributeRef, DlmsError],
+) -> ScalerUnit | None:
+    """Return the meter's scaler and unit with the item's own in their place."""
+    item, theirs = one.item, scalers.get(one.scaler) if one.scaler else None
+    if theirs is None:
+        answer = wrong.get(one.scaler) or answers[one.scaler].data if one.scaler else None
+        if isinstance(answer, DlmsError) and item.scaler is None:
+            # No value at all is better than one that is wrong by powers of ten.
+            raise answer
+        if item.scaler is None and item.unit is None:
+            return None
+        return ScalerUnit(item.scaler or 0, item.unit)
+    return theirs if item.scaler is None else replace(theirs, scaler=item.scaler)

@@ -1,0 +1,102 @@
+"""A device's due items as the fewest requests: pure values in and out.
+
+An object that several keys want is asked for once. The scaler and unit of a value are
+asked for until they are known, just before the value itself, so that they arrive in the
+same reply where there is room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, field
+
+from dlms_connector.config.model import Device, Item
+from dlms_connector.cosem import CLASSES, AttributeRef
+from dlms_connector.reading import Kind
+
+#: Items of one GET-with-list unless the meter was learned to take fewer: many meters that
+#: offer the service answer long lists late or by block transfer, which saves nothing.
+MAX_ITEMS = 32
+
+#: GET-Request-With-List: tag, choice, invoke-id-and-priority and the count of the list.
+_HEADER = 4
+#: A cosem-attribute-descriptor-with-selection: class, instance, attribute, no selection.
+#: A register's value and its scaler and unit are both shorter than that in the reply.
+_DESCRIPTOR = 2 + 6 + 1 + 1
+#: What ciphering adds: tag and length, security control, counter, authentication tag.
+CIPHERING_OVERHEAD = 4 + 1 + 4 + 12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wanted:
+    """An item of a device, where its values go and how often it is wanted."""
+
+    kind: Kind
+    item: Item
+    period_s: float
+
+    @property
+    def value(self) -> AttributeRef:
+        """The attribute that holds the value."""
+        return AttributeRef(self.item.class_id, self.item.obis, self.item.attribute)
+
+    @property
+    def scaler(self) -> AttributeRef | None:
+        """The attribute with its scaler and unit; None where there is none or none is needed."""
+        if self.item.scaler is not None and self.item.unit is not None:
+            return None
+        row = CLASSES.get(self.item.class_id)
+        index = row.scalers.get(self.item.attribute) if row else None
+        return AttributeRef(self.item.class_id, self.item.obis, index) if index else None
+
+
+def wanted(device: Device) -> tuple[Wanted, ...]:
+    """Return all that is polled of a device, each item with its own period."""
+    kinds: tuple[tuple[Kind, tuple[Item, ...]], ...] = (
+        ("attributes", device.attributes),
+        ("timeseries", device.timeseries),
+    )
+    return tuple(
+        Wanted(kind, item, (item.poll_period_ms or device.poll_period_ms) / 1000)
+        for kind, items in kinds
+        for item in items
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much one request may ask of a meter.
+
+    `max_pdu` is what the meter can receive, `overhead` what ciphering adds to a request;
+    `alone` are attributes that the meter gives only outside of lists.
+    """
+
+    max_pdu: int = 0xFFFF
+    max_items: int = MAX_ITEMS
+    overhead: int = 0
+    alone: frozenset[AttributeRef] = field(default_factory=frozenset)
+
+    @property
+    def items(self) -> int:
+        """How many attributes one request may name."""
+        room = (self.max_pdu - self.overhead - _HEADER) // _DESCRIPTOR
+        return max(1, min(self.max_items, room))
+
+
+def refs(due: Iterable[Wanted], known: Container[AttributeRef]) -> tuple[AttributeRef, ...]:
+    """Return the attributes to read, each once; `known` are those not to ask for again."""
+    asked: dict[AttributeRef, None] = {}
+    for one in due:
+        for ref in (one.scaler, one.value):
+            if ref is not None and ref not in known:
+                asked[ref] = None
+    return tuple(asked)
+
+
+def batches(asked: Iterable[AttributeRef], limits: Limits) -> tuple[tuple[AttributeRef, ...], ...]:
+    """Return the requests that ask for these attributes; those read alone come last."""
+    asked = tuple(asked)
+    listed = [ref for ref in asked if ref not in limits.alone]
+    size = limits.items
+    lists = (tuple(listed[at : at + size]) for at in range(0, len(listed), size))
+    return (*lists, *((ref,) for ref in asked if ref in limits.alone))

@@ -1,0 +1,190 @@
+"""One poll of one meter: asks in lists, notices what the meter cannot do, finds a way round.
+
+A refused list is read singly; an object that fails in a list is read singly once more; an
+association that dies takes only the request in flight with it. What that teaches about the
+meter is kept in `Learned` for the life of the process.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from dlms_connector.cosem import AttributeRef
+from dlms_connector.errors import DlmsError, LinkError, ObjectError, ServiceError
+from dlms_connector.interpret import ScalerUnit
+from dlms_connector.outcome import Answer
+from dlms_connector.plan import MAX_ITEMS, Limits, Wanted, batches, refs
+from dlms_connector.protocol.axdr import Data
+
+#: Reads attributes in one request: data or an error for each.
+Get = Callable[[Sequence[AttributeRef]], Awaitable[Sequence[Data | ObjectError]]]
+
+#: How long an object that kills the association is left alone.
+_KILLER_REST_MS = 3_600_000
+
+
+class Learned:
+    """What a meter was found to do and not to do; each lesson is logged once."""
+
+    def __init__(self, meter: str, log: logging.Logger, *, single_reads: bool = False) -> None:
+        self._meter, self._log = meter, log
+        self.scalers: dict[AttributeRef, ScalerUnit] = {}
+        self.max_items = 1 if single_reads else MAX_ITEMS
+        self.alone: set[AttributeRef] = set()
+        #: Objects refused singly too: their code in a list needs no second question.
+        self.refused: dict[AttributeRef, int] = {}
+        #: Objects that killed the association, until when they rest, and how it died.
+        self.killers: dict[AttributeRef, tuple[int, LinkError]] = {}
+        self._lists_worked = False
+        self._lists_died = 0
+
+    def limits(self, max_pdu: int, overhead: int, lists: bool) -> Limits:
+        """Return how to ask an association that negotiated this."""
+        return Limits(
+            max_pdu=max_pdu,
+            max_items=self.max_items if lists else 1,
+            overhead=overhead,
+            alone=frozenset(self.alone),
+        )
+
+    def list_answered(self) -> None:
+        """Note that a list came back whole."""
+        self._lists_worked, self._lists_died = True, 0
+
+    def list_died(self) -> None:
+        """Note that a list ended in silence, rubbish or a closed connection."""
+        self._lists_died += 1
+
+    @property
+    def lists_suspect(self) -> bool:
+        """Whether lists may be what kills the association: better ask singly for once."""
+        return self._lists_died >= (2 if self._lists_worked else 1)
+
+    def shorten(self, size: int, reason: str) -> None:
+        """Note that a list of this size failed and its members read singly did not."""
+        self._lists_died = 0
+        if size <= self.max_items:
+            self.max_items = max(1, size // 2)
+            how = f"at most {self.max_items} at once" if self.max_items > 1 else "one by one"
+            self._log.info("%s: reads objects %s from now on: %s", self._meter, how, reason)
+
+    def read_alone(self, ref: AttributeRef, reason: str) -> None:
+        """Note that an attribute must not be put in a list."""
+        if ref not in self.alone:
+            self.alone.add(ref)
+            self._log.info("%s: reads %s alone from now on: %s", self._meter, ref, reason)
+
+
+class Round:
+    """The questions and answers of one poll; `read` may be called again after a reconnect."""
+
+    def __init__(self, due: Sequence[Wanted], learned: Learned, now_ms: Callable[[], int]) -> None:
+        self._learned = learned
+        self._now_ms = now_ms
+        self.answers: dict[AttributeRef, Answer] = {}
+        self._asked = refs(due, learned.scalers)
+        self._last: tuple[AttributeRef, ...] = ()
+        self._deaths: dict[AttributeRef, int] = {}
+        self._arrived_ms = now_ms()
+        self._rest_killers()
+
+    @property
+    def data_count(self) -> int:
+        """How many attributes the meter gave."""
+        return sum(not isinstance(answer.data, DlmsError) for answer in self.answers.values())
+
+    async def read(self, get: Get, limits: Limits) -> None:
+        """Ask for all that has no answer yet; raises LinkError if the association dies."""
+        left = [ref for ref in self._asked if ref not in self.answers]
+        # What was in flight when the association died comes last: it may be the cause.
+        last = [ref for ref in left if ref in self._last]
+        first = [ref for ref in left if ref not in self._last]
+        for batch in batches(first, limits):
+            await self._ask(batch, get)
+        if len(last) > 1 and self._learned.lists_suspect:
+            await self._singly(last, get)
+            self._learned.shorten(len(last), "the association broke down over a list")
+        else:
+            for batch in batches(last, limits):
+                await self._ask(batch, get)
+
+    async def _ask(self, batch: Sequence[AttributeRef], get: Get) -> None:
+        if len(batch) == 1:
+            await self._one(batch[0], get)
+            return
+        try:
+            results = await self._get(batch, get)
+        except ServiceError as error:
+            await self._instead_of_list(batch, get, error)
+            return
+        self._learned.list_answered()
+        doubtful = [
+            ref for ref, result in zip(batch, results, strict=True) if not self._take(ref, result)
+        ]
+        for ref in doubtful:
+            if await self._one(ref, get):
+                self._learned.read_alone(ref, "the meter gives it singly but not in a list")
+
+    def _take(self, ref: AttributeRef, result: Data | ObjectError) -> bool:
+        """Keep what a list says of one attribute; false if it should be asked for singly."""
+        if isinstance(result, ObjectError) and self._learned.refused.get(ref) != result.code:
+            return False
+        self._keep(ref, result)
+        return True
+
+    async def _instead_of_list(
+        self, batch: Sequence[AttributeRef], get: Get, error: ServiceError
+    ) -> None:
+        good = await self._singly(batch, get)
+        if len(good) == len(batch):
+            self._learned.shorten(len(batch), str(error))
+        elif good:
+            for ref in set(batch) - set(good):
+                self._learned.read_alone(ref, f"a list with it was refused: {error}")
+
+    async def _singly(self, batch: Sequence[AttributeRef], get: Get) -> list[AttributeRef]:
+        """Ask for each attribute by itself; return those that the meter gave."""
+        return [ref for ref in batch if await self._one(ref, get)]
+
+    async def _one(self, ref: AttributeRef, get: Get) -> bool:
+        try:
+            (result,) = await self._get((ref,), get)
+        except ServiceError as error:
+            self._keep(ref, error)
+            return False
+        if isinstance(result, ObjectError):
+            self._learned.refused[ref] = result.code
+        self._keep(ref, result)
+        return not isinstance(result, DlmsError)
+
+    async def _get(self, batch: Sequence[AttributeRef], get: Get) -> Sequence[Data | ObjectError]:
+        try:
+            return await get(batch)
+        except LinkError as error:
+            self._last = tuple(batch)
+            if len(batch) > 1:
+                self._learned.list_died()
+            else:
+                self._died_alone(batch[0], error)
+            raise
+        finally:
+            # Once per reply: what arrived together carries the same instant.
+            self._arrived_ms = self._now_ms()
+
+    def _died_alone(self, ref: AttributeRef, error: LinkError) -> None:
+        """Note a death; an object that kills twice while others were read is left alone."""
+        self._deaths[ref] = self._deaths.get(ref, 0) + 1
+        if self._deaths[ref] > 1 and self.data_count:
+            now = self._now_ms()
+            self._keep(ref, error)
+            self._learned.killers[ref] = (now + _KILLER_REST_MS, error)
+
+    def _rest_killers(self) -> None:
+        now = self._now_ms()
+        for ref in self._asked:
+            if (killer := self._learned.killers.get(ref)) and now < killer[0]:
+                self.answers[ref] = Answer(killer[1], now)
+
+    def _keep(self, ref: AttributeRef, result: Data | DlmsError) -> None:
+        self.answers[ref] = Answer(result, self._arrived_ms)
