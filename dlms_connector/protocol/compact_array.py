@@ -1,0 +1,136 @@
+"""Compact arrays: the type once, then the values of all elements without tags.
+
+IEC 62056-6-2, compact-array: a type description, then the contents as an octet string.
+Arrays within the description have a fixed number of elements, given as long-unsigned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dlms_connector.errors import ProtocolError
+from dlms_connector.protocol.data import Data, DataType
+from dlms_connector.protocol.lengths import READING, cut_short, decode_length, encode_length
+
+#: Elements without content (null-data) are free of octets: so many of them come for each
+#: octet of the contents at most, or a few octets could fill the memory.
+_ELEMENTS_PER_OCTET = 64
+
+_KINDS = {int(kind): kind for kind in DataType}
+
+#: Reads a value of a known type without its tag: type, octets, where it begins.
+_ReadContent = Callable[[DataType, bytes, int], tuple[Data, int]]
+_WriteContent = Callable[[Data], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Description:
+    """The type of an element; `parts` are the types of its own elements."""
+
+    kind: DataType
+    parts: tuple[_Description, ...] = ()
+    #: How many values without tags an element comes to.
+    size: int = 1
+
+
+def unpack_compact_array(
+    buffer: bytes, at: int, depth: int, read_content: _ReadContent
+) -> tuple[tuple[Data, ...], int]:
+    """Read a compact array behind its tag; return its elements and where it ends.
+
+    `depth` is how many levels of nesting are allowed. Raises ProtocolError.
+    """
+    description, at = _read_description(buffer, at, depth)
+    length, at = decode_length(buffer, at)
+    end = at + length
+    if end > len(buffer):
+        raise cut_short(buffer)
+    contents, budget = buffer[at:end], length * _ELEMENTS_PER_OCTET
+    elements: list[Data] = []
+    at = 0
+    while at < length:
+        budget -= description.size
+        if budget < 0:
+            raise ProtocolError(READING, "a compact array has more elements than octets")
+        element, after = _read_element(description, contents, at, read_content)
+        if after == at:
+            raise ProtocolError(READING, "the elements of a compact array have no content")
+        elements.append(element)
+        at = after
+    return tuple(elements), end
+
+
+def pack_compact_array(elements: tuple[Data, ...], write_content: _WriteContent) -> bytes:
+    """Write a compact array behind its tag. Raises ValueError if the elements are not alike."""
+    description = _describe(elements[0]) if elements else _Description(DataType.NULL)
+    if any(_describe(element) != description for element in elements):
+        raise ValueError("the elements of a compact array must be alike")
+    contents = b"".join(_write_element(element, write_content) for element in elements)
+    if elements and not contents:
+        raise ValueError("the elements of a compact array must have content")
+    return _write_description(description) + encode_length(len(contents)) + contents
+
+
+def _read_description(buffer: bytes, at: int, depth: int) -> tuple[_Description, int]:
+    if at >= len(buffer):
+        raise cut_short(buffer)
+    kind = _KINDS.get(buffer[at])
+    at += 1
+    if depth <= 0:
+        raise ProtocolError(READING, "a compact array is nested too deep")
+    if kind is None or kind is DataType.COMPACT_ARRAY:
+        raise ProtocolError(READING, f"a compact array cannot have elements of {buffer[at - 1]}")
+    if kind is DataType.ARRAY:
+        if at + 2 > len(buffer):
+            raise cut_short(buffer)
+        count = int.from_bytes(buffer[at : at + 2], "big")
+        part, at = _read_description(buffer, at + 2, depth - 1)
+        return _Description(kind, (part,) * count, 1 + count * part.size), at
+    if kind is DataType.STRUCTURE:
+        count, at = decode_length(buffer, at)
+        if count > len(buffer) - at:
+            raise cut_short(buffer)
+        parts = []
+        for _ in range(count):
+            part, at = _read_description(buffer, at, depth - 1)
+            parts.append(part)
+        return _Description(kind, tuple(parts), 1 + sum(part.size for part in parts)), at
+    return _Description(kind), at
+
+
+def _read_element(
+    description: _Description, contents: bytes, at: int, read_content: _ReadContent
+) -> tuple[Data, int]:
+    if description.kind not in (DataType.ARRAY, DataType.STRUCTURE):
+        return read_content(description.kind, contents, at)
+    elements = []
+    for part in description.parts:
+        element, at = _read_element(part, contents, at, read_content)
+        elements.append(element)
+    return Data(description.kind, tuple(elements)), at
+
+
+def _describe(data: Data) -> _Description:
+    if data.type not in (DataType.ARRAY, DataType.STRUCTURE):
+        return _Description(data.type)
+    parts = tuple(_describe(element) for element in data.value)
+    if data.type is DataType.ARRAY and len(set(parts)) > 1:
+        raise ValueError("the elements of an array in a compact array must be alike")
+    return _Description(data.type, parts, 1 + sum(part.size for part in parts))
+
+
+def _write_description(description: _Description) -> bytes:
+    tag, parts = bytes((description.kind,)), description.parts
+    if description.kind is DataType.ARRAY:
+        part = parts[0] if parts else _Description(DataType.NULL)
+        return tag + len(parts).to_bytes(2, "big") + _write_description(part)
+    if description.kind is DataType.STRUCTURE:
+        return tag + encode_length(len(parts)) + b"".join(map(_write_description, parts))
+    return tag
+
+
+def _write_element(data: Data, write_content: _WriteContent) -> bytes:
+    if data.type in (DataType.ARRAY, DataType.STRUCTURE):
+        return b"".join(_write_element(element, write_content) for element in data.value)
+    return write_content(data)
