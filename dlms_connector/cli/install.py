@@ -1,0 +1,79 @@
+"""`dlms-connector install`: from an installed package to a gateway that polls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from dlms_connector.file_change import Change, InstallationError, apply
+from dlms_connector.installation import ConnectorType, install
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def options(function: F) -> F:
+    """Add the options that `install` and `uninstall` share."""
+    for decorate in (
+        click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing."),
+        click.option(
+            "--extensions",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="The gateway's extensions folder; found for the Debian package and for pip. "
+            "For Docker: the volume mounted at /thingsboard_gateway/extensions.",
+        ),
+        click.option(
+            "--gateway-config",
+            "config_dir",
+            required=True,
+            type=click.Path(path_type=Path, file_okay=False),
+            help="The folder with the gateway's tb_gateway.json.",
+        ),
+    ):
+        function = decorate(function)
+    return function
+
+
+def carry_out(work_out: Callable[[], list[Change]], dry_run: bool) -> bool:
+    """Show or make changes; true if anything was changed."""
+    try:
+        changes = work_out()
+        if not changes:
+            click.echo("nothing to do")
+        elif dry_run:
+            for change in changes:
+                click.echo(change.diff())
+            click.echo(f"dry run: {len(changes)} files would change")
+        else:
+            for line in apply(changes, datetime.now()):
+                click.echo(line)
+        return bool(changes) and not dry_run
+    except InstallationError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@click.command()
+@options
+@click.option(
+    "--type",
+    "connector_type",
+    type=click.Choice(["custom", "dlms"]),
+    help="The type of the gateway's entry. custom, unless an entry is there already: "
+    "it is the type that the platform's own user interface can edit.",
+)
+def command(
+    config_dir: Path, extensions: Path | None, connector_type: ConnectorType | None, dry_run: bool
+) -> None:
+    """Make a gateway find the connector, and add its entry to tb_gateway.json.
+
+    Safe to repeat. A file that is changed is kept beside it with a time stamp.
+
+    For example: dlms-connector install --gateway-config /etc/thingsboard-gateway/config
+    """
+    if carry_out(lambda: install(config_dir, extensions, connector_type), dry_run):
+        click.echo(f"now write your meters into {config_dir / 'dlms.json'}, check them by")
+        click.echo(f"  dlms-connector check {config_dir / 'dlms.json'}")
+        click.echo("and restart the gateway")

@@ -1,0 +1,124 @@
+"""Files to be written or removed: worked out first, then shown or made."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+#: Keys whose texts are not shown. A plain `key` is the name of a telemetry.
+_SECRET_KEY = re.compile("token|password|secret|.key|username|clientid", re.IGNORECASE)
+
+
+class InstallationError(Exception):
+    """Something stands in the way; the message says what to do about it."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file to be written (`new`), or removed where `new` is None; `old` is what is there."""
+
+    path: Path
+    old: str | None
+    new: str | None
+
+    def diff(self) -> str:
+        """Return the change as a unified diff, secrets blanked out."""
+        old, new = _blanked(self.old or ""), _blanked(self.new or "")
+        lines = difflib.unified_diff(
+            old.splitlines(),
+            new.splitlines(),
+            "/dev/null" if self.old is None else str(self.path),
+            "/dev/null" if self.new is None else str(self.path),
+            lineterm="",
+        )
+        return "\n".join(lines)
+
+
+def apply(changes: Sequence[Change], now: datetime) -> Iterator[str]:
+    """Make the changes; yields a line for each. What existed is backed up with a time stamp.
+
+    Raises InstallationError.
+    """
+    for change in changes:
+        try:
+            yield from _apply(change, now)
+        except OSError as error:
+            raise InstallationError(
+                f"cannot write {change.path}: {error.strerror or error}; "
+                "run this as the user who owns the gateway's files"
+            ) from error
+
+
+def _apply(change: Change, now: datetime) -> Iterator[str]:
+    if change.new is None:
+        change.path.unlink()
+        _tidy(change.path)
+        yield f"removed {change.path}"
+        return
+    if change.old is not None and change.path.suffix == ".json":
+        backup = change.path.with_name(f"{change.path.name}.{now:%Y%m%dT%H%M%S}.bak")
+        shutil.copy2(change.path, backup)
+        yield f"kept {backup}"
+    change.path.parent.mkdir(parents=True, exist_ok=True)
+    _write(change.path, change.new)
+    yield f"{'wrote' if change.old is None else 'changed'} {change.path}"
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old one or the new one."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(text, encoding="utf-8")
+    try:
+        if path.exists():
+            shutil.copystat(path, beside)
+            owner = path.stat()
+            if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
+                os.chown(beside, owner.st_uid, owner.st_gid)
+        beside.replace(path)
+    except OSError:
+        # A single file mounted into a container can only be written in place.
+        beside.unlink(missing_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def _tidy(path: Path) -> None:
+    """Remove what Python compiled from a module, and its folder if nothing else is in it."""
+    if path.suffix != ".py":
+        return
+    cache = path.parent / "__pycache__"
+    for compiled in cache.glob(f"{path.stem}.*.pyc"):
+        compiled.unlink()
+    for folder in (cache, path.parent):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _blanked(text: str) -> str:
+    """Blank out every text under a key that sounds like a secret."""
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError:
+        return text
+    for secret in sorted(set(_secrets(document)), key=len, reverse=True):
+        for written in (json.dumps(secret), json.dumps(secret, ensure_ascii=False)):
+            text = text.replace(written, '"***"')
+    return text
+
+
+def _secrets(value: Any, key: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for inner_key, inner in value.items():
+            yield from _secrets(inner, inner_key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _secrets(inner, key)
+    elif isinstance(value, str) and value and _SECRET_KEY.search(key):
+        yield value

@@ -1,0 +1,183 @@
+"""Making a gateway find the connector, and taking that back.
+
+First everything is worked out as a list of changes, then shown or made: what is refused
+is refused before anything is touched.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from importlib import metadata, util
+from pathlib import Path
+from typing import Any, Literal
+
+from dlms_connector import json_text
+from dlms_connector.file_change import Change, InstallationError
+
+ConnectorType = Literal["custom", "dlms"]
+
+CLASS = "DLMSConnector"
+MAIN_FILE = "tb_gateway.json"
+SHIM = "dlms_extension.py"
+FOLDERS = ("custom", "dlms")
+
+DISTRIBUTION = "thingsboard-dlms-connector"
+
+#: Where the Debian package of the gateway looks for extensions.
+DEBIAN_EXTENSIONS = Path("/var/lib/thingsboard_gateway/extensions")
+
+#: What tells our shims, of whatever version, from a file of somebody else's.
+_MARK = "Where the gateway finds the DLMS connector"
+
+
+def install(
+    config_dir: Path, extensions: Path | None = None, connector_type: ConnectorType | None = None
+) -> list[Change]:
+    """Return what is missing for a gateway to find and start the connector.
+
+    `extensions` is found where left out. An entry that is there already keeps its type
+    unless `connector_type` says otherwise. Raises InstallationError.
+    """
+    changes = [*_shims(_extensions(config_dir, extensions))]
+    main = config_dir / MAIN_FILE
+    text = _read(main)
+    entries = _entries(main, text)
+    mine = _mine(entries)
+    if mine is None:
+        entry = {
+            "type": connector_type or "custom",
+            "name": _free_name(main, entries),
+            "class": CLASS,
+            "configuration": "dlms.json",
+        }
+        changes.append(Change(main, text, json_text.append(text, "connectors", entry)))
+    else:
+        entry = entries[mine]
+        if connector_type and entry.get("type") != connector_type:
+            entry = {**entry, "type": connector_type}
+            changes.append(Change(main, text, json_text.replace(text, "connectors", mine, entry)))
+    own = config_dir / str(entry.get("configuration") or "dlms.json")
+    if not own.exists():
+        changes.append(Change(own, None, _source("dlms.json")))
+    return changes
+
+
+def uninstall(config_dir: Path, extensions: Path | None = None) -> list[Change]:
+    """Return how to take back what `install` did, and nothing else.
+
+    A `dlms.json` that somebody has worked on stays. Raises InstallationError.
+    """
+    changes = []
+    folder = _extensions(config_dir, extensions, needed=False)
+    for path in (folder / name / SHIM for name in FOLDERS) if folder else ():
+        if path.exists() and _MARK in (text := _read(path)) and not _is_pips(path):
+            changes.append(Change(path, text, None))
+    main = config_dir / MAIN_FILE
+    text = new = _read(main)
+    while (mine := _mine(entries := _entries(main, new))) is not None:
+        own = config_dir / str(entries[mine].get("configuration") or "dlms.json")
+        new = json_text.remove(new, "connectors", mine)
+        if own.exists() and _is_example(written := _read(own)):
+            changes.append(Change(own, written, None))
+    if new != text:
+        changes.append(Change(main, text, new))
+    return changes
+
+
+def _shims(extensions: Path) -> Iterator[Change]:
+    for folder in FOLDERS:
+        path, new = extensions / folder / SHIM, _source(f"extensions/{folder}/{SHIM}")
+        old = _read(path) if path.exists() else None
+        if old is not None and _MARK not in old:
+            raise InstallationError(f"{path} is not ours: move it away and try again")
+        if old != new:
+            yield Change(path, old, new)
+
+
+def _extensions(config_dir: Path, given: Path | None, *, needed: bool = True) -> Path:
+    """Return the extensions folder of the gateway with this configuration folder."""
+    if given is not None:
+        return given
+    for folder in (config_dir.resolve().parent / "extensions", DEBIAN_EXTENSIONS):
+        if folder.is_dir():
+            return folder
+    spec = util.find_spec("thingsboard_gateway")
+    if spec is not None and spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations))) / "extensions"
+    raise InstallationError(
+        "the gateway's extensions folder is not where it usually is: name it by --extensions "
+        "(Docker: the volume mounted at /thingsboard_gateway/extensions)"
+    )
+
+
+def _is_pips(path: Path) -> bool:
+    """Whether a shim belongs to the installed package: pip takes that away, not this."""
+    try:
+        files = metadata.distribution(DISTRIBUTION).files or []
+    except metadata.PackageNotFoundError:
+        return False
+    return any(
+        file.name == SHIM and Path(str(file.locate())).resolve() == path.resolve() for file in files
+    )
+
+
+def _source(name: str) -> str:
+    """Return a file that the package carries; in a checkout it lies beside the package."""
+    package = Path(__file__).parent
+    for folder in (package / "gateway_config", package.parent / "gateway-config"):
+        if (folder / name).is_file():
+            return (folder / name).read_text(encoding="utf-8")
+    raise InstallationError(f"{name} is missing from this installation: install it again")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InstallationError(
+            f"{path} does not exist: --gateway-config names the folder with the gateway's "
+            f"{MAIN_FILE}, such as /etc/thingsboard-gateway/config"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InstallationError(f"cannot read {path}: {error}") from error
+
+
+def _entries(main: Path, text: str) -> list[Any]:
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InstallationError(
+            f"{main} is no valid JSON: {error.msg} in line {error.lineno}, column {error.colno}"
+        ) from None
+    entries = document.get("connectors", []) if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        raise InstallationError(f"{main}: `connectors` is not a list")
+    return entries
+
+
+def _mine(entries: Sequence[Any]) -> int | None:
+    for index, entry in enumerate(entries):
+        if isinstance(entry, dict) and entry.get("class") == CLASS:
+            return index
+    return None
+
+
+def _free_name(main: Path, entries: Sequence[Any]) -> str:
+    name = "DLMS"
+    if any(isinstance(entry, dict) and entry.get("name") == name for entry in entries):
+        raise InstallationError(
+            f"{main}: another connector is called {name}: rename it and try again"
+        )
+    return name
+
+
+def _is_example(text: str) -> bool:
+    """Whether nobody has worked on a `dlms.json`; the gateway itself adds an id."""
+    try:
+        written, example = json.loads(text), json.loads(_source("dlms.json"))
+    except json.JSONDecodeError:
+        return False
+    if isinstance(written, dict):
+        written.pop("id", None)
+    return bool(written == example)

@@ -1,0 +1,203 @@
+"""A gateway's folders before and after `install` and `uninstall`."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from dlms_connector.cli import install, uninstall
+
+TOKEN = "s3cr3t-t0ken"
+MAIN = (
+    "{\n"
+    '  "thingsboard": {"host":   "tb.example", "security": '
+    f'{{"type": "accessToken", "accessToken": "{TOKEN}"}}}},\n'
+    '  "storage": {"type": "memory"},\n'
+    '  "connectors": []\n'
+    "}\n"
+)
+EXAMPLE = Path(__file__).parents[2] / "gateway-config"
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Path:
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "tb_gateway.json").write_text(MAIN)
+    (tmp_path / "extensions").mkdir()
+    return tmp_path
+
+
+def run(command: str, gateway: Path, *options: str) -> Result:
+    module = {"install": install, "uninstall": uninstall}[command]
+    arguments = ["--gateway-config", str(gateway / "config"), *options]
+    result = CliRunner().invoke(module.command, arguments)
+    assert TOKEN not in result.output
+    return result
+
+
+def files(gateway: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(gateway)): path.read_text()
+        for path in sorted(gateway.rglob("*"))
+        if path.is_file() and path.suffix != ".bak"
+    }
+
+
+def entries(gateway: Path) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = json.loads((gateway / "config/tb_gateway.json").read_text())[
+        "connectors"
+    ]
+    return found
+
+
+def test_install_adds_shims_entry_and_example(gateway: Path) -> None:
+    assert run("install", gateway).exit_code == 0
+    assert entries(gateway) == [
+        {
+            "type": "custom",
+            "name": "DLMS",
+            "class": "DLMSConnector",
+            "configuration": "dlms.json",
+        }
+    ]
+    found = files(gateway)
+    for folder in ("custom", "dlms"):
+        shim = f"extensions/{folder}/dlms_extension.py"
+        assert found[shim] == (EXAMPLE / shim).read_text()
+    assert found["config/dlms.json"] == (EXAMPLE / "dlms.json").read_text()
+    # The rest of the file is as it was, alignment included.
+    assert '{"host":   "tb.example", ' in found["config/tb_gateway.json"]
+
+
+def test_install_again_does_nothing(gateway: Path) -> None:
+    run("install", gateway)
+    before = {path: path.stat().st_mtime_ns for path in gateway.rglob("*")}
+    result = run("install", gateway)
+    assert (result.exit_code, result.output) == (0, "nothing to do\n")
+    assert {path: path.stat().st_mtime_ns for path in gateway.rglob("*")} == before
+
+
+def test_backup_of_what_is_changed_and_of_nothing_else(gateway: Path) -> None:
+    run("install", gateway)
+    (backup,) = gateway.rglob("*.bak")
+    assert re.fullmatch(r"tb_gateway\.json\.\d{8}T\d{6}\.bak", backup.name)
+    assert backup.read_text() == MAIN
+
+
+def test_uninstall_takes_back_everything(gateway: Path) -> None:
+    before = files(gateway)
+    run("install", gateway)
+    assert run("uninstall", gateway).exit_code == 0
+    assert files(gateway) == before
+    assert not list((gateway / "extensions").iterdir())
+    assert run("uninstall", gateway).output == "nothing to do\n"
+
+
+def test_uninstall_leaves_what_somebody_worked_on(gateway: Path) -> None:
+    run("install", gateway)
+    other = gateway / "extensions/custom/mine.py"
+    other.write_text("# mine\n")
+    own = gateway / "config/dlms.json"
+    own.write_text('{"devices": []}')
+    run("uninstall", gateway)
+    assert other.exists()
+    assert own.read_text() == '{"devices": []}'
+    assert not (gateway / "extensions/custom/dlms_extension.py").exists()
+
+
+def test_uninstall_takes_an_example_to_which_the_gateway_added_its_id(gateway: Path) -> None:
+    run("install", gateway)
+    own = gateway / "config/dlms.json"
+    own.write_text(json.dumps({**json.loads(own.read_text()), "id": "4711"}))
+    run("uninstall", gateway)
+    assert not own.exists()
+
+
+def test_install_keeps_a_configuration_and_other_connectors(gateway: Path) -> None:
+    main = gateway / "config/tb_gateway.json"
+    main.write_text(MAIN.replace("[]", '[\n    {"type": "mqtt", "name": "M"}\n  ]'))
+    (gateway / "config/dlms.json").write_text("{}")
+    run("install", gateway, "--type", "dlms")
+    assert [entry["type"] for entry in entries(gateway)] == ["mqtt", "dlms"]
+    assert (gateway / "config/dlms.json").read_text() == "{}"
+
+
+def test_type_of_an_entry_changes_only_when_asked(gateway: Path) -> None:
+    run("install", gateway, "--type", "dlms")
+    assert run("install", gateway).output == "nothing to do\n"
+    assert entries(gateway)[0]["type"] == "dlms"
+    run("install", gateway, "--type", "custom")
+    assert entries(gateway)[0]["type"] == "custom"
+    assert len(entries(gateway)) == 1
+
+
+def test_dry_run_shows_a_diff_and_changes_nothing(gateway: Path) -> None:
+    before = files(gateway)
+    result = run("install", gateway, "--dry-run")
+    assert files(gateway) == before
+    assert '+      "class": "DLMSConnector",' in result.output
+    assert "dry run: 4 files would change" in result.output
+    run("install", gateway)
+    result = run("uninstall", gateway, "--dry-run")
+    assert '-      "class": "DLMSConnector",' in result.output
+    assert "config/dlms.json" in str(files(gateway))
+
+
+def test_dry_run_hides_the_token_of_a_file_in_one_line(gateway: Path) -> None:
+    main = gateway / "config/tb_gateway.json"
+    main.write_text(json.dumps(json.loads(MAIN)))
+    assert '"accessToken": "***"' in run("install", gateway, "--dry-run").output
+
+
+def test_an_explicit_extensions_folder(gateway: Path) -> None:
+    folder = gateway / "volume"
+    run("install", gateway, "--extensions", str(folder))
+    assert (folder / "custom/dlms_extension.py").exists()
+    assert not list((gateway / "extensions").iterdir())
+    run("uninstall", gateway, "--extensions", str(folder))
+    assert not list(folder.iterdir())
+
+
+def test_an_older_shim_of_ours_is_renewed(gateway: Path) -> None:
+    shim = gateway / "extensions/custom/dlms_extension.py"
+    shim.parent.mkdir()
+    shim.write_text('"""Where the gateway finds the DLMS connector: of an older version."""\n')
+    run("install", gateway)
+    assert shim.read_text() == (EXAMPLE / "extensions/custom/dlms_extension.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("config/tb_gateway.json", None, "does not exist: --gateway-config names the folder"),
+        ("config/tb_gateway.json", '{"a": 1,}', "is no valid JSON: "),
+        ("config/tb_gateway.json", "[]", "`connectors` is not a list"),
+        ("config/tb_gateway.json", '{"connectors": [{"name": "DLMS"}]}', "is called DLMS: rename"),
+        ("extensions/dlms/dlms_extension.py", "# other", "is not ours: move it away"),
+    ],
+)
+def test_what_stands_in_the_way_is_said_and_nothing_is_touched(
+    gateway: Path, name: str, text: str | None, sentence: str
+) -> None:
+    path = gateway / name
+    path.parent.mkdir(exist_ok=True)
+    if text is None:
+        path.unlink()
+    else:
+        path.write_text(text)
+    before = files(gateway)
+    result = run("install", gateway)
+    assert result.exit_code == 1
+    assert sentence in result.output
+    assert result.output.startswith("Error: ")
+    assert files(gateway) == before
+
+
+def test_a_file_keeps_its_permissions(gateway: Path) -> None:
+    main = gateway / "config/tb_gateway.json"
+    main.chmod(0o640)
+    run("install", gateway)
+    assert main.stat().st_mode & 0o777 == 0o640
