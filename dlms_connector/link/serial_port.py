@@ -10,6 +10,8 @@ from dlms_connector.config.model import SerialConnection
 from dlms_connector.errors import ConfigError, ConnectError, LinkClosedError, LinkError
 from dlms_connector.link.inbox import Inbox
 
+_CLOSE_AT_MOST_S = 1.0
+
 
 class SerialLink:
     """A line whose settings may change while it is open (mode E)."""
@@ -85,11 +87,14 @@ class SerialLink:
         port, self._port = self._port, None
         if port is not None:
             port.transport.abort()
-            await asyncio.shield(port.lost)
+            # The system may keep the port for what it cannot send, for up to half a minute.
+            await asyncio.wait({port.lost}, timeout=_CLOSE_AT_MOST_S)
 
     async def _carry_out(self, change: Coroutine[Any, Any, None]) -> None:
         try:
             await change
+        except asyncio.TimeoutError as error:
+            raise LinkError(f"{self._connection.port} does not send") from error
         except (OSError, ValueError, self._serialx.SerialException) as error:
             raise LinkError(f"changing the settings of {self._connection.port}: {error}") from error
 

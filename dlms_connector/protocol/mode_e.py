@@ -20,9 +20,11 @@ from dlms_connector.protocol.talk import DataLink, Talk
 BAUDRATES = {"0": 300, "1": 600, "2": 1200, "3": 2400, "4": 4800, "5": 9600, "6": 19200}
 
 _SIGN_ON_BAUDRATE = 300
+#: Rest of the line after the change of rate, in seconds: optical heads need it.
+SETTLE_S = 1.0
+
 _BITS_PER_CHARACTER = 10
 _REACTION_S = 0.2  # clause 6.3.14 item 7: the least time between a message and its answer
-_SETTLE_S = 1.0
 _LONGEST_IDENTIFICATION = 1024
 _DOING = "signing on (IEC 62056-21 mode E)"
 
@@ -57,10 +59,15 @@ class Identification:
 
 
 def sign_on(
-    device_address: str = "", *, retries: int = 2, baudrate: int | None = None
+    device_address: str = "",
+    *,
+    retries: int = 2,
+    baudrate: int | None = None,
+    settle_s: float = SETTLE_S,
 ) -> Talk[Identification]:
     """Bring the meter into binary mode at the rate it proposes, or a slower one of ours.
 
+    `settle_s` seconds of rest follow the change of rate.
     Raises LinkTimeoutError on silence, ProtocolError if the meter cannot do mode E.
     """
     yield LineSettings(_SIGN_ON_BAUDRATE, 7, "E")
@@ -73,22 +80,32 @@ def sign_on(
         send=choice,
         hold_s=len(choice) * _BITS_PER_CHARACTER / _SIGN_ON_BAUDRATE,
     )
-    yield Pause(_SETTLE_S)
+    yield Pause(settle_s)
     return identification
 
 
 class ModeE:
     """A data link that begins with a sign-on."""
 
-    def __init__(self, datalink: DataLink, *, device_address: str = "", retries: int = 2) -> None:
+    def __init__(
+        self,
+        datalink: DataLink,
+        *,
+        device_address: str = "",
+        retries: int = 2,
+        settle_s: float = SETTLE_S,
+    ) -> None:
         self.identification: Identification | None = None
         self._datalink = datalink
         self._device_address = device_address
         self._retries = retries
+        self._settle_s = settle_s
 
     def connect(self) -> Talk[None]:
         """Sign on, then set the data link up."""
-        self.identification = yield from sign_on(self._device_address, retries=self._retries)
+        self.identification = yield from sign_on(
+            self._device_address, retries=self._retries, settle_s=self._settle_s
+        )
         yield from self._datalink.connect()
 
     def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:

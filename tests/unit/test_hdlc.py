@@ -287,7 +287,7 @@ def test_our_segments_of_a_window_get_lost() -> None:
     ua = HdlcParameters(info_receive=40, window_receive=3).encode()
     meter = HdlcMeter(ua=ua)
     hdlc = connected(meter)
-    dropped = []
+    dropped: list[int] = []
 
     def peer(sent: bytes) -> bytes:
         if not dropped:  # the second of the first window
