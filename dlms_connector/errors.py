@@ -7,8 +7,10 @@
     │   ├── LinkClosedError      the peer hung up
     │   ├── LinkTimeoutError     silence
     │   └── ProtocolError        the peer sent what DLMS does not allow
-    │       └── SecurityError        a reply that may be forged or replayed
+    │       ├── SecurityError        a reply that may be forged or replayed
+    │       └── CounterError         our invocation counter is behind: open again with a higher one
     ├── RefusedError         stop asking for a while: meters lock out guessers
+    ├── CommandError         tell the caller: the call itself cannot be carried out
     ├── ServiceError         the meter cannot do this service: ask in another way
     └── ObjectError          skip this object, keep the rest
 
@@ -96,6 +98,23 @@ class SecurityError(ProtocolError):
     hint = "check the keys and system titles; if they are right, somebody may be on the line"
 
 
+class CounterError(ProtocolError):
+    """The meter wants a higher invocation counter; `expected` is what it asked for, if it did.
+
+    The counter has been raised where that was possible: open the association again.
+    """
+
+    hint = (
+        "set dlms.invocationCounter so that the counter is read from the meter; if it keeps "
+        "happening, another client uses the same key"
+    )
+
+    def __init__(self, doing: str, expected: int | None) -> None:
+        wanted = "a higher one" if expected is None else str(expected)
+        super().__init__(doing, f"the meter refused our invocation counter and wants {wanted}")
+        self.expected = expected
+
+
 class RefusedError(DlmsError):
     """The meter said no. Do not retry by the second: meters lock out guessers."""
 
@@ -105,6 +124,10 @@ class RefusedError(DlmsError):
         super().__init__(f"{doing}: refused: {diagnostic}")
         self.doing = doing
         self.diagnostic = diagnostic
+
+
+class CommandError(DlmsError):
+    """A call, or a value to write, that cannot be carried out as asked: tell the caller."""
 
 
 class ServiceError(DlmsError):

@@ -65,6 +65,15 @@ class Dlms(Model):
     dedicated_key: KeyBytes | None = Field(
         None, description="dedicated key of the association in hex, or a reference"
     )
+    general_ciphering: Truth = Field(
+        False, description="propose general protection, and cipher with it where agreed"
+    )
+    signing_key: KeyBytes | None = Field(
+        None, description="our private signing key in hex, or a reference: for HIGH_ECDSA"
+    )
+    server_signing_key: HexBytes | None = Field(
+        None, description="the meter's public signing key in hex: its two coordinates"
+    )
     security: Security = Field("NONE", description="how messages are protected")
     security_suite: Literal[0, 1, 2] = Field(
         0, description="suites 0 and 1 take keys of 16 bytes, suite 2 of 32"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
 
 from dlms_connector.config.model import Dlms, Workarounds
-from dlms_connector.errors import DlmsError, ProtocolError
+from dlms_connector.errors import CounterError, DlmsError, ProtocolError, SecurityError
 from dlms_connector.protocol.acse import (
     AARE,
     RLRE,
@@ -21,8 +21,12 @@ from dlms_connector.protocol.acse import (
     encode_release,
     parse_release,
 )
+from dlms_connector.protocol.authentication import TITLED, Handshake, Side
+from dlms_connector.protocol.ciphering import PROTECTIONS, CountUp, InvocationCounter, Keys
 from dlms_connector.protocol.conformance import LN_SERVICES, SN_SERVICES
-from dlms_connector.protocol.diagnosis import OPENING, refusal, refusal_of
+from dlms_connector.protocol.credentials import read_credentials
+from dlms_connector.protocol.diagnosis import OPENING, refusal, refusal_of, unexpected
+from dlms_connector.protocol.hls_exchange import encode_answer, parse_answer
 from dlms_connector.protocol.initiate import (
     CONFIRMED_SERVICE_ERROR,
     DLMS_VERSION,
@@ -31,19 +35,17 @@ from dlms_connector.protocol.initiate import (
     InitiateResponse,
     describe_service_error,
 )
+from dlms_connector.protocol.protection import (
+    EXCEPTION_RESPONSE,
+    GLOBAL,
+    Protection,
+    check_counter_error,
+    is_ciphered,
+)
 from dlms_connector.protocol.talk import DataLink, Talk
 
-
-class InvocationCounter(Protocol):
-    """Numbers for ciphered APDUs, each given out once in the life of a key."""
-
-    def next(self) -> int:
-        """Give out the next number; it is safe from being given out again after a crash."""
-        ...
-
-    def resync(self, value: int) -> None:
-        """Go on from `value` if that is higher: the meter expects it."""
-        ...
+#: The invoke-id of pass 3, unless the meter wants another.
+_INVOKE_ID = 1
 
 
 @dataclass(frozen=True)
@@ -62,88 +64,228 @@ class Association:
     def __init__(
         self, dlms: Dlms, workarounds: Workarounds, counter: InvocationCounter | None
     ) -> None:
+        """Without a counter, one that begins at 1 and is kept nowhere: for a single run.
+
+        Raises ConfigError where keys, titles or passwords are missing or misshapen.
+        """
         self._dlms = dlms
         self._workarounds = workarounds
-        self._counter = counter
+        self._counter = counter or CountUp()
+        self._credentials = read_credentials(dlms, workarounds)
+        self._mechanism = Mechanism[dlms.authentication]
+        self._protection: Protection | None = None
+        if dlms.security != "NONE" and self._credentials.keys and dlms.system_title:
+            self._protection = Protection(
+                self._credentials.keys,
+                PROTECTIONS[dlms.security],
+                dlms.system_title,
+                self._counter,
+            )
+        self._challenge = b""
+        self._dedicated_key: bytes | None = None
+
+    @property
+    def ciphered(self) -> bool:
+        """Whether APDUs carry a counter: the same bytes sent twice would be a replay."""
+        return self._protection is not None
 
     def open(self, datalink: DataLink) -> Talk[Negotiated]:
         """Ask for the association and prove who is who.
 
-        Raises RefusedError when the meter will not have it, ProtocolError when its
-        answer makes no sense.
+        Raises RefusedError when the meter will not have it, SecurityError when the
+        meter does not prove itself, CounterError when it wants a higher counter even
+        after ours was raised, ProtocolError when its answer makes no sense.
         """
-        reply = yield from datalink.exchange(self._aarq().encode())
-        return self._accepted(self._read_aare(reply))
+        self._begin()
+        if self._workarounds.pre_established:
+            return self._pre_established()
+        try:
+            aare = yield from self._ask(datalink)
+        except CounterError as error:
+            self._raise_counter(error)
+            aare = yield from self._ask(datalink)
+        negotiated = self._accepted(aare)
+        if self._mechanism > Mechanism.LOW:
+            yield from self._authenticate(datalink, aare, negotiated)
+        return negotiated
 
     def close(self, datalink: DataLink) -> Talk[None]:
         """Release the association where that is the custom; a failed goodbye is no error."""
-        if self._releases:
-            with suppress(DlmsError):
-                reply = yield from datalink.exchange(encode_release(RLRQ))
-                parse_release(reply, RLRE)
+        if not self._releases:
+            return
+        with suppress(DlmsError):
+            information = self._user_information() if self._protection else None
+            reply = yield from datalink.exchange(
+                encode_release(RLRQ, user_information=information), repeatable=not self.ciphered
+            )
+            parse_release(reply, RLRE)
 
     def protect(self, apdu: bytes) -> bytes:
         """Turn a plain request into what goes to the data link."""
-        return apdu
+        return self._protection.protect(apdu) if self._protection else apdu
 
     def unprotect(self, apdu: bytes) -> bytes:
-        """Turn what came from the data link into a plain reply. Raises SecurityError."""
-        return apdu
+        """Turn what came from the data link into a plain reply.
+
+        Errors that a meter can only send in clear come out as they are. Raises
+        SecurityError for what is not to be believed; CounterError, with our counter
+        raised, when the meter wants a higher one: open the association again.
+        """
+        if self._protection is None:
+            if is_ciphered(apdu):
+                raise ProtocolError("reading a reply", "it is ciphered, but dlms.security is NONE")
+            return apdu
+        try:
+            return self._protection.unprotect(apdu)
+        except CounterError as error:
+            self._raise_counter(error)
+            raise
+
+    def _raise_counter(self, error: CounterError) -> None:
+        if error.expected is None:
+            raise error
+        self._counter.resync(error.expected)
 
     @property
     def _releases(self) -> bool:
         """Over HDLC the DISC ends the association too, and some meters know no RLRQ."""
         if self._workarounds.release == "auto":
-            return self._dlms.interface_type == "WRAPPER"
+            wanted = self._dlms.interface_type == "WRAPPER" or self.ciphered
+            return wanted and not self._workarounds.pre_established
         return self._workarounds.release == "always"
 
     @property
     def _context(self) -> Context:
-        return Context.LN if self._dlms.referencing == "LN" else Context.SN
+        context = Context.LN if self._dlms.referencing == "LN" else Context.SN
+        return Context(context + 2) if self.ciphered else context
+
+    @property
+    def _proposed(self) -> frozenset[str]:
+        services = LN_SERVICES if self._dlms.referencing == "LN" else SN_SERVICES
+        general = {"general-protection"} if self._dlms.general_ciphering else frozenset[str]()
+        return services | general
+
+    def _begin(self) -> None:
+        """Forget an earlier association, and draw new secrets for this one."""
+        self._challenge = secrets.token_bytes(self._workarounds.challenge_size)
+        self._dedicated_key = None
+        if self._protection is None:
+            return
+        fresh = self._mechanism > Mechanism.LOW
+        self._protection.begin(fresh=fresh, peer=self._dlms.server_system_title)
+        if self._dlms.dedicated_key:
+            # A key that is used in one association only cannot be used for replay in
+            # another; the configured one merely says that there shall be one.
+            self._dedicated_key = secrets.token_bytes(len(self._dlms.dedicated_key))
+
+    def _pre_established(self) -> Negotiated:
+        """Take for agreed what we would have proposed."""
+        if self._protection and self._dlms.dedicated_key:
+            self._protection.use_dedicated(self._keys_of(self._dlms.dedicated_key))
+        if self._protection:
+            self._protection.general = self._dlms.general_ciphering
+        title = self._dlms.server_system_title
+        return Negotiated(self._proposed, self._workarounds.max_pdu, DLMS_VERSION, title)
+
+    def _keys_of(self, dedicated: bytes) -> Keys:
+        return Keys(self._dlms.security_suite, dedicated, self._dlms.authentication_key or b"")
+
+    def _ask(self, datalink: DataLink) -> Talk[Aare]:
+        aarq = self._aarq().encode()
+        repeatable = self._mechanism <= Mechanism.LOW and not self.ciphered
+        reply = yield from datalink.exchange(aarq, repeatable=repeatable)
+        if reply[:1] == bytes([AARE]):
+            return Aare.parse(reply)
+        if reply[:1] == bytes([EXCEPTION_RESPONSE]):
+            check_counter_error(reply)
+        raise unexpected(reply)
 
     def _aarq(self) -> Aarq:
-        mechanism = Mechanism[self._dlms.authentication]
+        proof: bytes | None = None
+        if self._mechanism:
+            low = self._mechanism is Mechanism.LOW
+            proof = self._credentials.secret if low else self._challenge
+        titled = self.ciphered or self._mechanism in TITLED
         return Aarq(
             context=self._context,
-            user_information=self._initiate().encode(),
-            mechanism=mechanism or None,
-            authentication=self._dlms.password or b"" if mechanism else None,
+            user_information=self._user_information(),
+            mechanism=self._mechanism or None,
+            authentication=proof,
+            title=self._dlms.system_title if titled else None,
         )
 
-    def _initiate(self) -> InitiateRequest:
-        services = LN_SERVICES if self._dlms.referencing == "LN" else SN_SERVICES
-        return InitiateRequest(services, self._workarounds.max_pdu)
-
-    def _read_aare(self, reply: bytes) -> Aare:
-        if not reply or reply[0] != AARE:
-            if reply[:1] == bytes([CONFIRMED_SERVICE_ERROR]):
-                raise refusal(describe_service_error(reply))
-            raise ProtocolError(OPENING, f"{reply[:16].hex(' ')} came instead of an AARE")
-        return Aare.parse(reply)
+    def _user_information(self) -> bytes:
+        request = InitiateRequest(self._proposed, self._workarounds.max_pdu, self._dedicated_key)
+        plain = request.encode()
+        return self._protection.protect(plain, GLOBAL) if self._protection else plain
 
     def _accepted(self, aare: Aare) -> Negotiated:
+        """Read what was agreed, or say why nothing was."""
         information = aare.user_information
-        service_error = None
-        if information and information[0] == CONFIRMED_SERVICE_ERROR:
-            service_error = describe_service_error(information)
         required = aare.diagnostic == Diagnostic.AUTHENTICATION_REQUIRED and not aare.by_provider
-        if aare.result != Result.ACCEPTED or service_error or required:
-            raise refusal_of(aare, ciphered=False, service_error=service_error)
+        unproved = required and self._mechanism <= Mechanism.LOW
+        if aare.result != Result.ACCEPTED or unproved:
+            raise refusal_of(aare, ciphered=self.ciphered, information=information)
         if aare.context != self._context:
-            raise ProtocolError(OPENING, f"asked for context {self._context}, got {aare.context}")
+            raise self._downgraded(aare.context)
+        title = self._server_title(aare.title)
         if information is None:
             raise ProtocolError(OPENING, "the AARE accepts but tells nothing of the xDLMS context")
-        return self._negotiated(InitiateResponse.parse(information), aare.title)
+        if self._protection:
+            self._protection.peer = title
+        plain = self.unprotect(information)
+        if plain[:1] == bytes([CONFIRMED_SERVICE_ERROR]):
+            raise refusal(describe_service_error(plain))
+        return self._negotiated(InitiateResponse.parse(plain), title)
+
+    def _downgraded(self, context: int | None) -> ProtocolError:
+        problem = f"asked for application context {int(self._context)}, got {context}"
+        return (SecurityError if self.ciphered else ProtocolError)(OPENING, problem)
+
+    def _server_title(self, told: bytes | None) -> bytes | None:
+        """Return the meter's system title: as configured, and then it must not tell another."""
+        known = self._dlms.server_system_title
+        if not self.ciphered and self._mechanism not in TITLED:
+            return told or known
+        if known and told and known != told:
+            raise SecurityError(
+                OPENING, f"the meter's system title is {told.hex()}, not dlms.serverSystemTitle"
+            )
+        title = told or known
+        if not title:
+            raise SecurityError(
+                OPENING, "the meter tells no system title: set dlms.serverSystemTitle"
+            )
+        if len(title) != 8 or title == self._dlms.system_title:
+            raise SecurityError(OPENING, f"{title[:16].hex()} cannot be the meter's system title")
+        return title
 
     def _negotiated(self, response: InitiateResponse, title: bytes | None) -> Negotiated:
         if response.dlms_version < DLMS_VERSION:
             raise refusal(f"the meter speaks DLMS version {response.dlms_version}, not 6")
         if 0 < response.max_pdu < LEAST_PDU:
             raise ProtocolError(OPENING, f"no service fits in a PDU of {response.max_pdu} octets")
-        proposed = self._initiate().conformance
-        return Negotiated(
-            conformance=response.conformance & proposed,
-            max_pdu=response.max_pdu or 0xFFFF,
-            dlms_version=response.dlms_version,
-            server_system_title=title,
+        services = response.conformance & self._proposed
+        if self._protection:
+            self._protection.general = "general-protection" in services
+            if self._dedicated_key:
+                self._protection.use_dedicated(self._keys_of(self._dedicated_key))
+        size = response.max_pdu or 0xFFFF
+        return Negotiated(services, size, response.dlms_version, title)
+
+    def _authenticate(self, datalink: DataLink, aare: Aare, negotiated: Negotiated) -> Talk[None]:
+        """Hold passes 3 and 4: before the meter proved itself the association counts for nothing."""
+        if aare.mechanism not in (None, self._mechanism) or aare.challenge is None:
+            raise SecurityError(OPENING, "the meter accepts without its part of the authentication")
+        handshake = Handshake(
+            self._mechanism,
+            self._credentials,
+            Side(self._dlms.system_title or b"", self._challenge),
+            Side(negotiated.server_system_title or b"", aare.challenge),
         )
+        fixed = self._workarounds.fixed_invoke_id
+        invoke_id = _INVOKE_ID if fixed is None else fixed
+        request = encode_answer(self._dlms.referencing, handshake.answer(self._counter), invoke_id)
+        reply = yield from datalink.exchange(self.protect(request), repeatable=False)
+        answer = parse_answer(self._dlms.referencing, self.unprotect(reply), invoke_id)
+        handshake.verify(answer)

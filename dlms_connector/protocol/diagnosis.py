@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from dlms_connector.errors import RefusedError
+from contextlib import suppress
+
+from dlms_connector.errors import DlmsError, ProtocolError, RefusedError
 from dlms_connector.protocol.acse import Aare, Diagnostic
+from dlms_connector.protocol.initiate import CONFIRMED_SERVICE_ERROR, describe_service_error
+from dlms_connector.protocol.protection import EXCEPTION_RESPONSE
 
 OPENING = "opening the association"
+
+_STATE_ERRORS = {1: "service-not-allowed", 2: "service-unknown"}
+_EXCEPTIONS = {
+    1: "operation-not-possible",
+    2: "service-not-supported",
+    3: "other-reason",
+    4: "pdu-too-long",
+    5: "deciphering-error",
+    6: "invocation-counter-error",
+}
 
 _HINTS: dict[int, str] = {
     Diagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED: (
@@ -52,11 +66,32 @@ def refusal(diagnostic: str, hint: str = "") -> RefusedError:
     return error
 
 
-def refusal_of(aare: Aare, *, ciphered: bool, service_error: str | None) -> RefusedError:
-    """Make the error of an AARE that does not accept."""
+def refusal_of(aare: Aare, *, ciphered: bool, information: bytes | None) -> RefusedError:
+    """Make the error of an AARE that does not accept; its user-information may say more."""
     if aare.by_provider:
         hint = _HINT_OF_PROVIDER
     else:
         unknown = _HINT_WITHOUT_REASON_CIPHERED if ciphered else _HINT_WITHOUT_REASON
         hint = _HINTS.get(aare.diagnostic, unknown)
-    return refusal(aare.words + (f" ({service_error})" if service_error else ""), hint)
+    more = ""
+    with suppress(ProtocolError):  # the refusal is news enough, whatever came with it
+        more = f" ({describe_service_error(information or b'')})"
+    return refusal(aare.words + more, hint)
+
+
+def unexpected(reply: bytes) -> DlmsError:
+    """Make the error of what came instead of an AARE."""
+    if reply[:1] == bytes([CONFIRMED_SERVICE_ERROR]):
+        return refusal(describe_service_error(reply))
+    if reply[:1] == bytes([EXCEPTION_RESPONSE]):
+        return refusal(describe_exception(reply))
+    return ProtocolError(OPENING, f"{reply[:16].hex(' ') or 'nothing'} came instead of an AARE")
+
+
+def describe_exception(apdu: bytes) -> str:
+    """Put an exception-response into words."""
+    state, service = (*apdu[1:3], 0, 0)[:2]
+    return (
+        f"exception: {_STATE_ERRORS.get(state, f'state error {state}')}, "
+        f"{_EXCEPTIONS.get(service, f'service error {service}')}"
+    )

@@ -1,0 +1,142 @@
+"""High level security: each side proves that it knows the secret, without telling it.
+
+Pass 1 and 2 exchange challenges in AARQ and AARE; in pass 3 the client answers the
+meter's challenge, in pass 4 the meter answers the client's. A `Handshake` is one side
+of that; client and meter differ only in whose titles and challenges are "mine".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hmac import compare_digest
+
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+
+from dlms_connector.errors import SecurityError
+from dlms_connector.protocol.acse import Mechanism
+from dlms_connector.protocol.ciphering import InvocationCounter, Keys
+from dlms_connector.protocol.signing import Signer
+
+#: Mechanisms in which the titles take part, so that both sides must tell theirs.
+TITLED = {Mechanism.HIGH_GMAC, Mechanism.HIGH_SHA256, Mechanism.HIGH_ECDSA}
+#: Mechanisms that prove knowledge of the password.
+WITH_PASSWORD = {
+    Mechanism.LOW,
+    Mechanism.HIGH,
+    Mechanism.HIGH_MD5,
+    Mechanism.HIGH_SHA1,
+    Mechanism.HIGH_SHA256,
+}
+
+#: Octets that a challenge may have.
+CHALLENGE_SIZES = range(8, 65)
+
+_DOING = "authenticating the meter"
+_GMAC_SIZE = 17
+_BLOCK = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What one side put on the table: its system title and its challenge."""
+
+    title: bytes
+    challenge: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a side can prove; which of it is needed depends on the mechanism."""
+
+    secret: bytes = field(default=b"", repr=False)
+    keys: Keys | None = None
+    signer: Signer | None = None
+
+
+class Handshake:
+    """One side's view of a handshake."""
+
+    def __init__(
+        self, mechanism: Mechanism, credentials: Credentials, mine: Side, theirs: Side
+    ) -> None:
+        """Take both sides; raises SecurityError for a mirror, or a challenge that is none."""
+        if len(theirs.challenge) not in CHALLENGE_SIZES:
+            size = len(theirs.challenge)
+            raise SecurityError(_DOING, f"a challenge of {size} octets instead of 8 to 64")
+        if compare_digest(mine.challenge, theirs.challenge) or (
+            mechanism in TITLED and mine.title == theirs.title
+        ):
+            # It would have us answer our own question, and then send the answer back.
+            raise SecurityError(_DOING, "it mirrors our challenge or system title")
+        self._mechanism = mechanism
+        self._credentials = credentials
+        self._mine, self._theirs = mine, theirs
+
+    def answer(self, counter: InvocationCounter | None = None) -> bytes:
+        """Answer the peer's challenge; HIGH_GMAC alone spends a number of the counter."""
+        if self._mechanism is Mechanism.HIGH_GMAC:
+            assert counter is not None  # whoever has keys has a counter
+            keys = self._keys()
+            return keys.authenticate(self._mine.title, counter.next(), self._theirs.challenge)
+        if self._mechanism is Mechanism.HIGH_ECDSA:
+            return self._signer().sign(self._message(self._mine, self._theirs))
+        return self._digest(self._mine, self._theirs)
+
+    def verify(self, answer: bytes) -> None:
+        """Check the peer's answer to our challenge. Raises SecurityError."""
+        if not self._is_right(answer):
+            raise SecurityError(_DOING, "its answer to our challenge is wrong")
+
+    def _is_right(self, answer: bytes) -> bool:
+        if self._mechanism is Mechanism.HIGH_ECDSA:
+            return self._signer().verifies(answer, self._message(self._theirs, self._mine))
+        if self._mechanism is Mechanism.HIGH_GMAC:
+            if len(answer) != _GMAC_SIZE:
+                return False
+            number = int.from_bytes(answer[1:5], "big")
+            expected = self._keys().authenticate(self._theirs.title, number, self._mine.challenge)
+        else:
+            expected = self._digest(self._theirs, self._mine)
+        return compare_digest(expected, answer)
+
+    def _keys(self) -> Keys:
+        assert self._credentials.keys is not None
+        return self._credentials.keys
+
+    def _signer(self) -> Signer:
+        assert self._credentials.signer is not None
+        return self._credentials.signer
+
+    @staticmethod
+    def _message(prover: Side, verifier: Side) -> bytes:
+        """Return what SHA-256 and ECDSA cover: titles and challenges, the prover's title first."""
+        return prover.title + verifier.title + verifier.challenge + prover.challenge
+
+    def _digest(self, prover: Side, verifier: Side) -> bytes:
+        secret = self._credentials.secret
+        if self._mechanism is Mechanism.HIGH_SHA256:
+            return hashlib.sha256(secret + self._message(prover, verifier)).digest()
+        return _DIGESTS[self._mechanism](verifier.challenge, secret)
+
+
+def _encrypted(challenge: bytes, secret: bytes) -> bytes:
+    """Encrypt the challenge with the secret as an AES-128 key, both padded with zeros.
+
+    HIGH is each maker's own affair; this is the form most clients know. A secret longer
+    than the challenge lengthens that; only its first 16 octets are the key.
+    """
+    size = max(len(challenge), len(secret), 1)
+    padded = challenge.ljust(size + -size % _BLOCK, b"\0")
+    key = secret[:_BLOCK].ljust(_BLOCK, b"\0")
+    return Cipher(AES(key), ECB()).encryptor().update(padded)  # noqa: S305 - the maker's choice
+
+
+_DIGESTS: dict[Mechanism, Callable[[bytes, bytes], bytes]] = {
+    Mechanism.HIGH: _encrypted,
+    Mechanism.HIGH_MD5: lambda challenge, secret: hashlib.md5(challenge + secret).digest(),  # noqa: S324
+    Mechanism.HIGH_SHA1: lambda challenge, secret: hashlib.sha1(challenge + secret).digest(),  # noqa: S324
+}

@@ -1,0 +1,185 @@
+"""AES-GCM as DLMS uses it: security control, invocation counter, content, tag of 12 octets.
+
+The nonce is the sender's system title and its invocation counter, so a counter must
+never be used twice with one key: that is what `InvocationCounter` is for (Green Book,
+IEC 62056-5-3, security suites 0, 1 and 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hmac import compare_digest
+from typing import Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CTR, GCM
+
+from dlms_connector.errors import ConfigError, ProtocolError, SecurityError
+
+#: Bits of the security control octet; its low four bits number the suite.
+AUTHENTICATED, ENCRYPTED, BROADCAST_KEY, COMPRESSED = 0x10, 0x20, 0x40, 0x80
+SUITE = 0x0F
+
+#: Protection by the names of the configuration.
+PROTECTIONS = {
+    "NONE": 0,
+    "AUTHENTICATION": AUTHENTICATED,
+    "ENCRYPTION": ENCRYPTED,
+    "AUTHENTICATION_ENCRYPTION": AUTHENTICATED | ENCRYPTED,
+}
+
+TAG_SIZE = 12
+TITLE_SIZE = 8
+
+#: Octets of a key, by suite.
+KEY_SIZES = {0: 16, 1: 16, 2: 32}
+
+_HEADER_SIZE = 5
+_DOING = "deciphering"
+
+
+class InvocationCounter(Protocol):
+    """Numbers for ciphered APDUs, each given out once in the life of a key."""
+
+    def next(self) -> int:
+        """Give out the next number, also after a crash. Raises RefusedError when none is left."""
+        ...
+
+    def resync(self, value: int) -> None:
+        """Go on from `value` if that is higher: the meter expects it.
+
+        Raises RefusedError when it is asked for again before anything succeeded.
+        """
+        ...
+
+    def confirm(self) -> None:
+        """Note that the meter accepted a number: the next failure is a new one."""
+        ...
+
+
+class CountUp:
+    """A counter that is kept nowhere: for the meter's side, and for a single run."""
+
+    def __init__(self, first: int = 1) -> None:
+        self._next = first
+
+    def next(self) -> int:
+        """Give out the next number."""
+        self._next += 1
+        return self._next - 1
+
+    def resync(self, value: int) -> None:
+        """Go on from `value` if that is higher."""
+        self._next = max(self._next, value)
+
+    def confirm(self) -> None:
+        """Nothing hangs on it here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsealed:
+    """What was under a seal, and what the seal was like."""
+
+    control: int
+    counter: int
+    plain: bytes
+
+
+class Keys:
+    """The keys of one security suite; they are never shown."""
+
+    __slots__ = ("_aead", "_authentication", "_block", "suite")
+
+    def __init__(self, suite: int, block: bytes, authentication: bytes = b"") -> None:
+        """Take the keys; no `authentication` where encryption is all. Raises ConfigError."""
+        size = KEY_SIZES[suite]
+        problems = [
+            f"dlms.{name}: suite {suite} takes a key of {size} bytes, not {len(key)}"
+            for name, key in (("blockCipherKey", block), ("authenticationKey", authentication))
+            if len(key) != size and not (key is authentication and not key)
+        ]
+        if problems:
+            raise ConfigError(*problems)
+        self.suite = suite
+        self._aead = AESGCM(bytes(block))
+        self._block = AES(bytes(block))
+        self._authentication = bytes(authentication)
+
+    def __repr__(self) -> str:
+        return f"<keys of suite {self.suite}>"
+
+    def seal(
+        self, protection: int, title: bytes, counter: int, plain: bytes, context: bytes = b""
+    ) -> bytes:
+        """Protect an APDU sent by `title`.
+
+        `context` is what general-ciphering authenticates beside the content.
+        """
+        header = bytes([protection | self.suite]) + counter.to_bytes(4, "big")
+        nonce = title + header[1:]
+        if protection == ENCRYPTED:
+            return header + self._keystream(nonce, plain)
+        aad = header[:1] + self._authentication + context
+        if protection & ENCRYPTED:
+            return header + self._aead.encrypt(nonce, plain, aad)[: TAG_SIZE - 16]
+        return header + plain + self.gmac(nonce, aad + plain)
+
+    def unseal(self, title: bytes, sealed: bytes, least: int, context: bytes = b"") -> Unsealed:
+        """Verify and decipher an APDU that `title` sent, protected at least as agreed.
+
+        Whoever calls compares the counter with those that came before. Raises
+        SecurityError, and ProtocolError for what is too short to be anything.
+        """
+        if len(sealed) < _HEADER_SIZE + (TAG_SIZE if least & AUTHENTICATED else 0):
+            raise ProtocolError(_DOING, f"{len(sealed)} octets are too few")
+        control, nonce = sealed[0], title + sealed[1:_HEADER_SIZE]
+        self._check(control, least)
+        aad = sealed[:1] + self._authentication + context
+        if control & AUTHENTICATED:
+            content, tag = sealed[_HEADER_SIZE:-TAG_SIZE], sealed[-TAG_SIZE:]
+            plain = self._verified(control, nonce, content, tag, aad)
+        else:
+            plain = self._keystream(nonce, sealed[_HEADER_SIZE:])
+        return Unsealed(control, int.from_bytes(sealed[1:_HEADER_SIZE], "big"), plain)
+
+    def gmac(self, nonce: bytes, aad: bytes) -> bytes:
+        """Return the tag over what is authenticated only."""
+        return self._aead.encrypt(nonce, b"", aad)[:TAG_SIZE]
+
+    def authenticate(self, title: bytes, counter: int, challenge: bytes) -> bytes:
+        """Return security control, counter and tag over a challenge: HIGH_GMAC's answer."""
+        header = bytes([AUTHENTICATED | self.suite]) + counter.to_bytes(4, "big")
+        aad = header[:1] + self._authentication + challenge
+        return header + self.gmac(title + header[1:], aad)
+
+    def _check(self, control: int, least: int) -> None:
+        """Refuse a seal that is not of the kind agreed."""
+        if control & SUITE != self.suite:
+            raise SecurityError(_DOING, f"suite {control & SUITE} instead of {self.suite}")
+        if control & (BROADCAST_KEY | COMPRESSED):
+            raise SecurityError(_DOING, f"security control {control:02X}: not agreed upon")
+        if control & least != least or not control & (AUTHENTICATED | ENCRYPTED):
+            raise SecurityError(_DOING, f"less protected than agreed (security {control:02X})")
+
+    def _verified(
+        self, control: int, nonce: bytes, content: bytes, tag: bytes, aad: bytes
+    ) -> bytes:
+        if len(tag) != TAG_SIZE:
+            raise ProtocolError(_DOING, "too short for a tag")
+        if not control & ENCRYPTED:
+            if not compare_digest(self.gmac(nonce, aad + content), tag):
+                raise SecurityError(_DOING, "the tag is wrong")
+            return content
+        decryptor = Cipher(self._block, GCM(nonce, tag, min_tag_length=TAG_SIZE)).decryptor()
+        decryptor.authenticate_additional_data(aad)
+        try:
+            return decryptor.update(content) + decryptor.finalize()
+        except InvalidTag as error:
+            raise SecurityError(_DOING, "the tag is wrong") from error
+
+    def _keystream(self, nonce: bytes, content: bytes) -> bytes:
+        # Encryption alone is GCM without its tag: counter mode that begins with block 2.
+        return Cipher(self._block, CTR(nonce + b"\0\0\0\2")).encryptor().update(content)

@@ -1,0 +1,83 @@
+"""Passes 3 and 4 of high level security: how the answers travel (IEC 62056-5-3).
+
+With logical names by an ACTION on the current association, with short names by a read
+with parameterized access to the same method.
+"""
+
+from __future__ import annotations
+
+from dlms_connector.errors import ProtocolError, RefusedError, SecurityError
+from dlms_connector.protocol.ber import decode_content, encode_length
+
+_OCTET_STRING = 9
+
+#: Class 15, 0-0:40.0.0, method 1, with a parameter; its invoke-id and priority come before.
+_LN_METHOD = bytes.fromhex("000F 0000280000FF 01 01")
+#: One variable, by parameterized access: base name FA00, method 8 at 58, selector 0.
+_SN_READ = bytes.fromhex("05 01 04 FA58 00")
+
+_DOING = "authenticating"
+_HINT = (
+    "check dlms.password (HIGH_GMAC: dlms.authenticationKey and dlms.blockCipherKey; HIGH_ECDSA: "
+    "dlms.signingKey); do not guess, meters lock out guessers"
+)
+
+
+def encode_answer(referencing: str, answer: bytes, invoke_id: int) -> bytes:
+    """Write the request that carries our answer to the meter's challenge."""
+    data = bytes([_OCTET_STRING]) + encode_length(len(answer)) + answer
+    if referencing == "SN":
+        return _SN_READ + data
+    return bytes([0xC3, 0x01, 0xC0 | invoke_id]) + _LN_METHOD + data
+
+
+def parse_answer(referencing: str, reply: bytes, invoke_id: int) -> bytes:
+    """Return the meter's answer to our challenge.
+
+    Raises RefusedError when it did not take ours, SecurityError when it gives none,
+    ProtocolError for anything else.
+    """
+    at = _read_sn(reply) if referencing == "SN" else _read_ln(reply, invoke_id)
+    if reply[at : at + 1] != bytes([_OCTET_STRING]):
+        raise SecurityError(_DOING, "the meter does not answer our challenge")
+    answer, end = decode_content(reply, at + 1, _DOING)
+    if end != len(reply):
+        raise ProtocolError(_DOING, f"{len(reply) - end} octets too many")
+    return answer
+
+
+def refused(diagnostic: str) -> RefusedError:
+    """Make the error of a meter that does not take our answer."""
+    error = RefusedError(_DOING, diagnostic)
+    error.hint = _HINT
+    return error
+
+
+def _read_ln(reply: bytes, invoke_id: int) -> int:
+    """Return where the data of an action-response-normal begins."""
+    if len(reply) < 5 or reply[:2] != b"\xc7\x01" or reply[2] & 0x0F != invoke_id:
+        raise _unexpected(reply)
+    if reply[3]:
+        raise refused(f"the meter did not accept our answer, action-result {reply[3]}")
+    if reply[4] == 1 and reply[5:6] == b"\x01":
+        raise refused("the meter gave a data-access-result for an answer")
+    if reply[4:6] != b"\x01\x00":
+        raise SecurityError(_DOING, "the meter does not answer our challenge")
+    return 6
+
+
+def _read_sn(reply: bytes) -> int:
+    """Return where the data of a read-response begins."""
+    if len(reply) < 3 or reply[:2] != b"\x0c\x01":
+        raise _unexpected(reply)
+    if reply[2] == 1:
+        raise refused("the meter did not accept our answer")
+    if reply[2]:
+        raise _unexpected(reply)
+    return 3
+
+
+def _unexpected(reply: bytes) -> Exception:
+    if reply[:1] in (b"\xd8", b"\x0e"):
+        return refused(f"the meter answered with an exception ({reply[:4].hex(' ')})")
+    return ProtocolError(_DOING, f"an APDU that begins with {reply[:3].hex(' ')} is no answer")
