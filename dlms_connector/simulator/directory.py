@@ -100,7 +100,7 @@ def _access_points(meter: Meter) -> Data:
 
 
 def _received_counter(meter: Meter) -> Data:
-    return u32(meter.received_counter)
+    return u32(max(0, meter.received_counter))
 
 
 def _policy(meter: Meter) -> Data:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dlms_connector.simulator.blocks import Incoming, Outgoing, WrongBlockError
 from dlms_connector.simulator.cosem_object import (
     BLOCK_NUMBER_INVALID,
+    DENIED,
     NO_LONG_GET,
     NO_LONG_SET,
     OTHER_REASON,
@@ -33,6 +34,8 @@ GET_RESPONSE, SET_RESPONSE, ACTION_RESPONSE = 0xC4, 0xC5, 0xC7
 #: What a block's header needs beside its octets, with some room for ciphering.
 _OVERHEAD = 12
 _CLOCK = 8
+#: Class 15, 0-0:40.0.0, method 1.
+_REPLY_TO_HLS = bytes.fromhex("000F0000280000FF01")
 
 
 class NotOfferedError(Exception):
@@ -46,6 +49,7 @@ class LogicalNameServices:
         self, meter: Meter, role: Role, max_pdu: int, offers: Callable[[str], bool]
     ) -> None:
         self._meter, self._role, self._offers = meter, role, offers
+        self.meter = meter
         self._max_pdu = max_pdu
         self._outgoing: Outgoing | None = None
         self._incoming: Incoming | None = None
@@ -81,6 +85,20 @@ class LogicalNameServices:
             invoke = bytes((invoke[0] ^ 0x05,))
         return serve(invoke, Reader(apdu[3:]))
 
+    def prove(self, apdu: bytes, check: Callable[[bytes], bytes | None]) -> bytes | None:
+        """Serve `reply_to_HLS_authentication` of the association, None for all else."""
+        reader = Reader(apdu)
+        if reader.take(2) != bytes((ACTION, 1)):
+            return None
+        head = bytes((ACTION_RESPONSE, 1)) + reader.take(1)
+        if reader.take(9) != _REPLY_TO_HLS or not reader.number():
+            return None
+        given = reader.data()
+        proof = check(given.value) if given.tag == OCTETS else None
+        if proof is None:
+            return head + bytes((DENIED, 0))
+        return head + b"\x00\x01\x00" + encode(octets(proof))
+
     def _need(self, name: str) -> None:
         if not self._offers(name):
             raise NotOfferedError(name)
@@ -100,17 +118,22 @@ class LogicalNameServices:
             raise AccessError(OTHER_REASON)
         return self._meter.read(class_id, name, attribute, self._role)
 
-    def _write(self, reference: bytes, value: Data) -> int:
+    def write(self, reference: bytes, value: Data) -> int:
+        """Set the attribute that a descriptor names; return the Data-Access-Result."""
         try:
             self._meter.write(*_reference(reference), value, self._role)
         except AccessError as refusal:
             return refusal.code
         return 0
 
+    def invoke(self, reference: bytes, argument: Data) -> Data:
+        """Run the method that a descriptor names; raises AccessError."""
+        return self._meter.invoke(*_reference(reference), argument, self._role)
+
     def _invoke(self, reference: bytes, argument: Data) -> bytes:
         """Return action-result and optional return parameters."""
         try:
-            result = self._meter.invoke(*_reference(reference), argument, self._role)
+            result = self.invoke(reference, argument)
         except AccessError as refusal:
             return bytes((refusal.code, 0))
         return b"\x00\x00" if result is NOTHING else b"\x00\x01\x00" + encode(result)
@@ -200,7 +223,7 @@ class LogicalNameServices:
         self._need("set")
         self._meter.seen["set"] += 1
         reference = _take_reference(reader)
-        return bytes((SET_RESPONSE, 1)) + invoke + bytes((self._write(reference, reader.data()),))
+        return bytes((SET_RESPONSE, 1)) + invoke + bytes((self.write(reference, reader.data()),))
 
     def _set_list(self, invoke: bytes, reader: Reader) -> bytes:
         self._need("multiple-references")
@@ -212,7 +235,7 @@ class LogicalNameServices:
     def _write_all(self, references: list[bytes], reader: Reader) -> bytes:
         if reader.length() != len(references):
             raise MalformedError("not as many values as attributes")
-        return bytes(self._write(reference, reader.data()) for reference in references)
+        return bytes(self.write(reference, reader.data()) for reference in references)
 
     def _set_first_block(self, invoke: bytes, reader: Reader) -> bytes:
         self._need("block-transfer-with-set-or-write")
@@ -248,7 +271,7 @@ class LogicalNameServices:
         body = Reader(bytes(incoming.octets))
         references = [incoming.head[at : at + 9] for at in range(0, len(incoming.head), 9)]
         if len(references) == 1:
-            code = self._write(references[0], body.data())
+            code = self.write(references[0], body.data())
             return bytes((SET_RESPONSE, 3)) + invoke + bytes((code,)) + numbered
         codes = self._write_all(references, body)
         return bytes((SET_RESPONSE, 4)) + invoke + length(len(codes)) + codes + numbered

@@ -52,7 +52,7 @@ class Meter:
         self.relay_state = CONNECTED
         self.events: list[tuple[float, int]] = []
         self.image = Image()
-        self.received_counter = 0
+        self.received_counter = options.invocation_counter
         self.sent_counter = 0
         self.association_held = False
         self.quiet_until = 0.0

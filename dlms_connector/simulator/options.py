@@ -43,6 +43,7 @@ _BLOCKS = (
 )
 LN_SERVICES = frozenset(
     {*_BLOCKS, "block-transfer-with-action", "get", "set", "action", "selective-access"}
+    | {"access", "general-protection"}
 )
 SN_SERVICES = frozenset((*_BLOCKS, "read", "write", "parameterized-access"))
 
@@ -71,8 +72,10 @@ class MeterOptions:
     security: Security = "NONE"
     security_suite: Literal[0, 1, 2] = 0
     system_title: bytes = b""
+    client_title: bytes = b""
     authentication_key: bytes = EXAMPLE_AUTHENTICATION_KEY
     block_cipher_key: bytes = EXAMPLE_BLOCK_CIPHER_KEY
+    invocation_counter: int = -1
     signing_key: Any = None
     client_verifying_key: Any = None
     services: frozenset[str] | None = None

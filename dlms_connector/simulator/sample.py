@@ -28,7 +28,7 @@ _MICROSTAR = {
         {"key": "active_energy", "obis": "1-1:1.8.0", "unit": "kWh"},
     ],
 }
-_ITEMS = {"household": _HOUSEHOLD, "microstar": _MICROSTAR}
+_ITEMS: dict[str, dict[str, Any]] = {"household": _HOUSEHOLD, "microstar": _MICROSTAR}
 _DEFAULT_ADDRESSES = {"clientAddress": 16, "logicalAddress": 1, "physicalAddress": 1}
 
 

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlms_connector.simulator import acse
+from dlms_connector.simulator import acse, handshake
+from dlms_connector.simulator.access import AccessService
 from dlms_connector.simulator.data import MalformedError
+from dlms_connector.simulator.exceptions import (
+    NOT_ALLOWED,
+    NOT_POSSIBLE,
+    NOT_SUPPORTED,
+    OTHER,
+    SERVICE_UNKNOWN,
+    exception,
+)
 from dlms_connector.simulator.logical_names import (
     ACTION_RESPONSE,
     GET_RESPONSE,
@@ -14,20 +23,17 @@ from dlms_connector.simulator.logical_names import (
     NotOfferedError,
 )
 from dlms_connector.simulator.options import CONFORMANCE_BITS
+from dlms_connector.simulator.proof import is_proof, make_proof
+from dlms_connector.simulator.protection import Protection, RejectedError, Wrapping
+from dlms_connector.simulator.short_names import ShortNameServices
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter, Role
 
-#: ExceptionResponse, state-error and service-error.
-_EXCEPTION = 0xD8
-NOT_ALLOWED, SERVICE_UNKNOWN = 1, 2
-NOT_POSSIBLE, NOT_SUPPORTED, OTHER = 1, 2, 3
+Services = LogicalNameServices | AccessService | ShortNameServices
+
 _SERVICE_RESPONSES = (GET_RESPONSE, SET_RESPONSE, ACTION_RESPONSE)
-
-
-def exception(state: int, service: int) -> bytes:
-    """Write an ExceptionResponse."""
-    return bytes((_EXCEPTION, state, service))
+_SMALLEST_PDU = 12
 
 
 class Session:
@@ -36,21 +42,22 @@ class Session:
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self._client = -1
-        self._services: LogicalNameServices | None = None
+        self._services: Services | None = None
+        self._pending: handshake.Pending | None = None
+        self._protection: Protection | None = None
         self._conformance = 0
-        self._last_reply = b""
         self.closing = False
 
     @property
     def associated(self) -> bool:
-        """Whether a client is associated."""
+        """Whether a client is associated, if only waiting to be believed."""
         return self._services is not None
 
     def end(self) -> None:
         """Forget the association."""
         if self._services is not None:
             self._meter.association_held = False
-        self._services = None
+        self._services = self._pending = self._protection = None
 
     def answer(self, apdu: bytes, client: int) -> bytes | None:
         """Answer an APDU of a client; None is silence."""
@@ -58,33 +65,45 @@ class Session:
             self.end()
             self._client = client
         try:
-            return self._answer(apdu)
+            return self._answer(apdu) if apdu else None
         except MalformedError:
             return exception(SERVICE_UNKNOWN, OTHER)
+        except RejectedError as rejected:
+            return rejected.reply
 
     def _answer(self, apdu: bytes) -> bytes | None:
-        if not apdu:
-            return None
         if apdu[0] == acse.AARQ:
             return self._associate(apdu)
         if apdu[0] == acse.RLRQ:
             return self._release(apdu)
         if self._services is None and self._meter.options.pre_established:
-            self._begin(self._meter.role_of(self._client), 0xFFFFFF, 0xFFFF)
+            self._pre_establish()
         if self._services is None:
             return exception(NOT_ALLOWED, NOT_POSSIBLE)
-        return self._serve(self._services, apdu)
+        plain, wrapping = self._open(apdu)
+        reply = self._serve(self._services, plain)
+        return self._seal(reply, wrapping)
+
+    def _open(self, apdu: bytes) -> tuple[bytes, Wrapping | None]:
+        return self._protection.open(apdu) if self._protection else (apdu, None)
+
+    def _seal(self, reply: bytes, wrapping: Wrapping | None) -> bytes:
+        if self._protection is None or wrapping is None:
+            return reply
+        return self._protection.seal(reply, wrapping)
 
     # -- services
 
-    def _serve(self, services: LogicalNameServices, apdu: bytes) -> bytes | None:
+    def _serve(self, services: Services, apdu: bytes) -> bytes:
         faults = self._meter.faults
         if "exception" in faults:
             return exception(SERVICE_UNKNOWN, NOT_SUPPORTED)
+        if self._pending is not None:
+            return services.prove(apdu, self._prove) or exception(NOT_ALLOWED, NOT_POSSIBLE)
         try:
             reply = services.answer(apdu)
         except NotOfferedError:
-            return exception(SERVICE_UNKNOWN, NOT_SUPPORTED)
+            reply = None
         if reply is None:
             return exception(SERVICE_UNKNOWN, NOT_SUPPORTED)
         if reply[0] in _SERVICE_RESPONSES and "truncate" in faults:
@@ -93,6 +112,17 @@ class Session:
 
     def _offers(self, name: str) -> bool:
         return bool(self._conformance >> (23 - CONFORMANCE_BITS[name]) & 1)
+
+    def _prove(self, proof: bytes) -> bytes | None:
+        """Take the client's proof and return the meter's, or None and end the association."""
+        pending, self._pending = self._pending, None
+        assert pending is not None
+        self._meter.seen["proof"] += 1
+        if is_proof(self._meter, pending.mechanism, pending.challenges, proof):
+            return make_proof(self._meter, pending.mechanism, pending.challenges)
+        self._meter.seen["refused"] += 1
+        self.end()
+        return None
 
     # -- association
 
@@ -107,50 +137,69 @@ class Session:
             self.closing = True
             return None
         self.end()
-        diagnostic = self._objection(request, role)
-        if diagnostic:
-            meter.seen["refused"] += 1
+        diagnostic = handshake.objection(meter, request, role)
+        if diagnostic or role is None:
             return self._refuse(request, diagnostic)
-        initiate = acse.parse_initiate(request.user_information)
+        if "counter-from-one" in meter.faults:
+            meter.received_counter = meter.sent_counter = 0
+        if role.everything and request.calling_title:
+            self._protection = Protection(meter, request.calling_title)
+        try:
+            plain, wrapping = self._open(request.user_information)
+        except RejectedError:
+            return self._refuse(request, acse.NO_REASON)
+        if "counter-from-one" in meter.faults and wrapping and meter.received_counter != 1:
+            return self._refuse(request, acse.NO_REASON)
+        initiate = acse.parse_initiate(plain)
         if initiate.version < 6:
             return self._refuse(request, acse.NO_REASON, acse.make_version_error())
+        if self._protection is not None and initiate.dedicated_key:
+            self._protection.use_dedicated(initiate.dedicated_key)
         self._begin(role, initiate.conformance, initiate.max_pdu)
-        return acse.make_response(request.context, 0, self._initiate_response())
+        self._pending = handshake.begin_proof(meter, request, role)
+        return self._accept(request, role, wrapping)
 
-    def _objection(self, request: acse.Request, role: Role | None) -> int:
-        """Return the diagnostic of a refusal, 0 if there is nothing to object."""
+    def _accept(self, request: acse.Request, role: Role, wrapping: Wrapping | None) -> bytes:
+        pending = self._pending
+        challenged = pending.challenges.server if pending else b""
+        titled = self._protection is not None or bool(challenged)
+        return acse.make_response(
+            request.context,
+            acse.AUTHENTICATION_REQUIRED if pending else 0,
+            self._seal(self._initiate_response(), wrapping),
+            title=self._meter.options.title() if titled else b"",
+            mechanism=acse.MECHANISMS[role.authentication],
+            challenge=challenged,
+        )
+
+    def _begin(self, role: Role, conformance: int, max_pdu: int) -> None:
         meter = self._meter
-        if "refuse-association" in meter.faults:
-            return int(meter.faults["refuse-association"])
-        if "keeps-association" in meter.faults and meter.association_held:
-            return acse.NO_REASON
-        if request.context != acse.LN:
-            return acse.CONTEXT_UNKNOWN
-        if role is None:
-            return acse.TITLE_UNKNOWN
-        wanted, given = acse.MECHANISMS[role.authentication], request.mechanism or 0
-        if wanted and request.mechanism is None:
-            return acse.AUTHENTICATION_REQUIRED
-        if given != wanted:
-            return acse.MECHANISM_UNKNOWN
-        wrong_password = request.authentication_value != meter.options.password
-        if role.authentication == "LOW" and wrong_password:
-            return acse.AUTHENTICATION_FAILURE
-        return 0
+        self._conformance = conformance & meter.options.offered_services()
+        size = max(_SMALLEST_PDU, max_pdu or 0xFFFF)
+        if meter.options.referencing == "SN":
+            self._services = ShortNameServices(meter, role, size, self._offers)
+        else:
+            names = LogicalNameServices(meter, role, size, self._offers)
+            self._services = AccessService(names) if self._offers("access") else names
+        meter.association_held = True
 
-    def _begin(self, role: Role | None, conformance: int, max_pdu: int) -> None:
+    def _pre_establish(self) -> None:
+        role = self._meter.role_of(self._client)
         if role is None:
             return
-        self._conformance = conformance & self._meter.options.offered_services()
-        self._services = LogicalNameServices(self._meter, role, max_pdu or 0xFFFF, self._offers)
-        self._meter.association_held = True
+        self._begin(role, 0xFFFFFF, 0xFFFF)
+        if role.everything and self._meter.options.client_title:
+            self._protection = Protection(self._meter, self._meter.options.client_title)
 
     def _initiate_response(self) -> bytes:
+        options = self._meter.options
         return acse.make_initiate_response(
-            self._conformance, self._meter.options.max_pdu, short_names=False
+            self._conformance, options.max_pdu, short_names=options.referencing == "SN"
         )
 
     def _refuse(self, request: acse.Request, diagnostic: int, information: bytes = b"") -> bytes:
+        self.end()
+        self._meter.seen["refused"] += 1
         self._conformance = self._meter.options.offered_services()
         return acse.make_response(
             request.context or acse.LN,
@@ -162,13 +211,15 @@ class Session:
     def _release(self, apdu: bytes) -> bytes | None:
         meter = self._meter
         meter.seen["rlrq"] += 1
-        acse.release_information(apdu)
+        information = acse.release_information(apdu)
         if "exception-to-release" in meter.faults:
             return exception(SERVICE_UNKNOWN, NOT_SUPPORTED)
-        was_associated = self.associated
-        self.end()
-        if "close-after-release" in meter.faults:
-            self.closing = True
-        if not was_associated:
+        if not self.associated:
             return exception(NOT_ALLOWED, NOT_POSSIBLE)
-        return acse.make_release_response()
+        answered = b""
+        if information:
+            _, wrapping = self._open(information)
+            answered = self._seal(self._initiate_response(), wrapping)
+        self.end()
+        self.closing |= "close-after-release" in meter.faults
+        return acse.make_release_response(answered)

@@ -1,0 +1,74 @@
+"""How a meter lets a client in: what it objects to in an AARQ, and the passes of HLS."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dlms_connector.simulator import acse
+from dlms_connector.simulator.proof import Challenges
+
+if TYPE_CHECKING:
+    from dlms_connector.simulator.meter import Meter, Role
+
+_CHALLENGE = 16
+_TITLED = ("HIGH_GMAC", "HIGH_SHA256", "HIGH_ECDSA")
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An association that waits for the client's proof."""
+
+    mechanism: str
+    challenges: Challenges
+
+
+def expected_context(meter: Meter, role: Role) -> int:
+    """Return the application context that a client of this role must name."""
+    ciphered = role.everything and meter.options.security != "NONE"
+    if meter.options.referencing == "SN":
+        return acse.SN_CIPHERED if ciphered else acse.SN
+    return acse.LN_CIPHERED if ciphered else acse.LN
+
+
+def objection(meter: Meter, request: acse.Request, role: Role | None) -> int:
+    """Return the diagnostic of a refusal, 0 if there is nothing to object."""
+    if "refuse-association" in meter.faults:
+        return int(meter.faults["refuse-association"])
+    if "keeps-association" in meter.faults and meter.association_held:
+        return acse.NO_REASON
+    if role is None:
+        return acse.TITLE_UNKNOWN
+    if request.context != expected_context(meter, role):
+        return acse.CONTEXT_UNKNOWN
+    wanted = acse.MECHANISMS[role.authentication]
+    if wanted and request.mechanism is None:
+        return acse.AUTHENTICATION_REQUIRED
+    if (request.mechanism or 0) != wanted:
+        return acse.MECHANISM_UNKNOWN
+    return 0 if _is_presentable(meter, request, role) else acse.AUTHENTICATION_FAILURE
+
+
+def _is_presentable(meter: Meter, request: acse.Request, role: Role) -> bool:
+    value = request.authentication_value
+    if role.authentication == "LOW":
+        return secrets.compare_digest(value, meter.options.password)
+    if role.authentication in _TITLED and len(request.calling_title) != 8:
+        return False
+    return role.authentication == "NONE" or 8 <= len(value) <= 64
+
+
+def begin_proof(meter: Meter, request: acse.Request, role: Role) -> Pending | None:
+    """Challenge the client, if its authentication asks for it."""
+    if acse.MECHANISMS[role.authentication] < acse.MECHANISMS["HIGH"]:
+        return None
+    return Pending(
+        role.authentication,
+        Challenges(
+            request.authentication_value,
+            secrets.token_bytes(_CHALLENGE),
+            request.calling_title,
+            meter.options.title(),
+        ),
+    )
