@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -48,13 +49,12 @@ async def tcp_peer(peer: Peer) -> AsyncIterator[Listener]:
         server.close()
         for writer in listener.writers:
             writer.transport.abort()
+        await listener.until_ended(len(listener.writers))
         await server.wait_closed()
 
 
 def free_port() -> int:
     """Return a port on which nobody listens."""
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
