@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -17,13 +18,13 @@ from threading import Lock, Thread
 from time import monotonic
 from time import time as unix_time
 from typing import Any
+from uuid import uuid4
 
 from thingsboard_gateway.connectors.connector import Connector
 from thingsboard_gateway.gateway.constant_enums import Status
 from thingsboard_gateway.gateway.statistics.statistics_service import StatisticsService
 from thingsboard_gateway.tb_utility.tb_loader import TBModuleLoader
 from thingsboard_gateway.tb_utility.tb_logger import init_logger
-from thingsboard_gateway.tb_utility.tb_utility import TBUtility
 
 from dlms_connector.announcer import Announcer
 from dlms_connector.config.loading import Loaded, Refused, load
@@ -40,16 +41,13 @@ GOODBYE_S = 0.6
 JOIN_S = 0.75
 FLUSH_S = 0.15
 
-#: Until a fleet that failed by a fault of ours is started again.
-RESTART_S = 10.0
-
 _LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "NONE")
 
 #: The type of a device whose section could not be read.
 _DEVICE_TYPE: str = Device.model_fields["device_type"].default
 
 #: How the gateway marks the id in a configuration that is no JSON.
-_ID_MARK = re.compile(r"^\{id_var_start\}.*?\{id_var_end\}", re.DOTALL)
+_ID_MARK = re.compile(r"^\{id_var_start\}(.*?)\{id_var_end\}", re.DOTALL)
 
 
 class DLMSConnector(Connector):  # type: ignore[misc]
@@ -64,7 +62,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         section = config if isinstance(config, Mapping) else {}
         self.name = str(section.get("name") or "DLMS")
         self.statistics = {"MessagesReceived": 0, "MessagesSent": 0}
-        self._id = TBUtility.get_or_create_connector_id(config)
+        self._id = _id_of(config)
         self._log = self._logger(self.name, section, is_connector_logger=True)
         self._converter_log = self._logger(
             f"{self.name}_converter", section, is_converter_logger=True, attr_name=self.name
@@ -89,7 +87,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
 
     def get_id(self) -> str:
         """Return the id the gateway knows this connector by."""
-        return str(self._id)
+        return self._id
 
     def get_name(self) -> str:
         """Return the connector's name, which the gateway may set after construction."""
@@ -135,8 +133,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             self._log.info("closed within %.0f ms", (monotonic() - started) * 1000)
             self._stopped = True
             for log in (self._converter_log, self._log):
-                with suppress(Exception):
-                    log.stop()  # type: ignore[attr-defined]  # a logger of the gateway's class
+                _stop_logger(log)
 
     def _stop_loop(self) -> None:
         if self._thread is None or self._loop is None:
@@ -264,10 +261,8 @@ class DLMSConnector(Connector):  # type: ignore[misc]
     def _data_folder(self) -> Path:
         """Return the gateway's data folder: where its storage lies, else beside its config."""
         storage = self._gateway.config.get("storage", {})
-        if folder := storage.get("data_folder_path"):
-            return Path(folder)
-        if file := storage.get("data_file_path"):
-            return Path(file).parent
+        if path := storage.get("data_folder_path") or storage.get("data_file_path"):
+            return Path(os.path.dirname(path))  # noqa: PTH120 (both end in "/" as a folder)
         return Path(self._gateway.get_config_path()).parent / "data"
 
     # The meters' thread
@@ -285,34 +280,41 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             loop.close()
 
     async def _main(self) -> None:
-        for refused in self._misconfigured:
-            if refused.name != refused.path:
-                self._uplink.misconfigured(refused.name, _DEVICE_TYPE, refused.problems)
-        polling = asyncio.create_task(self._poll())
-        await self._stop.wait()
+        """Poll until `close` says stop."""
+        self._tell_misconfigured()
+        fleet = type(self).fleet_factory(
+            self._devices, self._uplink, self._log, state_dir=self._state_directory()
+        )
+        stopped = asyncio.create_task(self._stop.wait())
+        polling = asyncio.create_task(fleet.run())
+        diagnosing = asyncio.create_task(self._diagnose(fleet))
+        await asyncio.wait({polling, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if polling.done() and not polling.cancelled() and (error := polling.exception()):
+            self._log.error("polling failed: nothing is polled until a restart", exc_info=error)
+        await stopped
+        diagnosing.cancel()
         polling.cancel()
-        await asyncio.wait({polling}, timeout=GOODBYE_S)
+        await asyncio.wait({polling, diagnosing}, timeout=GOODBYE_S)
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()
         if left:
             await asyncio.wait(left, timeout=0.05)
 
-    async def _poll(self) -> None:
-        """Run the fleet; if it fails by a fault of ours, start it again."""
-        state_dir = self._state_directory()
-        while True:
-            fleet = type(self).fleet_factory(
-                self._devices, self._uplink, self._log, state_dir=state_dir
-            )
-            diagnosing = asyncio.create_task(self._diagnose(fleet))
-            try:
-                await fleet.run()
-            except Exception:
-                self._log.exception("polling failed; starting again in %g s", RESTART_S)
-            finally:
-                diagnosing.cancel()
-            await asyncio.sleep(RESTART_S)
+    def _tell_misconfigured(self) -> None:
+        polled = {device.device_name for device in self._devices}
+        for refused in self._misconfigured:
+            # One without a name goes by its path; one with another's name is not its device.
+            if refused.name != refused.path and refused.name not in polled:
+                device_type = self._configured_type(refused.name)
+                self._uplink.misconfigured(refused.name, device_type, refused.problems)
+
+    def _configured_type(self, name: str) -> str:
+        devices = self._config.get("devices") if isinstance(self._config, Mapping) else ()
+        for device in devices if isinstance(devices, list) else ():
+            if isinstance(device, Mapping) and device.get("deviceName") == name:
+                return str(device.get("deviceType") or _DEVICE_TYPE)
+        return _DEVICE_TYPE
 
     async def _diagnose(self, fleet: Fleet) -> None:
         period_s = self._loaded.configuration.diagnostics_period_ms / 1000
@@ -337,3 +339,19 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             self.statistics["MessagesReceived"] += count
         log = self._converter_log if name.startswith("converters") else self._log
         StatisticsService.count_connector_message(log.name, name, count=count)
+
+
+def _id_of(config: Any) -> str:
+    if isinstance(config, str) and (mark := _ID_MARK.match(config)):
+        return mark.group(1)
+    given = config.get("id") if isinstance(config, Mapping) else None
+    return str(given or uuid4())
+
+
+def _stop_logger(log: logging.Logger) -> None:
+    """Stop a logger of the gateway's, and close its files: the gateway leaves them open."""
+    files = [handler for handler in log.handlers if isinstance(handler, logging.FileHandler)]
+    with suppress(Exception):
+        log.stop()  # type: ignore[attr-defined]  # of the gateway's own class
+    for file in files:
+        file.close()

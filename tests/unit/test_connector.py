@@ -1,0 +1,491 @@
+"""The connector as the gateway makes, opens, asks and closes it."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+from thingsboard_gateway.tb_utility.tb_loader import TBModuleLoader
+
+from dlms_connector.config.model import Device
+from dlms_connector.connector import DLMSConnector
+from dlms_connector.diagnostics import Statistics
+from dlms_connector.errors import ConnectError
+from dlms_connector.fleet import Sink
+from dlms_connector.obis import Obis
+from dlms_connector.reading import Poll, Reading
+from tests.support.gateway import FakeGateway
+
+NOW = 1_767_225_600_000
+SECRET = "12345678"
+
+
+class FakeFleet:
+    """Meters that do what a test says; `behave` runs in the loop's thread."""
+
+    def __init__(
+        self, devices: tuple[Device, ...], sink: Sink, log: logging.Logger, state_dir: Path | None
+    ) -> None:
+        self.devices, self.sink, self.state_dir = devices, sink, state_dir
+        self.threads = threading.active_count()
+
+    async def run(self) -> None:
+        await self.behave()
+        await asyncio.Event().wait()
+
+    async def behave(self) -> None:
+        for device in self.devices:
+            self.sink.state(device, "online", None)
+            self.sink.polled(device, poll())
+
+    def statistics(self, name: str) -> Statistics:
+        return Statistics(polls_ok=7, bytes_in=100, poll_ms=12)
+
+
+def poll(value: Any = Decimal("135.19")) -> Poll:
+    obis = Obis.parse("1-1:32.7.0")
+    one = Reading(
+        key="voltage_l1",
+        kind="timeseries",
+        obis=obis,
+        class_id=3,
+        attribute=2,
+        value=value,
+        unit="V",
+        ts_ms=NOW,
+    )
+    return Poll(readings=(one,))
+
+
+def device(name: str = "M1", **keys: Any) -> dict[str, Any]:
+    return {
+        "deviceName": name,
+        "connection": {"type": "tcp", "host": "127.0.0.1", "port": 9},
+        "timeseries": [{"key": "voltage_l1", "obis": "1-1:32.7.0"}],
+        **keys,
+    }
+
+
+def configuration(*devices: dict[str, Any], **keys: Any) -> dict[str, Any]:
+    return {"id": "id-1", "name": "Meters", "devices": list(devices or (device(),)), **keys}
+
+
+Make = Callable[..., DLMSConnector]
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGateway:
+    monkeypatch.setenv("TB_GW_LOGS_PATH", str(tmp_path))
+    return FakeGateway(tmp_path)
+
+
+@pytest.fixture
+def make(gateway: FakeGateway) -> Iterator[Make]:
+    made = []
+
+    def make(config: Any, fleet: Any = FakeFleet, connector_type: str = "custom") -> DLMSConnector:
+        kind = type("Connector", (DLMSConnector,), {"fleet_factory": fleet})
+        connector: DLMSConnector = kind(gateway, config, connector_type)
+        made.append(connector)
+        return connector
+
+    yield make
+    for connector in made:
+        connector.close()
+
+
+def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
+
+
+# What the gateway asks
+
+
+def test_names_and_states(make: Make) -> None:
+    config = configuration()
+    connector = make(config)
+    assert (connector.get_id(), connector.get_name()) == ("id-1", "Meters")
+    assert connector.get_type() == "custom"
+    assert connector.get_config() is config
+    assert not connector.is_connected()
+    assert not connector.is_stopped()
+    connector.name = "Renamed"
+    assert connector.get_name() == "Renamed"
+    connector.close()
+    assert connector.is_stopped()
+
+
+def test_configuration_keeps_references_to_secrets(
+    make: Make, monkeypatch: pytest.MonkeyPatch, gateway: FakeGateway
+) -> None:
+    monkeypatch.setenv("METER_01_PASSWORD", SECRET)
+    dlms = {"authentication": "LOW", "password": "${env:METER_01_PASSWORD}"}
+    connector = make(configuration(device(dlms=dlms)))
+    gateway.connect()
+    connector.open()
+    gateway.wait_for(gateway.telemetry)
+    assert SECRET not in str(connector.get_config())
+    assert "${env:METER_01_PASSWORD}" in str(connector.get_config())
+
+
+# The way of a poll
+
+
+def test_a_poll_arrives_exactly(make: Make, gateway: FakeGateway) -> None:
+    gateway.connect()
+    connector = make(configuration())
+    connector.open()
+    gateway.wait_for(gateway.telemetry)
+    assert gateway.telemetry() == [{"device": "M1", "ts": NOW, "voltage_l1": 135.19}]
+    assert {(name, connector_id) for name, connector_id, _ in gateway.sent} == {("Meters", "id-1")}
+    assert gateway.attributes("M1") == {"dlmsState": "online", "dlmsLastError": ""}
+    assert connector.is_connected()
+    assert connector.statistics == {"MessagesReceived": 1, "MessagesSent": 2}
+    assert not any("receivedTs" in data.metadata for _, _, data in gateway.sent)
+
+
+def test_announced_once_before_its_data(make: Make, gateway: FakeGateway) -> None:
+    gateway.connect()
+    connector = make(configuration(device(deviceType="House")))
+    connector.open()
+    gateway.wait_for(gateway.telemetry)
+    assert gateway.calls == [("connect", "M1", "House")]
+    assert gateway.devices["M1"]["connector"] is connector
+
+
+def test_data_does_not_wait_for_the_platform(make: Make, gateway: FakeGateway) -> None:
+    connector = make(configuration())
+    connector.open()
+    gateway.wait_for(gateway.telemetry)
+    assert gateway.calls == []
+    gateway.connect()
+    gateway.wait_for(lambda: gateway.calls)
+    assert gateway.calls == [("connect", "M1", "DLMS Energy Meter")]
+
+
+def test_a_new_session_learns_of_the_devices(make: Make, gateway: FakeGateway) -> None:
+    gateway.connect()
+    make(configuration()).open()
+    gateway.wait_for(lambda: len(gateway.calls) == 1)
+    assert gateway.tb_client is not None
+    gateway.tb_client.connected = False
+    reconciled = threading.Event()
+    gateway.tb_client.is_connected = lambda: reconciled.set() or False  # type: ignore[method-assign,func-returns-value]
+    assert reconciled.wait(5)
+    gateway.tb_client.is_connected = lambda: True  # type: ignore[method-assign]
+    gateway.wait_for(lambda: len(gateway.calls) == 2)
+    assert gateway.calls == [("connect", "M1", "DLMS Energy Meter")] * 2
+
+
+def test_latency_metadata_where_the_gateway_wants_it(make: Make, gateway: FakeGateway) -> None:
+    gateway.latency = True
+    make(configuration()).open()
+    gateway.wait_for(gateway.telemetry)
+    assert all("convertedTs" in data.metadata for _, _, data in gateway.sent)
+
+
+def test_states_and_their_reason(make: Make, gateway: FakeGateway) -> None:
+    class Silent(FakeFleet):
+        async def behave(self) -> None:
+            error = ConnectError("tcp://127.0.0.1:9", "connection refused")
+            self.sink.state(self.devices[0], "offline", error)
+
+    gateway.connect()
+    connector = make(configuration(), Silent)
+    connector.open()
+    gateway.wait_for(lambda: gateway.sent)
+    found = gateway.attributes("M1")
+    assert found["dlmsState"] == "offline"
+    assert found["dlmsLastError"].startswith(
+        "cannot connect to tcp://127.0.0.1:9: connection refused; check host"
+    )
+    assert not connector.is_connected()
+
+
+def test_diagnostics_of_meters_that_answer(make: Make, gateway: FakeGateway) -> None:
+    class Half(FakeFleet):
+        async def behave(self) -> None:
+            self.sink.state(self.devices[0], "online", None)
+            self.sink.state(self.devices[1], "offline", None)
+
+    make(configuration(device(), device("M2"), diagnosticsPeriod=20), Half).open()
+    gateway.wait_for(lambda: len(gateway.telemetry()) >= 2)
+    first = gateway.telemetry()[0]
+    assert (first["dlmsPollsOk"], first["dlmsBytesIn"], first["dlmsPollMs"]) == (7, 100, 12)
+    assert "dlmsClockDriftSeconds" not in first
+    assert {row["device"] for row in gateway.telemetry()} == {"M1"}
+
+
+def test_state_directory_in_the_gateways_data_folder(make: Make, gateway: FakeGateway) -> None:
+    fleets = []
+
+    class Remember(FakeFleet):
+        async def behave(self) -> None:
+            fleets.append(self)
+            self.sink.polled(self.devices[0], poll())
+
+    make(configuration(), Remember).open()
+    make(configuration(stateDirectory=str(gateway.folder / "own")), Remember).open()
+    make(configuration(stateDirectory="/dev/null/x"), Remember).open()
+    gateway.wait_for(lambda: len(gateway.sent) == 3)
+    assert [fleet.state_dir for fleet in fleets] == [
+        gateway.folder / "data/dlms",
+        gateway.folder / "own",
+        None,
+    ]
+    assert (gateway.folder / "data/dlms").stat().st_mode & 0o777 == 0o700
+
+
+# Whatever the configuration is
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "",
+        "nonsense",
+        '{id_var_start}id-1{id_var_end}{"logLevel": "INFO", "devices": [}',
+        {},
+        [],
+        None,
+        {"devices": 3},
+        {"devices": [None, 3, "x", {}]},
+        {"devices": [], "logLevel": "LOUD", "name": None},
+        {"unknown": 1, "devices": [{"deviceName": "M"}]},
+    ],
+)
+def test_the_constructor_never_raises(
+    make: Make, config: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    connector = make(config)
+    connector.open()
+    connector.close()
+    assert connector.is_stopped()
+    if config not in ({}, {"devices": [], "logLevel": "LOUD", "name": None}):
+        assert errors(caplog)
+
+
+def test_id_of_a_configuration_that_is_a_string(make: Make) -> None:
+    connector = make('{id_var_start}id-1{id_var_end}{"devices": [}')
+    assert connector.get_id() == "id-1"
+    connector.close()
+    assert connector.is_stopped()
+
+
+def test_a_bad_device_does_not_stop_the_good_one(
+    make: Make, gateway: FakeGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = device("Bad", deviceType="House", dlms={"clientAddress": 0}, pollPeriod=1)
+    gateway.connect()
+    make(configuration(bad, device(), device(), {})).open()
+    gateway.wait_for(lambda: gateway.telemetry() and gateway.attributes("Bad"))
+    assert {row["device"] for row in gateway.telemetry()} == {"M1"}
+    assert gateway.attributes("M1")["dlmsState"] == "online"
+    found = gateway.attributes("Bad")
+    assert found["dlmsState"] == "misconfigured"
+    assert "devices[0].dlms.clientAddress: " in found["dlmsLastError"]
+    assert "devices[0].pollPeriod: " in found["dlmsLastError"]
+    assert {data.device_type for _, _, data in gateway.sent if data.device_name == "Bad"} == {
+        "House"
+    }
+    lines = [line for line in errors(caplog) if line.startswith("Bad is not polled: ")]
+    assert len(lines) == 2
+    assert {data.device_name for _, _, data in gateway.sent} == {"M1", "Bad"}
+
+
+# A converter of the user's own
+
+
+OWN = """
+class MyConverter:
+    def __init__(self, config, logger):
+        self.name = config.device_name
+    def convert(self, config, data):
+        {body}
+"""
+
+
+@pytest.fixture
+def extension(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    monkeypatch.setattr(TBModuleLoader, "PATHS", [str(tmp_path)])
+    monkeypatch.setattr(TBModuleLoader, "LOADED_CONNECTORS", {})
+
+    def write(text: str) -> None:
+        (tmp_path / "custom").mkdir()
+        (tmp_path / "custom/mine.py").write_text(text)
+
+    return write
+
+
+def test_own_converter_by_name(
+    make: Make, gateway: FakeGateway, extension: Callable[[str], None]
+) -> None:
+    extension(
+        "from dlms_converters.uplink import DLMSUplinkConverter\n"
+        "class MyConverter(DLMSUplinkConverter):\n"
+        "    def convert(self, config, data):\n"
+        "        result = super().convert(config, data)\n"
+        "        result.device_type = 'Mine'\n"
+        "        return result\n"
+    )
+    make(configuration(device(uplinkConverter="MyConverter"))).open()
+    gateway.wait_for(gateway.telemetry)
+    assert gateway.sent[-1][2].device_type == "Mine"
+
+
+def test_own_converter_that_raises_stops_nothing(
+    make: Make,
+    gateway: FakeGateway,
+    extension: Callable[[str], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Polls(FakeFleet):
+        async def behave(self) -> None:
+            for _ in range(5):
+                for one in self.devices:
+                    self.sink.polled(one, poll())
+
+    extension(OWN.format(body="raise KeyError('k')"))
+    make(configuration(device(uplinkConverter="MyConverter"), device("M2")), Polls).open()
+    gateway.wait_for(lambda: len(gateway.telemetry()) == 5)
+    assert errors(caplog) == ["M1: the converter failed: KeyError: 'k'"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "the gateway finds no class MyConverter in its extensions folder custom: no file"),
+        ("import nothing_like_this\n", "extensions folder custom: No module named"),
+        ("class MyConverter:\n    pass\n", "MyConverter cannot be made: TypeError"),
+    ],
+)
+def test_own_converter_that_is_missing_or_broken(
+    make: Make,
+    gateway: FakeGateway,
+    extension: Callable[[str], None],
+    text: str,
+    sentence: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    extension(text)
+    make(configuration(device(uplinkConverter="MyConverter"), device("M2"))).open()
+    gateway.wait_for(lambda: gateway.telemetry() and gateway.attributes("M1"))
+    assert gateway.attributes("M1")["dlmsState"] == "misconfigured"
+    assert sentence in gateway.attributes("M1")["dlmsLastError"]
+    assert {row["device"] for row in gateway.telemetry()} == {"M2"}
+    assert sum(sentence in line for line in errors(caplog)) == 1
+
+
+# Downlink
+
+
+def test_calls_are_answered_and_never_raise(make: Make, gateway: FakeGateway) -> None:
+    connector = make(configuration())
+    call = {"device": "M1", "data": {"id": 5, "method": "x", "params": {}}, "id": 5}
+    assert connector.server_side_rpc_handler(call) is None
+    assert gateway.replies == [{"device": "M1", "req_id": 5, "content": {"error": "not supported"}}]
+    own = connector.server_side_rpc_handler({"method": "custom_x", "params": {}, "id": 6})
+    assert own == {"error": "not supported"}
+    assert len(gateway.replies) == 1
+    for content in (None, {}, {"device": "M1"}, {"device": "M1", "data": None}, "x"):
+        connector.server_side_rpc_handler(content)
+        connector.on_attributes_update(content)
+
+
+# The end
+
+
+class Busy(FakeFleet):
+    """Hundreds of meters mid-poll that take their time to say goodbye."""
+
+    async def behave(self) -> None:
+        self._meters = [asyncio.create_task(self._meter(one)) for one in self.devices]
+
+    async def _meter(self, one: Device) -> None:
+        try:
+            while True:
+                self.sink.polled(one, poll())
+                await asyncio.sleep(0.01)
+        finally:
+            await asyncio.sleep(0.3)
+
+
+def test_close_is_quick_with_hundreds_of_meters(make: Make, gateway: FakeGateway) -> None:
+    gateway.connect()
+    connector = make(configuration(*(device(f"M{n}") for n in range(300))), Busy)
+    connector.open()
+    gateway.wait_for(lambda: len({data.device_name for _, _, data in gateway.sent}) == 300, 20)
+    started = monotonic()
+    while not connector.is_stopped():
+        connector.close()
+    assert monotonic() - started < 1
+    sent = len(gateway.sent)
+    connector.close()
+    assert len(gateway.sent) == sent
+    assert not [one for one in threading.enumerate() if one.name.startswith("Meters ")]
+
+
+def test_close_leaves_a_hanging_goodbye_behind(make: Make, gateway: FakeGateway) -> None:
+    class Stubborn(FakeFleet):
+        async def behave(self) -> None:
+            self.sink.polled(self.devices[0], poll())
+            while True:
+                try:
+                    await asyncio.sleep(3600)
+                except asyncio.CancelledError:
+                    if monotonic() > ends:
+                        raise
+
+    ends = monotonic() + 1.5
+    connector = make(configuration(), Stubborn)
+    connector.open()
+    gateway.wait_for(gateway.telemetry)
+    started = monotonic()
+    connector.close()
+    assert monotonic() - started < 1
+    assert connector.is_stopped()
+
+
+def test_close_before_open_and_open_after_close(make: Make, gateway: FakeGateway) -> None:
+    connector = make(configuration())
+    connector.close()
+    connector.open()
+    assert connector.is_stopped()
+    assert gateway.sent == []
+
+
+def test_close_right_after_open(make: Make) -> None:
+    for _ in range(20):
+        connector = make(configuration())
+        connector.open()
+        connector.close()
+        assert connector.is_stopped()
+
+
+def test_close_stops_both_loggers(make: Make, gateway: FakeGateway) -> None:
+    connector = make(configuration())
+    for name in ("Meters", "Meters_converter"):
+        assert gateway.remote_handler in logging.getLogger(name).handlers
+    connector.close()
+    for name in ("Meters", "Meters_converter"):
+        assert not logging.getLogger(name).handlers
+
+
+def test_a_fleet_that_fails_is_logged(
+    make: Make, gateway: FakeGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(FakeFleet):
+        async def behave(self) -> None:
+            self.sink.polled(self.devices[0], poll())
+            raise ZeroDivisionError
+
+    connector = make(configuration(), Broken)
+    connector.open()
+    gateway.wait_for(gateway.telemetry)
+    connector.close()
+    assert errors(caplog) == ["polling failed: nothing is polled until a restart"]
