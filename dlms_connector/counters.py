@@ -1,0 +1,280 @@
+"""Invocation counters: never given out twice in the life of a key, whatever crashes.
+
+A file holds the first number that is not reserved yet. Numbers are reserved a hundred at
+a time, on the disk before the first of them is used; after a crash the rest of them is
+skipped. Processes that share the folder reserve different numbers. The file's name comes
+from device, system title and a hash of the key: a new key begins anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+
+from dlms_connector.config.model import Device
+from dlms_connector.cosem import AttributeRef
+from dlms_connector.errors import ObjectError, ProtocolError, RefusedError
+from dlms_connector.obis import Obis
+from dlms_connector.protocol.axdr import Data
+from dlms_connector.protocol.credentials import needs_keys
+from dlms_connector.protocol.talk import Talk
+
+#: The last number that fits; the key is worn out then.
+LAST = 0xFFFF_FFFF
+#: From here on there is time left to change the key, but it has to be done.
+WARN_AT = 2_000_000_000
+
+#: Where every meter lets everybody read its invocation counters.
+PUBLIC_CLIENT = 16
+
+_MARGIN = 100
+#: Neither a public client's reply nor an exception is authenticated: whoever forges one
+#: with a huge number would wear the key out. No meter in use is that far ahead.
+_LARGEST_JUMP = 100_000_000
+
+_DOING = "keeping the invocation counter"
+_LOG = logging.getLogger(__name__)
+
+
+class InvocationCounter:
+    """The invocation counter of one key, kept in a file, or in memory where there is none.
+
+    `known` is false until it is certain where to go on: then `read_counter` and `learn`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path: Path | None = None,
+        *,
+        must_read: bool = False,
+        margin: int = _MARGIN,
+        log: logging.Logger = _LOG,
+    ) -> None:
+        """`name` is the meter's; `must_read` if the meter can tell where to begin."""
+        self._name, self._path, self._margin, self._log = name, path, margin, log
+        self._must_read = must_read
+        self._reserved = _read(path)
+        self._next = self._reserved or 1
+        self._begun = self._reserved is not None
+        self.known = self._begun or (not must_read and not _exists(path))
+        self._resynced = self._doubted = self._warned = False
+
+    def next(self) -> int:
+        """Give out the next number.
+
+        Raises RefusedError where none is left, where it is unknown which are, or where
+        it cannot be kept.
+        """
+        if not self.known:
+            raise _refused(
+                "it is unknown where to go on",
+                f"set dlms.invocationCounter so that it is read from the meter{self._or_delete()}",
+            )
+        if self._next >= LAST:
+            raise _refused(f"{self._next} is the last one", "change the meter's keys")
+        if self._reserved is None or self._next >= self._reserved:
+            self._reserve()
+        self._warn()
+        self._begun = True
+        self._next += 1
+        return self._next - 1
+
+    def learn(self, last_used: int) -> None:
+        """Take over what the meter's own counter object says; never goes back."""
+        self._raise(last_used + 1)
+        self.known = True
+
+    def resync(self, value: int) -> None:
+        """Go on from the number that the meter asked for in an exception; never goes back.
+
+        Raises RefusedError the second time, unless something succeeded in between.
+        """
+        if self._resynced:
+            raise _refused(
+                f"the meter asks for {value} although the counter was raised for it before",
+                "another client may be using the same system title and key",
+            )
+        self._resynced = True
+        self._raise(value)
+
+    def confirm(self) -> None:
+        """Note that the meter took a number."""
+        self._resynced = self._doubted = False
+
+    def doubt(self) -> None:
+        """Note a failure that a counter behind the meter's would explain.
+
+        The counter is to be read again, at most once until something succeeds.
+        """
+        if self._must_read and not self._doubted:
+            self._doubted = True
+            self.known = False
+
+    def _raise(self, value: int) -> None:
+        if not 0 <= value <= LAST:
+            raise ProtocolError(_DOING, f"{value} is no invocation counter")
+        if self._begun and value - self._next > _LARGEST_JUMP:
+            raise _refused(
+                f"a jump from {self._next} to {value} is not believed",
+                f"if the meter really is that far{self._or_delete(' delete')}",
+            )
+        self._next = max(self._next, value)
+
+    def _or_delete(self, words: str = ", or delete") -> str:
+        return f"{words} {self._path.name} in stateDirectory" if self._path else ""
+
+    def _warn(self) -> None:
+        if self._next >= WARN_AT and not self._warned:
+            self._warned = True
+            self._log.warning(
+                "%s: invocation counter at %d of %d: change the keys before it ends",
+                self._name, self._next, LAST,
+            )  # fmt: skip
+
+    def _reserve(self) -> None:
+        """Put the numbers ahead on the disk; others may have taken some meanwhile."""
+        if self._path is None:
+            self._reserved = LAST
+            return
+        try:
+            with _locked(self._path):
+                self._next = max(self._next, _read(self._path) or 0)
+                self._reserved = min(self._next + self._margin, LAST)
+                _write(self._path, {"device": self._name, "next": self._reserved})
+        except OSError as error:
+            raise _refused(
+                f"cannot write {self._path.name}: {error.strerror}",
+                "check room and rights of stateDirectory",
+            ) from error
+
+
+def counter_of(
+    device: Device, directory: Path | None, log: logging.Logger = _LOG
+) -> InvocationCounter | None:
+    """Return a device's counter, kept in a folder or (None) in memory; None if it needs none."""
+    dlms = device.dlms
+    if not needs_keys(dlms):
+        return None
+    path = None
+    if directory is not None:
+        key = hashlib.sha256(b"key fingerprint" + (dlms.block_cipher_key or b"")).digest()
+        identity = (dlms.system_title or b"") + key + device.device_name.encode()
+        digest = hashlib.sha256(identity).hexdigest()[:16]
+        readable = re.sub(r"[^A-Za-z0-9_-]", "_", device.device_name)[:40]
+        path = directory / f"counter-{readable}-{digest}.json"
+    must_read = dlms.invocation_counter is not None
+    return InvocationCounter(device.device_name, path, must_read=must_read, log=log)
+
+
+class PublicClient(Protocol):
+    """What of a client is needed to read a counter."""
+
+    def connect(self) -> Talk[None]:
+        """Open the association."""
+        ...
+
+    def get(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
+        """Read attributes."""
+        ...
+
+    def release(self) -> Talk[None]:
+        """Say goodbye."""
+        ...
+
+
+def public_device(device: Device) -> Device:
+    """Return the device as the public client sees it: no authentication and no keys."""
+    nothing = ("password", "system_title", "authentication_key", "block_cipher_key",
+               "dedicated_key", "signing_key", "server_signing_key")  # fmt: skip
+    dlms = device.dlms.model_copy(
+        update={
+            "client_address": PUBLIC_CLIENT,
+            "authentication": "NONE",
+            "security": "NONE",
+            "general_ciphering": False,
+            **dict.fromkeys(nothing),
+        }
+    )
+    workarounds = device.workarounds.model_copy(update={"pre_established": False})
+    return device.model_copy(update={"dlms": dlms, "workarounds": workarounds})
+
+
+def read_counter(client: PublicClient, obis: Obis) -> Talk[int]:
+    """Read the last invocation counter that the meter saw, with a client of `public_device`.
+
+    Raises RefusedError when the meter does not give it.
+    """
+    yield from client.connect()
+    (answer,) = yield from client.get([AttributeRef(1, obis, 2)])
+    yield from client.release()
+    if isinstance(answer, ObjectError):
+        error = _refused(f"the meter does not give {obis}", "check dlms.invocationCounter")
+        raise error from answer
+    value = answer.value
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LAST:
+        raise _refused(f"{obis} holds no counter", "check dlms.invocationCounter")
+    return value
+
+
+def _refused(problem: str, hint: str) -> RefusedError:
+    error = RefusedError(_DOING, problem)
+    error.hint = hint
+    return error
+
+
+def _read(path: Path | None) -> int | None:
+    """Return the first number that is not reserved; None if no file tells."""
+    if path is None:
+        return None
+    try:
+        found = json.loads(path.read_text())["next"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    whole = isinstance(found, int) and not isinstance(found, bool)
+    return found if whole and 0 <= found <= LAST else None
+
+
+def _exists(path: Path | None) -> bool:
+    try:
+        return path is not None and path.exists()
+    except OSError:
+        return True  # what cannot be looked at may hold numbers that were used
+
+
+def _write(path: Path, content: dict[str, object]) -> None:
+    """Replace a file such that after a crash there is the old one or the new one, whole."""
+    temporary = path.with_suffix(".new")
+    with suppress(FileNotFoundError):
+        temporary.unlink()
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep other processes from reserving at the same time."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,244 @@
+"""Invocation counters that survive whatever happens."""
+
+from __future__ import annotations
+
+import json
+import logging
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from dlms_connector.config.model import Device, Dlms
+from dlms_connector.config.secret import Secret
+from dlms_connector.cosem import AttributeRef
+from dlms_connector.counters import (
+    LAST,
+    WARN_AT,
+    InvocationCounter,
+    counter_of,
+    public_device,
+    read_counter,
+)
+from dlms_connector.errors import ObjectError, ProtocolError, RefusedError
+from dlms_connector.obis import Obis
+from dlms_connector.protocol.axdr import Data, DataType
+from dlms_connector.protocol.talk import Talk
+
+T = TypeVar("T")
+OBIS = Obis.parse("0-0:43.1.0")
+KEY = bytes(range(16))
+
+
+def test_counts_from_one(tmp_path: Path) -> None:
+    counter = InvocationCounter("m", tmp_path / "c.json")
+    assert [counter.next() for _ in range(3)] == [1, 2, 3]
+
+
+def test_numbers_are_on_the_disk_before_they_are_used(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    counter = InvocationCounter("m", path, margin=10)
+    for _ in range(35):
+        number = counter.next()
+        assert json.loads(path.read_text())["next"] > number
+
+
+def test_a_crash_costs_the_margin_and_never_repeats(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    used: list[int] = []
+    for _ in range(20):
+        counter = InvocationCounter("m", path, margin=7)
+        used += [counter.next() for _ in range(5)]
+    assert used == sorted(set(used))
+    assert used[-1] < 20 * 12
+
+
+def test_two_processes_never_share_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    one, other = (InvocationCounter("m", path, margin=3) for _ in range(2))
+    numbers = [counter.next() for _ in range(20) for counter in (one, other)]
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_files_are_private(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "c.json"
+    InvocationCounter("m", path).next()
+    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"next": -1}', '{"next": "7"}', "\xff"])
+def test_a_corrupted_file_is_no_beginning(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "c.json"
+    path.write_bytes(content.encode("latin-1"))
+    counter = InvocationCounter("m", path)
+    assert not counter.known
+    with pytest.raises(RefusedError, match="unknown where to go on") as caught:
+        counter.next()
+    assert "dlms.invocationCounter" in caught.value.hint
+    counter.learn(41)
+    assert counter.next() == 42
+
+
+def test_the_meter_tells_where_to_begin(tmp_path: Path) -> None:
+    counter = InvocationCounter("m", tmp_path / "c.json", must_read=True)
+    assert not counter.known
+    counter.learn(1_000_000_000)
+    assert counter.next() == 1_000_000_001
+    assert InvocationCounter("m", tmp_path / "c.json", must_read=True).known
+
+
+def test_never_lowered() -> None:
+    counter = InvocationCounter("m")
+    counter.learn(500)
+    counter.learn(3)
+    counter.resync(2)
+    assert counter.next() == 501
+
+
+def test_resynced_once_per_failure() -> None:
+    counter = InvocationCounter("m")
+    counter.resync(100)
+    with pytest.raises(RefusedError, match="raised for it before"):
+        counter.resync(200)
+    assert counter.next() == 100
+    counter.confirm()
+    counter.resync(300)
+    assert counter.next() == 300
+
+
+def test_doubted_once_per_failure() -> None:
+    counter = InvocationCounter("m", must_read=True)
+    counter.learn(1)
+    known = []
+    for happens in (counter.doubt, lambda: counter.learn(9), counter.doubt, counter.confirm,
+                    counter.doubt):  # fmt: skip
+        happens()
+        known.append(counter.known)
+    assert known == [False, True, True, True, False]
+
+
+def test_nothing_to_doubt_where_nothing_can_be_read() -> None:
+    counter = InvocationCounter("m")
+    counter.doubt()
+    assert counter.known
+
+
+def test_a_forged_jump_does_not_wear_the_key_out() -> None:
+    counter = InvocationCounter("m")
+    counter.next()
+    with pytest.raises(RefusedError, match="not believed"):
+        counter.resync(LAST - 1)
+    with pytest.raises(ProtocolError):
+        counter.learn(LAST)
+
+
+def test_warns_once_and_ends(caplog: pytest.LogCaptureFixture) -> None:
+    counter = InvocationCounter("Meter 7")
+    counter.learn(WARN_AT)
+    with caplog.at_level(logging.DEBUG):
+        counter.next()
+        counter.next()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert caplog.messages[0].startswith("Meter 7: invocation counter at 2000000001")
+    worn = InvocationCounter("m")
+    worn.learn(LAST - 2)
+    assert worn.next() == LAST - 1
+    with pytest.raises(RefusedError, match="last one"):
+        worn.next()
+
+
+def test_a_number_that_cannot_be_kept_is_not_given_out(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    counter = InvocationCounter("m", tmp_path / "file" / "c.json")
+    with pytest.raises(RefusedError) as caught:
+        counter.next()
+    assert "stateDirectory" in caught.value.hint
+
+
+def test_leftovers_of_a_crash_do_not_hinder(tmp_path: Path) -> None:
+    (tmp_path / "c.new").write_text("half")
+    assert InvocationCounter("m", tmp_path / "c.json").next() == 1
+
+
+def device(name: str = "Meter/7", key: bytes = KEY, **more: object) -> Device:
+    fields: dict[str, object] = {
+        "security": "AUTHENTICATION_ENCRYPTION",
+        "system_title": b"GWAABBCC",
+        "block_cipher_key": Secret(key),
+        "authentication_key": Secret(KEY[::-1]),
+        **more,
+    }
+    return Device.model_validate(
+        {"device_name": name, "connection": {"host": "h"}, "dlms": Dlms.model_validate(fields)}
+    )
+
+
+def test_each_key_has_its_own(tmp_path: Path) -> None:
+    for one in (device(), device(key=KEY[::-1]), device("Other"), device()):
+        counter = counter_of(one, tmp_path)
+        assert counter is not None
+        counter.next()
+    files = sorted(tmp_path.glob("*.json"))
+    assert len(files) == 3
+    assert sum("Meter_7" in file.name for file in files) == 2
+    for file in tmp_path.iterdir():
+        assert KEY.hex() not in file.name + file.read_text()
+
+
+def test_only_ciphering_needs_one(tmp_path: Path) -> None:
+    assert counter_of(device(security="NONE"), tmp_path) is None
+    assert counter_of(device(security="NONE", authentication="HIGH_GMAC"), None) is not None
+    assert list(tmp_path.iterdir()) == []
+
+
+class Public:
+    def __init__(self, answer: Data | ObjectError) -> None:
+        self.did: list[object] = []
+        self._answer = answer
+
+    def connect(self) -> Talk[None]:
+        self.did.append("connect")
+        yield from ()
+
+    def get(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
+        self.did.append(refs)
+        yield from ()
+        return [self._answer]
+
+    def release(self) -> Talk[None]:
+        self.did.append("release")
+        yield from ()
+
+
+def finish(talk: Talk[T]) -> T:
+    try:
+        next(talk)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    raise AssertionError("the talk waits for bytes")
+
+
+def test_reads_through_the_public_client() -> None:
+    client = Public(Data(DataType.DOUBLE_LONG_UNSIGNED, 4711))
+    assert finish(read_counter(client, OBIS)) == 4711
+    assert client.did == ["connect", [AttributeRef(1, OBIS, 2)], "release"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [ObjectError("reading", 3), Data(DataType.OCTET_STRING, b"x"), Data(DataType.LONG, -1)],
+)
+def test_what_is_no_counter_is_refused(answer: Data | ObjectError) -> None:
+    with pytest.raises(RefusedError) as caught:
+        finish(read_counter(Public(answer), OBIS))
+    assert "dlms.invocationCounter" in caught.value.hint
+
+
+def test_the_public_client_has_no_secrets() -> None:
+    public = public_device(device(authentication="HIGH_GMAC", client_address=1))
+    assert public.dlms.client_address == 16
+    assert public.dlms.authentication == public.dlms.security == "NONE"
+    assert public.dlms.block_cipher_key is public.dlms.authentication_key is None
