@@ -11,7 +11,7 @@ from dlms_connector.config.schema import document_schema
 
 @click.command()
 def command() -> None:
-    """Print the JSON Schema of dlms.json.
+    r"""Print the JSON Schema of dlms.json.
 
     \b
     For example: dlms-connector schema > dlms.schema.json

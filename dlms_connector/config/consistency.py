@@ -35,8 +35,6 @@ def _addresses(device: Device) -> Contradictions:
     dlms = device.dlms
     logical, physical, size = dlms.logical_address, dlms.physical_address, dlms.address_size
     if dlms.interface_type == "WRAPPER":
-        if size is not None:
-            yield ("dlms", "addressSize"), "WRAPPER has no address size; leave it out"
         return
     if logical >= _HDLC_ADDRESSES:
         yield ("dlms", "logicalAddress"), f"{logical} is not in 0..16383, the range of HDLC"
@@ -46,8 +44,6 @@ def _addresses(device: Device) -> Contradictions:
             f"logical address {logical} with physical address {physical} does not fit in "
             f"{size or 4} octets",
         )
-    if dlms.serial_number_formula is not None and dlms.serial_number is None:
-        yield ("dlms", "serialNumber"), "serialNumberFormula needs a serialNumber"
 
 
 def _fits(logical: int, physical: int, size: int | None) -> bool:
@@ -64,11 +60,6 @@ def _credentials(device: Device) -> Contradictions:
     kind = dlms.authentication
     if kind in ("LOW", "HIGH", "HIGH_MD5", "HIGH_SHA1", "HIGH_SHA256") and dlms.password is None:
         yield ("dlms", "password"), f"authentication {kind} needs a password"
-    if kind == "NONE" and dlms.password is not None:
-        yield (
-            ("dlms", "authentication"),
-            "a password is given but authentication is NONE: say LOW or one of HIGH…",
-        )
     if kind in ("HIGH_GMAC", "HIGH_SHA256", "HIGH_ECDSA") and dlms.system_title is None:
         yield ("dlms", "systemTitle"), f"authentication {kind} needs a systemTitle"
     if kind == "HIGH_GMAC":

@@ -51,12 +51,22 @@ def build(layers: Sequence[Layer], source: secret.SecretSource) -> Device | list
     merged, origins = merge(layers)
     found: list[tuple[Location, str]] = list(_stray_references(merged))
     device = _validate(merged, source, found)
+    problems = _blamed(found, origins)
     if device is not None:
         reported = {location for location, _ in found}
-        found += [each for each in contradictions(device) if each[0] not in reported]
-    if device is not None and not found:
-        return device
-    return _blamed(found, origins)
+        for location, sentence in contradictions(device):
+            if location not in reported:
+                problems.append(_contradiction(location, sentence, origins, layers[0].place))
+        if not problems:
+            return device
+    return problems
+
+
+def _contradiction(location: Location, sentence: str, origins: Origins, own: Place) -> Problem:
+    """Blame the device for keys that do not go together: its template alone may be right."""
+    if len(location) > 1 and isinstance(location[1], int):
+        return Problem(*origins.of(location), sentence)
+    return Problem(own, location, sentence)
 
 
 def check_partially(layers: Sequence[Layer]) -> list[Problem]:
@@ -71,7 +81,8 @@ def check_partially(layers: Sequence[Layer]) -> list[Problem]:
         found: list[tuple[Location, str]] = list(_stray_references(variant))
         _validate(variant, secret.SecretSource(environment=None), found, whole=False)
         outcomes.append(found)
-    return _blamed(min(outcomes, key=len), origins)
+    fewest = min(outcomes, key=len)
+    return _blamed(fewest, origins)
 
 
 def _blamed(found: Iterable[tuple[Location, str]], origins: Origins) -> list[Problem]:

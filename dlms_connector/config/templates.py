@@ -67,7 +67,7 @@ class Templates:
         if name in self.own:
             return Layer(Place(f"{TEMPLATES}.{name}"), self.own[name])
         try:
-            return Layer(Place(f"preset {name}:"), preset.values(name))
+            return Layer(Place(f"presets.{name}"), preset.values(name))
         except KeyError:
             known = [*self.own, *preset.names()]
             raise LookupError(

@@ -1,0 +1,129 @@
+"""`dlms-connector check`: everything that is wrong with a configuration, at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dlms_connector.cli import FAILED, USER_MISTAKE
+from dlms_connector.config.loading import Loaded, load_file
+from dlms_connector.config.model import Device
+from dlms_connector.errors import DlmsError
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--connect", is_flag=True, help="Also poll every meter once.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=1),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --connect: how long to wait for all meters.",
+)
+def command(file: Path, connect: bool, timeout_s: float) -> None:
+    """Validate the configuration FILE and list every problem with its path.
+
+    Secrets are looked up as the connector would: their environment variables must be
+    set here too. Exit codes: 0 nothing is wrong, 1 a meter could not be read (with
+    --connect), 2 the configuration is wrong.
+    """
+    loaded = load_file(file)
+    for problem in loaded.every_problem:
+        click.echo(problem, err=True)
+    click.echo(_summary(loaded))
+    failed = bool(connect and loaded.configuration.devices) and not asyncio.run(
+        _read_all(loaded.configuration.devices, timeout_s)
+    )
+    if loaded.every_problem:
+        sys.exit(USER_MISTAKE)
+    if failed:
+        sys.exit(FAILED)
+
+
+def _summary(loaded: Loaded) -> str:
+    devices = loaded.configuration.devices
+    lines = Counter(device.connection.endpoint for device in devices)
+    text = f"{_count(len(devices), 'device')} on {_count(len(lines), 'line')}"
+    if loaded.refused:
+        text += f", {len(loaded.refused)} refused"
+    if loaded.every_problem:
+        text += f"; {_count(len(loaded.every_problem), 'problem')}"
+    shared = [f"  {line}: {count} devices" for line, count in lines.items() if count > 1]
+    return "\n".join([text, *shared])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+class _FirstAnswers:
+    """A sink that wants one poll of every meter, good or bad."""
+
+    def __init__(self, devices: Sequence[Device]) -> None:
+        self.waiting = {device.device_name for device in devices}
+        self.failed: set[str] = set()
+        self.done = asyncio.Event()
+
+    def polled(self, device: Device, poll: Any) -> None:
+        """Note what a meter's first poll brought."""
+        read, failures = len(poll.readings), poll.failures
+        text = f"{device.device_name}: {_count(read, 'value')} read"
+        for failure in failures:
+            text += f"\n  {failure.key} ({failure.obis}): {failure.error}"
+        self._answered(device, text, good=not failures)
+
+    def state(self, device: Device, state: str, error: DlmsError | None) -> None:
+        """Note why a meter does not answer."""
+        if error is not None:
+            hint = f"\n  hint: {error.hint}" if error.hint else ""
+            self._answered(device, f"{device.device_name}: {state}: {error}{hint}", good=False)
+
+    def _answered(self, device: Device, text: str, *, good: bool) -> None:
+        if device.device_name not in self.waiting:
+            return
+        self.waiting.discard(device.device_name)
+        click.echo(text, err=not good)
+        if not good:
+            self.failed.add(device.device_name)
+        if not self.waiting:
+            self.done.set()
+
+
+async def _read_all(devices: Sequence[Device], timeout_s: float) -> bool:
+    """Poll every meter once; true if all of them answered completely."""
+    from dlms_connector.fleet import Fleet
+
+    readable = [device for device in devices if device.timeseries or device.attributes]
+    for device in devices:
+        if device not in readable:
+            click.echo(f"{device.device_name}: nothing to read is configured")
+    sink = _FirstAnswers(readable)
+    if not readable:
+        return True
+    running = asyncio.create_task(Fleet(readable, sink, _silent_log()).run())
+    finished = asyncio.create_task(sink.done.wait())
+    await asyncio.wait({running, finished}, timeout=timeout_s, return_when="FIRST_COMPLETED")
+    for task in (finished, running):
+        task.cancel()
+    await asyncio.gather(running, finished, return_exceptions=True)
+    for name in sorted(sink.waiting):
+        click.echo(f"{name}: no answer within {timeout_s:g} s", err=True)
+    return not sink.waiting and not sink.failed
+
+
+def _silent_log() -> logging.Logger:
+    """Return a logger that says nothing: what the sink is told is printed already."""
+    log = logging.getLogger("dlms_connector.check")
+    log.propagate = False
+    log.addHandler(logging.NullHandler())
+    return log
