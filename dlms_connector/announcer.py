@@ -37,7 +37,7 @@ class Announcer:
         """Note that a meter answers; announce it if the platform does not know that yet."""
         self._leaving.pop(name, None)
         self._present[name] = device_type
-        if name not in self._told and self._is_connected():
+        if self._connected() and name not in self._told:
             self._announce(name, device_type)
 
     def absent(self, name: str) -> None:
@@ -47,11 +47,7 @@ class Announcer:
 
     def reconcile(self) -> None:
         """Tell the platform what it does not know: called a few times per second."""
-        connected = self._is_connected()
-        if connected != self._was_connected:
-            self._was_connected = connected
-            self._session_changed()
-        if not connected:
+        if not self._connected():
             return
         for name, device_type in list(self._present.items()):
             if name not in self._told:
@@ -61,10 +57,15 @@ class Announcer:
             del self._leaving[name]
             self._disconnect(name)
 
-    def _session_changed(self) -> None:
-        self._told.clear()
-        later = self._clock() + DISCONNECT_AFTER_S
-        self._leaving = dict.fromkeys(self._leaving, later)
+    def _connected(self) -> bool:
+        """Whether there is a session; when one begins or ends, nobody is told of anything."""
+        connected = self._is_connected()
+        if connected != self._was_connected:
+            self._was_connected = connected
+            self._told.clear()
+            later = self._clock() + DISCONNECT_AFTER_S
+            self._leaving = dict.fromkeys(self._leaving, later)
+        return connected
 
     def _is_connected(self) -> bool:
         client = self._gateway.tb_client  # None until the gateway has made its connectors

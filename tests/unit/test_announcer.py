@@ -1,0 +1,160 @@
+"""What the platform is told about meters coming and going."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from dlms_connector.announcer import DISCONNECT_AFTER_S, Announcer
+from tests.support.gateway import FakeClient, FakeGateway
+
+
+class Clock:
+    """Time that a test moves."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> FakeGateway:
+    return FakeGateway(tmp_path)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def announcer(gateway: FakeGateway, clock: Clock) -> Announcer:
+    return Announcer(gateway, "the connector", logging.getLogger("test"), clock)
+
+
+def client(gateway: FakeGateway) -> FakeClient:
+    assert gateway.tb_client is not None
+    return gateway.tb_client
+
+
+def test_once_per_session(gateway: FakeGateway, announcer: Announcer) -> None:
+    gateway.connect()
+    announcer.reconcile()
+    for _ in range(3):
+        announcer.present("M1", "T")
+        announcer.reconcile()
+    assert gateway.calls == [("connect", "M1", "T")]
+    client(gateway).connected = False
+    announcer.reconcile()
+    announcer.present("M2", "T")
+    gateway.connect()
+    announcer.reconcile()
+    assert gateway.calls[1:] == [("connect", "M1", "T"), ("connect", "M2", "T")]
+
+
+def test_nothing_before_the_gateway_is_connected(
+    gateway: FakeGateway, announcer: Announcer
+) -> None:
+    announcer.present("M1", "T")
+    announcer.absent("M2")
+    announcer.reconcile()
+    assert gateway.calls == []
+    gateway.connect()
+    announcer.reconcile()
+    assert gateway.calls == [("connect", "M1", "T")]
+
+
+def test_a_device_remembered_from_an_earlier_run_is_connected(
+    gateway: FakeGateway, announcer: Announcer
+) -> None:
+    gateway.connect()
+    gateway.devices["M1"] = {"connector": "the connector"}
+    announcer.present("M1", "T")
+    assert gateway.calls == [("connect", "M1", "T")]
+
+
+def test_silence_is_told_after_a_while(
+    gateway: FakeGateway, announcer: Announcer, clock: Clock
+) -> None:
+    gateway.connect()
+    announcer.present("M1", "T")
+    announcer.absent("M1")
+    clock.now += DISCONNECT_AFTER_S / 2
+    announcer.absent("M1")
+    announcer.reconcile()
+    assert gateway.calls == [("connect", "M1", "T")]
+    clock.now += DISCONNECT_AFTER_S
+    announcer.reconcile()
+    announcer.reconcile()
+    assert gateway.calls[1:] == [("disconnect", "M1")]
+    # The gateway still knows whose device it is, so that calls are answered.
+    assert "M1" in gateway.devices
+    announcer.present("M1", "T")
+    assert gateway.calls[2:] == [("connect", "M1", "T")]
+
+
+def test_a_meter_that_is_back_in_time_stays_connected(
+    gateway: FakeGateway, announcer: Announcer, clock: Clock
+) -> None:
+    gateway.connect()
+    announcer.present("M1", "T")
+    announcer.absent("M1")
+    announcer.present("M1", "T")
+    clock.now += 2 * DISCONNECT_AFTER_S
+    announcer.reconcile()
+    assert gateway.calls == [("connect", "M1", "T")]
+
+
+def test_silence_during_an_outage_of_the_platform(
+    gateway: FakeGateway, announcer: Announcer, clock: Clock
+) -> None:
+    gateway.connect()
+    announcer.present("M1", "T")
+    announcer.reconcile()
+    client(gateway).connected = False
+    announcer.absent("M1")
+    announcer.reconcile()
+    clock.now += 2 * DISCONNECT_AFTER_S
+    announcer.reconcile()
+    gateway.connect()
+    announcer.reconcile()
+    # What was said last about it is still on its way through the gateway's storage.
+    assert gateway.calls == [("connect", "M1", "T")]
+    clock.now += DISCONNECT_AFTER_S
+    announcer.reconcile()
+    assert gateway.calls[1:] == [("disconnect", "M1")]
+
+
+def test_a_renamed_device_is_announced_by_its_new_name(
+    gateway: FakeGateway, announcer: Announcer, clock: Clock
+) -> None:
+    gateway.connect()
+    announcer.present("M1", "T")
+    announcer.reconcile()
+    gateway.rename("M1", "Kitchen")
+    client(gateway).connected = False
+    announcer.reconcile()
+    gateway.connect()
+    announcer.reconcile()
+    announcer.absent("M1")
+    clock.now += 2 * DISCONNECT_AFTER_S
+    announcer.reconcile()
+    assert gateway.calls[1:] == [("connect", "Kitchen", "T"), ("disconnect", "Kitchen")]
+
+
+def test_an_announcement_that_fails_is_not_counted(
+    gateway: FakeGateway, announcer: Announcer
+) -> None:
+    gateway.connect()
+
+    def lose(name: str, content: object, device_type: str) -> bool:
+        client(gateway).connected = False
+        return False
+
+    add_device, gateway.add_device = gateway.add_device, lose  # type: ignore[method-assign]
+    announcer.present("M1", "T")
+    gateway.add_device = add_device  # type: ignore[method-assign]
+    gateway.connect()
+    announcer.reconcile()
+    assert gateway.calls == [("connect", "M1", "T")]

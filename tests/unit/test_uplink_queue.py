@@ -1,0 +1,86 @@
+"""Jobs run in order, in one thread, and whatever one of them does the next one runs."""
+
+import logging
+from functools import partial
+from threading import Event, current_thread
+from time import monotonic
+
+import pytest
+
+from dlms_connector.uplink_queue import UplinkQueue
+
+LOG = logging.getLogger("uplink_queue")
+
+
+def nothing() -> None:
+    """Stand for a job."""
+
+
+def test_in_order_and_in_one_thread() -> None:
+    queue = UplinkQueue(nothing, LOG)
+    seen: list[tuple[int, str]] = []
+    for n in range(100):
+        queue.put(partial(lambda n: seen.append((n, current_thread().name)), n))
+    queue.start("uplink")
+    assert queue.close(5)
+    assert seen == [(n, "uplink") for n in range(100)]
+
+
+def test_idle_runs_between_jobs_and_without() -> None:
+    idle = Event()
+    queue = UplinkQueue(idle.set, LOG, idle_s=0.01)
+    queue.start("uplink")
+    assert idle.wait(5)
+    idle.clear()
+    assert idle.wait(5)
+    queue.close(1)
+
+
+def test_a_job_that_raises_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    queue = UplinkQueue(nothing, LOG)
+    done = Event()
+    for _ in range(3):
+        queue.put(lambda: [][0])
+    queue.put(done.set)
+    queue.start("uplink")
+    assert done.wait(5)
+    queue.close(1)
+    assert [one.getMessage() for one in caplog.records] == [
+        "sending to the gateway failed: IndexError: list index out of range"
+    ]
+
+
+def test_too_much_drops_the_oldest(caplog: pytest.LogCaptureFixture) -> None:
+    dropped: list[int] = []
+    queue = UplinkQueue(nothing, LOG, limit=3, dropped=dropped.append)
+    seen: list[int] = []
+    for n in range(5):
+        queue.put(partial(seen.append, n))
+    queue.start("uplink")
+    queue.close(5)
+    assert seen == [2, 3, 4]
+    assert dropped == [1, 1]
+    assert len(caplog.records) == 1
+
+
+def test_close_does_not_wait_for_what_hangs() -> None:
+    queue, entered, release = UplinkQueue(nothing, LOG), Event(), Event()
+
+    def hang() -> None:
+        entered.set()
+        release.wait(10)
+
+    queue.put(hang)
+    queue.put(lambda: pytest.fail("ran after close"))
+    queue.start("uplink")
+    assert entered.wait(5)
+    started = monotonic()
+    assert not queue.close(0.05)
+    assert monotonic() - started < 1
+    queue.put(nothing)
+    release.set()
+
+
+def test_close_without_start() -> None:
+    queue = UplinkQueue(nothing, LOG)
+    assert queue.close(0)
