@@ -210,7 +210,8 @@ class _Loading:
                 problems.append(f"{row.place.at(('template',))}: {error.args[0]}")
             else:
                 problems.append(_unusable(row.place, Place(DEFAULTS)))
-            built = check_partially([row, *templates.chain(None)])
+            rest = {key: value for key, value in row.values.items() if key != "template"}
+            built = check_partially([Layer(row.place, rest), *templates.chain(None)])
         path = row.place.path
         if isinstance(built, Device):
             name = built.device_name

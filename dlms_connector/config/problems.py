@@ -80,6 +80,8 @@ def _choice(found: _Found) -> str:
         for choice in branch.get("enum", [branch["const"]] if "const" in branch else [])
     ]
     names = [shown(choice) if isinstance(choice, bool) else str(choice) for choice in choices]
+    if any("properties" in branch for branch in _branches(found.schema)):
+        names.append("an object")
     return f"{found.shown} is not one of {', '.join(names)}" + did_you_mean(found.value, names)
 
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, InstanceOf, WithJsonSchema
+from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, WithJsonSchema
 
 from dlms_connector.cosem import class_id
 from dlms_connector.obis import Obis
@@ -195,7 +195,12 @@ _OBIS_SCHEMA = {
 
 Whole = Annotated[int, BeforeValidator(_whole)]
 Truth = Annotated[bool, BeforeValidator(_truth)]
-ObisCode = Annotated[InstanceOf[Obis], BeforeValidator(_obis), WithJsonSchema(_OBIS_SCHEMA)]
+ObisCode = Annotated[
+    InstanceOf[Obis],
+    BeforeValidator(_obis),
+    PlainSerializer(str, return_type=str, when_used="json"),
+    WithJsonSchema(_OBIS_SCHEMA),
+]
 ClassId = Annotated[
     int,
     BeforeValidator(class_id),
@@ -207,6 +212,7 @@ AttributeIndex = Annotated[Whole, Field(ge=1, le=127)]
 HexBytes = Annotated[
     bytes,
     BeforeValidator(_hex),
+    PlainSerializer(bytes.hex, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": "^([0-9A-Fa-f]{2}\\s*)*$"}),
 ]
 Multiplier = Annotated[
