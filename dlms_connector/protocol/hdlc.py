@@ -137,7 +137,10 @@ class Hdlc:
                 commands = transfer.again(repeatable=repeatable)
             else:
                 _refuse_unnumbered(frame)
+                numbers = transfer.sent, transfer.expected
                 commands = transfer.take(frame)
+                if (transfer.sent, transfer.expected) != numbers:
+                    silences = transfer.repeats = 0  # each segment has its own tries
             if transfer.complete:
                 break
             if transfer.wants_pause:

@@ -266,6 +266,14 @@ def test_everything_is_lost_once(way: Way) -> None:
         assert meter.apdus == [APDU, b"next"]
 
 
+def test_every_second_answer_is_lost() -> None:
+    """Each segment has its own tries, else a long reply would never come over a bad line."""
+    meter = HdlcMeter(ua=SMALL, size=40)
+    hdlc = connected(meter, retries=1)
+    assert drive(hdlc.exchange(APDU), faulty(meter, *[lost, None] * 99)) == b"<" + APDU + b">"
+    assert meter.apdus == [APDU]
+
+
 @pytest.mark.parametrize("window", [2, 7])
 def test_any_frame_of_a_window_is_lost_once(window: int) -> None:
     def without(number: int, answer: bytes) -> bytes:
