@@ -1,0 +1,55 @@
+"""Long values, cut to blocks on their way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dlms_connector.errors import ProtocolError
+from dlms_connector.protocol.lengths import encode_length
+
+#: Bounds of one transfer: a load profile of a year has a few megabytes.
+MAX_OCTETS = 16 * 1024 * 1024
+MAX_BLOCKS = 65_535
+MAX_EMPTY_BLOCKS = 8
+
+
+class Collected:
+    """Blocks that arrived, in order; refuses what would never end."""
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+        self._octets = bytearray()
+        self._empty = 0
+        self._number: int | None = None
+
+    def add(self, number: int, part: bytes) -> None:
+        """Take the next block. Raises ProtocolError."""
+        # A transfer begins with block 1 (IEC 62056-5-3), with some meters 0.
+        expected = (0, 1) if self._number is None else (self._number + 1,)
+        if number not in expected:
+            raise self._wrong(f"block {number} came instead of block {expected[-1]}")
+        self._number = number
+        self._octets += part
+        self._empty += not part
+        if self._empty > MAX_EMPTY_BLOCKS:
+            raise self._wrong(f"{self._empty} blocks were empty")
+        if len(self._octets) > MAX_OCTETS or number > MAX_BLOCKS:
+            raise self._wrong(f"it does not end ({number} blocks, {len(self._octets)} octets)")
+
+    def whole(self) -> bytes:
+        """Return what the blocks come to."""
+        return bytes(self._octets)
+
+    def _wrong(self, problem: str) -> ProtocolError:
+        return ProtocolError(self._doing, f"block transfer: {problem}")
+
+
+def cut(octets: bytes, first_size: int, size: int) -> Iterator[bytes]:
+    """Cut a long value to DataBlock-SAs: last-block, number from 1, and their part of it."""
+    number, at, room = 0, 0, first_size
+    while at < len(octets):
+        part = octets[at : at + room]
+        at += len(part)
+        number, room = number + 1, size
+        last = bytes((at >= len(octets),))
+        yield last + number.to_bytes(4, "big") + encode_length(len(part)) + part

@@ -1,0 +1,149 @@
+"""One association with one meter, from the client's side, sans-IO."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from dlms_connector.config.model import Device, Dlms, Workarounds
+from dlms_connector.cosem import AttributeRef, MethodRef
+from dlms_connector.errors import DlmsError, ObjectError
+from dlms_connector.protocol.association import Association
+from dlms_connector.protocol.axdr import Data
+from dlms_connector.protocol.ciphering import InvocationCounter
+from dlms_connector.protocol.conversation import Conversation
+from dlms_connector.protocol.datalink import make_datalink
+from dlms_connector.protocol.logical_names import LIST_HEADER, LogicalNames
+from dlms_connector.protocol.selection import Selector
+from dlms_connector.protocol.talk import DataLink, Talk
+
+#: What ciphering adds to a request: tag and length, security control, counter, tag of GCM,
+#: and for general ciphering the system title.
+CIPHERING_OVERHEAD = 4 + 1 + 4 + 12 + 9
+
+
+class Services(Protocol):
+    """Reading, writing and invoking, in whichever way objects are named."""
+
+    def get(self, ref: AttributeRef) -> Talk[Data | ObjectError]:
+        """Read one attribute."""
+        ...
+
+    def get_list(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
+        """Read several attributes in one request."""
+        ...
+
+    def set(self, ref: AttributeRef, value: Data) -> Talk[ObjectError | None]:
+        """Write one attribute."""
+        ...
+
+    def set_list(
+        self, writes: Sequence[tuple[AttributeRef, Data]]
+    ) -> Talk[list[ObjectError | None]]:
+        """Write several attributes in one request."""
+        ...
+
+    def action(self, method: MethodRef, argument: Data | None) -> Talk[Data | None]:
+        """Invoke a method."""
+        ...
+
+    def descriptor(self, ref: AttributeRef) -> bytes:
+        """Return what names an attribute in a list."""
+        ...
+
+
+class Client:
+    """One association with one meter; every method is a talk that runs to its end.
+
+    Talks must not overlap: a meter answers one request at a time.
+    """
+
+    #: Services agreed on, by name; none before `connect`.
+    conformance: frozenset[str] = frozenset()
+    #: How many octets of an APDU the meter can receive.
+    max_pdu: int = 0xFFFF
+
+    def __init__(
+        self,
+        dlms: Dlms,
+        workarounds: Workarounds,
+        datalink: DataLink,
+        association: Association,
+    ) -> None:
+        self._datalink = datalink
+        self._association = association
+        self._ciphered = dlms.security != "NONE"
+        conversation = Conversation(datalink, association, workarounds.fixed_invoke_id)
+        selector = Selector(dlms.standard, frozenset(workarounds.skip_date_time_fields))
+        self._services: Services = LogicalNames(conversation, self._room, selector.encode)
+
+    def connect(self) -> Talk[None]:
+        """Set up the data link and the association.
+
+        Raises RefusedError where the meter will not have it, LinkError where it is silent
+        or makes no sense.
+        """
+        yield from self._datalink.connect()
+        negotiated = yield from self._association.open(self._datalink)
+        self.conformance = negotiated.conformance
+        self.max_pdu = negotiated.max_pdu
+
+    def get(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
+        """GET attributes: one by itself, several in one request where that was agreed on.
+
+        What the meter will not give is an ObjectError in its place. Raises ServiceError
+        where the request as a whole is refused, or the list that comes makes no sense.
+        """
+        if len(refs) > 1 and "multiple-references" in self.conformance:
+            return (yield from self._services.get_list(refs))
+        results = []
+        for ref in refs:
+            results.append((yield from self._services.get(ref)))
+        return results
+
+    def set(self, writes: Sequence[tuple[AttributeRef, Data]]) -> Talk[list[ObjectError | None]]:
+        """SET attributes, in one request where that was agreed on; None is success."""
+        if len(writes) > 1 and "multiple-references" in self.conformance:
+            return (yield from self._services.set_list(writes))
+        results = []
+        for ref, value in writes:
+            results.append((yield from self._services.set(ref, value)))
+        return results
+
+    def action(self, method: MethodRef, argument: Data | None) -> Talk[Data | None]:
+        """Invoke a method and return what it returned. Raises ObjectError."""
+        return (yield from self._services.action(method, argument))
+
+    def release(self) -> Talk[None]:
+        """Say goodbye; what goes wrong with that is no error of what was read before."""
+        with suppress(DlmsError):
+            yield from self._association.close(self._datalink)
+        yield from self.clear()
+
+    def clear(self) -> Talk[None]:
+        """End a session that an earlier run may have left behind; the answer is ignored."""
+        with suppress(DlmsError):
+            yield from self._datalink.disconnect()
+
+    def max_items(self, refs: Sequence[AttributeRef]) -> int:
+        """Return how many of these attributes, from the first, fit one request."""
+        if "multiple-references" not in self.conformance:
+            return min(1, len(refs))
+        room = self._room() - LIST_HEADER
+        for count, ref in enumerate(refs):
+            room -= len(self._services.descriptor(ref))
+            if room < 0:
+                return max(1, count)
+        return len(refs)
+
+    def _room(self) -> int:
+        """How many octets a plain request may have."""
+        return self.max_pdu - (CIPHERING_OVERHEAD if self._ciphered else 0)
+
+
+def make_client(device: Device, counter: InvocationCounter | None = None) -> Client:
+    """Return the client of a configured meter; raises ConfigError if its address does not fit."""
+    dlms, workarounds = device.dlms, device.workarounds
+    datalink = make_datalink(dlms, device.connection.retries, workarounds)
+    return Client(dlms, workarounds, datalink, Association(dlms, workarounds, counter))

@@ -1,0 +1,94 @@
+"""Questions and answers within an association: each answer is one to the question asked.
+
+An answer that comes late, to a question given up, carries another invoke-id (or, with short
+names, another tag); it is passed over, as is whatever the meter says unasked.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from dlms_connector.errors import ProtocolError, ServiceError
+from dlms_connector.protocol.initiate import describe_service_error
+from dlms_connector.protocol.replies import (
+    CONFIRMED_SERVICE_ERROR,
+    EXCEPTION_RESPONSE,
+    exception_diagnostic,
+)
+from dlms_connector.protocol.talk import DataLink, Talk
+
+#: Late answers and notifications passed over for one question; more is a flood.
+MAX_PASSED_OVER = 16
+
+#: Services with an invoke-id, by the tag of their answer, and its octets that count.
+_INVOKE_ID = {0xC4: (2, 0x0F), 0xC5: (2, 0x0F), 0xC7: (2, 0x0F), 0xDA: (4, 0x0F)}
+
+_ANSWERS = {0xC0: 0xC4, 0xC1: 0xC5, 0xC3: 0xC7, 0xD9: 0xDA, 0x05: 0x0C, 0x06: 0x0D}
+
+
+class Protection(Protocol):
+    """What an association does to APDUs on their way."""
+
+    def protect(self, apdu: bytes) -> bytes:
+        """Turn a plain request into what goes to the data link."""
+        ...
+
+    def unprotect(self, apdu: bytes) -> bytes:
+        """Turn what came from the data link into a plain reply. Raises SecurityError."""
+        ...
+
+
+class Conversation:
+    """Asks over a data link, under the protection of an association."""
+
+    def __init__(
+        self, datalink: DataLink, protection: Protection, fixed_invoke_id: int | None = None
+    ) -> None:
+        self._datalink = datalink
+        self._protection = protection
+        self._fixed = fixed_invoke_id
+        self._last = 0
+
+    def next_invoke_id(self) -> int:
+        """Return the invoke-id of the next question: 1 to 15 in turn, unless it is fixed."""
+        if self._fixed is not None:
+            return self._fixed
+        self._last = self._last % 15 + 1
+        return self._last
+
+    def ask(
+        self, request: bytes, doing: str, *, repeatable: bool = False, previous: bytes = b""
+    ) -> Talk[bytes]:
+        """Send a request and return the plain answer to it.
+
+        `previous` is the answer with the block before: it may come twice where the first
+        request was sent twice. Raises ServiceError where the meter refuses the request
+        as a whole.
+        """
+        answer = yield from self._datalink.exchange(
+            self._protection.protect(request), repeatable=repeatable
+        )
+        for _ in range(MAX_PASSED_OVER):
+            plain = self._protection.unprotect(answer)
+            if _answers(request, plain) and plain != previous:
+                return plain
+            _raise_refusal(plain, doing)
+            answer = yield from self._datalink.receive()
+        raise ProtocolError(doing, f"{MAX_PASSED_OVER} answers came, none to this request")
+
+
+def _answers(request: bytes, answer: bytes) -> bool:
+    tag = _ANSWERS[request[0]]
+    if not answer or answer[0] != tag:
+        return False
+    if tag not in _INVOKE_ID:
+        return True
+    at, mask = _INVOKE_ID[tag]
+    return len(answer) > at and not (answer[at] ^ request[at]) & mask
+
+
+def _raise_refusal(answer: bytes, doing: str) -> None:
+    if answer[:1] == bytes((EXCEPTION_RESPONSE,)):
+        raise ServiceError(doing, exception_diagnostic(answer, doing))
+    if answer[:1] == bytes((CONFIRMED_SERVICE_ERROR,)):
+        raise ServiceError(doing, describe_service_error(answer))

@@ -1,0 +1,212 @@
+"""Dates and times of COSEM, from their octets and back (IEC 62056-6-2, date and time formats).
+
+Fields may be left unspecified, and some stand for the last day of a month or the changes of
+daylight saving time. A date that does not exist is a value of None, never an exception: it is
+the meter's clock that is wrong, not the reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone, tzinfo
+
+from dlms_connector.config.dlms import Standard
+
+UNSPECIFIED = 0xFF
+_UNSPECIFIED_YEAR = 0xFFFF
+_UNSPECIFIED_DEVIATION = -0x8000
+
+#: Months and days of the month that stand for something else than their number.
+DAYLIGHT_SAVING_END, DAYLIGHT_SAVING_BEGIN = 0xFD, 0xFE
+SECOND_LAST_DAY, LAST_DAY = 0xFD, 0xFE
+
+DAYLIGHT_SAVING_ACTIVE = 0x80
+#: Bits of the clock status (IEC 62056-6-2, clock_status).
+CLOCK_STATUS = {
+    0x01: "invalidValue",
+    0x02: "doubtfulValue",
+    0x04: "differentClockBase",
+    0x08: "invalidClockStatus",
+    DAYLIGHT_SAVING_ACTIVE: "daylightSavingActive",
+}
+
+#: Standards in which the deviation is minutes *from* UTC: +330 is UTC+5:30. With the others
+#: it is minutes *to* UTC: -60 is UTC+1.
+_FROM_UTC: frozenset[Standard] = frozenset({"INDIA", "ITALY", "SAUDI_ARABIA"})
+
+
+@dataclass(frozen=True, slots=True)
+class Date:
+    """A date as written; None for what is unspecified. `weekday` is 1 (Monday) to 7."""
+
+    year: int | None
+    month: int | None
+    day: int | None
+    weekday: int | None
+
+    @classmethod
+    def parse(cls, octets: bytes) -> Date:
+        """Read 5 octets."""
+        year = int.from_bytes(octets[:2], "big")
+        specified = None if year == _UNSPECIFIED_YEAR else year
+        return cls(specified, *map(_specified, octets[2:5]))
+
+    @property
+    def exists(self) -> bool:
+        """Whether some day could be meant."""
+        month, day = self.month, self.day
+        if month is not None and not (1 <= month <= 12 or month >= DAYLIGHT_SAVING_END):
+            return False
+        if day is not None and not (1 <= day <= 31 or day >= SECOND_LAST_DAY):
+            return False
+        if self.weekday is not None and not 1 <= self.weekday <= 7:
+            return False
+        try:
+            # A year with 29 February and a month with 31 days stand for the unspecified.
+            date(
+                self.year or 2000 if self.year is None else self.year,
+                month if month is not None and month <= 12 else 1,
+                day if day is not None and day <= 31 else 1,
+            )
+        except ValueError:
+            return False
+        return True
+
+    def __str__(self) -> str:
+        """Write `2026-05-31`, with stars for what is unspecified."""
+        month = _MONTHS.get(self.month or 0) or _digits(self.month, 2)
+        day = _DAYS.get(self.day or 0) or _digits(self.day, 2)
+        return f"{_digits(self.year, 4)}-{month}-{day}"
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """A time of day as written; None for what is unspecified."""
+
+    hour: int | None
+    minute: int | None
+    second: int | None
+    hundredths: int | None
+
+    @classmethod
+    def parse(cls, octets: bytes) -> Time:
+        """Read 4 octets."""
+        return cls(*map(_specified, octets))
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is such a time of day."""
+        limits = ((self.hour, 23), (self.minute, 59), (self.second, 59), (self.hundredths, 99))
+        return all(value is None or value <= most for value, most in limits)
+
+    def __str__(self) -> str:
+        """Write `06:30:00`, with stars for what is unspecified."""
+        text = ":".join(_digits(part, 2) for part in (self.hour, self.minute, self.second))
+        return f"{text}.{self.hundredths:02d}" if self.hundredths else text
+
+
+@dataclass(frozen=True, slots=True)
+class DateTime:
+    """A date and time as written; `deviation` in minutes and `status` None if unspecified."""
+
+    date: Date
+    time: Time
+    deviation: int | None
+    status: int | None
+
+    @classmethod
+    def parse(cls, octets: bytes) -> DateTime:
+        """Read 12 octets; raises ValueError if it is another number of them."""
+        if len(octets) != 12:
+            raise ValueError(f"a date-time has 12 octets, not {len(octets)}")
+        deviation = int.from_bytes(octets[9:11], "big", signed=True)
+        return cls(
+            Date.parse(octets[:5]),
+            Time.parse(octets[5:9]),
+            None if deviation == _UNSPECIFIED_DEVIATION else deviation,
+            _specified(octets[11]),
+        )
+
+    @property
+    def exists(self) -> bool:
+        """Whether some instant could be meant."""
+        deviation = self.deviation or 0
+        return self.date.exists and self.time.exists and -24 * 60 < deviation < 24 * 60
+
+    def instant(self, zone: tzinfo = timezone.utc, standard: Standard = "DLMS") -> datetime | None:
+        """Return the one instant that is meant, aware; None if it is not one or not known.
+
+        `zone` is where the meter's clock ticks if it does not tell its deviation.
+        """
+        day, time = self.date, self.time
+        if day.year is None or day.month is None or day.day is None:
+            return None
+        if time.hour is None or time.minute is None or not self.exists:
+            return None
+        hundredths = 10_000 * (time.hundredths or 0)
+        try:
+            return datetime(
+                day.year, day.month, day.day, time.hour, time.minute, time.second or 0,
+                hundredths, self._zone(zone, standard), fold=self._fold,
+            )  # fmt: skip
+        except ValueError:
+            return None  # the last day of a month, a change of daylight saving time
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Return the names of the flags that the clock status raises."""
+        status = self.status or 0
+        return tuple(name for bit, name in CLOCK_STATUS.items() if status & bit)
+
+    @property
+    def _fold(self) -> int:
+        """The hour that comes twice in autumn comes first with daylight saving time."""
+        return int(self.status is not None and not self.status & DAYLIGHT_SAVING_ACTIVE)
+
+    def _zone(self, zone: tzinfo, standard: Standard) -> tzinfo:
+        if self.deviation is None:
+            return zone
+        sign = 1 if standard in _FROM_UTC else -1
+        return timezone(timedelta(minutes=sign * self.deviation))
+
+    def __str__(self) -> str:
+        """Write date and time, with stars for what is unspecified."""
+        return f"{self.date} {self.time}"
+
+
+def encode_date_time(
+    moment: datetime, *, standard: Standard = "DLMS", skip: Set[str] = frozenset()
+) -> bytes:
+    """Write an aware datetime in 12 octets, in its own zone; `skip` leaves fields unspecified."""
+    offset = moment.utcoffset()
+    if offset is None:
+        raise ValueError("the datetime has no zone")
+    minutes = round(offset.total_seconds() / 60) * (1 if standard in _FROM_UTC else -1)
+    status = DAYLIGHT_SAVING_ACTIVE if moment.dst() else 0
+    deviation = _UNSPECIFIED_DEVIATION if "deviation" in skip else minutes
+    return (
+        encode_date(moment.date(), weekday="dayOfWeek" not in skip)
+        + bytes((moment.hour, moment.minute, moment.second))
+        + bytes((UNSPECIFIED if "hundredths" in skip else moment.microsecond // 10_000,))
+        + deviation.to_bytes(2, "big", signed=True)
+        + bytes((UNSPECIFIED if "status" in skip else status,))
+    )
+
+
+def encode_date(day: date, *, weekday: bool = True) -> bytes:
+    """Write a date in 5 octets."""
+    last = day.isoweekday() if weekday else UNSPECIFIED
+    return day.year.to_bytes(2, "big") + bytes((day.month, day.day, last))
+
+
+_MONTHS = {DAYLIGHT_SAVING_END: "dstEnd", DAYLIGHT_SAVING_BEGIN: "dstBegin"}
+_DAYS = {SECOND_LAST_DAY: "secondLast", LAST_DAY: "last"}
+
+
+def _specified(octet: int) -> int | None:
+    return None if octet == UNSPECIFIED else octet
+
+
+def _digits(value: int | None, count: int) -> str:
+    return "*" * count if value is None else f"{value:0{count}d}"

@@ -1,0 +1,75 @@
+"""A walk over an APDU; every step raises ProtocolError when the APDU ends too early."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from dlms_connector.errors import ProtocolError
+from dlms_connector.protocol.axdr import Data, decode
+from dlms_connector.protocol.lengths import decode_length
+
+_T = TypeVar("_T")
+
+
+class Cursor:
+    """Where reading an APDU has come to; `doing` says in errors what was being done."""
+
+    def __init__(self, apdu: bytes, doing: str) -> None:
+        self._apdu, self._doing, self._at = apdu, doing, 0
+
+    @property
+    def left(self) -> int:
+        """How many octets remain."""
+        return len(self._apdu) - self._at
+
+    def take(self, count: int) -> bytes:
+        """Take so many octets."""
+        if count > self.left:
+            raise self.wrong(f"the answer is cut short after {len(self._apdu)} octets")
+        self._at += count
+        return self._apdu[self._at - count : self._at]
+
+    def octet(self) -> int:
+        """Take one octet."""
+        return self.take(1)[0]
+
+    def number(self, size: int) -> int:
+        """Take an unsigned number of so many octets."""
+        return int.from_bytes(self.take(size), "big")
+
+    def flag(self) -> bool:
+        """Take a boolean: 0, or whatever else the meter means by true."""
+        return self.octet() != 0
+
+    def count(self, *, least: int) -> int:
+        """Take the count of a list whose elements have `least` octets each or more."""
+        count, self._at = self._named(decode_length)
+        if count * least > self.left:
+            raise self.wrong(f"{count} elements are announced, {self.left} octets are left")
+        return count
+
+    def string(self) -> bytes:
+        """Take octets with their length in front."""
+        size, self._at = self._named(decode_length)
+        return self.take(size)
+
+    def data(self) -> Data:
+        """Take a value with its tag."""
+        data, self._at = self._named(decode)
+        return data
+
+    def end(self) -> None:
+        """Make sure that nothing is left."""
+        if self.left:
+            raise self.wrong(f"{self.left} octets too many at the end of the answer")
+
+    def wrong(self, problem: str) -> ProtocolError:
+        """Return the error for what cannot be."""
+        return ProtocolError(self._doing, problem)
+
+    def _named(self, read: Callable[[bytes, int], tuple[_T, int]]) -> tuple[_T, int]:
+        try:
+            return read(self._apdu, self._at)
+        except ProtocolError as error:
+            raise self.wrong(error.problem) from error

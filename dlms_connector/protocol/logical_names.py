@@ -1,0 +1,228 @@
+"""GET, SET and ACTION on objects named by logical name (IEC 62056-5-3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from dlms_connector.cosem import AttributeRef, MethodRef, Selection
+from dlms_connector.errors import ObjectError, ProtocolError, ServiceError
+from dlms_connector.protocol import codec
+from dlms_connector.protocol.axdr import Data, decode_whole, encode, encode_length
+from dlms_connector.protocol.block_transfer import (
+    ACTION,
+    GET,
+    SET,
+    follow_action,
+    follow_get,
+    send_blocks,
+    unexpected,
+)
+from dlms_connector.protocol.conversation import Conversation
+from dlms_connector.protocol.cursor import Cursor
+from dlms_connector.protocol.replies import (
+    ActionBlock,
+    ActionDone,
+    GetBlock,
+    GetList,
+    GetNormal,
+    Reply,
+    Result,
+    SetDone,
+    parse,
+    read_action_result,
+    read_results,
+)
+from dlms_connector.protocol.talk import Talk
+
+_T = TypeVar("_T")
+
+#: Tag, choice, invoke-id and count of a list.
+LIST_HEADER = 4
+
+#: Writes the parameters of selective access: selector and data.
+Select = Callable[[Selection], bytes]
+
+
+class LogicalNames:
+    """The services of one association, one request at a time.
+
+    `room` tells how many octets a plain request may have.
+    """
+
+    def __init__(self, conversation: Conversation, room: Callable[[], int], select: Select) -> None:
+        self._conversation = conversation
+        self._room = room
+        self._select = select
+
+    def get(self, ref: AttributeRef) -> Talk[Data | ObjectError]:
+        """GET one attribute; blocks are followed."""
+        doing = f"reading {ref}"
+        invoke_id = self._conversation.next_invoke_id()
+        request = codec.get_request(ref.class_id, ref.obis.octets, ref.attribute, invoke_id)
+        if ref.selection is not None:
+            request = codec.select(request, self._select(ref.selection))
+        answer = yield from self._conversation.ask(request, doing, repeatable=True)
+        match parse(answer, doing):
+            case GetNormal(_, result):
+                return _item(result, doing)
+            case GetBlock() as block:
+                whole = yield from follow_get(self._conversation, answer, block, doing)
+                return _item(whole if isinstance(whole, int) else decode_whole(whole), doing)
+            case other:
+                raise unexpected(other, doing)
+
+    def get_list(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
+        """GET several attributes in one request.
+
+        Raises ServiceError where the meter does not answer with one result for each.
+        """
+        doing = f"reading {len(refs)} attributes at once"
+        flags = codec.CONFIRMED_HIGH | self._conversation.next_invoke_id()
+        names = encode_length(len(refs)) + b"".join(map(self.descriptor, refs))
+        request = bytes((GET, 3, flags)) + names
+        answer = yield from self._conversation.ask(request, doing, repeatable=True)
+        reply = _sensible(lambda: parse(answer, doing))
+        if isinstance(reply, GetBlock):
+            whole = yield from follow_get(self._conversation, answer, reply, doing)
+            results = _sensible(lambda: _list_of_blocks(whole, doing))
+        elif isinstance(reply, GetList):
+            results = reply.results
+        else:
+            raise ServiceError(doing, _no_list(reply))
+        if len(results) != len(refs):
+            raise ServiceError(doing, f"{len(results)} results came back")
+        return [_item(result, f"reading {ref}") for result, ref in zip(results, refs, strict=True)]
+
+    def set(self, ref: AttributeRef, value: Data) -> Talk[ObjectError | None]:
+        """SET one attribute, in blocks if it must be."""
+        doing = f"writing {ref}"
+        invoke_id = self._conversation.next_invoke_id()
+        octets = encode(value)
+        request = codec.set_request(ref.class_id, ref.obis.octets, ref.attribute, octets, invoke_id)
+        if len(request) <= self._room():
+            answer = yield from self._conversation.ask(request, doing)
+        else:
+            head = bytes((SET, 2)) + request[2 : len(request) - len(octets)]
+            answer = yield from send_blocks(self._conversation, head, octets, self._room(), doing)
+        (code,) = _codes(answer, 1, doing)
+        return _error(code, doing)
+
+    def set_list(
+        self, writes: Sequence[tuple[AttributeRef, Data]]
+    ) -> Talk[list[ObjectError | None]]:
+        """SET several attributes in one request, in blocks if it must be."""
+        doing = f"writing {len(writes)} attributes at once"
+        flags = codec.CONFIRMED_HIGH | self._conversation.next_invoke_id()
+        count = encode_length(len(writes))
+        names = count + b"".join(self.descriptor(ref) for ref, _ in writes)
+        values = count + b"".join(encode(value) for _, value in writes)
+        if 3 + len(names) + len(values) <= self._room():
+            request = bytes((SET, 4, flags)) + names + values
+            answer = yield from self._conversation.ask(request, doing)
+        else:
+            head = bytes((SET, 5, flags)) + names
+            answer = yield from send_blocks(self._conversation, head, values, self._room(), doing)
+        codes = _codes(answer, len(writes), doing)
+        return [
+            _error(code, f"writing {ref}") for code, (ref, _) in zip(codes, writes, strict=True)
+        ]
+
+    def action(self, method: MethodRef, argument: Data | None) -> Talk[Data | None]:
+        """Invoke a method and return what it returned; blocks are followed both ways.
+
+        Raises ObjectError where the meter will not.
+        """
+        doing = f"invoking {method}"
+        invoke_id = self._conversation.next_invoke_id()
+        octets = None if argument is None else encode(argument)
+        request = codec.action_request(
+            method.class_id, method.obis.octets, method.method, octets, invoke_id
+        )
+        if octets is None or len(request) <= self._room():
+            answer = yield from self._conversation.ask(request, doing)
+        else:
+            # The first block has no usage flag before it: it is the argument.
+            head = bytes((ACTION, 4)) + request[2 : len(request) - len(octets) - 1]
+            answer = yield from send_blocks(self._conversation, head, octets, self._room(), doing)
+        match parse(answer, doing):
+            case ActionDone(_, ((code, returned),)):
+                return _returned(code, returned, doing)
+            case ActionBlock() as block:
+                whole = yield from follow_action(self._conversation, answer, block, doing)
+                return _returned(*_action_of_blocks(whole, doing), doing)
+            case other:
+                raise unexpected(other, doing)
+
+    def descriptor(self, ref: AttributeRef) -> bytes:
+        """Return what names an attribute in a list, with its selection."""
+        name = ref.class_id.to_bytes(2, "big") + ref.obis.octets + bytes((ref.attribute,))
+        if ref.selection is None:
+            return name + b"\x00"
+        return name + b"\x01" + self._select(ref.selection)
+
+
+def _item(result: Result, doing: str) -> Data | ObjectError:
+    return ObjectError(doing, result) if isinstance(result, int) else result
+
+
+def _error(code: int, doing: str) -> ObjectError | None:
+    return ObjectError(doing, code) if code else None
+
+
+def _sensible(read: Callable[[], _T]) -> _T:
+    """Read the answer to a list; what makes no sense can still be asked for singly."""
+    try:
+        return read()
+    except ProtocolError as error:
+        raise ServiceError(error.doing, error.problem) from error
+
+
+def _list_of_blocks(whole: bytes | int, doing: str) -> tuple[Result, ...]:
+    if isinstance(whole, int):
+        raise ServiceError(doing, f"refused: {ObjectError(doing, whole)}")
+    cursor = Cursor(whole, doing)
+    results = read_results(cursor)
+    cursor.end()
+    return results
+
+
+def _no_list(reply: Reply) -> str:
+    match reply:
+        case GetNormal(_, int() as code):
+            return f"the list as a whole was refused with code {code}"
+    return f"{type(reply).__name__} came back instead of a list"
+
+
+def _codes(answer: bytes, count: int, doing: str) -> tuple[int, ...]:
+    reply = parse(answer, doing)
+    if not isinstance(reply, SetDone):
+        raise unexpected(reply, doing)
+    if len(reply.codes) == count:
+        return reply.codes
+    if len(reply.codes) == 1 and reply.codes[0]:
+        return reply.codes * count  # a transfer that was aborted: nothing of it was written
+    raise ProtocolError(doing, f"{len(reply.codes)} results came back")
+
+
+def _returned(code: int, returned: Result | None, doing: str) -> Data | None:
+    if code:
+        raise ObjectError(doing, code)
+    if isinstance(returned, int):
+        raise ObjectError(doing, returned)
+    return returned
+
+
+def _action_of_blocks(whole: bytes, doing: str) -> tuple[int, Result | None]:
+    """Read what a method returned in blocks.
+
+    The standard leaves open whether the blocks hold the data alone or the whole result
+    with its code before it; meters do either.
+    """
+    try:
+        return 0, decode_whole(whole)
+    except ProtocolError:
+        cursor = Cursor(whole, doing)
+        result = read_action_result(cursor)
+        cursor.end()
+        return result
