@@ -60,7 +60,8 @@ def _allowed(schema: Schema, definitions: Schema) -> str:
     if reference := schema.get("$ref"):
         return _link(reference)
     if "enum" in schema:
-        return ", ".join(f"`{_plain(choice)}`" for choice in schema["enum"])
+        choices = [choice for choice in schema["enum"] if choice is not None]
+        return ", ".join(f"`{_plain(choice)}`" for choice in choices)
     if "const" in schema:
         return f"`{_plain(schema['const'])}`"
     if items := schema.get("items"):

@@ -48,7 +48,7 @@ def document_schema() -> Schema:
         definitions[entry]["required"] = [name]
     definitions["Template"] = _template(device)
     properties: Schema = {
-        **schema["properties"],
+        **{key: _or_null(value) for key, value in schema["properties"].items()},
         DEVICES_FILE: {
             "type": ["string", "null"],
             "description": "a CSV of devices in the configuration's folder, a column per key path",
@@ -64,6 +64,14 @@ def document_schema() -> Schema:
             "description": "named sets of device keys; a device names one as its `template`",
         },
     }
+    for node in definitions.values():
+        required = node.get("required", ())
+        node["properties"] = {
+            key: value if key in required else _or_null(value)
+            for key, value in node["properties"].items()
+        }
+    for name in ("Connection", "Dlms", "Workarounds"):
+        definitions[name] = _or_null(definitions[name])
     own = {key: {"description": "set and read by the gateway itself"} for key in GATEWAY_KEYS}
     return {
         "$schema": DIALECT,
@@ -83,6 +91,21 @@ def _template(device: Mapping[str, Any]) -> Schema:
     template["type"] = ["object", "null"]
     template["description"] = "Keys of devices, to be shared."
     return template
+
+
+def _or_null(schema: Schema) -> Schema:
+    """Let null stand for the default."""
+    null = {"type": "null"}
+    changed = dict(schema)
+    if "anyOf" in schema and null not in schema["anyOf"]:
+        changed["anyOf"] = [*schema["anyOf"], null]
+    if "const" in schema:
+        changed["enum"] = [changed.pop("const")]
+    if "enum" in changed:
+        changed["enum"] = [*changed["enum"], None]
+    if isinstance(schema.get("type"), str):
+        changed["type"] = [schema["type"], "null"]
+    return changed
 
 
 def _any_connection(kinds: list[Schema]) -> Schema:
