@@ -22,6 +22,7 @@ from uuid import uuid4
 
 from thingsboard_gateway.connectors.connector import Connector
 from thingsboard_gateway.gateway.constant_enums import Status
+from thingsboard_gateway.gateway.entities.converted_data import ConvertedData
 from thingsboard_gateway.gateway.statistics.statistics_service import StatisticsService
 from thingsboard_gateway.tb_utility.tb_loader import TBModuleLoader
 from thingsboard_gateway.tb_utility.tb_logger import init_logger
@@ -33,6 +34,7 @@ from dlms_connector.errors import ConfigError
 from dlms_connector.fleet import Fleet
 from dlms_connector.uplink import Converter, Uplink
 from dlms_connector.uplink_queue import UplinkQueue
+from dlms_converters.message_size import messages
 from dlms_converters.uplink import DLMSUplinkConverter
 
 #: The gateway's loop closes a connector again and again for 5 s at most; the fleet says
@@ -329,10 +331,14 @@ class DLMSConnector(Connector):  # type: ignore[misc]
     # The uplink queue's thread
 
     def _send(self, data: Any) -> None:
-        if self._gateway.is_latency_metrics_enabled() and hasattr(data, "add_to_metadata"):
-            data.add_to_metadata({"convertedTs": int(unix_time() * 1000)})
-        status = self._gateway.send_to_storage(self.get_name(), self.get_id(), data)
-        self.statistics["MessagesSent"] += status == Status.SUCCESS
+        parts = messages(data) if isinstance(data, ConvertedData) else (data,)
+        for part in parts:
+            if self._gateway.is_latency_metrics_enabled() and isinstance(part, ConvertedData):
+                now_ms = int(unix_time() * 1000)
+                received_ms = max((entry.ts for entry in part.telemetry), default=now_ms)
+                part.add_to_metadata({"receivedTs": received_ms, "convertedTs": now_ms})
+            status = self._gateway.send_to_storage(self.get_name(), self.get_id(), part)
+            self.statistics["MessagesSent"] += status == Status.SUCCESS
 
     def _count(self, name: str, count: int) -> None:
         if name == "connectorMsgsReceived":

@@ -21,7 +21,7 @@ from dlms_converters import diagnostics
 
 if TYPE_CHECKING:
     from dlms_connector.diagnostics import Statistics
-    from dlms_connector.fleet import MeterState
+    from dlms_connector.member import MeterState
 
 
 class Converter(Protocol):

@@ -8,9 +8,9 @@ from typing import Any
 from thingsboard_gateway.gateway.entities.datapoint_key import DatapointKey
 from thingsboard_gateway.gateway.entities.telemetry_entry import TelemetryEntry
 
+from dlms_converters.device_data import DeviceData
 from dlms_converters.json_value import json_value
 from dlms_converters.report_strategy import ON_RECEIVED
-from dlms_converters.uplink import DeviceData
 
 
 def attributes(device_name: str, device_type: str, values: Mapping[str, Any]) -> DeviceData:

@@ -18,7 +18,6 @@ from logging import Logger
 from typing import Any
 
 from thingsboard_gateway.connectors.converter import Converter
-from thingsboard_gateway.gateway.entities.converted_data import ConvertedData
 from thingsboard_gateway.gateway.entities.datapoint_key import DatapointKey
 from thingsboard_gateway.gateway.entities.report_strategy_config import ReportStrategyConfig
 from thingsboard_gateway.gateway.entities.telemetry_entry import TelemetryEntry
@@ -26,32 +25,16 @@ from thingsboard_gateway.gateway.statistics.statistics_service import Statistics
 
 from dlms_connector.config.model import Device, Item
 from dlms_connector.reading import Kind, Poll, Reading
+from dlms_converters.device_data import DeviceData
 from dlms_converters.json_value import json_size, json_value
+from dlms_converters.message_size import LARGEST_ENTRY, LARGEST_VALUE, chunks
 from dlms_converters.report_strategy import ON_RECEIVED, ReportStrategyError, report_strategy
 from dlms_converters.units import UnitError, factor
-
-#: JSON bytes of one value, and of all values at one instant: the gateway would neither
-#: split nor ever get rid of a message of 64 KiB.
-LARGEST_VALUE = 16 * 1024
-LARGEST_ENTRY = 32 * 1024
 
 _PROFILE_GENERIC = 7
 
 #: Products of 64-bit values, factors and multipliers stay exact.
 _EXACT = Context(prec=80)
-
-
-class DeviceData(ConvertedData):  # type: ignore[misc]
-    """Converted data that the gateway's device filter can read, too."""
-
-    __slots__ = ()
-
-    def __getitem__(self, item: str) -> Any:
-        if item == "deviceName":
-            return self.device_name
-        if item == "deviceType":
-            return self.device_type
-        return super().__getitem__(item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +94,9 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
             else:
                 telemetry.setdefault(reading.ts_ms, {})[shape.key] = value
         for ts_ms, values in sorted(telemetry.items()):
-            _add_telemetry(result, ts_ms, values)
+            # What is too much for one instant goes on 1 ms later.
+            for later, entry in enumerate(chunks(values, LARGEST_ENTRY)):
+                result.add_to_telemetry(TelemetryEntry(entry, ts_ms + later))
         if attributes:
             result.add_to_attributes(attributes)
         self._count(result, dropped)
@@ -153,10 +138,10 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
         except (UnitError, InvalidOperation, TypeError) as error:
             self._complain(f"{reading.key} ({reading.obis}) is not sent: {error}")
             return None
-        if (size := json_size(value)) > LARGEST_VALUE:
+        if (size := json_size(value)) > (most := LARGEST_VALUE[reading.kind]):
             self._complain(
                 f"{reading.key} ({reading.obis}) is not sent: {size} bytes of JSON are more than "
-                f"the {LARGEST_VALUE} that pass through the gateway safely"
+                f"the {most} that pass through the gateway safely among {reading.kind}"
             )
             return None
         return value
@@ -198,20 +183,3 @@ def _shaped(reading: Reading, shape: _Shape) -> Any:
     if shape.decimals is not None:
         number = number.quantize(Decimal(1).scaleb(-shape.decimals), context=_EXACT)
     return number
-
-
-def _add_telemetry(result: DeviceData, ts_ms: int, values: Mapping[DatapointKey, Any]) -> None:
-    """Add what was read at one instant.
-
-    What passes LARGEST_ENTRY goes on 1 ms later: the gateway joins equal instants again.
-    """
-    entry: dict[DatapointKey, Any] = {}
-    size = 0
-    for key, value in values.items():
-        own = len(key.key) + json_size(value)
-        if entry and size + own > LARGEST_ENTRY:
-            result.add_to_telemetry(TelemetryEntry(entry, ts_ms))
-            entry, size, ts_ms = {}, 0, ts_ms + 1
-        entry[key] = value
-        size += own
-    result.add_to_telemetry(TelemetryEntry(entry, ts_ms))

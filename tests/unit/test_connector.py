@@ -186,7 +186,9 @@ def test_latency_metadata_where_the_gateway_wants_it(make: Make, gateway: FakeGa
     gateway.latency = True
     make(configuration()).open()
     gateway.wait_for(gateway.telemetry)
-    assert all("convertedTs" in data.metadata for _, _, data in gateway.sent)
+    metadata = gateway.sent[-1][2].metadata
+    assert metadata["receivedTs"] == NOW
+    assert metadata["convertedTs"] > NOW
 
 
 def test_states_and_their_reason(make: Make, gateway: FakeGateway) -> None:

@@ -4,6 +4,9 @@ import json
 import logging
 from collections.abc import Iterator
 from decimal import Decimal
+from queue import SimpleQueue
+from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -11,12 +14,17 @@ import pytest
 import simplejson
 from thingsboard_gateway.gateway.constants import ReportStrategy
 from thingsboard_gateway.gateway.device_filter import DeviceFilter
+from thingsboard_gateway.gateway.report_strategy.report_strategy_service import (
+    ReportStrategyService,
+)
 from thingsboard_gateway.gateway.statistics.statistics_service import StatisticsService
 
 from dlms_connector.config.model import Device
 from dlms_connector.obis import Obis
 from dlms_connector.reading import Kind, Poll, Reading, Value
-from dlms_converters.uplink import LARGEST_ENTRY, DeviceData, DLMSUplinkConverter
+from dlms_converters.device_data import DeviceData
+from dlms_converters.message_size import LARGEST_ENTRY, messages
+from dlms_converters.uplink import DLMSUplinkConverter
 
 NOW = 1_767_225_600_000
 LOG = logging.getLogger("DLMS_converter")
@@ -257,6 +265,26 @@ def test_no_instant_grows_large() -> None:
         assert len(simplejson.dumps(entry, ensure_ascii=False).encode()) < LARGEST_ENTRY + 1000
 
 
+def test_many_attributes_pass_through_the_gateway() -> None:
+    polled = [reading("x" * 1000, f"a{n}", kind="attributes") for n in range(20)]
+    data = convert(*polled, reading(1))
+    with pytest.raises(AttributeError):  # what would happen in the gateway's storage thread
+        data.convert_to_objects_with_maximal_size(8196)
+    parts = list(messages(data))
+    sent: dict[str, Any] = {}
+    for part in parts:
+        (stored,) = part.convert_to_objects_with_maximal_size(8196)
+        sent.update(wire(stored)["attributes"])
+    assert sorted(sent) == sorted(f"a{n}" for n in range(20))
+    assert [len(part.telemetry) for part in parts] == [1] + [0] * (len(parts) - 1)
+
+
+def test_an_attribute_too_large_for_the_gateway(caplog: pytest.LogCaptureFixture) -> None:
+    data = convert(reading(["x" * 4000] * 2, "list", kind="attributes"))
+    assert list(data.attributes) == []
+    assert "pass through the gateway safely among attributes" in caplog.text
+
+
 def test_the_gateways_device_filter_can_read_it() -> None:
     data = convert(reading(1))
     device_filter = DeviceFilter(None)
@@ -272,3 +300,29 @@ def test_takes_a_device_as_json_and_readings_without_a_poll() -> None:
     converter = DLMSUplinkConverter(section, LOG)
     assert wire(converter.convert(section, [reading(1)]))["deviceName"] == "M2"
     assert wire(converter.convert(section, reading(1)))["deviceName"] == "M2"
+
+
+def test_the_gateways_own_filter_lets_equal_readings_pass() -> None:
+    """Its main strategy drops equal values; ours are explicit."""
+    queue: SimpleQueue[Any] = SimpleQueue()
+    gateway = SimpleNamespace(stop_event=Event())
+    main = {"reportStrategy": {"type": "ON_CHANGE"}}
+    service = ReportStrategyService(main, gateway, queue, LOG)
+    try:
+        for n in range(3):
+            ts_ms = NOW + n
+            polled = (
+                reading(Decimal("1.5"), "register", ts_ms=ts_ms),
+                reading(5, "row", class_id=7, ts_ms=ts_ms),
+                reading("4711", "serial", kind="attributes"),
+            )
+            service.filter_data_and_send(convert(*polled), "DLMS", "id")
+    finally:
+        gateway.stop_event.set()
+        service._report_strategy_data_cache.stop()
+    passed = [wire(queue.get_nowait()[2]) for _ in range(queue.qsize())]
+    assert [data["telemetry"] for data in passed] == [
+        [{"ts": NOW + n, "values": {"register": "1.5", "row": 5}}] for n in range(3)
+    ]
+    # Attributes follow the gateway.
+    assert [data["attributes"] for data in passed] == [{"serial": "4711"}, {}, {}]

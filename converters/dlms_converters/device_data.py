@@ -1,0 +1,20 @@
+"""The gateway's converted data, readable by all of the gateway."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from thingsboard_gateway.gateway.entities.converted_data import ConvertedData
+
+
+class DeviceData(ConvertedData):  # type: ignore[misc]
+    """Converted data that the gateway's device filter can read, too."""
+
+    __slots__ = ()
+
+    def __getitem__(self, item: str) -> Any:
+        if item == "deviceName":
+            return self.device_name
+        if item == "deviceType":
+            return self.device_type
+        return super().__getitem__(item)

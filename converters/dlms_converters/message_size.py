@@ -1,0 +1,54 @@
+"""How much the gateway carries in one piece, measured in bytes of JSON.
+
+It neither splits nor ever gets rid of telemetry of 64 KiB at one instant, it joins equal
+instants again, and attributes beyond its payload size cost the rest of their batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from thingsboard_gateway.gateway.entities.converted_data import ConvertedData
+from thingsboard_gateway.gateway.entities.datapoint_key import DatapointKey
+
+from dlms_connector.reading import Kind
+from dlms_converters.device_data import DeviceData
+from dlms_converters.json_value import json_size
+
+#: One value. The gateway's payload size is 8196 until the platform has named another.
+LARGEST_VALUE: Mapping[Kind, int] = {"timeseries": 16 * 1024, "attributes": 6 * 1024}
+
+#: All values of one instant.
+LARGEST_ENTRY = 32 * 1024
+
+Values = dict[DatapointKey, Any]
+
+
+def chunks(values: Mapping[DatapointKey, Any], limit: int) -> Iterator[Values]:
+    """Share values out so that none but a single one passes the limit."""
+    chunk: Values = {}
+    size = 0
+    for key, value in values.items():
+        own = len(str(getattr(key, "key", key)).encode()) + json_size(value)
+        if chunk and size + own > limit:
+            yield chunk
+            chunk, size = {}, 0
+        chunk[key] = value
+        size += own
+    if chunk:
+        yield chunk
+
+
+def messages(data: ConvertedData) -> Iterator[ConvertedData]:
+    """Yield data with no more attributes than the gateway takes, the rest as data of their own."""
+    first, *others = [*chunks(data.attributes, LARGEST_VALUE["attributes"])] or [{}]
+    if not others:
+        yield data
+        return
+    data.attributes.values = first
+    yield data
+    for attributes in others:
+        part = DeviceData(data.device_name, data.device_type)
+        part.add_to_attributes(attributes)
+        yield part
