@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from dlms_connector.errors import ConnectError, LinkClosedError, ProtocolError
+from dlms_connector.exchange import converse
+from dlms_connector.link.listener import Call, DialInLink, Identify, Listener, by_address
+from dlms_connector.link.tcp import TcpLink
+from dlms_connector.protocol.talk import Talk
+
+HERE = by_address({"127.0.0.1": "meter"})
+
+
+def soon(seconds: float = 5) -> float:
+    return asyncio.get_running_loop().time() + seconds
+
+
+class House:
+    """A listener with one link, and what it said of those it hung up."""
+
+    def __init__(self, identify: Identify, **options: Any) -> None:
+        self.link = DialInLink("meter", connect_timeout_s=options.pop("wait_s", 5))
+        self.refused: asyncio.Queue[str] = asyncio.Queue()
+        self.listener = Listener(
+            {"meter": self.link},
+            identify,
+            host="127.0.0.1",
+            port=0,
+            hung_up=lambda address, reason: self.refused.put_nowait(f"{address}: {reason}"),
+            **options,
+        )
+
+    def caller(self) -> TcpLink:
+        return TcpLink("127.0.0.1", self.listener.port)
+
+
+@asynccontextmanager
+async def house(identify: Identify = HERE, **options: Any) -> AsyncIterator[House]:
+    house = House(identify, **options)
+    await house.listener.open()
+    yield house
+    await house.listener.close()
+
+
+async def hears_the_end(caller: TcpLink) -> bool:
+    with pytest.raises(LinkClosedError):
+        await caller.receive(soon())
+    await caller.close()
+    return True
+
+
+async def test_a_meter_calls_and_is_talked_to() -> None:
+    async with house() as here:
+        caller = here.caller()
+        await caller.open()
+        await here.link.open()
+        here.link.send(b"hello")
+        assert await caller.receive(soon()) == b"hello"
+        caller.send(b"who")
+        assert await here.link.receive(soon()) == b"who"
+        assert (here.link.bytes_out, here.link.bytes_in) == (5, 3)
+        assert repr(here.link) == "<DialInLink meter open>"
+        await here.link.close()
+        assert await hears_the_end(caller)
+        assert repr(here.link) == "<DialInLink meter waiting>"
+
+
+async def test_the_link_may_wait_for_the_call() -> None:
+    async with house() as here:
+        opening = asyncio.ensure_future(here.link.open())
+        await asyncio.sleep(0)
+        caller = here.caller()
+        await caller.open()
+        await opening
+        assert here.link.is_open
+        caller.send(b"of before")
+        here.link.send(b"x")
+        assert await here.link.receive(soon()) == b"of before"
+        await here.link.open()  # it stays the same call
+        assert here.link.is_open
+        await caller.close()
+
+
+async def test_the_meter_does_not_call() -> None:
+    async with house(wait_s=0.01) as here:
+        for _ in range(2):
+            with pytest.raises(ConnectError, match=r"did not call within 0\.01 s"):
+                await here.link.open()
+        with pytest.raises(LinkClosedError):
+            here.link.send(b"x")
+
+
+async def test_a_new_call_ends_the_earlier() -> None:
+    async with house() as here:
+        first, second = here.caller(), here.caller()
+        await first.open()
+        await here.link.open()
+        await second.open()
+        assert await hears_the_end(first)
+        here.link.send(b"hello")
+        assert await second.receive(soon()) == b"hello"
+        await second.close()
+
+
+async def test_strangers_are_hung_up() -> None:
+    async with house(by_address({"10.0.0.1": "meter"})) as here:
+        caller = here.caller()
+        await caller.open()
+        assert await hears_the_end(caller)
+        assert await here.refused.get() == "127.0.0.1: no configured meter calls from there"
+
+
+async def test_networks_that_are_not_allowed() -> None:
+    async with house(allow=["10.0.0.0/8", "::1/128"]) as here:
+        caller = here.caller()
+        await caller.open()
+        assert await hears_the_end(caller)
+        assert await here.refused.get() == "127.0.0.1: not allowed"
+
+
+async def test_too_many_calls() -> None:
+    async with house(most_calls=1) as here:
+        first, second = here.caller(), here.caller()
+        await first.open()
+        await here.link.open()
+        await second.open()
+        assert await hears_the_end(second)
+        assert await here.refused.get() == "127.0.0.1: too many calls"
+        assert here.link.is_open
+        await first.close()
+
+
+def ask_name() -> Talk[bytes]:
+    return (yield b"who?")
+
+
+async def by_name(call: Call) -> str | None:
+    await call.open()
+    name = await converse(ask_name(), call, timeout_s=5)
+    if name == b"nonsense":
+        raise ProtocolError("identifying", "nonsense")
+    return name.decode()
+
+
+async def test_a_first_talk_tells_who_calls() -> None:
+    async with house(by_name) as here:
+        caller = here.caller()
+        await caller.open()
+        assert await caller.receive(soon()) == b"who?"
+        caller.send(b"meter")
+        await here.link.open()
+        assert (here.link.bytes_out, here.link.bytes_in) == (4, 5)
+        await caller.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"), [(b"nobody", "unknown: nobody"), (b"nonsense", "identifying: nonsense")]
+)
+async def test_a_first_talk_that_leads_nowhere(answer: bytes, reason: str) -> None:
+    async with house(by_name) as here:
+        caller = here.caller()
+        await caller.open()
+        caller.send(answer)
+        assert await here.refused.get() == f"127.0.0.1: {reason}"
+        await caller.close()
+
+
+async def test_a_caller_that_says_nothing() -> None:
+    async with house(by_name, identify_within_s=0.01) as here:
+        caller = here.caller()
+        await caller.open()
+        assert await here.refused.get() == "127.0.0.1: nobody knows it after 0.01 s"
+        await caller.close()
+
+
+async def test_a_caller_that_hangs_up() -> None:
+    async with house(by_name) as here:
+        caller = here.caller()
+        await caller.open()
+        await caller.close()
+        assert "the peer closed the connection" in await here.refused.get()
+
+
+async def test_a_call_that_is_over_cannot_be_opened() -> None:
+    with pytest.raises(ConnectError, match="hung up"):
+        await Call(lambda call: None).open()
+
+
+async def test_closing_hangs_up_everybody() -> None:
+    async with house(by_name) as here:
+        identified, unknown = here.caller(), here.caller()
+        await identified.open()
+        identified.send(b"meter")
+        await here.link.open()
+        await unknown.open()
+        assert await unknown.receive(soon()) == b"who?"
+        await here.listener.close()
+        assert await identified.receive(soon()) == b"who?"
+        assert await hears_the_end(identified)
+        assert await hears_the_end(unknown)
+
+
+async def test_a_port_in_use() -> None:
+    async with house() as here:
+        other = Listener({}, HERE, host="127.0.0.1", port=here.listener.port)
+        with pytest.raises(ConnectError, match="cannot listen"):
+            await other.open()
+        assert other.port == here.listener.port
+        await other.close()
+
+
+async def test_addresses_of_a_socket_for_both_families() -> None:
+    call = Call(lambda call: None)
+    assert await by_address({"10.0.0.1": "meter"})(call) is None
+    call.stream.peer = "::ffff:10.0.0.1"
+    assert await by_address({"10.0.0.1": "meter"})(call) == "meter"
+    call.stream.peer = "fe80::1%eth0"
+    assert await by_address({"fe80::0001": "meter"})(call) == "meter"
