@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from dlms_connector.config.model import Dlms, Workarounds
+from dlms_connector.config.secret import Secret
 from dlms_connector.errors import CounterError, DlmsError, ProtocolError, SecurityError
 from dlms_connector.protocol.acse import (
     AARE,
@@ -82,7 +83,7 @@ class Association:
                 self._counter,
             )
         self._challenge = b""
-        self._dedicated_key: bytes | None = None
+        self._dedicated_key: Secret | None = None
 
     @property
     def ciphered(self) -> bool:
@@ -176,7 +177,7 @@ class Association:
         if self._dlms.dedicated_key:
             # A key that is used in one association only cannot be used for replay in
             # another; the configured one merely says that there shall be one.
-            self._dedicated_key = secrets.token_bytes(len(self._dlms.dedicated_key))
+            self._dedicated_key = Secret(secrets.token_bytes(len(self._dlms.dedicated_key)))
 
     def _pre_established(self) -> Negotiated:
         """Take for agreed what we would have proposed."""

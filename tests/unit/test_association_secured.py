@@ -1,0 +1,371 @@
+"""Associations that are ciphered and proved, against a meter made of the same parts."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlms_connector.config.model import Workarounds
+from dlms_connector.errors import (
+    ConfigError,
+    CounterError,
+    DlmsError,
+    ProtocolError,
+    RefusedError,
+    SecurityError,
+)
+from dlms_connector.protocol.acse import Aare, Aarq, Mechanism
+from dlms_connector.protocol.association import Association
+from dlms_connector.protocol.ciphering import CountUp
+from dlms_connector.protocol.initiate import InitiateResponse
+from dlms_connector.protocol.protection import is_ciphered
+from dlms_connector.protocol.signing import Signer, write_public_key
+from tests.support.secured_meter import (
+    CLIENT_NUMBER,
+    CLIENT_TITLE,
+    SECRET,
+    SERVER_NUMBER,
+    SERVER_TITLE,
+    Line,
+    SecuredMeter,
+    authentication_key,
+    block_key,
+    finish,
+    secured,
+)
+
+GET = bytes.fromhex("C001C100080000010000FF0200")
+ALL = "AUTHENTICATION_ENCRYPTION"
+HIGH = [name for name in Mechanism.__members__ if name.startswith("HIGH")]
+CLIENT_PAIR = derive_private_key(CLIENT_NUMBER, SECP256R1())
+METER_PAIR = derive_private_key(SERVER_NUMBER, SECP256R1())
+
+
+def party(
+    workarounds: Workarounds | None = None, counter: CountUp | None = None, **fields: Any
+) -> tuple[Association, SecuredMeter, Line]:
+    if fields.get("authentication") == "HIGH_ECDSA":
+        fields["signing_key"] = CLIENT_NUMBER.to_bytes(32, "big")
+        fields["server_signing_key"] = write_public_key(METER_PAIR.public_key())
+    dlms = secured(**fields)
+    meter = SecuredMeter(dlms, Signer(1, METER_PAIR, CLIENT_PAIR.public_key()))
+    mine = Association(dlms, workarounds or Workarounds(), counter or CountUp())
+    return mine, meter, Line(meter.answer)
+
+
+def ask(mine: Association, line: Line) -> bytes:
+    return mine.unprotect(finish(line.exchange(mine.protect(GET))))
+
+
+@pytest.mark.parametrize("mechanism", ["NONE", "LOW", *HIGH])
+@pytest.mark.parametrize("security", ["NONE", "AUTHENTICATION", "ENCRYPTION", ALL])
+@pytest.mark.parametrize("referencing", ["LN", "SN"])
+def test_every_mechanism_and_protection(mechanism: str, security: str, referencing: str) -> None:
+    mine, meter, line = party(authentication=mechanism, security=security, referencing=referencing)
+    agreed = finish(mine.open(line))
+    assert agreed.max_pdu == 1000
+    assert ("get" if referencing == "LN" else "read") in agreed.conformance
+    assert meter.proved is mechanism.startswith("HIGH")
+    assert ask(mine, line) == meter.value
+    assert is_ciphered(line.heard[-1]) is (security != "NONE")
+    finish(mine.close(line))
+    assert line.heard[-1][0] == 0x62
+
+
+@pytest.mark.parametrize("suite", [0, 1, 2])
+@pytest.mark.parametrize("dedicated", [False, True])
+@pytest.mark.parametrize("general", [False, True])
+def test_suites_and_forms(suite: int, dedicated: bool, general: bool) -> None:
+    key = block_key(suite)[::-1] if dedicated else None
+    mine, meter, line = party(
+        authentication="HIGH_GMAC",
+        security=ALL,
+        security_suite=suite,
+        general_ciphering=general,
+        dedicated_key=key,
+    )
+    agreed = finish(mine.open(line))
+    assert agreed.server_system_title == SERVER_TITLE
+    assert ask(mine, line) == meter.value
+    tags = {(False, False): 0xC8, (True, False): 0xD0, (False, True): 0xDB, (True, True): 0xDC}
+    assert line.heard[-1][0] == tags[dedicated, general]
+
+
+def test_dedicated_keys_are_drawn_anew() -> None:
+    mine, meter, line = party(security=ALL, authentication="HIGH_GMAC", dedicated_key=bytes(16))
+    seen = set()
+    for _ in range(3):
+        finish(mine.open(line))
+        seen.add(meter.request.dedicated_key)
+        assert ask(mine, line) == meter.value
+    assert len(seen) == 3
+
+
+def test_what_the_first_ciphered_request_looks_like() -> None:
+    mine, _, line = party(security=ALL, authentication="HIGH_GMAC", counter=CountUp(0x99))
+    finish(mine.open(line))
+    aarq = Aarq.parse(line.heard[0])
+    assert (aarq.context, aarq.mechanism, aarq.title) == (3, 5, CLIENT_TITLE)
+    assert aarq.user_information[:7] == bytes.fromhex("21 1F 30 00000099")
+    assert aarq.authentication is not None
+    assert len(aarq.authentication) == 16
+
+
+def test_challenges_differ_and_have_the_size_asked_for() -> None:
+    mine, _, line = party(Workarounds(challenge_size=32), authentication="HIGH_MD5")
+    challenges = set()
+    for _ in range(5):
+        finish(mine.open(line))
+        challenges.add(Aarq.parse(line.heard[-2]).authentication)
+    assert len(challenges) == 5
+    assert {len(challenge or b"") for challenge in challenges} == {32}
+
+
+@pytest.mark.parametrize("mechanism", HIGH)
+@pytest.mark.parametrize(
+    "lie", [lambda right: b"", lambda right: right[::-1], lambda right: right[:-1] + b"\0\0"]
+)
+def test_a_meter_that_does_not_know_the_secret(
+    mechanism: str, lie: Callable[[bytes], bytes]
+) -> None:
+    mine, meter, line = party(authentication=mechanism)
+    meter.twist_answer = lie
+    with pytest.raises(SecurityError, match="wrong"):
+        finish(mine.open(line))
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        ("C7 01 C1 03 00", RefusedError),
+        ("C7 01 C1 00 01 01 03", RefusedError),
+        ("C7 01 C1 00 00", SecurityError),
+        ("C7 01 C1 00 01 00 00", SecurityError),
+        ("C7 01 C2 00 01 00 09 01 00", ProtocolError),
+        ("C7 01 C1 00 01 00 09 01 00 00", ProtocolError),
+        ("D8 01 02", RefusedError),
+        ("0E 06 05 02", RefusedError),
+        ("C4 01 C1 00 00", ProtocolError),
+        ("", ProtocolError),
+    ],
+)
+def test_pass_4_is_refused_or_missing(reply: str, error: type[DlmsError]) -> None:
+    mine, meter, line = party(authentication="HIGH_MD5")
+    meter.twist = lambda apdu: apdu if apdu[0] == 0x61 else bytes.fromhex(reply)
+    with pytest.raises(error) as caught:
+        finish(mine.open(line))
+    if error is RefusedError:
+        assert "dlms.password" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [("0C 01 01 03", RefusedError), ("0C 01 00 00", SecurityError), ("0C 02 00 00", ProtocolError)],
+)
+def test_pass_4_with_short_names(reply: str, error: type[DlmsError]) -> None:
+    mine, meter, line = party(authentication="HIGH_MD5", referencing="SN")
+    meter.twist = lambda apdu: apdu if apdu[0] == 0x61 else bytes.fromhex(reply)
+    with pytest.raises(error):
+        finish(mine.open(line))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"challenge": None},
+        {"challenge": b"short"},
+        {"mechanism": Mechanism.LOW},
+        {"title": None},
+        {"title": CLIENT_TITLE},
+        {"title": b"not8"},
+        {"context": 1},
+        {"user_information": InitiateResponse(frozenset({"get"}), 500).encode()},
+    ],
+)
+def test_an_aare_that_weakens_what_was_asked(change: dict[str, Any]) -> None:
+    mine, meter, line = party(authentication="HIGH_GMAC", security=ALL)
+    meter.twist_aare = lambda aare: replace(aare, **change)
+    with pytest.raises(SecurityError):
+        finish(mine.open(line))
+
+
+def test_low_does_not_do_where_the_meter_wants_high() -> None:
+    mine, meter, line = party(authentication="LOW")
+    meter.twist_aare = lambda aare: replace(aare, diagnostic=14)
+    with pytest.raises(RefusedError, match="authentication-required"):
+        finish(mine.open(line))
+
+
+def test_another_meter_than_the_configured_one() -> None:
+    mine, _, line = party(security=ALL, server_system_title=b"ANOTHER1")
+    with pytest.raises(SecurityError, match=r"not dlms\.serverSystemTitle"):
+        finish(mine.open(line))
+
+
+def test_a_meter_that_keeps_its_title_to_itself() -> None:
+    mine, meter, line = party(security=ALL, server_system_title=SERVER_TITLE)
+    meter.twist_aare = lambda aare: replace(aare, title=None)
+    assert finish(mine.open(line)).server_system_title == SERVER_TITLE
+
+
+def test_a_ciphered_refusal_names_the_counter() -> None:
+    mine, meter, line = party(security=ALL)
+    meter.twist_aare = lambda aare: replace(aare, result=1, diagnostic=1)
+    with pytest.raises(RefusedError) as caught:
+        finish(mine.open(line))
+    assert "dlms.invocationCounter" in caught.value.hint
+
+
+def test_the_counter_is_raised_once_and_asked_again() -> None:
+    counter = CountUp()
+    mine, meter, line = party(security=ALL, counter=counter)
+    answers = iter([bytes.fromhex("D8 01 06 00 00 10 00")])
+    meter.twist = lambda apdu: next(answers, apdu)
+    finish(mine.open(line))
+    assert counter.next() == 0x1001
+    meter.twist = lambda apdu: bytes.fromhex("D8 01 06 00 00 20 00")
+    with pytest.raises(CounterError):
+        finish(mine.open(line))
+
+
+def test_a_counter_refused_midway_is_raised_for_the_next_association() -> None:
+    counter = CountUp()
+    mine, meter, line = party(security=ALL, counter=counter)
+    finish(mine.open(line))
+    meter.twist = lambda apdu: bytes.fromhex("D8 01 06 00 00 10 00")
+    with pytest.raises(CounterError):
+        ask(mine, line)
+    assert counter.next() == 0x1000
+
+
+@pytest.mark.parametrize("expected", ["D8 01 06", "D8 01 05"])
+def test_exceptions_instead_of_an_aare(expected: str) -> None:
+    mine, meter, line = party(security=ALL)
+    meter.twist = lambda apdu: bytes.fromhex(expected)
+    with pytest.raises((CounterError, RefusedError)):
+        finish(mine.open(line))
+
+
+def test_pre_established_associations_need_no_words() -> None:
+    mine, meter, line = party(
+        Workarounds(pre_established=True), security=ALL, server_system_title=SERVER_TITLE
+    )
+    assert meter.protection is not None
+    meter.protection.peer = CLIENT_TITLE
+    assert "get" in finish(mine.open(line)).conformance
+    assert ask(mine, line) == meter.value
+    finish(mine.close(line))
+    assert len(line.heard) == 1
+
+
+def test_plain_associations_do_not_take_ciphered_replies() -> None:
+    mine, _, line = party()
+    finish(mine.open(line))
+    with pytest.raises(ProtocolError, match=r"dlms\.security is NONE"):
+        mine.unprotect(bytes.fromhex("CC 05 30 00 00 00 01"))
+    assert not mine.ciphered
+
+
+@pytest.mark.parametrize(
+    ("fields", "keys"),
+    [
+        ({"authentication": "HIGH_MD5", "password": None}, ["password"]),
+        ({"security": ALL, "block_cipher_key": None, "system_title": None},
+         ["systemTitle", "blockCipherKey"]),
+        ({"security": ALL, "authentication_key": bytes(3)}, ["authenticationKey"]),
+        ({"security": ALL, "system_title": b"7 bytes"}, ["systemTitle"]),
+        ({"security": "AUTHENTICATION", "dedicated_key": bytes(16)}, ["dedicatedKey"]),
+        ({"authentication": "HIGH_ECDSA"}, ["signingKey", "serverSigningKey"]),
+    ],
+)  # fmt: skip
+def test_what_is_missing_is_named(fields: dict[str, Any], keys: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Association(secured(**fields), Workarounds(), None)
+    assert [problem.split(":")[0] for problem in caught.value.problems] == [
+        f"dlms.{key}" for key in keys
+    ]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from([("HIGH_GMAC", ALL), ("HIGH_MD5", "NONE"), ("LOW", "NONE")]),
+    st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), min_size=1, max_size=3),
+    st.integers(0, 200),
+)
+def test_mutated_aares_raise_our_errors_only(
+    kind: tuple[str, str], changes: list[tuple[int, int]], keep: int
+) -> None:
+    mine, meter, line = party(authentication=kind[0], security=kind[1])
+
+    def twist(apdu: bytes) -> bytes:
+        if apdu[0] != 0x61:
+            return apdu
+        mutated = bytearray(apdu)
+        for where, octet in changes:
+            mutated[where % len(mutated)] = octet
+        return bytes(mutated[: max(keep, 1)] if keep < 60 else mutated)
+
+    meter.twist = twist
+    try:
+        finish(mine.open(line))
+    except DlmsError:
+        return
+    assert meter.proved or kind[0] == "LOW"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=80), st.booleans())
+def test_noise_for_an_aare(noise: bytes, tagged: bool) -> None:
+    mine, meter, line = party(authentication="LOW")
+    body = bytes([0x61, len(noise)]) + noise
+    meter.twist = lambda apdu: body if tagged else noise
+    with pytest.raises(DlmsError):
+        finish(mine.open(line))
+
+
+@pytest.mark.parametrize("mechanism", ["LOW", *HIGH])
+@pytest.mark.parametrize("security", ["NONE", ALL])
+@pytest.mark.parametrize("fails", [None, "aare", "answer", "reply"])
+def test_no_secret_shows(
+    mechanism: str, security: str, fails: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = [SECRET, block_key(0), authentication_key(0), CLIENT_NUMBER.to_bytes(32, "big")]
+
+    def note(answer: bytes) -> bytes:
+        said.append(answer)
+        return answer[:-1] if fails == "answer" else answer
+
+    mine, meter, line = party(authentication=mechanism, security=security)
+    meter.twist_answer = note
+    if fails == "aare":
+        meter.twist_aare = lambda aare: Aare(aare.context, 1, 13)
+    text = repr(mine) + repr(vars(mine))
+    with caplog.at_level(logging.DEBUG):
+        try:
+            finish(mine.open(line))
+            meter.value = b"\x01" if fails == "reply" else meter.value
+            if fails == "reply":
+                meter.twist = lambda apdu: apdu[:-1]
+            ask(mine, line)
+        except DlmsError as error:
+            frames = traceback.TracebackException.from_exception(error).format()
+            text += "".join(frames) + str(error) + repr(error) + error.hint
+    text += caplog.text
+    for secret in said:
+        assert not any(form in text for form in forms(secret))
+
+
+def forms(secret: bytes) -> list[str]:
+    """How octets may show in a text."""
+    digits = secret.hex()
+    spaced = secret.hex(" ")
+    plain = secret.decode("latin-1")
+    return [digits, digits.upper(), spaced, spaced.upper(), repr(secret)[2:-1], plain]
