@@ -9,7 +9,8 @@ from dlms_connector.simulator.cosem_object import AccessError
 from dlms_connector.simulator.faults import FAULTS, Faults
 from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.options import MeterOptions, microstar
-from dlms_connector.simulator.server import Endpoint, simulate
+from dlms_connector.simulator.server import Endpoint, dial_in, simulate
+from dlms_connector.simulator.terminal import Terminal, simulate_terminal
 
 __all__ = [
     "FAULTS",
@@ -19,6 +20,9 @@ __all__ = [
     "Faults",
     "Meter",
     "MeterOptions",
+    "Terminal",
+    "dial_in",
     "microstar",
     "simulate",
+    "simulate_terminal",
 ]

@@ -56,7 +56,8 @@ def parse_request(apdu: bytes) -> Request:
     reader = Reader(apdu)
     if reader.number() != AARQ:
         raise MalformedError("no AARQ")
-    body = Reader(reader.string())
+    reader.length()  # a maker's own example has it wrong; what is there counts
+    body = Reader(reader.rest())
     request = Request()
     while body.left:
         tag, value = body.number(), body.string()

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from dlms_connector.simulator import hdlc, wrapper
 from dlms_connector.simulator.faults import Faults
 from dlms_connector.simulator.meter import Meter
+from dlms_connector.simulator.mode_e import SignOn
 from dlms_connector.simulator.session import Session
+
+_MODE_E = "HDLC_WITH_MODE_E"
 
 
 class _Line:
@@ -52,7 +55,9 @@ class Connection:
     def __init__(self, meters: Sequence[Meter]) -> None:
         self._lines = [_Line(meter) for meter in meters]
         self._faults: Faults = meters[0].faults
-        self._is_hdlc = meters[0].options.framing != "WRAPPER"
+        framing = meters[0].options.framing
+        self._is_hdlc = framing != "WRAPPER"
+        self._sign_on = SignOn(b"%08d" % meters[0].seed) if framing == _MODE_E else None
         self._framer = hdlc.Framer()
         self._unwrapper = wrapper.Unwrapper()
         self._sent = 0
@@ -75,7 +80,9 @@ class Connection:
             return b""
         self.delay_s = 0.0
         out = data if "echo" in self._faults else b""
-        if self._is_hdlc:
+        if self._sign_on is not None and not self._sign_on.done:
+            out += self._sign_on.feed(data) if self._lines[0].wakes() else b""
+        elif self._is_hdlc:
             for frame in self._framer.feed(data):
                 out += self._hdlc(frame)
         else:
@@ -116,7 +123,10 @@ class Connection:
         unknown = meter.role_of(frame.source[0] >> 1) is None
         if unknown and "silent-to-wrong-sap" in meter.faults:
             return b""
-        return self._answered(line, line.station.take(frame))
+        reply = line.station.take(frame)
+        if self._sign_on is not None and not line.station.connected:
+            self._sign_on.restart()
+        return self._answered(line, reply)
 
     def _wrapper(self, packet: wrapper.Packet) -> bytes:
         out = b""

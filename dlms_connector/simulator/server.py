@@ -11,6 +11,9 @@ from dlms_connector.simulator.connection import Connection
 from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.options import MeterOptions
 
+#: UDP has no goodbye: so many peers are remembered.
+_MOST_PEERS = 1000
+
 
 class Endpoint:
     """Where one meter, or several on one line, can be reached.
@@ -134,10 +137,12 @@ class _Datagrams(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         connection = self._connections.get(addr)
         if connection is None:
+            if len(self._connections) >= _MOST_PEERS:
+                self._connections.pop(next(iter(self._connections))).close()
             connection = self._connections[addr] = Connection(self._meters)
         out = connection.feed(data)
         if connection.closing:
-            del self._connections[addr]
+            self._connections.pop(addr).close()
         if out:
             loop = asyncio.get_running_loop()
             loop.call_later(connection.delay_s, self._send, out, addr)
@@ -145,6 +150,29 @@ class _Datagrams(asyncio.DatagramProtocol):
     def _send(self, out: bytes, addr: tuple[str, int]) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.sendto(out, addr)
+
+
+@asynccontextmanager
+async def dial_in(
+    options: MeterOptions, host: str, port: int, *, greeting: bytes = b""
+) -> AsyncIterator[Meter]:
+    """Have a meter call a listener, as meters behind a mobile network do, and serve there.
+
+    `greeting` is what it says first: a registration of its modem, a notification, nothing.
+    """
+    meter = Meter(options)
+    alive: set[_Protocol] = set()
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.create_connection(
+        lambda: _Protocol([meter], alive), host, port
+    )
+    try:
+        if greeting:
+            transport.write(greeting)
+        yield meter
+    finally:
+        protocol.abort()
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager

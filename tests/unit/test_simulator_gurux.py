@@ -12,7 +12,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from gurux_dlms import GXByteBuffer, GXReplyData
 from gurux_dlms.ecdsa import GXPrivateKey, GXPublicKey
-from gurux_dlms.enums import Authentication, DataType, InterfaceType, ObjectType, Security
+from gurux_dlms.enums import (
+    Authentication,
+    Conformance,
+    DataType,
+    InterfaceType,
+    ObjectType,
+    Security,
+)
 from gurux_dlms.objects import (
     GXDLMSAssociationShortName,
     GXDLMSClock,
@@ -84,6 +91,7 @@ class Client:
         return reply
 
     def _exchange(self, message: Any, reply: GXReplyData) -> None:
+        self.asked = bytes(message)
         out = b"".join(self.connection.feed(bytes((octet,))) for octet in bytes(message))
         buffer = GXByteBuffer()
         buffer.set(bytearray(out))
@@ -237,6 +245,26 @@ def test_ciphering(framing: str, security: str, bits: int, suite: int) -> None:
     public = Client(meter, client=16, authentication="NONE").connect()
     counter = GXDLMSData("0.0.43.1.0.255")
     assert public.read(counter) == meter.received_counter
+
+
+@FRAMINGS
+@pytest.mark.parametrize("dedicated", [False, True])
+@pytest.mark.parametrize("general", [False, True])
+def test_general_and_dedicated_ciphering(framing: str, general: bool, dedicated: bool) -> None:
+    meter = make_meter(framing=framing, client_address=1, security="AUTHENTICATION_ENCRYPTION")
+    client = Client(meter).secure(0x30)
+    if general:
+        client.gurux.proposedConformance |= Conformance.GENERAL_PROTECTION
+    else:
+        client.gurux.proposedConformance &= ~Conformance.GENERAL_PROTECTION
+    if dedicated:
+        client.gurux.ciphering.dedicatedKey = bytes(range(16))
+    client.connect()
+    assert client.read(voltage(), 3) == [-1, 35]
+    tag = {(False, False): 0xC8, (False, True): 0xD0, (True, False): 0xDB, (True, True): 0xDC}
+    start = 12 if framing == "HDLC" else 8
+    assert client.asked[start] == tag[general, dedicated]
+    assert 2200 < client.read(voltage()) < 2400
 
 
 def test_a_replayed_request_is_answered_with_the_expected_counter() -> None:
