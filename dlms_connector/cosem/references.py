@@ -1,11 +1,9 @@
-"""COSEM interface classes: their numbers, names and attributes (Blue Book, IEC 62056-6-2)."""
+"""What requests name: attributes, parts of attributes, and methods."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from dlms_connector.obis import Obis
 
@@ -67,40 +65,3 @@ class ByEntry:
 
 
 Selection = ByRange | ByEntry
-
-
-@dataclass(frozen=True, slots=True)
-class CosemClass:
-    """An interface class; `scalers` maps a scaled attribute to the one with its scaler and unit."""
-
-    id: int
-    name: str
-    scalers: Mapping[int, int] = field(default_factory=dict)
-
-
-CLASSES = {
-    row.id: row
-    for row in (
-        CosemClass(1, "data"),
-        CosemClass(3, "register", {2: 3}),
-        CosemClass(4, "extendedRegister", {2: 3}),
-        CosemClass(5, "demandRegister", {2: 4, 3: 4}),
-        CosemClass(7, "profileGeneric"),
-        CosemClass(8, "clock"),
-        CosemClass(70, "disconnectControl"),
-        CosemClass(71, "limiter"),
-    )
-}
-
-_BY_NAME = {row.name.casefold(): row.id for row in CLASSES.values()}
-
-
-def class_id(value: Any) -> int:
-    """Read an interface class by name (`register`) or number (`3`); raises ValueError."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 0xFFFF:
-        return value
-    if isinstance(value, str):
-        name = "".join(c for c in value if c.isalnum()).casefold()
-        if name in _BY_NAME:
-            return _BY_NAME[name]
-    raise ValueError(f"{value!r} is not a COSEM class name or number")
