@@ -1,0 +1,42 @@
+"""Converters by name: ours, or a class of the user's that the gateway's loader finds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from logging import Logger
+from typing import Any
+
+from thingsboard_gateway.tb_utility.tb_loader import TBModuleLoader
+
+from dlms_connector.config.model import Device
+from dlms_connector.errors import ConfigError
+from dlms_converters.uplink import DLMSUplinkConverter
+
+
+def uplink_converter(
+    device: Device, log: Logger, connector_type: str, strategy: Mapping[str, Any] | None
+) -> Any:
+    """Return a device's uplink converter; `strategy` is the connector's `reportStrategy`.
+
+    A class of the user's is made with the device and the logger. Raises ConfigError.
+    """
+    name = device.uplink_converter
+    if name is None or name == DLMSUplinkConverter.__name__:
+        return DLMSUplinkConverter(device, log, strategy)
+    return _made("uplinkConverter", name, connector_type, device, log)
+
+
+def _made(key: str, name: str, connector_type: str, device: Device, log: Logger) -> Any:
+    found = TBModuleLoader.import_module(connector_type, name)
+    if not isinstance(found, type):
+        causes = "; ".join(str(cause) for cause in found or ()) or "no file there defines it"
+        raise ConfigError(
+            f"{key}: the gateway finds no class {name} in its extensions folder "
+            f"{connector_type}: {causes}"
+        )
+    try:
+        return found(device, log)
+    except Exception as error:  # whatever a user's class does
+        raise ConfigError(
+            f"{key}: {name} cannot be made: {type(error).__name__}: {error}"
+        ) from error

@@ -1,0 +1,89 @@
+"""The thread in which one asyncio loop runs all meters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from logging import Logger
+from threading import Thread
+
+from dlms_connector.config.model import Device
+from dlms_connector.fleet import Fleet
+from dlms_connector.uplink import Uplink
+
+#: What the fleet gets to say goodbye, and the thread to end.
+GOODBYE_S = 0.6
+JOIN_S = 0.75
+
+
+class MetersThread:
+    """Runs a fleet until stopped, and sends its diagnostics every `period_s` (0: never)."""
+
+    def __init__(
+        self,
+        make_fleet: Callable[[], Fleet],
+        devices: Sequence[Device],
+        uplink: Uplink,
+        log: Logger,
+        *,
+        period_s: float,
+    ) -> None:
+        self._make_fleet, self._devices, self._uplink = make_fleet, devices, uplink
+        self._log, self._period_s = log, period_s
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread: Thread | None = None
+
+    def start(self, name: str) -> None:
+        """Start the thread; the loop is running soon."""
+        self._thread = Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let the meters say goodbye; returns when they did, or after JOIN_S without them."""
+        if self._thread is None:
+            self._loop.close()
+            return
+        with suppress(RuntimeError):  # the loop has ended by itself
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(JOIN_S)
+        if self._thread.is_alive():
+            self._log.warning("the meters' thread did not end within %g s: left behind", JOIN_S)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._main())
+        except Exception:
+            self._log.exception("polling failed: nothing is polled until a restart")
+        finally:
+            # Not asyncio.run: it would wait for name look-ups that hang.
+            self._loop.close()
+
+    async def _main(self) -> None:
+        fleet = self._make_fleet()
+        stopped = asyncio.create_task(self._stop.wait())
+        polling = asyncio.create_task(fleet.run())
+        diagnosing = asyncio.create_task(self._diagnose(fleet))
+        await asyncio.wait({polling, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if polling.done() and not polling.cancelled() and (error := polling.exception()):
+            self._log.error("polling failed: nothing is polled until a restart", exc_info=error)
+        await stopped
+        diagnosing.cancel()
+        polling.cancel()
+        await asyncio.wait({polling, diagnosing}, timeout=GOODBYE_S)
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=0.05)
+
+    async def _diagnose(self, fleet: Fleet) -> None:
+        while self._period_s:
+            await asyncio.sleep(self._period_s)
+            for device in self._devices:
+                try:
+                    self._uplink.statistics(device, fleet.statistics(device.device_name))
+                except Exception:
+                    self._log.exception("%s: no diagnostics", device.device_name)

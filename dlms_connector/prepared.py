@@ -1,0 +1,129 @@
+"""From what the gateway hands over to meters that can be polled; nothing here raises."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from logging import Logger
+from pathlib import Path
+from typing import Any
+
+from dlms_connector.config.loading import Loaded, Refused, load
+from dlms_connector.config.model import Configuration, Device
+from dlms_connector.errors import ConfigError
+from dlms_connector.uplink import Converter
+
+#: How the gateway marks the id in a configuration that is no JSON.
+_ID_MARK = re.compile(r"^\{id_var_start\}(.*?)\{id_var_end\}", re.DOTALL)
+
+#: The type of a device whose section could not be read.
+_DEVICE_TYPE: str = Device.model_fields["device_type"].default
+
+
+@dataclass(frozen=True)
+class Misconfigured:
+    """A device that is not polled, as the platform is to see it."""
+
+    name: str
+    device_type: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Meters ready to be polled with their converters, and the devices that are not."""
+
+    configuration: Configuration
+    devices: tuple[Device, ...]
+    converters: Mapping[str, Converter]
+    misconfigured: tuple[Misconfigured, ...]
+
+
+def id_of(raw: Any) -> str | None:
+    """Return the id that the gateway put into a configuration, or None."""
+    if isinstance(raw, str) and (mark := _ID_MARK.match(raw)):
+        return mark.group(1)
+    given = raw.get("id") if isinstance(raw, Mapping) else None
+    return str(given) if given else None
+
+
+def prepare(
+    raw: Any,
+    folder: Path,
+    log: Logger,
+    converter_of: Callable[[Device, Configuration], Converter],
+) -> Prepared:
+    """Read a configuration whatever it is; every problem is a line in the log.
+
+    `folder` is the gateway's configuration folder. `converter_of` raises ConfigError.
+    """
+    loaded = _load(raw, folder, log)
+    refused = [*loaded.refused]
+    devices, converters = [], {}
+    for device in loaded.configuration.devices:
+        try:
+            converters[device.device_name] = converter_of(device, loaded.configuration)
+            devices.append(device)
+        except ConfigError as error:
+            refused.append(Refused(device.device_name, "", error.problems))
+    for one in refused:
+        for problem in one.problems:
+            log.error("%s is not polled: %s", one.name, problem)
+    return Prepared(
+        loaded.configuration,
+        tuple(devices),
+        converters,
+        tuple(
+            Misconfigured(one.name, _device_type(raw, one.name), one.problems)
+            for one in refused
+            # One without a name goes by its path; one with another's name is not its device.
+            if one.name != one.path and one.name not in converters
+        ),
+    )
+
+
+def state_directory(
+    configured: str | None, storage: Mapping[str, Any], config_dir: Path, log: Logger
+) -> Path | None:
+    """Return the folder where cursors and counters are kept; None if nothing can be kept.
+
+    Unless configured it lies in the gateway's data folder: where its `storage` is, else
+    beside its configuration folder.
+    """
+    data = storage.get("data_folder_path") or storage.get("data_file_path")
+    # Folders end in "/" there; the gateway takes them relative to its working directory.
+    base = Path(os.path.dirname(data)) if data else config_dir.parent / "data"  # noqa: PTH120
+    folder = Path(configured) if configured else base / "dlms"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        log.warning(
+            "state is not kept over a restart: %s; set stateDirectory to a folder that the "
+            "gateway may write",
+            error,
+        )
+        return None
+    return folder
+
+
+def _load(raw: Any, folder: Path, log: Logger) -> Loaded:
+    try:
+        loaded = load(_ID_MARK.sub("", raw) if isinstance(raw, str) else raw, base=folder)
+    except ConfigError as error:
+        loaded = Loaded(Configuration(), (), error.problems)
+    except Exception:  # a fault of ours must not cost the gateway its other connectors
+        log.exception("the configuration could not be read: no meter is polled")
+        return Loaded(Configuration())
+    for problem in loaded.problems:
+        log.error("configuration: %s", problem)
+    return loaded
+
+
+def _device_type(raw: Any, name: str) -> str:
+    devices = raw.get("devices") if isinstance(raw, Mapping) else None
+    for device in devices if isinstance(devices, list) else ():
+        if isinstance(device, Mapping) and device.get("deviceName") == name:
+            return str(device.get("deviceType") or _DEVICE_TYPE)
+    return _DEVICE_TYPE
