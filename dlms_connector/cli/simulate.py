@@ -17,6 +17,7 @@ from rich.table import Table
 from dlms_connector.simulator.faults import fault_table, parse_fault
 from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.options import (
+    EXAMPLE_KEY_256,
     Authentication,
     Framing,
     MeterOptions,
@@ -97,6 +98,11 @@ def _options(number: int, given: dict[str, Any]) -> MeterOptions:
     options.framing, options.security = framing, security
     options.referencing = given["referencing"]
     options.security_suite = int(given["suite"])  # type: ignore[assignment]
+    if options.security_suite == 2:
+        options.block_cipher_key = EXAMPLE_KEY_256
+        options.authentication_key = EXAMPLE_KEY_256[::-1]
+    if security != "NONE":
+        options.client_address = 1  # 16 stays free for the public client and the counter
     authentication: Authentication | None = given["authentication"]
     options.authentication = authentication or (
         "LOW" if given["password"] else options.authentication

@@ -50,6 +50,7 @@ SN_SERVICES = frozenset((*_BLOCKS, "read", "write", "parameterized-access"))
 #: The default keys are the public examples of the Green Book: good for trials, not for meters.
 EXAMPLE_AUTHENTICATION_KEY = bytes.fromhex("D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF")
 EXAMPLE_BLOCK_CIPHER_KEY = bytes.fromhex("000102030405060708090A0B0C0D0E0F")
+EXAMPLE_KEY_256 = bytes(range(32))
 
 
 @dataclass(kw_only=True)

@@ -77,9 +77,7 @@ def test_sizes_are_the_smaller_of_both_wishes() -> None:
     proposed = bytes.fromhex("81801205020080060140070400000001080400000007")
     assert Sizes(512, 512, 7, 7).negotiate(proposed) == Sizes(64, 128, 7, 1)
     assert Sizes(512, 512).negotiate(b"") == Sizes(128, 128)
-    assert Sizes(512, 128).encode() == bytes.fromhex(
-        "81801305020200060180070400000001080400000001"
-    )
+    assert Sizes(512, 128).encode() == bytes.fromhex("81801305020200060180070400000001080400000001")
 
 
 def test_a_long_reply_in_segments() -> None:

@@ -257,8 +257,8 @@ def test_short_name_blocks_both_ways() -> None:
     assert whole[:3] == b"\x01\x00\x01"
     assert len(whole) > 900
     request = b"\x02\x02\xfa\x00\x02\xfd\x08"
-    assert sn_read(session, b"\x07\x00\x00\x01\x03" + request[:3]) == b"\x0c\x01\x03\x00\x01"
-    reply = sn_read(session, b"\x07\x01\x00\x02\x04" + request[3:])
+    assert sn_read(session, b"\x06\x00\x00\x01\x03" + request[:3]) == b"\x0c\x01\x03\x00\x01"
+    reply = sn_read(session, b"\x06\x01\x00\x02\x04" + request[3:])
     assert reply[:4] == b"\x0c\x02\x00\x09"
 
 
@@ -270,9 +270,9 @@ def test_short_name_writes() -> None:
     assert ask(session, written) == b"\x0d\x01\x00"
     assert sn_read(session, b"\x02" + name) == b"\x0c\x01\x00" + encode(u32(77))
     body = b"\x01\x02" + name + b"\x01" + encode(u32(78))
-    first = b"\x06\x01\x08\x00\x00\x01\x01\x09\x03" + body[:3]
+    first = b"\x06\x01\x07\x00\x00\x01\x01\x09\x03" + body[:3]
     assert ask(session, first) == b"\x0d\x01\x02\x00\x01"
-    last = b"\x06\x01\x08\x01\x00\x02\x01\x09" + length(len(body) - 3) + body[3:]
+    last = b"\x06\x01\x07\x01\x00\x02\x01\x09" + length(len(body) - 3) + body[3:]
     assert ask(session, last) == b"\x0d\x01\x00"
     assert sn_read(session, b"\x02" + name)[3:] == encode(u32(78))
 
