@@ -424,6 +424,13 @@ def test_wrong_sequence_numbers_and_stray_frames(way: Way, frame: Frame) -> None
     assert drive(hdlc.exchange(b"x"), faulty(meter, before(frame)), way) == b"<x>"
 
 
+def test_a_late_ready_repeats_nothing() -> None:
+    meter = HdlcMeter()
+    hdlc = connected(meter)
+    assert drive(hdlc.exchange(b"x"), faulty(meter, before(from_meter(0x11)))) == b"<x>"
+    assert len(meter.heard) == 1
+
+
 def test_for_ever_out_of_sequence() -> None:
     hdlc = connected(HdlcMeter())
     ahead = from_meter(0x30 | 2, b"\xe6\xe7\x00ahead").encode()
@@ -456,6 +463,20 @@ def test_a_line_that_echoes(way: Way, equal: bool) -> None:
     assert meter.apdus == [APDU] * 10
     polls = [frame for frame in meter.heard if frame.control & 0x0F == 1]
     assert len(polls) == 10 * 5  # none was wasted on an echo
+
+
+def test_an_echo_is_not_taken_for_a_meter_with_nothing_to_say() -> None:
+    """While V(S) and V(R) are equal, so are our RR and that of a meter with our address."""
+    meter = HdlcMeter(lambda _: bytes(900), client=b"\x03", server=b"\x03", size=40)
+    hdlc = Hdlc(b"\x03", b"\x03")
+
+    def peer(sent: bytes) -> bytes:
+        return sent + meter(sent)
+
+    drive(hdlc.connect(), peer)
+    meter.heard.clear()
+    assert drive(hdlc.exchange(b"x"), peer) == bytes(900)
+    assert len(meter.heard) == 23  # a request and a poll for each further segment of 40
 
 
 @WAYS
@@ -561,9 +582,10 @@ def test_a_damaged_answer_is_asked_for_again() -> None:
 
 
 def test_an_answer_cut_short_does_not_swallow_the_next() -> None:
-    meter = HdlcMeter(lambda _: bytes(100))
-    hdlc = connected(meter)
-    assert drive(hdlc.exchange(b"x"), faulty(meter, lambda answer: answer[:50])) == bytes(100)
+    hdlc = connected(HdlcMeter())
+    long = from_meter(0x30, b"\xe6\xe7\x00" + bytes(1000)).encode()
+    script = Script([long[:50], from_meter(0x30, b"\xe6\xe7\x00short").encode()])
+    assert drive(hdlc.exchange(b"x"), script) == b"short"
 
 
 @pytest.mark.parametrize("start", [b"", b"\xe6", b"\xe6\xe6\x00\xc4", b"\xc4\x01\xc1"])

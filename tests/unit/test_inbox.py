@@ -58,6 +58,13 @@ async def test_a_timer_serves_later_deadlines_and_earlier_ones() -> None:
     assert await inbox.get(soon(0.001)) == b""
 
 
+async def test_an_earlier_deadline_does_not_wait_for_the_timer_of_a_later_one() -> None:
+    inbox, _ = make_inbox()
+    asyncio.get_running_loop().call_soon(inbox.put, b"a")
+    assert await inbox.get(soon(1000)) == b"a"
+    assert await asyncio.wait_for(inbox.get(soon(0.01)), 5) == b""
+
+
 async def test_the_end_comes_behind_what_arrived() -> None:
     inbox, _ = make_inbox()
     inbox.put(b"a")
