@@ -48,6 +48,7 @@ class InvocationCounter:
     """The invocation counter of one key, kept in a file, or in memory where there is none.
 
     `known` is false until it is certain where to go on: then `read_counter` and `learn`.
+    `heard` is the highest number that the meter used; it is not kept on disk.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class InvocationCounter:
         self._begun = self._reserved is not None
         self.known = self._begun or (not must_read and not _exists(path))
         self._resynced = self._doubted = self._warned = False
+        self.heard = -1
 
     def next(self) -> int:
         """Give out the next number.

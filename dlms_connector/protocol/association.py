@@ -275,7 +275,7 @@ class Association:
         return Negotiated(services, size, response.dlms_version, title)
 
     def _authenticate(self, datalink: DataLink, aare: Aare, negotiated: Negotiated) -> Talk[None]:
-        """Hold passes 3 and 4: before the meter proved itself the association counts for nothing."""
+        """Hold passes 3 and 4: until the meter proved itself the association is worth nothing."""
         if aare.mechanism not in (None, self._mechanism) or aare.challenge is None:
             raise SecurityError(OPENING, "the meter accepts without its part of the authentication")
         handshake = Handshake(

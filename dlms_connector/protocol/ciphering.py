@@ -42,7 +42,13 @@ _DOING = "deciphering"
 
 
 class InvocationCounter(Protocol):
-    """Numbers for ciphered APDUs, each given out once in the life of a key."""
+    """Numbers for ciphered APDUs, each given out once in the life of a key.
+
+    It outlives associations, so it also remembers what the other side used last.
+    """
+
+    #: The highest number heard from the other side under the same key; -1 before any.
+    heard: int
 
     def next(self) -> int:
         """Give out the next number, also after a crash. Raises RefusedError when none is left."""
@@ -65,6 +71,7 @@ class CountUp:
 
     def __init__(self, first: int = 1) -> None:
         self._next = first
+        self.heard = -1
 
     def next(self) -> int:
         """Give out the next number."""

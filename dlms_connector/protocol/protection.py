@@ -3,7 +3,8 @@
 What is kept against replay: the highest counter received, for the global and for the
 dedicated key. The dedicated key's begins anew with every association. So does the
 global key's where one of the HIGH mechanisms proves the peer afresh (some meters count
-from one in each association); where none does, it is kept as long as this object lives.
+from one in each association); where none does, it is kept with our own counter, that is
+for as long as this process runs.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Protection:
         self._protection = protection
         self._title = title
         self._counter = counter
-        self._received: dict[str, int] = {}
+        self._dedicated_heard = -1
         #: The other side's system title, once known.
         self.peer: bytes | None = None
         #: Whether APDUs go out under general ciphering rather than under their service's own.
@@ -65,9 +66,9 @@ class Protection:
     def begin(self, *, fresh: bool, peer: bytes | None) -> None:
         """Forget an earlier association; `fresh` if the peer will prove who it is anew."""
         self._keys.pop(DEDICATED, None)
-        self._received.pop(DEDICATED, None)
+        self._dedicated_heard = -1
         if fresh:
-            self._received.clear()
+            self._counter.heard = -1
         self.peer = peer
         self.general = False
 
@@ -129,12 +130,15 @@ class Protection:
         if kind not in self._keys:
             raise SecurityError(_DOING, f"ciphered with a {kind} key that was not agreed upon")
         unsealed = self._keys[kind].unseal(title, sealed, self._protection)
-        last = self._received.get(kind, -1)
+        last = self._dedicated_heard if kind == DEDICATED else self._counter.heard
         if unsealed.counter <= last:
             raise SecurityError(
                 _DOING, f"invocation counter {unsealed.counter} after {last}: a repeated reply"
             )
-        self._received[kind] = unsealed.counter
+        if kind == DEDICATED:
+            self._dedicated_heard = unsealed.counter
+        else:
+            self._counter.heard = unsealed.counter
         self.peer = title
         self._counter.confirm()
         return unsealed.plain
