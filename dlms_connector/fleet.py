@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -152,11 +153,8 @@ class Fleet:
 
     async def _farewell(self) -> None:
         async def leave(line: Line) -> None:
-            try:
+            with suppress(DlmsError):  # nobody is left to hear of it
                 await line.farewell()
-            except DlmsError:
-                # Nobody is left to hear of it.
-                pass
 
         leaving = [asyncio.create_task(leave(line)) for line in self._lines.values()]
         if leaving:

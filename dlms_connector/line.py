@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -22,7 +23,6 @@ from dlms_connector.errors import (
     ConnectError,
     DlmsError,
     LinkTimeoutError,
-    ProtocolError,
     RefusedError,
 )
 from dlms_connector.link import Link
@@ -40,6 +40,8 @@ _JOBS_IN_A_ROW = 8
 _LINGER_S = 2.0
 #: For each second that silent meters hold a shared line, the others get this many.
 _OTHERS_SHARE = 4
+#: Timers may fire this early: no reason to wait once more.
+_EARLY_S = 0.001
 #: A job's own error is more telling than that its time is over.
 _GRACE_S = 0.05
 
@@ -111,7 +113,7 @@ class Line:
         while True:
             if job := self._next_job(loop.time()):
                 await self._work(job)
-            elif name := self._schedule.pop(loop.time()):
+            elif name := self._schedule.pop(loop.time() + _EARLY_S):
                 self._jobs_in_a_row = 0
                 await self._poll(self.members[name])
             else:
@@ -184,11 +186,10 @@ class Line:
         try:
             outcome = await member.meter.poll(due)
         except Exception as error:
+            await member.meter.release()
             await member.meter.hang_up()
-            self._log.exception("%s: polling failed by a fault of the connector", member.name)
             member.agenda.done(loop.time(), due)
-            fault = ProtocolError("polling", f"a fault of the connector: {error!r}")
-            self._schedule.set(member.name, member.failed(fault, loop.time()))
+            self._schedule.set(member.name, member.fault(error, loop.time()))
             return
         now = loop.time()
         member.agenda.done(now, outcome.unread)
@@ -214,6 +215,7 @@ class Line:
                 if member.agenda.due < inf:
                     self._schedule.set(member.name, at)
         except Exception as error:
+            await member.meter.release()
             await member.meter.hang_up()
             self._log.exception("%s: a call failed by a fault of the connector", member.name)
             _fail(job.future, error)
@@ -230,12 +232,9 @@ class Line:
         due = self._schedule.next_due
         until = min(inf if due is None else due, self._linger_until)
         self._wake.clear()
-        try:
-            await asyncio.wait_for(
-                self._wake.wait(), None if until == inf else max(0.0, until - loop.time())
-            )
-        except asyncio.TimeoutError:  # noqa: UP041 (another class in Python 3.10)
-            pass
+        left = None if until == inf else max(0.0, until - loop.time())
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), left)
 
     async def _lend(self, member: Member) -> None:
         """Give the link to a meter; whoever talked before says goodbye first."""
@@ -246,7 +245,7 @@ class Line:
     async def _settle(self) -> None:
         """End the association that is not worth keeping, and the link with it if none waits."""
         now = asyncio.get_running_loop().time()
-        if now < self._linger_until:
+        if now + _EARLY_S < self._linger_until:
             return
         self._linger_until = inf
         due = self._schedule.next_due
@@ -266,13 +265,15 @@ class Line:
         member.answered(now)
 
     def _failed(self, member: Member, error: DlmsError, now: float, cost_s: float) -> float:
-        member.cost_s = cost_s
         if not self._shared:
             return member.failed(error, now)
         if isinstance(error, ConnectError):
+            # All suffer alike: there is nobody to protect.
             self._unreached += 1
             self._unreachable = error
             self._unreachable_until = now + backoff_s(self._unreached, 0.0)
+            return member.failed(error, now)
+        member.cost_s = cost_s
         silent_s = sum(other.cost_s for other in self.members.values())
         return member.failed(error, now, least_s=_OTHERS_SHARE * silent_s)
 

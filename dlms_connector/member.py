@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from dlms_connector.availability import Availability, ObjectNews
 from dlms_connector.config.model import Device
-from dlms_connector.errors import ConfigError, DlmsError, LinkError, RefusedError
+from dlms_connector.errors import ConfigError, DlmsError, LinkError, ProtocolError, RefusedError
 from dlms_connector.meter import Meter
 from dlms_connector.outcome import Outcome
 from dlms_connector.plan import wanted
@@ -102,6 +102,14 @@ class Member:
         self._retry_at = self._retry(error, now, least_s)
         self._enter(self._down_state(error, now), error)
         return self._retry_at
+
+    def fault(self, error: Exception, now: float) -> float:
+        """Note that polling failed by a fault of ours; return when to try again."""
+        fault = ProtocolError("polling", f"a fault of the connector: {error!r}")
+        news = str(self._availability.error) != str(fault)
+        level = logging.ERROR if news else logging.DEBUG
+        self._log.log(level, "%s: %s", self.name, fault, exc_info=error)
+        return self.failed(fault, now)
 
     def deliver(self, outcome: Outcome) -> None:
         """Hand over what a poll yielded, if it yielded anything."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 from dlms_connector.config.model import Device
@@ -146,7 +147,7 @@ class Meter:
             except DlmsError as error:
                 return error, True
             try:
-                await turn.read(lambda refs: self._get(client, refs, end), self._limits(client))
+                await turn.read(partial(self._get, client, end), self._limits(client))
             except LinkError as error:
                 over = reconnects == 0 or asyncio.get_running_loop().time() >= end
                 if over or (self._shared and self._quiet_s > 0):
@@ -156,7 +157,7 @@ class Meter:
             reconnects -= 1
 
     async def _get(
-        self, client: Client, refs: Sequence[AttributeRef], end: float
+        self, client: Client, end: float, refs: Sequence[AttributeRef]
     ) -> Sequence[Data | ObjectError]:
         try:
             return await self._ask(client.get(refs), end)

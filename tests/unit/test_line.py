@@ -1,0 +1,454 @@
+"""Meters on one endpoint take turns; silent ones cost the others little; jobs go ahead."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
+
+import pytest
+
+from dlms_connector.config.model import Device
+from dlms_connector.errors import (
+    ConfigError,
+    ConnectError,
+    DlmsError,
+    LinkTimeoutError,
+    ObjectError,
+    RefusedError,
+)
+from dlms_connector.line import Line
+from dlms_connector.member import UnavailableError
+from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.talk import Talk
+from tests.support import fake_time
+from tests.support.fake_meter import (
+    FakeClient,
+    FakeLink,
+    FakeMeter,
+    RecordingSink,
+    client_of,
+    device,
+    ref,
+)
+
+T = TypeVar("T")
+LOG = logging.getLogger("test.line")
+ENERGY = ref("1-0:1.8.0")
+
+
+class Bench:
+    """A line with fake meters M1, M2 …"""
+
+    def __init__(self, *devices: Device, open_s: float = 0.0) -> None:
+        self.fakes = {one.device_name: FakeMeter(one.device_name) for one in devices}
+        self.link = FakeLink(*self.fakes.values(), open_s=open_s)
+        self.sink = RecordingSink()
+        self.make = client_of(*self.fakes.values())
+        self.line = Line(
+            devices,
+            self.sink,
+            LOG,
+            link=self.link,
+            open_link=lambda link: link.open(),
+            make_client=lambda configured: self.make(configured),
+            now_ms=lambda: round(asyncio.get_running_loop().time() * 1000),
+        )
+
+    @property
+    def fake(self) -> FakeMeter:
+        return self.fakes["M1"]
+
+    def read(self, name: str = "M1", timeout_s: float = 5.0) -> asyncio.Future[Any]:
+        return self.line.submit(name, lambda client: client.get([ENERGY]), timeout_s=timeout_s)
+
+
+def on(bench: Bench, test: Callable[[Bench], Awaitable[T]]) -> T:
+    """Run a test beside the line; the line must not end by itself."""
+
+    async def body() -> T:
+        running = asyncio.ensure_future(bench.line.run())
+        result = await test(bench)
+        assert not running.done()
+        running.cancel()
+        await asyncio.wait({running})
+        assert bench.link.disturbances == []
+        return result
+
+    return fake_time.run(body())
+
+
+def gaps(times: list[float]) -> list[float]:
+    return [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+
+
+def test_a_meter_is_polled_on_its_grid() -> None:
+    async def test(bench: Bench) -> None:
+        await asyncio.sleep(62)
+        times = bench.sink.times("M1")
+        assert len(times) >= 12
+        assert gaps(times)[1:] == pytest.approx([5.0] * (len(times) - 2))
+        assert bench.sink.state_names("M1") == ["online"]
+        assert bench.fake.count("connect") == 1, "the association is kept"
+
+    on(Bench(device()), test)
+
+
+def test_an_association_not_worth_keeping_is_released_and_the_link_closed() -> None:
+    async def test(bench: Bench) -> None:
+        await asyncio.sleep(1250)
+        assert bench.fake.count("release") == bench.fake.count("connect") == 3
+        assert not bench.link.is_open
+
+    on(Bench(device(pollPeriod=600_000)), test)
+
+
+def test_meters_on_one_line_take_turns_one_talker_at_a_time() -> None:
+    async def test(bench: Bench) -> None:
+        await asyncio.sleep(120)
+        for name, fake in bench.fakes.items():
+            assert fake.count("release") >= 22
+            assert 22 <= len(bench.sink.times(name)) <= 25
+
+    on(Bench(*(device(f"M{n}") for n in range(1, 6))), test)
+
+
+def test_an_overloaded_line_serves_all_meters_alike() -> None:
+    async def test(bench: Bench) -> None:
+        for fake in bench.fakes.values():
+            fake.latency_s = 0.3
+        await asyncio.sleep(300)
+        polls = [len(bench.sink.times(f"M{n}")) for n in range(1, 21)]
+        assert max(polls) <= 1.5 * min(polls)
+        assert min(polls) >= 12
+
+    on(Bench(*(device(f"M{n}") for n in range(1, 21))), test)
+
+
+def test_a_meter_polled_often_does_not_starve_the_others() -> None:
+    async def test(bench: Bench) -> None:
+        for fake in bench.fakes.values():
+            fake.latency_s = 0.3
+        await asyncio.sleep(300)
+        assert len(bench.sink.times("M2")) >= 55
+
+    on(Bench(device("M1", pollPeriod=500), device("M2", pollPeriod=5000)), test)
+
+
+def test_silent_meters_get_a_fifth_of_the_line_at_most() -> None:
+    dead = ("M2", "M3", "M4")
+
+    async def test(bench: Bench) -> None:
+        for name in dead:
+            bench.fakes[name].silent = True
+        await asyncio.sleep(1000)
+        # DISC once and connect twice, a second each.
+        spent = sum(len(bench.fakes[name].heard) for name in dead)
+        assert spent <= 0.25 * 1000
+        assert len(bench.sink.times("M1")) >= 140
+        late = gaps(bench.sink.times("M1")[20:])
+        assert sorted(late)[len(late) // 2] == pytest.approx(5.0)
+
+    on(Bench(*(device(f"M{n}") for n in range(1, 5))), test)
+
+
+def test_an_unreachable_endpoint_is_not_tried_for_each_meter() -> None:
+    async def test(bench: Bench) -> None:
+        bench.link.reachable = False
+        start = bench.link.opened
+        await asyncio.sleep(30)
+        assert bench.link.opened == start
+        for n in range(1, 11):
+            assert bench.sink.state_names(f"M{n}")[0] == "offline"
+            assert isinstance(bench.sink.states[f"M{n}"][0][2], ConnectError)
+        bench.link.reachable = True
+        await asyncio.sleep(120)
+        for n in range(1, 11):
+            assert bench.sink.state_names(f"M{n}")[-1] == "online"
+
+    on(Bench(*(device(f"M{n}") for n in range(1, 11)), open_s=2.0), test)
+
+
+def test_back_off_and_the_way_back(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def test(bench: Bench) -> None:
+        bench.fake.silent = True
+        await asyncio.sleep(1200)
+        tries = bench.fake.times("clear")
+        pauses = gaps(tries)
+        assert pauses[0] <= 15
+        assert all(240 * 0.9 < pause < 315 for pause in pauses[7:])
+        assert len(tries) <= 12
+        assert bench.sink.state_names("M1") == ["offline", "backoff"]
+        bench.fake.silent = False
+        await asyncio.sleep(320)
+        assert bench.sink.state_names("M1") == ["offline", "backoff", "online"]
+        assert bench.sink.polls["M1"]
+
+    on(Bench(device()), test)
+    assert len(caplog.records) == 2, "one line per outage, one at its end"
+
+
+def test_a_meter_polled_once_an_hour_is_tried_again_before_the_hour_is_over() -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.silent = True
+        await asyncio.sleep(20)
+        bench.fake.silent = False
+        await asyncio.sleep(30)
+        assert len(bench.sink.times("M1")) == 1
+
+    on(Bench(device(pollPeriod=3_600_000)), test)
+
+
+def test_daily_items_missed_in_an_outage_are_read_when_the_meter_is_back() -> None:
+    items = [
+        {"key": "energy", "obis": "1-0:1.8.0"},
+        {"key": "daily", "obis": "1-0:1.8.0", "pollPeriod": 86_400_000},
+    ]
+
+    async def test(bench: Bench) -> None:
+        bench.fake.silent = True
+        await asyncio.sleep(20)
+        bench.fake.silent = False
+        await asyncio.sleep(60)
+        keys = [{reading.key for reading in poll.readings} for _, poll in bench.sink.polls["M1"]]
+        assert keys[0] == {"energy", "daily"}
+        assert all(later == {"energy"} for later in keys[1:])
+
+    on(Bench(device(timeseries=items)), test)
+
+
+def test_a_refusal_is_not_repeated_within_a_minute() -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.refuses = True
+        await asyncio.sleep(1000)
+        assert bench.sink.state_names("M1") == ["refused"]
+        assert min(gaps(bench.fake.times("connect"))) >= 60
+        with pytest.raises(UnavailableError, match="authentication failure"):
+            await bench.read()
+
+    on(Bench(device(pollPeriod=1000)), test)
+
+
+def test_a_meter_that_cannot_be_set_up_is_misconfigured_and_costs_the_others_nothing() -> None:
+    async def test(bench: Bench) -> None:
+        make = bench.make
+
+        def fail(configured: Device) -> Client:
+            if configured.device_name == "M1":
+                raise ConfigError("devices[0].dlms.password: required")
+            return make(configured)
+
+        bench.make = fail
+        await asyncio.sleep(60)
+        assert bench.sink.state_names("M1") == ["misconfigured"]
+        assert len(bench.sink.times("M2")) >= 11
+
+    on(Bench(device("M1"), device("M2")), test)
+
+
+def test_a_fault_of_ours_in_one_meter_costs_the_others_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.ERROR)
+
+    async def test(bench: Bench) -> None:
+        make = bench.make
+
+        class Faulty(FakeClient):
+            def get(self, refs: Any) -> Talk[Any]:
+                yield from self._exchange("get", *refs)
+                raise ZeroDivisionError("our fault")
+
+        bench.make = lambda configured: (
+            cast("Client", Faulty(bench.fakes["M1"]))
+            if configured.device_name == "M1"
+            else make(configured)
+        )
+        await asyncio.sleep(60)
+        assert bench.sink.state_names("M1")[0] == "offline"
+        assert len(bench.sink.times("M2")) >= 10
+
+    on(Bench(device("M1"), device("M2")), test)
+    assert caplog.records[0].exc_info
+
+
+def test_a_sink_that_raises_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    class Raising(RecordingSink):
+        def polled(self, *_: Any) -> None:
+            raise ValueError("their fault")
+
+    async def test(bench: Bench) -> None:
+        await asyncio.sleep(30)
+        assert bench.fake.count("get") >= 5
+
+    bench = Bench(device())
+    bench.line.members["M1"]._sink = Raising()
+    on(bench, test)
+    assert "could not be handed over" in caplog.text
+
+
+def test_a_job_goes_ahead_of_queued_polls() -> None:
+    async def test(bench: Bench) -> None:
+        for fake in bench.fakes.values():
+            fake.latency_s = 0.5
+        await asyncio.sleep(60.2)
+        start = asyncio.get_running_loop().time()
+        await bench.read("M7", timeout_s=10)
+        # The poll at hand, its goodbye, then connect and get.
+        assert asyncio.get_running_loop().time() - start <= 0.5 * 6
+
+    on(Bench(*(device(f"M{n}", pollPeriod=1000) for n in range(1, 21))), test)
+
+
+def test_a_job_on_an_idle_line_takes_one_round_trip() -> None:
+    async def test(bench: Bench) -> None:
+        await asyncio.sleep(7.5)
+        start = asyncio.get_running_loop().time()
+        (value,) = await bench.read()
+        assert value.value == 23017
+        assert asyncio.get_running_loop().time() - start == pytest.approx(0.1)
+
+    on(Bench(device()), test)
+
+
+def test_jobs_without_end_do_not_starve_the_polls() -> None:
+    async def test(bench: Bench) -> None:
+        await asyncio.sleep(3)
+        stop = asyncio.get_running_loop().time() + 60
+
+        async def caller() -> None:
+            while asyncio.get_running_loop().time() < stop:
+                await bench.read(timeout_s=60)
+
+        await asyncio.gather(*(caller() for _ in range(20)))
+        times = [at for at in bench.sink.times("M2") if at < stop]
+        assert len(times) >= 11
+
+    on(Bench(device("M1"), device("M2")), test)
+
+
+def test_a_series_of_jobs_shares_one_association() -> None:
+    async def test(bench: Bench) -> None:
+        await asyncio.sleep(10)
+        connects = bench.fake.count("connect")
+        for _ in range(10):
+            await bench.read()
+            await asyncio.sleep(1)
+        assert bench.fake.count("connect") == connects + 1
+        await asyncio.sleep(5)
+        assert not bench.fake.associated
+        assert not bench.link.is_open
+
+    on(Bench(device(pollPeriod=3_600_000)), test)
+
+
+def test_a_job_tells_its_own_error() -> None:
+    async def test(bench: Bench) -> None:
+        def undefined(client: Client) -> Talk[None]:
+            (result,) = yield from client.get([ref("9-9:9.9.9")])
+            assert isinstance(result, ObjectError)
+            raise result
+
+        with pytest.raises(ObjectError, match="object-undefined"):
+            await bench.line.submit("M1", undefined, timeout_s=5)
+        assert bench.sink.state_names("M1") in ([], ["online"])
+
+    on(Bench(device()), test)
+
+
+def test_a_job_whose_time_is_over_is_told_and_never_run() -> None:
+    async def test(bench: Bench) -> None:
+        bench.fakes["M2"].latency_s = 0.9
+        await asyncio.sleep(8)
+        slow = bench.read("M2", timeout_s=10)
+        await asyncio.sleep(0.01)
+        gets = bench.fakes["M1"].count("get")
+        with pytest.raises(LinkTimeoutError):
+            await bench.read("M1", timeout_s=0.5)
+        await slow
+        assert bench.fakes["M1"].count("get") == gets
+
+    on(Bench(device("M1", pollPeriod=600_000), device("M2", pollPeriod=600_000)), test)
+
+
+def test_a_call_to_a_meter_that_is_down_is_answered_at_once() -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.silent = True
+        await asyncio.sleep(200)
+        start = asyncio.get_running_loop().time()
+        with pytest.raises(UnavailableError, match=r"has not answered for \d+ s"):
+            await bench.read()
+        assert asyncio.get_running_loop().time() == start
+
+    on(Bench(device()), test)
+
+
+def test_reconnect_tries_a_meter_that_is_down_at_once() -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.silent = True
+        await asyncio.sleep(600)
+        bench.fake.silent = False
+        bench.line.reconnect("M1")
+        await asyncio.sleep(1)
+        assert bench.sink.state_names("M1")[-1] == "online"
+        connects = bench.fake.count("connect")
+        bench.line.reconnect("M1")
+        await asyncio.sleep(1)
+        assert bench.fake.count("connect") == connects + 1
+
+    on(Bench(device()), test)
+
+
+def test_a_meter_without_items_does_jobs_and_is_not_asked_for_more() -> None:
+    async def test(bench: Bench) -> None:
+        await asyncio.sleep(100)
+        assert bench.fake.heard == []
+        await bench.read()
+        assert bench.sink.state_names("M1") == ["online"]
+        bench.fake.refuses = True
+        await asyncio.sleep(10)
+        for error in (RefusedError, UnavailableError):
+            with pytest.raises(error):
+                await bench.read()
+        await asyncio.sleep(80)
+        bench.fake.refuses = False
+        await bench.read()
+        assert bench.sink.state_names("M1") == ["online", "refused", "online"]
+
+    on(Bench(device(timeseries=[])), test)
+
+
+def test_the_farewell_ends_the_open_association() -> None:
+    bench = Bench(device())
+
+    async def body() -> None:
+        running = asyncio.ensure_future(bench.line.run())
+        await asyncio.sleep(7)
+        assert bench.fake.associated
+        running.cancel()
+        await asyncio.wait({running})
+        await bench.line.farewell()
+        await bench.line.close()
+        assert not bench.fake.associated
+        assert not bench.link.is_open
+
+    fake_time.run(body())
+
+
+def test_states_are_told_with_their_error_and_only_when_they_change() -> None:
+    async def test(bench: Bench) -> None:
+        await asyncio.sleep(20)
+        bench.link.reachable = False
+        bench.link.cut()
+        await asyncio.sleep(3)
+        bench.link.reachable = True
+        await asyncio.sleep(60)
+        states: list[tuple[str, type[DlmsError] | None]] = [
+            (state, type(error) if error else None) for _, state, error in bench.sink.states["M1"]
+        ]
+        assert states == [("online", None), ("offline", ConnectError), ("online", None)]
+
+    on(Bench(device()), test)

@@ -1,0 +1,439 @@
+"""One association with one meter: opened, kept, broken, mended and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import pytest
+
+from dlms_connector.config.model import Device
+from dlms_connector.errors import (
+    ConnectError,
+    LinkTimeoutError,
+    ObjectError,
+    RefusedError,
+    ServiceError,
+)
+from dlms_connector.meter import Meter
+from dlms_connector.outcome import Outcome
+from dlms_connector.plan import wanted
+from tests.support import fake_time
+from tests.support.fake_meter import FakeLink, FakeMeter, client_of, device, ref
+
+T = TypeVar("T")
+LOG = logging.getLogger("test.meter")
+CODES = ["1-0:1.8.0", "1-0:32.7.0", "1-0:31.7.0", "1-0:14.7.0", "1-0:1.7.0"]
+
+
+class Bench:
+    """A meter, its link and the fake behind it."""
+
+    def __init__(self, configured: Device | None = None, *, shared: bool = False) -> None:
+        self.device = configured or device("M1", *CODES)
+        self.fake = FakeMeter()
+        for n, code in enumerate(CODES):
+            self.fake.give(code, 10_000 + n)
+        self.link = FakeLink(self.fake)
+        self.due = wanted(self.device)
+        make = client_of(self.fake)
+        self.meter = Meter(
+            self.device,
+            self.link,
+            open_link=self.link.open,
+            make_client=lambda: make(self.device),
+            now_ms=lambda: round(asyncio.get_running_loop().time() * 1000),
+            log=LOG,
+            shared=shared,
+        )
+
+    async def poll(self) -> Outcome:
+        return await self.meter.poll(self.due)
+
+    def gets(self) -> list[int]:
+        return [len(refs) for _, verb, refs in self.fake.heard if verb == "get"]
+
+
+def on(bench: Bench, test: Callable[[Bench], Awaitable[T]]) -> T:
+    async def body() -> T:
+        return await test(bench)
+
+    return fake_time.run(body())
+
+
+def read_keys(outcome: Outcome) -> set[str]:
+    return {reading.key for reading in outcome.poll.readings}
+
+
+def failed_keys(outcome: Outcome) -> set[str]:
+    return {failure.key for failure in outcome.poll.failures}
+
+
+def test_a_steady_cycle_is_one_round_trip() -> None:
+    async def test(bench: Bench) -> None:
+        first = await bench.poll()
+        assert not first.error
+        assert bench.fake.verbs == ["clear", "connect", "get"]
+        bench.fake.heard.clear()
+        for _ in range(3):
+            await bench.poll()
+        assert bench.gets() == [5, 5, 5]
+        assert bench.fake.verbs == ["get"] * 3
+
+    on(Bench(), test)
+
+
+def test_values_are_exact_and_stamped_when_their_reply_arrived() -> None:
+    async def test(bench: Bench) -> None:
+        outcome = await bench.poll()
+        readings = {reading.key: reading for reading in outcome.poll.readings}
+        assert readings["1-0:32.7.0"].value == Decimal("100.01")
+        assert readings["1-0:32.7.0"].unit == "V"
+        # DISC, connect and the list took 0.1 s each.
+        assert {reading.ts_ms for reading in readings.values()} == {300}
+
+    on(Bench(), test)
+
+
+def test_a_meter_without_lists_is_read_singly_and_each_value_has_its_own_instant() -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.conformance = frozenset({"get"})
+        outcome = await bench.poll()
+        assert bench.gets() == [1] * 10
+        assert len({reading.ts_ms for reading in outcome.poll.readings}) == 5
+        await bench.poll()
+        assert bench.gets() == [1] * 15, "scalers are read once"
+
+    on(Bench(), test)
+
+
+def test_single_reads_can_be_configured() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.poll()
+        assert bench.gets() == [1] * 10
+
+    on(Bench(device("M1", *CODES, workarounds={"singleReads": True})), test)
+
+
+def test_a_refused_list_is_read_singly_and_the_lesson_is_kept(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def test(bench: Bench) -> None:
+        bench.fake.longest_list = 1
+        for _ in range(6):
+            outcome = await bench.poll()
+            assert read_keys(outcome) == set(CODES)
+            assert not outcome.poll.failures
+            bench.fake.heard.clear()
+        await bench.poll()
+        assert bench.gets() == [1] * 5
+
+    on(Bench(), test)
+    assert "one by one" in caplog.records[-1].getMessage()
+    assert all(record.levelno == logging.INFO for record in caplog.records)
+    before = len(caplog.records)
+    assert before <= 4
+
+
+def test_a_limit_on_lists_is_found() -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.longest_list = 5
+        assert read_keys(await bench.poll()) == set(CODES)
+        bench.fake.heard.clear()
+        await bench.poll()
+        assert bench.gets() == [5]
+
+    on(Bench(), test)
+
+
+def test_one_object_that_spoils_lists_is_read_alone() -> None:
+    async def test(bench: Bench) -> None:
+        spoiler = ref(CODES[2])
+        bench.fake.refused_in_lists = {spoiler}
+        del bench.fake.values[spoiler]
+        outcome = await bench.poll()
+        assert failed_keys(outcome) == {CODES[2]}
+        assert len(read_keys(outcome)) == 4
+        bench.fake.heard.clear()
+        await bench.poll()
+        assert bench.gets() == [4, 1]
+
+    on(Bench(), test)
+
+
+def test_a_failed_item_of_a_list_is_read_singly_once_more() -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.wrong_in_lists = {ref(CODES[1]): 2}
+        outcome = await bench.poll()
+        assert read_keys(outcome) == set(CODES)
+        bench.fake.heard.clear()
+        await bench.poll()
+        assert bench.gets() == [4, 1], "now it is known to be given only alone"
+
+    on(Bench(), test)
+
+
+def test_an_object_that_does_not_exist_costs_one_extra_request_once() -> None:
+    async def test(bench: Bench) -> None:
+        del bench.fake.values[ref(CODES[1])]
+        outcome = await bench.poll()
+        assert failed_keys(outcome) == {CODES[1]}
+        assert isinstance(outcome.poll.failures[0].error, ObjectError)
+        assert outcome.poll.failures[0].error.code == 4
+        assert not outcome.error
+        bench.fake.heard.clear()
+        assert failed_keys(await bench.poll()) == {CODES[1]}
+        assert bench.gets() == [5]
+
+    on(Bench(), test)
+
+
+def test_a_value_whose_scaler_is_refused_is_not_sent_wrong() -> None:
+    async def test(bench: Bench) -> None:
+        del bench.fake.values[ref(CODES[1], 3)]
+        outcome = await bench.poll()
+        assert failed_keys(outcome) == {CODES[1]}
+
+    on(Bench(), test)
+
+
+def test_a_configured_scaler_replaces_one_that_is_refused() -> None:
+    items = [{"key": "voltage", "obis": CODES[1], "scaler": -1}]
+
+    async def test(bench: Bench) -> None:
+        del bench.fake.values[ref(CODES[1], 3)]
+        (reading,) = (await bench.poll()).poll.readings
+        assert reading.value == Decimal("1000.1")
+        assert reading.unit is None
+
+    on(Bench(device("M1", timeseries=items)), test)
+
+
+def test_a_broken_kept_association_is_opened_anew_and_the_poll_goes_on() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.poll()
+        bench.link.cut()
+        outcome = await bench.poll()
+        assert read_keys(outcome) == set(CODES)
+        assert not outcome.error
+        assert bench.meter.statistics.reconnects == 1
+        assert bench.meter.statistics.polls_failed == 0
+        assert bench.fake.verbs[-3:] == ["clear", "connect", "get"]
+
+    on(Bench(), test)
+
+
+def test_an_association_that_breaks_mid_poll_costs_only_the_object_that_broke_it() -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.conformance = frozenset({"get"})
+        bench.fake.closes_on = {ref(CODES[1])}
+        outcome = await bench.poll()
+        assert read_keys(outcome) == set(CODES) - {CODES[1]}
+        assert failed_keys(outcome) == {CODES[1]}
+        assert not outcome.error
+        bench.fake.heard.clear()
+        outcome = await bench.poll()
+        assert failed_keys(outcome) == {CODES[1]}
+        assert bench.gets() == [1] * 4, "it is left alone for a while"
+
+    on(Bench(), test)
+
+
+def test_a_list_met_with_silence_is_read_singly_after_a_reconnect() -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.mute_on_lists = True
+        outcome = await bench.poll()
+        assert read_keys(outcome) == set(CODES)
+        assert bench.meter.statistics.retries == 1
+        assert bench.meter.statistics.reconnects == 1
+
+    on(Bench(), test)
+
+
+def test_a_dead_meter_fails_within_its_timeouts() -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.silent = True
+        outcome = await bench.poll()
+        assert isinstance(outcome.error, LinkTimeoutError)
+        assert not outcome.poll.readings
+        assert set(outcome.unread) == set(bench.due)
+        # DISC once, SNRM twice, one second each.
+        assert asyncio.get_running_loop().time() == pytest.approx(3.0)
+        assert not bench.link.is_open
+        assert bench.meter.statistics.polls_failed == 1
+
+    on(Bench(), test)
+
+
+def test_silence_after_good_answers_keeps_what_was_read() -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.conformance = frozenset({"get"})
+        await bench.poll()
+
+        async def die() -> None:
+            await asyncio.sleep(0.25)
+            bench.fake.silent = True
+
+        dying = asyncio.ensure_future(die())
+        outcome = await bench.poll()
+        await dying
+        assert len(outcome.poll.readings) == 3
+        assert len(outcome.unread) == 2
+        assert isinstance(outcome.error, LinkTimeoutError), "the reconnect failed: an outage"
+
+    on(Bench(), test)
+
+
+def test_an_unreachable_endpoint_is_told_as_such() -> None:
+    async def test(bench: Bench) -> None:
+        bench.link.reachable = False
+        assert isinstance((await bench.poll()).error, ConnectError)
+
+    on(Bench(), test)
+
+
+def test_a_refusal_is_told_and_the_half_open_session_ended() -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.refuses = True
+        assert isinstance((await bench.poll()).error, RefusedError)
+        assert bench.fake.verbs == ["clear", "connect", "clear"]
+        assert not bench.link.is_open
+
+    on(Bench(), test)
+
+
+def test_a_meter_that_hangs_up_on_disc_is_reached_again() -> None:
+    async def test(bench: Bench) -> None:
+        bench.link.hangs_up_on = {"clear"}
+        assert not (await bench.poll()).error
+        assert bench.link.opened == 2
+
+    on(Bench(), test)
+
+
+def test_after_a_clean_goodbye_no_disc_comes_first() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.poll()
+        await bench.meter.release()
+        assert not bench.meter.associated
+        assert not bench.fake.associated
+        await bench.poll()
+        assert bench.fake.verbs == ["clear", "connect", "get", "release", "connect", "get"]
+        assert bench.meter.statistics.reconnects == 0
+
+    on(Bench(), test)
+
+
+def test_a_refusal_over_an_idle_association_means_that_it_is_gone() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.poll()
+        bench.fake.refuses_all = True
+        asyncio.get_running_loop().call_later(0.15, setattr, bench.fake, "refuses_all", False)
+        outcome = await bench.poll()
+        assert read_keys(outcome) == set(CODES)
+        assert bench.meter.learned.max_items == 32
+
+    on(Bench(), test)
+
+
+def test_pauses_and_quiet_are_kept() -> None:
+    quirks = {"pauseAfterConnectMs": 500, "quietAfterFailureMs": 15_000}
+
+    async def test(bench: Bench) -> None:
+        await bench.poll()
+        assert bench.fake.times("clear") == [0.5]
+        bench.link.cut()
+        before = asyncio.get_running_loop().time()
+        outcome = await bench.poll()
+        assert not outcome.error
+        assert bench.fake.times("clear")[1] == pytest.approx(before + 15.5)
+
+    on(Bench(device("M1", *CODES, workarounds=quirks)), test)
+
+
+@pytest.mark.parametrize(
+    ("connection", "interface", "shared", "kept"),
+    [
+        ({}, "HDLC", False, [True, True, False, False]),
+        ({}, "WRAPPER", False, [True, True, True, False]),
+        ({}, "HDLC", True, [False] * 4),
+        ({"keepOpen": True}, "HDLC", True, [True] * 4),
+        ({"keepOpen": False}, "WRAPPER", False, [False] * 4),
+    ],
+)
+def test_keep_open(
+    connection: dict[str, Any], interface: str, shared: bool, kept: list[bool]
+) -> None:
+    configured = device("M1", connection=connection, dlms={"interfaceType": interface})
+    meter = Bench(configured, shared=shared).meter
+    assert [meter.keeps(idle) for idle in (5, 100, 150, 900)] == kept
+
+
+def test_a_job_runs_within_the_association_and_is_not_repeated() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.poll()
+        got = await bench.meter.run(lambda client: client.get([ref(CODES[0])]), timeout_s=5)
+        assert len(got) == 1
+        assert bench.fake.count("connect") == 1
+        bench.fake.silent = True
+        with pytest.raises(LinkTimeoutError):
+            await bench.meter.run(lambda client: client.get([ref(CODES[0])]), timeout_s=5)
+        assert bench.fake.count("connect") == 1
+        assert not bench.meter.associated
+
+    on(Bench(), test)
+
+
+def test_a_jobs_service_error_leaves_the_association_alone() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.poll()
+        bench.fake.refuses_all = True
+        with pytest.raises(ServiceError):
+            await bench.meter.run(lambda client: client.get([ref(CODES[0])]), timeout_s=5)
+        assert bench.meter.associated
+
+    on(Bench(), test)
+
+
+def test_a_meter_that_never_gets_done_does_not_hold_the_line_for_ever() -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.conformance = frozenset({"get"})
+        bench.fake.latency_s = 0.999
+        await bench.poll()
+        bench.fake.latency_s = 100_000.0
+        start = asyncio.get_running_loop().time()
+        await bench.poll()
+        assert asyncio.get_running_loop().time() - start <= 61
+
+    on(Bench(), test)
+
+
+def test_bytes_are_counted_per_meter() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.poll()
+        statistics = bench.meter.statistics
+        assert statistics.bytes_out == bench.link.bytes_out > 0
+        assert statistics.bytes_in == bench.link.bytes_in > 0
+        assert statistics.poll_ms == 300
+        assert statistics.polls_ok == 1
+
+    on(Bench(), test)
+
+
+def test_a_goodbye_after_a_cut_off_conversation_is_a_disc() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.poll()
+        polling = asyncio.ensure_future(bench.poll())
+        await asyncio.sleep(0.05)
+        polling.cancel()
+        await asyncio.wait({polling})
+        await bench.meter.release()
+        assert bench.fake.verbs[-1] == "clear"
+        assert not bench.fake.associated
+
+    on(Bench(), test)
