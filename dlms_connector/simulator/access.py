@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from dlms_connector.simulator.cosem_object import OTHER_REASON, AccessError
 from dlms_connector.simulator.data import NOTHING, Data, MalformedError, Reader, encode, length
+from dlms_connector.simulator.grant import Grant
 from dlms_connector.simulator.logical_names import LogicalNameServices
 
 ACCESS, ACCESS_RESPONSE = 0xD9, 0xDA
@@ -15,8 +16,9 @@ _GET, _SET, _ACTION, _GET_SELECTED, _SET_SELECTED = 1, 2, 3, 4, 5
 class AccessService:
     """The services by logical name, and ACCESS on top of them."""
 
-    def __init__(self, names: LogicalNameServices) -> None:
-        self._names = names
+    def __init__(self, grant: Grant) -> None:
+        self._grant = grant
+        self._names = LogicalNameServices(grant)
 
     def prove(self, apdu: bytes, check: Callable[[bytes], bytes | None]) -> bytes | None:
         """Serve the client's proof and nothing else."""
@@ -26,7 +28,7 @@ class AccessService:
         """Answer a request; None if it is of no kind known here."""
         if apdu[0] != ACCESS:
             return self._names.answer(apdu)
-        self._names.meter.seen["access"] += 1
+        self._grant.meter.seen["access"] += 1
         reader = Reader(apdu[1:])
         invoke, _ = reader.take(4), reader.string()
         specifications = [self._specification(reader) for _ in range(reader.length())]
@@ -56,17 +58,17 @@ class AccessService:
         return kind, reference
 
     def _serve(self, kind: int, reference: bytes, data: Data) -> tuple[int, int, Data]:
-        names = self._names
+        grant = self._grant
         if kind in (_GET, _GET_SELECTED):
             try:
-                return _GET, 0, names.read(Reader(reference))
+                return _GET, 0, grant.read(Reader(reference))
             except AccessError as refusal:
                 return _GET, refusal.code, NOTHING
         if kind == _SET:
-            return _SET, names.write(reference[:9], data), NOTHING
+            return _SET, grant.write(reference[:9], data), NOTHING
         if kind == _SET_SELECTED:
             return _SET, OTHER_REASON, NOTHING
         try:
-            return _ACTION, 0, names.invoke(reference[:9], data)
+            return _ACTION, 0, grant.invoke(reference[:9], data)
         except AccessError as refusal:
             return _ACTION, refusal.code, NOTHING

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from dlms_connector.simulator import hdlc, wrapper
+from dlms_connector.simulator import hdlc, hdlc_frames, wrapper
 from dlms_connector.simulator.faults import Faults
 from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.mode_e import SignOn
@@ -58,7 +58,7 @@ class Connection:
         framing = meters[0].options.framing
         self._is_hdlc = framing != "WRAPPER"
         self._sign_on = SignOn(b"%08d" % meters[0].seed) if framing == _MODE_E else None
-        self._framer = hdlc.Framer()
+        self._framer = hdlc_frames.Framer()
         self._unwrapper = wrapper.Unwrapper()
         self._sent = 0
         self.delay_s = 0.0
@@ -100,20 +100,20 @@ class Connection:
             if "keeps-association" not in meter.faults:
                 line.session.end()
 
-    def _hdlc(self, frame: hdlc.Frame) -> bytes:
+    def _hdlc(self, frame: hdlc_frames.Frame) -> bytes:
         out = b""
         for line in self._lines:
             options = line.meter.options
-            if hdlc.is_broadcast(frame.destination):
+            if hdlc_frames.is_broadcast(frame.destination):
                 if frame.control & ~hdlc.POLL == hdlc.DISC and line.station.connected:
                     line.station.disconnect()
-            elif hdlc.address_matches(
+            elif hdlc_frames.address_matches(
                 frame.destination, options.logical_address, options.physical_address
             ):
                 out += self._station(line, frame)
         return out
 
-    def _station(self, line: _Line, frame: hdlc.Frame) -> bytes:
+    def _station(self, line: _Line, frame: hdlc_frames.Frame) -> bytes:
         meter = line.meter
         control = frame.control & ~hdlc.POLL
         if control in (hdlc.SNRM, hdlc.DISC):
@@ -153,7 +153,7 @@ class Connection:
             noise = random.Random(len(reply))  # noqa: S311 (noise that repeats)
             reply = bytes(noise.choices(range(0x80, 0xA0), k=int(faults["garbage"]))) + reply
         if "flags" in faults and self._is_hdlc:
-            reply = bytes((hdlc.FLAG,)) * int(faults["flags"]) + reply
+            reply = bytes((hdlc_frames.FLAG,)) * int(faults["flags"]) + reply
         return reply
 
     def _cut(self, out: bytes) -> bytes:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dlms_connector.simulator import acse, handshake
 from dlms_connector.simulator.access import AccessService
+from dlms_connector.simulator.action_service import ACTION_RESPONSE
 from dlms_connector.simulator.data import MalformedError
 from dlms_connector.simulator.exceptions import (
     NOT_ALLOWED,
@@ -15,16 +16,13 @@ from dlms_connector.simulator.exceptions import (
     SERVICE_UNKNOWN,
     exception,
 )
-from dlms_connector.simulator.logical_names import (
-    ACTION_RESPONSE,
-    GET_RESPONSE,
-    SET_RESPONSE,
-    LogicalNameServices,
-    NotOfferedError,
-)
+from dlms_connector.simulator.get_service import GET_RESPONSE
+from dlms_connector.simulator.grant import Grant, NotOfferedError
+from dlms_connector.simulator.logical_names import LogicalNameServices
 from dlms_connector.simulator.options import CONFORMANCE_BITS
 from dlms_connector.simulator.proof import is_proof, make_proof
 from dlms_connector.simulator.protection import Protection, RejectedError, Wrapping
+from dlms_connector.simulator.set_service import SET_RESPONSE
 from dlms_connector.simulator.short_names import ShortNameServices
 
 if TYPE_CHECKING:
@@ -176,11 +174,13 @@ class Session:
         meter = self._meter
         self._conformance = conformance & meter.options.offered_services()
         size = max(_SMALLEST_PDU, max_pdu or 0xFFFF)
+        grant = Grant(meter, role, size, self._offers)
         if meter.options.referencing == "SN":
-            self._services = ShortNameServices(meter, role, size, self._offers)
+            self._services = ShortNameServices(grant)
+        elif self._offers("access"):
+            self._services = AccessService(grant)
         else:
-            names = LogicalNameServices(meter, role, size, self._offers)
-            self._services = AccessService(names) if self._offers("access") else names
+            self._services = LogicalNameServices(grant)
         meter.association_held = True
 
     def _pre_establish(self) -> None:

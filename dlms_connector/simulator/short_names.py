@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from dlms_connector.simulator import short_name_map as short
 from dlms_connector.simulator.blocks import Incoming, Outgoing, WrongBlockError
@@ -23,25 +22,20 @@ from dlms_connector.simulator.data import (
     length,
     octets,
 )
+from dlms_connector.simulator.grant import Grant
 from dlms_connector.simulator.selection import read_rows
-
-if TYPE_CHECKING:
-    from dlms_connector.simulator.meter import Meter, Role
 
 READ, WRITE, READ_RESPONSE, WRITE_RESPONSE = 0x05, 0x06, 0x0C, 0x0D
 #: Variable-Access-Specification
 _NAME, _PARAMETERIZED, _BLOCK_NUMBER, _READ_BLOCK, _WRITE_BLOCK = 2, 4, 5, 6, 7
-_OVERHEAD = 12
 
 
 class ShortNameServices:
     """Serves one association; block transfers in progress are its state."""
 
-    def __init__(
-        self, meter: Meter, role: Role, max_pdu: int, offers: Callable[[str], bool]
-    ) -> None:
-        self._meter, self._role, self._offers = meter, role, offers
-        self._max_pdu = max_pdu
+    def __init__(self, grant: Grant) -> None:
+        self._grant = grant
+        self._meter, self._role = grant.meter, grant.role
         self._outgoing: Outgoing | None = None
         self._incoming: Incoming | None = None
 
@@ -90,15 +84,15 @@ class ShortNameServices:
             reader.number()
             return self._read_in_blocks(reader)
         self._outgoing = None
-        if count > 1 and not self._offers("multiple-references"):
+        if count > 1 and not self._grant.offers("multiple-references"):
             return bytes((READ_RESPONSE, 1, 1, OTHER_REASON))
         results = [self._result(reader) for _ in range(count)]
         body = length(len(results)) + b"".join(results)
         if "malformed-list" in self._meter.faults:
             body = body[:-1]
-        if len(body) + 1 <= self._max_pdu and "empty-blocks" not in self._meter.faults:
+        if len(body) + 1 <= self._grant.max_pdu and "empty-blocks" not in self._meter.faults:
             return bytes((READ_RESPONSE,)) + body
-        self._outgoing = Outgoing(body, max(1, self._max_pdu - _OVERHEAD))
+        self._outgoing = Outgoing(body, self._grant.block_size)
         return self._block()
 
     def _result(self, reader: Reader) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 
 from dlms_connector.simulator import FAULTS, Connection, Faults, Meter, MeterOptions, hdlc
 from dlms_connector.simulator.data import encode, u16
-from dlms_connector.simulator.hdlc import Framer, make_frame
+from dlms_connector.simulator.hdlc_frames import Framer, make_frame
 from dlms_connector.simulator.wrapper import make_packet
 from tests.support.simulated import aarq, ask, get, make_meter, open_session, reference
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dlms_connector.simulator import Connection, Faults, Meter, MeterOptions, hdlc
-from dlms_connector.simulator.hdlc import Frame, Framer, Sizes, Station, make_frame
+from dlms_connector.simulator.hdlc import Sizes, Station
+from dlms_connector.simulator.hdlc_frames import Frame, Framer, address_matches, make_frame
 
 SNRM = bytes.fromhex("7EA0070303938C117E")
 AARQ = bytes.fromhex(
@@ -70,7 +71,7 @@ def test_four_octet_addresses_of_a_real_installation() -> None:
     ],
 )
 def test_addresses(address: str, logical: int, physical: int, matches: bool) -> None:
-    assert hdlc.address_matches(bytes.fromhex(address), logical, physical) is matches
+    assert address_matches(bytes.fromhex(address), logical, physical) is matches
 
 
 def test_sizes_are_the_smaller_of_both_wishes() -> None:

@@ -15,7 +15,7 @@ from dlms_connector.simulator import (
     simulate,
     simulate_terminal,
 )
-from dlms_connector.simulator.hdlc import make_frame
+from dlms_connector.simulator.hdlc_frames import make_frame
 from dlms_connector.simulator.wrapper import make_packet
 from tests.support.simulated import aarq
 

@@ -1,0 +1,82 @@
+"""What one client may do with a meter's objects: its rights, and what was negotiated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dlms_connector.simulator.cosem_object import OTHER_REASON, AccessError
+from dlms_connector.simulator.data import NOTHING, Data, Reader
+from dlms_connector.simulator.selection import read_rows
+
+if TYPE_CHECKING:
+    from dlms_connector.simulator.meter import Meter, Role
+
+#: What a block's header needs beside its octets, with some room for ciphering.
+_OVERHEAD = 12
+
+
+class NotOfferedError(Exception):
+    """The service was not negotiated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Accesses by logical name within one association.
+
+    `max_pdu` is what the client can receive, `offers` tells what was negotiated.
+    """
+
+    meter: Meter
+    role: Role
+    max_pdu: int
+    offers: Callable[[str], bool]
+
+    @property
+    def block_size(self) -> int:
+        """How many octets of a value one block carries."""
+        return max(1, self.max_pdu - _OVERHEAD)
+
+    def need(self, name: str) -> None:
+        """Raise NotOfferedError unless a service was negotiated."""
+        if not self.offers(name):
+            raise NotOfferedError(name)
+
+    def read(self, reader: Reader, *, selectable: bool = True) -> Data:
+        """Read the attribute that a descriptor names; raises AccessError."""
+        class_id, name, attribute = reader.number(2), reader.take(6), reader.number()
+        selector, parameters = 0, NOTHING
+        if selectable and reader.number():
+            selector, parameters = reader.number(), reader.data()
+        found = self.meter.find(class_id, name, self.role)
+        if found.table is not None and attribute == 2 and 2 not in found.attributes:
+            return read_rows(self.meter, found.table, selector, parameters)
+        if selector:
+            raise AccessError(OTHER_REASON)
+        return self.meter.read(class_id, name, attribute, self.role)
+
+    def write(self, reference: bytes, value: Data) -> int:
+        """Set the attribute that a descriptor names; return the Data-Access-Result."""
+        try:
+            self.meter.write(*_reference(reference), value, self.role)
+        except AccessError as refusal:
+            return refusal.code
+        return 0
+
+    def invoke(self, reference: bytes, argument: Data) -> Data:
+        """Run the method that a descriptor names; raises AccessError."""
+        return self.meter.invoke(*_reference(reference), argument, self.role)
+
+
+def take_reference(reader: Reader) -> bytes:
+    """Take an attribute descriptor; where within its value to write is taken and ignored."""
+    reference = reader.take(9)
+    if reader.number():
+        reader.number()
+        reader.data()
+    return reference
+
+
+def _reference(octets_: bytes) -> tuple[int, bytes, int]:
+    return int.from_bytes(octets_[:2], "big"), octets_[2:8], octets_[8]

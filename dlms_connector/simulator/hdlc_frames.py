@@ -1,0 +1,133 @@
+"""HDLC frames as a simulated meter finds and builds them (IEC 62056-46, ISO/IEC 13239)."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+FLAG = 0x7E
+_SEGMENTED = 0x0800
+_LENGTH = 0x07FF
+_REVERSED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
+
+
+def fcs(octets: bytes) -> bytes:
+    """Return the check sequence (CRC-16/X.25), low octet first as it is sent.
+
+    crc_hqx is the same polynomial, most significant bit first: bits are mirrored around it.
+    """
+    crc = binascii.crc_hqx(octets.translate(_REVERSED), 0xFFFF) ^ 0xFFFF
+    return crc.to_bytes(2, "big").translate(_REVERSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A received frame whose check sequences are right."""
+
+    destination: bytes
+    source: bytes
+    control: int
+    information: bytes
+    segmented: bool
+
+
+def make_frame(
+    destination: bytes, source: bytes, control: int, information: bytes = b"", more: bool = False
+) -> bytes:
+    """Build a frame with both flags."""
+    head_size = 2 + len(destination) + len(source) + 1
+    size = head_size + 2 + (len(information) + 2 if information else 0)
+    kind = 0xA000 | (_SEGMENTED if more else 0) | size
+    body = kind.to_bytes(2, "big") + destination + source + bytes((control,))
+    body += fcs(body)
+    if information:
+        body += information
+        body += fcs(body)
+    return bytes((FLAG,)) + body + bytes((FLAG,))
+
+
+def _address(octets: bytes) -> int:
+    """Return how many octets an address has: the last has its lowest bit set. 0 = none."""
+    for size in (1, 2, 4):
+        if len(octets) >= size and octets[size - 1] & 1:
+            return size
+    return 0
+
+
+def parse_frame(body: bytes) -> Frame | None:
+    """Read what lies between two flags; None if anything about it is wrong."""
+    if len(body) < 7 or fcs(body[:-2]) != body[-2:]:
+        return None
+    kind = int.from_bytes(body[:2], "big")
+    if kind & 0xF000 != 0xA000 or kind & _LENGTH != len(body):
+        return None
+    to = _address(body[2:6])
+    at = 2 + to
+    by = _address(body[at : at + 4])
+    control_at = at + by
+    if not to or not by or control_at + 3 > len(body):
+        return None
+    information = body[control_at + 3 : -2]
+    if information and fcs(body[: control_at + 1]) != body[control_at + 1 : control_at + 3]:
+        return None
+    return Frame(
+        body[2:at], body[at:control_at], body[control_at], information, bool(kind & _SEGMENTED)
+    )
+
+
+class Framer:
+    """Finds frames in a stream of bytes, whatever lies between them."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Take bytes; yield the good frames that they complete."""
+        buffer = self._buffer
+        buffer += data
+        while (start := buffer.find(FLAG)) >= 0:
+            del buffer[:start]
+            while len(buffer) > 1 and buffer[1] == FLAG:
+                del buffer[0]
+            if len(buffer) < 3:
+                return
+            size = int.from_bytes(buffer[1:3], "big") & _LENGTH
+            if buffer[1] & 0xF0 == 0xA0 and len(buffer) < size + 2:
+                return
+            frame = parse_frame(bytes(buffer[1 : size + 1])) if buffer[size + 1 :][:1] else None
+            if frame is not None and buffer[size + 1] == FLAG:
+                del buffer[: size + 1]  # the closing flag may open the next frame
+                yield frame
+            else:
+                del buffer[0]
+        buffer.clear()
+
+
+def address_matches(address: bytes, logical: int, physical: int) -> bool:
+    """Tell whether an address field names this device.
+
+    One octet holds the upper address alone (or the physical address of a device with no
+    logical one); two and four octets hold both. Clients also send one number over both
+    halves for a device with no logical address.
+    """
+    groups = [octet >> 1 for octet in address]
+    if len(groups) == 1:
+        return groups[0] == (logical or physical)
+    half = len(groups) // 2
+    upper, lower = (_number(groups[:half]), _number(groups[half:]))
+    whole = upper << (7 * half) | lower
+    return (upper, lower) == (logical, physical) or (not logical and whole == physical)
+
+
+def is_broadcast(address: bytes) -> bool:
+    """Tell whether an address field means all stations."""
+    half = (len(address) + 1) // 2
+    return all(octet >> 1 == 0x7F for octet in address[-half:])
+
+
+def _number(groups: list[int]) -> int:
+    number = 0
+    for group in groups:
+        number = number << 7 | group
+    return number
