@@ -1,0 +1,1 @@
+"""The whole way on one machine: meters, the real gateway, and a stand-in for the platform."""

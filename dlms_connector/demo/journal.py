@@ -1,0 +1,83 @@
+"""What a server saw and said, packet by packet, and a way to wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import simplejson
+
+T = TypeVar("T")
+
+#: Seen from the server.
+Direction = Literal["in", "out"]
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One MQTT packet; `at` is the event loop's time, `session` counts connections from 1."""
+
+    at: float
+    session: int
+    direction: Direction
+    type: str
+    topic: str = ""
+    payload: bytes = b""
+    detail: str = ""
+
+    @property
+    def json(self) -> Any:
+        """The payload with exact decimals; None where it is empty."""
+        return simplejson.loads(self.payload, use_decimal=True) if self.payload else None
+
+
+class Journal:
+    """Packets in the order they passed."""
+
+    def __init__(self) -> None:
+        self._packets: list[Packet] = []
+        self._news = asyncio.Event()
+
+    def __iter__(self) -> Iterator[Packet]:
+        return iter(tuple(self._packets))
+
+    def __len__(self) -> int:
+        return len(self._packets)
+
+    def note(self, packet: Packet) -> None:
+        """Write a packet down and wake those who wait."""
+        self._packets.append(packet)
+        self._news.set()
+        self._news = asyncio.Event()
+
+    def select(
+        self, kind: str = "", topic: str = "", *, direction: Direction = "in"
+    ) -> list[Packet]:
+        """Return the packets of a type and topic, either of which may be left open."""
+        return [
+            packet
+            for packet in self._packets
+            if packet.direction == direction
+            and (not kind or packet.type == kind)
+            and (not topic or packet.topic == topic)
+        ]
+
+    async def wait_for(self, look: Callable[[], T], timeout_s: float = 10.0) -> T:
+        """Call `look` after every packet until it returns something true, and return that.
+
+        Raises asyncio.TimeoutError.
+        """
+        end = asyncio.get_running_loop().time() + timeout_s
+        while not (found := look()):
+            left = end - asyncio.get_running_loop().time()
+            if left <= 0:
+                raise asyncio.TimeoutError
+            try:
+                await asyncio.wait_for(self._news.wait(), left)
+            except asyncio.TimeoutError:
+                if found := look():
+                    return found
+                raise
+        return found

@@ -1,0 +1,109 @@
+"""What the platform stand-in keeps: telemetry by device, key and timestamp, and attributes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import simplejson
+
+#: As on the platform: client attributes come from devices, shared ones go to them.
+Scope = Literal["client", "shared"]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A value of a time series; `value` has exact decimals, `ts` is Unix time in ms."""
+
+    device: str
+    key: str
+    ts: int
+    value: Any
+
+
+def _text(value: Any) -> str:
+    return str(simplejson.dumps(value, use_decimal=True))
+
+
+def _value(text: str) -> Any:
+    return simplejson.loads(text, use_decimal=True)
+
+
+class Store:
+    """A SQLite database, in memory unless a path is given."""
+
+    def __init__(self, path: str = ":memory:") -> None:
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.executescript(
+            """
+            PRAGMA synchronous = OFF;
+            CREATE TABLE IF NOT EXISTS device (name TEXT PRIMARY KEY, type TEXT);
+            CREATE TABLE IF NOT EXISTS telemetry (
+                device TEXT, key TEXT, ts INTEGER, value TEXT,
+                PRIMARY KEY (device, key, ts)
+            ) WITHOUT ROWID;
+            CREATE TABLE IF NOT EXISTS attribute (
+                device TEXT, scope TEXT, key TEXT, value TEXT,
+                PRIMARY KEY (device, scope, key)
+            ) WITHOUT ROWID;
+            """
+        )
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    def add_device(self, name: str, device_type: str) -> None:
+        """Keep a device; its type stays what it was when it was created."""
+        self._db.execute("INSERT OR IGNORE INTO device VALUES (?, ?)", (name, device_type))
+
+    def devices(self) -> dict[str, str]:
+        """Return the type of each device."""
+        return dict(self._db.execute("SELECT name, type FROM device"))
+
+    def add_telemetry(self, device: str, ts: int, values: Mapping[str, Any]) -> None:
+        """Keep values; the same device, key and timestamp again replaces the value."""
+        rows = [(device, key, ts, _text(value)) for key, value in values.items()]
+        self._db.executemany("INSERT OR REPLACE INTO telemetry VALUES (?, ?, ?, ?)", rows)
+
+    def telemetry(self, device: str, key: str) -> list[Point]:
+        """Return a time series in the order of time."""
+        rows = self._db.execute(
+            "SELECT ts, value FROM telemetry WHERE device = ? AND key = ? ORDER BY ts",
+            (device, key),
+        )
+        return [Point(device, key, ts, _value(value)) for ts, value in rows]
+
+    def latest(self) -> list[Point]:
+        """Return the last value of every time series."""
+        rows = self._db.execute(
+            "SELECT device, key, max(ts), value FROM telemetry "
+            "GROUP BY device, key ORDER BY device, key"
+        )
+        return [Point(device, key, ts, _value(value)) for device, key, ts, value in rows]
+
+    def count(self) -> int:
+        """Return how many values there are."""
+        (count,) = self._db.execute("SELECT count(*) FROM telemetry").fetchone()
+        return int(count)
+
+    def set_attributes(self, device: str, scope: Scope, values: Mapping[str, Any]) -> None:
+        """Keep attributes."""
+        rows = [(device, scope, key, _text(value)) for key, value in values.items()]
+        self._db.executemany("INSERT OR REPLACE INTO attribute VALUES (?, ?, ?, ?)", rows)
+
+    def delete_attributes(self, device: str, scope: Scope, keys: Iterable[str]) -> None:
+        """Forget attributes."""
+        self._db.executemany(
+            "DELETE FROM attribute WHERE device = ? AND scope = ? AND key = ?",
+            [(device, scope, key) for key in keys],
+        )
+
+    def attributes(self, device: str, scope: Scope = "client") -> dict[str, Any]:
+        """Return the attributes of a device."""
+        rows = self._db.execute(
+            "SELECT key, value FROM attribute WHERE device = ? AND scope = ?", (device, scope)
+        )
+        return {key: _value(value) for key, value in rows}
