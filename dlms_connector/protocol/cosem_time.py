@@ -53,6 +53,11 @@ class Date:
         return cls(specified, *map(_specified, octets[2:5]))
 
     @property
+    def unspecified(self) -> bool:
+        """Whether nothing is said at all."""
+        return self.year is self.month is self.day is None
+
+    @property
     def exists(self) -> bool:
         """Whether some day could be meant."""
         month, day = self.month, self.day
@@ -65,7 +70,7 @@ class Date:
         try:
             # A year with 29 February and a month with 31 days stand for the unspecified.
             date(
-                self.year or 2000 if self.year is None else self.year,
+                2000 if self.year is None else self.year,
                 month if month is not None and month <= 12 else 1,
                 day if day is not None and day <= 31 else 1,
             )
@@ -93,6 +98,11 @@ class Time:
     def parse(cls, octets: bytes) -> Time:
         """Read 4 octets."""
         return cls(*map(_specified, octets))
+
+    @property
+    def unspecified(self) -> bool:
+        """Whether nothing is said at all."""
+        return self.hour is self.minute is self.second is None
 
     @property
     def exists(self) -> bool:
@@ -134,10 +144,11 @@ class DateTime:
         deviation = self.deviation or 0
         return self.date.exists and self.time.exists and -24 * 60 < deviation < 24 * 60
 
-    def instant(self, zone: tzinfo = timezone.utc, standard: Standard = "DLMS") -> datetime | None:
-        """Return the one instant that is meant, aware; None if it is not one or not known.
+    def instant(self, zone: tzinfo | None, standard: Standard = "DLMS") -> datetime | None:
+        """Return the one instant that is meant; None if it is not one, or does not exist.
 
-        `zone` is where the meter's clock ticks if it does not tell its deviation.
+        `zone` is where the meter's clock ticks if it does not tell its deviation. The
+        instant is aware unless neither is known.
         """
         day, time = self.date, self.time
         if day.year is None or day.month is None or day.day is None:
@@ -164,7 +175,7 @@ class DateTime:
         """The hour that comes twice in autumn comes first with daylight saving time."""
         return int(self.status is not None and not self.status & DAYLIGHT_SAVING_ACTIVE)
 
-    def _zone(self, zone: tzinfo, standard: Standard) -> tzinfo:
+    def _zone(self, zone: tzinfo | None, standard: Standard) -> tzinfo | None:
         if self.deviation is None:
             return zone
         sign = 1 if standard in _FROM_UTC else -1

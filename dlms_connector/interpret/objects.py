@@ -1,0 +1,208 @@
+"""The shape of each attribute whose data means more than its type says (IEC 62056-6-2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dlms_connector.cosem import AttributeRef
+from dlms_connector.interpret import shapes
+from dlms_connector.interpret.context import Format, Options, Shape
+from dlms_connector.interpret.moments import unix_time
+from dlms_connector.interpret.shapes import (
+    date,
+    date_time,
+    each,
+    fields,
+    flags,
+    hexadecimal,
+    hidden,
+    ip,
+    mac,
+    name,
+    named,
+    numbered,
+    obis,
+    plain,
+    text,
+    time,
+    unsigned_ip,
+)
+from dlms_connector.protocol.cosem_time import CLOCK_STATUS
+
+_FORMATS: Mapping[Format, Shape] = {
+    "text": text,
+    "hex": hexadecimal,
+    "dateTime": date_time,
+    "date": date,
+    "time": time,
+    "ip": unsigned_ip,
+    "mac": mac,
+    "obis": obis,
+    "unixTime": unix_time,
+    "raw": shapes.raw,
+}
+
+SCALER_UNIT = fields(scaler=plain, unit=shapes.unit)
+#: An attribute of an object; the column of a profile has more to it.
+ATTRIBUTE = fields(**{"class": plain, "obis": obis, "attribute": plain})
+CAPTURE_OBJECT = fields(
+    **{"class": plain, "obis": obis, "attribute": plain, "dataIndex": plain, "restriction": plain}
+)
+SCRIPT = fields(script=obis, selector=plain)
+
+_SEASONS = each(fields(name=name, start=date_time, week=name))
+_WEEKS = each(
+    fields(
+        name=name, monday=plain, tuesday=plain, wednesday=plain, thursday=plain, friday=plain,
+        saturday=plain, sunday=plain,
+    )
+)  # fmt: skip
+_DAYS = each(fields(id=plain, schedule=each(fields(start=time, script=obis, selector=plain))))
+
+_BAUD = named("300", "600", "1200", "2400", "4800", "9600", "19200", "38400", "57600", "115200")
+
+_SCRIPTS = each(
+    fields(
+        id=plain,
+        actions=each(
+            fields(
+                **{
+                    "service": numbered({1: "write", 2: "execute"}),
+                    "class": plain,
+                    "obis": obis,
+                    "index": plain,
+                    "parameter": plain,
+                }
+            )
+        ),
+    )
+)
+
+_ACCESS_RIGHTS = fields(
+    attributes=each(fields(attribute=plain, mode=plain, selectors=plain)),
+    methods=each(fields(method=plain, mode=plain)),
+)
+_OBJECT_LIST = each(
+    fields(**{"class": plain, "version": plain, "obis": obis, "accessRights": _ACCESS_RIGHTS})
+)
+
+SHAPES: Mapping[tuple[int, int], Shape] = {
+    (3, 3): SCALER_UNIT,
+    (4, 3): SCALER_UNIT,
+    (4, 5): date_time,
+    (5, 4): SCALER_UNIT,
+    (5, 6): date_time,
+    (5, 7): date_time,
+    (6, 2): each(ATTRIBUTE),
+    (6, 3): each(fields(mask=name, registers=plain)),
+    (6, 4): name,
+    (7, 3): each(CAPTURE_OBJECT),
+    (7, 5): numbered(
+        {1: "fifo", 2: "lifo", 3: "largest", 4: "smallest", 5: "nearestToZero",
+         6: "farthestFromZero"}
+    ),
+    (7, 6): CAPTURE_OBJECT,
+    (8, 2): date_time,
+    (8, 4): flags(CLOCK_STATUS),
+    (8, 5): date_time,
+    (8, 6): date_time,
+    (8, 9): named("notDefined", "internalCrystal", "mains50Hz", "mains60Hz", "gps", "radio"),
+    (9, 2): _SCRIPTS,
+    (11, 2): each(fields(index=plain, date=date, dayId=plain)),
+    (12, 2): each(fields(**{"baseName": plain, "class": plain, "version": plain, "obis": obis})),
+    (12, 4): obis,
+    (15, 2): _OBJECT_LIST,
+    (15, 3): fields(clientSap=plain, serverSap=plain),
+    (15, 4): hexadecimal,
+    (15, 5): fields(
+        conformance=plain, maxReceivePduSize=plain, maxSendPduSize=plain, dlmsVersion=plain,
+        qualityOfService=plain, cypheringInfo=hexadecimal,
+    ),
+    (15, 6): hexadecimal,
+    (15, 7): hidden,
+    (15, 8): named("nonAssociated", "associationPending", "associated"),
+    (15, 9): obis,
+    (17, 2): each(fields(sap=plain, logicalDeviceName=name)),
+    (18, 6): named(
+        "notInitiated", "initiated", "verificationInitiated", "verificationSuccessful",
+        "verificationFailed", "activationInitiated", "activationSuccessful", "activationFailed",
+    ),
+    (18, 7): each(fields(size=plain, identification=name, signature=hexadecimal)),
+    (19, 7): hidden,
+    (19, 8): hidden,
+    (19, 9): hidden,
+    (20, 2): name,
+    (20, 3): _SEASONS,
+    (20, 4): _WEEKS,
+    (20, 5): _DAYS,
+    (20, 6): name,
+    (20, 7): _SEASONS,
+    (20, 8): _WEEKS,
+    (20, 9): _DAYS,
+    (20, 10): date_time,
+    (21, 3): ATTRIBUTE,
+    (21, 4): each(fields(actionUp=SCRIPT, actionDown=SCRIPT)),
+    (22, 2): SCRIPT,
+    (22, 4): each(fields(time=time, date=date)),
+    (23, 2): _BAUD,
+    (40, 2): each(CAPTURE_OBJECT),
+    (40, 3): fields(
+        transport=named("tcp", "udp", "ftp", "smtp", "sms", "hdlc", "mBus", "zigBee"),
+        destination=text,
+        message=named("aXdrApdu", "xmlApdu"),
+    ),
+    (40, 4): each(fields(start=date_time, end=date_time)),
+    (41, 3): obis,
+    (42, 2): obis,
+    (42, 3): unsigned_ip,
+    (42, 4): each(unsigned_ip),
+    (42, 7): unsigned_ip,
+    (42, 6): unsigned_ip,
+    (42, 9): unsigned_ip,
+    (42, 10): unsigned_ip,
+    (43, 2): mac,
+    (44, 2): obis,
+    (44, 5): hidden,
+    (45, 2): text,
+    (45, 3): hidden,
+    (47, 2): text,
+    (47, 3): named(
+        "notRegistered", "registeredHome", "searching", "registrationDenied", "unknown",
+        "registeredRoaming",
+    ),
+    (47, 4): named("inactive", "incomingCall", "active"),
+    (47, 5): named("inactive", "gprs", "edge", "umts", "hsdpa", "lte", "cdma"),
+    (47, 6): fields(
+        cellId=plain, locationId=plain, signalQuality=plain, ber=plain, mcc=plain, mnc=plain,
+        channelNumber=plain,
+    ),
+    (47, 7): each(fields(cellId=plain, signalQuality=plain)),
+    (47, 8): date_time,
+    (48, 2): obis,
+    (48, 4): each(ip),
+    (48, 5): each(ip),
+    (48, 6): each(ip),
+    (48, 7): ip,
+    (48, 8): ip,
+    (61, 4): SCALER_UNIT,
+    (62, 2): hexadecimal,
+    (62, 3): each(CAPTURE_OBJECT),
+    (62, 5): hexadecimal,
+    (64, 4): hexadecimal,
+    (64, 5): hexadecimal,
+    (70, 3): named("disconnected", "connected", "readyForReconnection"),
+    (71, 2): ATTRIBUTE,
+    (71, 8): fields(id=plain, activationTime=date_time, duration=plain),
+    (71, 11): fields(overThreshold=SCRIPT, underThreshold=SCRIPT),
+    (72, 2): obis,
+    (72, 3): each(fields(dataInformationBlock=hexadecimal, valueInformationBlock=hexadecimal)),
+}  # fmt: skip
+
+
+def shape_of(ref: AttributeRef, options: Options) -> Shape:
+    """Return the shape of an attribute: the one configured, the class's, or the type's."""
+    if options.format is not None:
+        return _FORMATS[options.format]
+    if ref.attribute == 1:
+        return obis
+    return SHAPES.get((ref.class_id, ref.attribute), plain)
