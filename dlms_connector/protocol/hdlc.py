@@ -1,7 +1,7 @@
 """The HDLC data link of a client, IEC 62056-46: whole APDUs over a stream of octets.
 
 We are the primary station in normal response mode: the meter speaks only when polled
-and finishes with the final bit. `_Transfer` holds one APDU on its way out and one on
+and finishes with the final bit. `Transfer` holds one APDU on its way out and one on
 its way in; each frame that arrives moves it on and says what to send next, which may
 be nothing. What does not fit (foreign addresses, late replies, echoes) moves nothing,
 so the worst that noise can do is to make us ask again when the time is over.
@@ -21,27 +21,17 @@ from dlms_connector.protocol.hdlc_frame import (
     UA,
     Frame,
     FrameReader,
-    information_control,
-    is_not_ready,
-    is_ready,
-    ready_control,
 )
 from dlms_connector.protocol.hdlc_parameters import HdlcParameters
+from dlms_connector.protocol.hdlc_transfer import EXCHANGING, LLC_COMMAND, Command, Transfer
 from dlms_connector.protocol.talk import Talk
 
-#: The LLC sublayer's octets before the first segment, IEC 62056-46 clause 5.3.2.
-LLC_COMMAND = b"\xe6\xe6\x00"
-LLC_RESPONSE = b"\xe6\xe7\x00"
-
-# Bounds of one exchange. An APDU has at most 65535 octets; ciphering adds some tens.
-_LONGEST_APDU = 0x10000 + 256
+# Bounds of one exchange.
 _MOST_OCTETS = 1 << 20
 _MOST_FRAMES = 4096
 _MOST_POLLS = 200  # of a meter that says it has nothing to say yet
 _POLL_PAUSE_S = 0.05
 _LONGEST_POLL_PAUSE_S = 0.5
-
-_EXCHANGING = "exchanging HDLC frames"
 
 
 class Hdlc:
@@ -124,9 +114,9 @@ class Hdlc:
 
     def _transfer(self, segments: list[bytes], *, repeatable: bool) -> Talk[bytes]:
         if not self._usable:
-            raise ProtocolError(_EXCHANGING, "the link is not set up, or failed before")
+            raise ProtocolError(EXCHANGING, "the link is not set up, or failed before")
         self._begin()
-        transfer = _Transfer(segments, self._sent, self._received, self._sizes.window_receive)
+        transfer = Transfer(segments, self._sent, self._received, self._sizes.window_receive)
         frame = yield from self._next(self._frames_of(transfer.batch()))
         silences = 0
         while True:
@@ -146,11 +136,12 @@ class Hdlc:
             if transfer.wants_pause:
                 yield from self._rest(transfer.polls)
             if transfer.repeats > self._retries:
-                raise ProtocolError(_EXCHANGING, "frames keep arriving out of sequence")
+                raise ProtocolError(EXCHANGING, "frames keep arriving out of sequence")
             frame = yield from self._next(self._frames_of(commands))
+        apdu = transfer.apdu()
         self._sent, self._received = transfer.sent, transfer.expected
         self._usable = True
-        return transfer.apdu()
+        return apdu
 
     def _mirrored_proposal(self) -> HdlcParameters:
         """Return what the meter would have answered to our proposal."""
@@ -160,7 +151,7 @@ class Hdlc:
     def _set_up(self, sizes: HdlcParameters) -> None:
         """Begin a session; a proposal of ours that is smaller than the meter's stays in force."""
         ours = self._proposal.info_transmit if self._proposal else sizes.info_receive
-        self._sizes = HdlcParameters(
+        self._sizes = HdlcParameters(  # as the meter sees them: what it receives, we send
             info_transmit=sizes.info_transmit,
             info_receive=min(sizes.info_receive, ours),
             window_transmit=sizes.window_transmit,
@@ -178,7 +169,7 @@ class Hdlc:
     def _command(self, control: int, information: bytes = b"") -> Frame:
         return Frame(self.server, self._client, control, information)
 
-    def _frames_of(self, commands: list[tuple[int, bytes, bool]]) -> list[Frame]:
+    def _frames_of(self, commands: list[Command]) -> list[Frame]:
         return [Frame(self.server, self._client, *command) for command in commands]
 
     def _reply(self, command: Frame, wanted: tuple[int, ...], doing: str) -> Talk[Frame | None]:
@@ -215,7 +206,7 @@ class Hdlc:
     def _take(self, data: bytes) -> None:
         self._octets += len(data)
         if self._octets > _MOST_OCTETS:
-            raise ProtocolError(_EXCHANGING, f"{self._octets} octets without a complete reply")
+            raise ProtocolError(EXCHANGING, f"{self._octets} octets without a complete reply")
         self._reader.feed(data)
 
     def _waiting(self) -> Frame | None:
@@ -223,7 +214,7 @@ class Hdlc:
         while (frame := self._reader.next()) is not None:
             self._frames += 1
             if self._frames > _MOST_FRAMES:
-                raise ProtocolError(_EXCHANGING, f"{self._frames} frames without a complete reply")
+                raise ProtocolError(EXCHANGING, f"{self._frames} frames without a complete reply")
             if self._is_for_us(frame) and not self._is_echo(frame):
                 return frame
         return None
@@ -249,118 +240,19 @@ class Hdlc:
     def _rest(self, polls: int) -> Talk[None]:
         """Give a busy meter time before it is polled again."""
         if polls > _MOST_POLLS:
-            raise ProtocolError(_EXCHANGING, f"the meter had nothing to say {polls} times")
+            raise ProtocolError(EXCHANGING, f"the meter had nothing to say {polls} times")
         data = yield Pause(min(polls * _POLL_PAUSE_S, _LONGEST_POLL_PAUSE_S))
         if data:
             self._take(data)
-
-
-class _Transfer:
-    """One APDU on its way out and one on its way in, by sequence numbers."""
-
-    def __init__(self, segments: list[bytes], sent: int, expected: int, window: int) -> None:
-        self.sent = sent  # V(S): the number of the first segment not acknowledged
-        self.expected = expected  # V(R): the number of the frame to come
-        self.complete = False
-        self.polls = self.repeats = 0
-        self.wants_pause = False
-        self._segments = segments
-        self._window = window
-        self._outstanding = 0
-        self._polled = False
-        self._gap = False
-        self._arrived = bytearray()
-
-    def batch(self) -> list[tuple[int, bytes, bool]]:
-        """Return control, information and segmented bit of the segments to send now."""
-        segments = self._segments[: self._window]
-        self._outstanding = len(segments)
-        self._polled = False
-        commands = []
-        for index, segment in enumerate(segments):
-            number = (self.sent + index) & 7
-            control = information_control(number, self.expected, poll=index + 1 == len(segments))
-            commands.append((control, segment, index + 1 < len(self._segments)))
-        return commands
-
-    def again(self, *, repeatable: bool) -> list[tuple[int, bytes, bool]]:
-        """Return what to send after silence."""
-        return self.batch() if self._segments and repeatable else self._poll()
-
-    def take(self, frame: Frame) -> list[tuple[int, bytes, bool]]:
-        """Move on by a frame of the meter; return what to send next."""
-        self.wants_pause = False
-        acknowledged = (frame.receive_number - self.sent) & 7
-        if acknowledged > self._outstanding:
-            return []
-        if frame.is_information:
-            # An answer acknowledges all that it answers: others are late, or echoes.
-            if acknowledged < len(self._segments):
-                return []
-            self._acknowledge(acknowledged)
-            return self._take_information(frame)
-        if is_ready(frame.control) or is_not_ready(frame.control):
-            return self._take_ready(frame, acknowledged)
-        return []
-
-    def apdu(self) -> bytes:
-        """Return what arrived, without the LLC octets."""
-        if not self._arrived.startswith(LLC_RESPONSE):
-            raise ProtocolError(
-                _EXCHANGING, f"the reply begins {self._arrived[:3].hex(' ')} instead of e6 e7 00"
-            )
-        return bytes(self._arrived[len(LLC_RESPONSE) :])
-
-    def _take_information(self, frame: Frame) -> list[tuple[int, bytes, bool]]:
-        ahead = (frame.send_number - self.expected) & 7
-        if ahead == 0:
-            self._gap = False
-            self.expected = (self.expected + 1) & 7
-            self._arrived += frame.information
-            if len(self._arrived) > _LONGEST_APDU:
-                raise ProtocolError(_EXCHANGING, f"a reply of more than {_LONGEST_APDU} octets")
-            self.complete = not frame.segmented
-        elif ahead < 4:
-            self._gap = True  # a frame of the window was lost
-        else:
-            return []  # a repetition of what has arrived
-        if self.complete or not frame.final:
-            return []
-        self.repeats += self._gap
-        return self._poll()
-
-    def _take_ready(self, frame: Frame, acknowledged: int) -> list[tuple[int, bytes, bool]]:
-        if not frame.final:
-            return []
-        # Without a poll before it, this is the late answer to a request sent twice.
-        if self._segments and not acknowledged and not self._polled:
-            return []
-        self._acknowledge(acknowledged)
-        if is_ready(frame.control) and self._segments:
-            return self.batch()
-        self.polls += 1
-        self.wants_pause = True
-        return self._poll()
-
-    def _acknowledge(self, count: int) -> None:
-        del self._segments[:count]
-        self.sent = (self.sent + count) & 7
-        self._outstanding -= count
-
-    def _poll(self) -> list[tuple[int, bytes, bool]]:
-        """Ask for what comes next by RR; REJ does not exist in IEC 62056-46."""
-        self._polled = True
-        self._gap = False
-        return [(ready_control(self.expected), b"", False)]
 
 
 def _refuse_unnumbered(frame: Frame) -> None:
     """Raise if the meter says that there is no session, or that it cannot follow."""
     control = frame.control | POLL_FINAL
     if control == DM:
-        raise ProtocolError(_EXCHANGING, "the meter has dropped the session (DM)")
+        raise ProtocolError(EXCHANGING, "the meter has dropped the session (DM)")
     if control == FRMR:
-        raise ProtocolError(_EXCHANGING, _rejection(frame.information))
+        raise ProtocolError(EXCHANGING, _rejection(frame.information))
 
 
 def _rejection(information: bytes) -> str:

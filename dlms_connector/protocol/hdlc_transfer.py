@@ -1,0 +1,128 @@
+"""How one APDU goes out and one comes in over numbered HDLC frames, IEC 62056-46 clause 6.4.4.
+
+What is sent carries N(S) and, as N(R), the number expected next; the meter's N(R) says how
+much of it has arrived. Only a frame that fits both numbers moves a transfer on.
+"""
+
+from __future__ import annotations
+
+from dlms_connector.errors import ProtocolError
+from dlms_connector.protocol.hdlc_frame import (
+    Frame,
+    information_control,
+    is_not_ready,
+    is_ready,
+    ready_control,
+)
+
+#: The LLC sublayer's octets before the first segment, IEC 62056-46 clause 5.3.2.
+LLC_COMMAND = b"\xe6\xe6\x00"
+LLC_RESPONSE = b"\xe6\xe7\x00"
+
+EXCHANGING = "exchanging HDLC frames"
+
+#: Control octet, information, and whether more segments follow.
+Command = tuple[int, bytes, bool]
+
+# An APDU has at most 65535 octets; ciphering adds some tens.
+_LONGEST_APDU = 0x10000 + 256
+
+
+class Transfer:
+    """One APDU on its way out and one on its way in, by sequence numbers."""
+
+    def __init__(self, segments: list[bytes], sent: int, expected: int, window: int) -> None:
+        self.sent = sent  # V(S): the number of the first segment not acknowledged
+        self.expected = expected  # V(R): the number of the frame to come
+        self.complete = False
+        self.polls = self.repeats = 0
+        self.wants_pause = False
+        self._segments = segments
+        self._window = window
+        self._outstanding = 0
+        self._polled = False
+        self._gap = False
+        self._arrived = bytearray()
+
+    def batch(self) -> list[Command]:
+        """Return control, information and segmented bit of the segments to send now."""
+        segments = self._segments[: self._window]
+        self._outstanding = len(segments)
+        self._polled = False
+        commands = []
+        for index, segment in enumerate(segments):
+            number = (self.sent + index) & 7
+            control = information_control(number, self.expected, poll=index + 1 == len(segments))
+            commands.append((control, segment, index + 1 < len(self._segments)))
+        return commands
+
+    def again(self, *, repeatable: bool) -> list[Command]:
+        """Return what to send after silence."""
+        self.wants_pause = False
+        return self.batch() if self._segments and repeatable else self._poll()
+
+    def take(self, frame: Frame) -> list[Command]:
+        """Move on by a frame of the meter; return what to send next."""
+        self.wants_pause = False
+        acknowledged = (frame.receive_number - self.sent) & 7
+        if acknowledged > self._outstanding:
+            return []
+        if frame.is_information:
+            # An answer acknowledges all that it answers: others are late, or echoes.
+            if acknowledged < len(self._segments):
+                return []
+            self._acknowledge(acknowledged)
+            return self._take_information(frame)
+        if is_ready(frame.control) or is_not_ready(frame.control):
+            return self._take_ready(frame, acknowledged)
+        return []
+
+    def apdu(self) -> bytes:
+        """Return what arrived, without the LLC octets."""
+        if not self._arrived.startswith(LLC_RESPONSE):
+            raise ProtocolError(
+                EXCHANGING, f"the reply begins {self._arrived[:3].hex(' ')} instead of e6 e7 00"
+            )
+        return bytes(self._arrived[len(LLC_RESPONSE) :])
+
+    def _take_information(self, frame: Frame) -> list[Command]:
+        ahead = (frame.send_number - self.expected) & 7
+        if ahead == 0:
+            self._gap = False
+            self.expected = (self.expected + 1) & 7
+            self._arrived += frame.information
+            if len(self._arrived) > _LONGEST_APDU:
+                raise ProtocolError(EXCHANGING, f"a reply of more than {_LONGEST_APDU} octets")
+            self.complete = not frame.segmented
+        elif ahead < 4:
+            self._gap = True  # a frame of the window was lost
+        else:
+            return []  # a repetition of what has arrived
+        if self.complete or not frame.final:
+            return []
+        self.repeats += self._gap
+        return self._poll()
+
+    def _take_ready(self, frame: Frame, acknowledged: int) -> list[Command]:
+        if not frame.final:
+            return []
+        # Without a poll before it, this is the late answer to a request sent twice.
+        if self._segments and not acknowledged and not self._polled:
+            return []
+        self._acknowledge(acknowledged)
+        if is_ready(frame.control) and self._segments:
+            return self.batch()
+        self.polls += 1
+        self.wants_pause = True
+        return self._poll()
+
+    def _acknowledge(self, count: int) -> None:
+        del self._segments[:count]
+        self.sent = (self.sent + count) & 7
+        self._outstanding -= count
+
+    def _poll(self) -> list[Command]:
+        """Ask for what comes next by RR; REJ does not exist in IEC 62056-46."""
+        self._polled = True
+        self._gap = False
+        return [(ready_control(self.expected), b"", False)]
