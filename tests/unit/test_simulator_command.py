@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from dlms_connector.cli.simulate import command
 from dlms_connector.config.loading import load
 from dlms_connector.simulator import FAULTS
+from dlms_connector.simulator.faults import fault_table
 
 
 def run(*arguments: str) -> Result:
@@ -84,3 +85,13 @@ def test_mistakes_are_explained(arguments: list[str], message: str) -> None:
     assert result.exit_code == 2
     assert message in result.output
     assert "Traceback" not in result.output
+
+
+def test_the_manual_lists_every_fault_and_option() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    missing = [
+        row for row in fault_table() if f"| `{row['name']}` | {row['effect']} |" not in manual
+    ]
+    assert not missing
+    options = [option for parameter in command.params for option in parameter.opts]
+    assert [option for option in options if f"`{option}" not in manual] == []
