@@ -1,0 +1,189 @@
+"""The real gateway as a process of its own, in a folder that goes away with it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from dlms_connector.errors import DlmsError
+
+#: What the gateway runs: its own entry point for a configuration folder of one's choice.
+_PROGRAM = ("-m", "thingsboard_gateway.tb_gateway")
+
+CONNECTOR_NAME = "DLMS"
+CONNECTOR_FILE = "dlms.json"
+
+
+class GatewayError(DlmsError):
+    """The gateway process did not do what it should."""
+
+    hint = "its log says why"
+
+
+class GatewayProcess:
+    """A gateway with the DLMS connector; `folder` is its own and must exist.
+
+    `connectors` replaces the connector entries of its configuration.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        platform_port: int,
+        token: str,
+        configuration: Mapping[str, Any] | str,
+        connector_type: str = "custom",
+        storage: Mapping[str, Any] | None = None,
+        remote_configuration: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        if importlib.util.find_spec("thingsboard_gateway") is None:
+            raise GatewayError(
+                "the ThingsBoard gateway is not installed; "
+                "pip install 'thingsboard-dlms-connector[demo]'"
+            )
+        self.folder = folder
+        self.config_dir = folder / "config"
+        self.config_dir.mkdir(parents=True, exist_ok=True)
+        self._environment = dict(environment or {})
+        self._process: asyncio.subprocess.Process | None = None
+        self._write(
+            "tb_gateway.json",
+            _gateway_configuration(
+                platform_port, token, connector_type, storage, remote_configuration
+            ),
+        )
+        self._write("logs.json", _logging_configuration())
+        self.write_configuration(configuration)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is alive."""
+        return self._process is not None and self._process.returncode is None
+
+    def write_configuration(self, configuration: Mapping[str, Any] | str) -> None:
+        """Write dlms.json; text is written as it is."""
+        self._write(CONNECTOR_FILE, configuration)
+
+    def log(self) -> str:
+        """Return what the process printed so far."""
+        path = self.folder / "output.log"
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+    async def start(self) -> None:
+        """Start the process; it connects to the platform by itself."""
+        with (self.folder / "output.log").open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *_PROGRAM,
+                cwd=self.folder,
+                env={
+                    **os.environ,
+                    **self._environment,
+                    "TB_GW_CONFIG_DIR": f"{self.config_dir}{os.sep}",
+                    "PYTHONUNBUFFERED": "1",
+                },
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    async def stop(self, how: signal.Signals = signal.SIGINT, within_s: float = 10.0) -> int:
+        """End the process by a signal, by SIGKILL if that does not help; return its exit code."""
+        process = self._process
+        if process is None:
+            return 0
+        with suppress(ProcessLookupError):
+            process.send_signal(how)
+        try:
+            return await asyncio.wait_for(process.wait(), within_s)
+        except asyncio.TimeoutError:
+            process.kill()
+            return await process.wait()
+
+    async def __aenter__(self) -> GatewayProcess:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.stop(signal.SIGKILL)
+
+    def _write(self, name: str, content: Mapping[str, Any] | str) -> None:
+        text = content if isinstance(content, str) else json.dumps(content, indent=2)
+        (self.config_dir / name).write_text(text, encoding="utf-8")
+
+
+def _gateway_configuration(
+    port: int,
+    token: str,
+    connector_type: str,
+    storage: Mapping[str, Any] | None,
+    remote_configuration: bool,
+) -> Mapping[str, Any]:
+    return {
+        "thingsboard": {
+            "host": "127.0.0.1",
+            "port": port,
+            "remoteShell": False,
+            "remoteConfiguration": remote_configuration,
+            "statistics": {"enable": False},
+            "minPackSendDelayMS": 20,
+            "minPackSizeToSend": 500,
+            "maxPayloadSizeBytes": 8196,
+            "checkConnectorsConfigurationInSeconds": 60,
+            "handleDeviceRenaming": True,
+            "security": {"type": "accessToken", "accessToken": token},
+            "qos": 1,
+            "reportStrategy": {"type": "ON_RECEIVED"},
+            "checkingDeviceActivity": {"checkDeviceInactivity": False},
+        },
+        "storage": storage
+        or {"type": "memory", "read_records_count": 100, "max_records_count": 100_000},
+        "grpc": {"enabled": False},
+        "connectors": [
+            {
+                "type": connector_type,
+                "name": CONNECTOR_NAME,
+                "class": "DLMSConnector",
+                "configuration": CONNECTOR_FILE,
+            }
+        ],
+    }
+
+
+def _logging_configuration() -> Mapping[str, Any]:
+    """Everything to the standard output, one line each."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "line": {"format": "%(asctime)s.%(msecs)03d |%(levelname)s| %(name)s | %(message)s"}
+        },
+        "handlers": {
+            "output": {
+                "class": "logging.StreamHandler",
+                "formatter": "line",
+                "stream": "ext://sys.stdout",
+            }
+        },
+        "root": {"level": "INFO", "handlers": ["output"]},
+        "loggers": {
+            name: {"level": "INFO", "handlers": [], "propagate": True}
+            for name in ("service", "tb_connection", "storage", "connector", "converter")
+        },
+    }
