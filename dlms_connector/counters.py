@@ -14,26 +14,18 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
 
 from dlms_connector.config.model import Device
-from dlms_connector.cosem import AttributeRef
-from dlms_connector.errors import ObjectError, ProtocolError, RefusedError
-from dlms_connector.obis import Obis
-from dlms_connector.protocol.axdr import Data
+from dlms_connector.errors import ProtocolError, RefusedError
 from dlms_connector.protocol.credentials import needs_keys
-from dlms_connector.protocol.talk import Talk
 
 #: The last number that fits; the key is worn out then.
 LAST = 0xFFFF_FFFF
 #: From here on there is time left to change the key, but it has to be done.
 WARN_AT = 2_000_000_000
-
-#: Where every meter lets everybody read its invocation counters.
-PUBLIC_CLIENT = 16
 
 _MARGIN = 100
 #: Neither a public client's reply nor an exception is authenticated: whoever forges one
@@ -47,7 +39,8 @@ _LOG = logging.getLogger(__name__)
 class InvocationCounter:
     """The invocation counter of one key, kept in a file, or in memory where there is none.
 
-    `known` is false until it is certain where to go on: then `read_counter` and `learn`.
+    `known` is false until it is certain where to go on: then `counter_reading.catch_up`,
+    or `learn`.
     `heard` is the highest number that the meter used; it is not kept on disk.
     """
 
@@ -175,56 +168,6 @@ def counter_of(
         path = directory / f"counter-{readable}-{digest}.json"
     must_read = dlms.invocation_counter is not None
     return InvocationCounter(device.device_name, path, must_read=must_read, log=log)
-
-
-class PublicClient(Protocol):
-    """What of a client is needed to read a counter."""
-
-    def connect(self) -> Talk[None]:
-        """Open the association."""
-        ...
-
-    def get(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
-        """Read attributes."""
-        ...
-
-    def release(self) -> Talk[None]:
-        """Say goodbye."""
-        ...
-
-
-def public_device(device: Device) -> Device:
-    """Return the device as the public client sees it: no authentication and no keys."""
-    nothing = ("password", "system_title", "authentication_key", "block_cipher_key",
-               "dedicated_key", "signing_key", "server_signing_key")  # fmt: skip
-    dlms = device.dlms.model_copy(
-        update={
-            "client_address": PUBLIC_CLIENT,
-            "authentication": "NONE",
-            "security": "NONE",
-            "general_ciphering": False,
-            **dict.fromkeys(nothing),
-        }
-    )
-    workarounds = device.workarounds.model_copy(update={"pre_established": False})
-    return device.model_copy(update={"dlms": dlms, "workarounds": workarounds})
-
-
-def read_counter(client: PublicClient, obis: Obis) -> Talk[int]:
-    """Read the last invocation counter that the meter saw, with a client of `public_device`.
-
-    Raises RefusedError when the meter does not give it.
-    """
-    yield from client.connect()
-    (answer,) = yield from client.get([AttributeRef(1, obis, 2)])
-    yield from client.release()
-    if isinstance(answer, ObjectError):
-        error = _refused(f"the meter does not give {obis}", "check dlms.invocationCounter")
-        raise error from answer
-    value = answer.value
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LAST:
-        raise _refused(f"{obis} holds no counter", "check dlms.invocationCounter")
-    return value
 
 
 def _refused(problem: str, hint: str) -> RefusedError:

@@ -5,30 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import stat
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 from dlms_connector.config.model import Device, Dlms
 from dlms_connector.config.secret import Secret
-from dlms_connector.cosem import AttributeRef
 from dlms_connector.counters import (
     LAST,
     WARN_AT,
     InvocationCounter,
     counter_of,
-    public_device,
-    read_counter,
 )
-from dlms_connector.errors import ObjectError, ProtocolError, RefusedError
-from dlms_connector.obis import Obis
-from dlms_connector.protocol.axdr import Data, DataType
-from dlms_connector.protocol.talk import Talk
+from dlms_connector.errors import ProtocolError, RefusedError
 
-T = TypeVar("T")
-OBIS = Obis.parse("0-0:43.1.0")
 KEY = bytes(range(16))
 
 
@@ -192,53 +182,3 @@ def test_only_ciphering_needs_one(tmp_path: Path) -> None:
     assert counter_of(device(security="NONE"), tmp_path) is None
     assert counter_of(device(security="NONE", authentication="HIGH_GMAC"), None) is not None
     assert list(tmp_path.iterdir()) == []
-
-
-class Public:
-    def __init__(self, answer: Data | ObjectError) -> None:
-        self.did: list[object] = []
-        self._answer = answer
-
-    def connect(self) -> Talk[None]:
-        self.did.append("connect")
-        yield from ()
-
-    def get(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
-        self.did.append(refs)
-        yield from ()
-        return [self._answer]
-
-    def release(self) -> Talk[None]:
-        self.did.append("release")
-        yield from ()
-
-
-def finish(talk: Talk[T]) -> T:
-    try:
-        next(talk)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-    raise AssertionError("the talk waits for bytes")
-
-
-def test_reads_through_the_public_client() -> None:
-    client = Public(Data(DataType.DOUBLE_LONG_UNSIGNED, 4711))
-    assert finish(read_counter(client, OBIS)) == 4711
-    assert client.did == ["connect", [AttributeRef(1, OBIS, 2)], "release"]
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [ObjectError("reading", 3), Data(DataType.OCTET_STRING, b"x"), Data(DataType.LONG, -1)],
-)
-def test_what_is_no_counter_is_refused(answer: Data | ObjectError) -> None:
-    with pytest.raises(RefusedError) as caught:
-        finish(read_counter(Public(answer), OBIS))
-    assert "dlms.invocationCounter" in caught.value.hint
-
-
-def test_the_public_client_has_no_secrets() -> None:
-    public = public_device(device(authentication="HIGH_GMAC", client_address=1))
-    assert public.dlms.client_address == 16
-    assert public.dlms.authentication == public.dlms.security == "NONE"
-    assert public.dlms.block_cipher_key is public.dlms.authentication_key is None

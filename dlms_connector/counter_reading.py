@@ -1,0 +1,105 @@
+"""Invocation counters as the meter knows them, read through its public client.
+
+Before the first ciphered association, and once after a failure that a counter behind the
+meter's would explain:
+
+    if counter is not None:
+        await converse(catch_up(counter, device, make_client), link, …)
+    try:
+        await converse(client.connect(), link, …)
+    except (RefusedError, LinkClosedError, LinkTimeoutError):
+        counter.doubt()
+        raise
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from dlms_connector.config.model import Device
+from dlms_connector.cosem import AttributeRef
+from dlms_connector.counters import LAST, InvocationCounter
+from dlms_connector.errors import DlmsError, LinkError, ObjectError, RefusedError
+from dlms_connector.obis import Obis
+from dlms_connector.protocol.axdr import Data
+from dlms_connector.protocol.talk import Talk
+
+#: Where every meter lets everybody read its invocation counters.
+PUBLIC_CLIENT = 16
+
+_DOING = "reading the invocation counter"
+
+
+class PublicClient(Protocol):
+    """What of a client is needed to read a counter."""
+
+    def connect(self) -> Talk[None]:
+        """Open the association."""
+        ...
+
+    def get(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
+        """Read attributes."""
+        ...
+
+    def release(self) -> Talk[None]:
+        """Say goodbye."""
+        ...
+
+
+def public_device(device: Device) -> Device:
+    """Return the device as the public client sees it: no authentication and no keys."""
+    nothing = ("password", "system_title", "authentication_key", "block_cipher_key",
+               "dedicated_key", "signing_key", "server_signing_key")  # fmt: skip
+    dlms = device.dlms.model_copy(
+        update={
+            "client_address": PUBLIC_CLIENT,
+            "authentication": "NONE",
+            "security": "NONE",
+            "general_ciphering": False,
+            **dict.fromkeys(nothing),
+        }
+    )
+    workarounds = device.workarounds.model_copy(update={"pre_established": False})
+    return device.model_copy(update={"dlms": dlms, "workarounds": workarounds})
+
+
+def read_counter(client: PublicClient, obis: Obis) -> Talk[int]:
+    """Read the last invocation counter that the meter saw, with a client of `public_device`.
+
+    Raises RefusedError when the meter does not give it, LinkError when it is silent.
+    """
+    yield from client.connect()
+    try:
+        (answer,) = yield from client.get([AttributeRef(1, obis, 2)])
+    except LinkError:
+        raise
+    except DlmsError as error:
+        with suppress(DlmsError):
+            yield from client.release()
+        raise _refused(f"the meter does not give {obis}") from error
+    yield from client.release()
+    if isinstance(answer, ObjectError):
+        raise _refused(f"the meter does not give {obis}") from answer
+    value = answer.value
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LAST:
+        raise _refused(f"{obis} holds no counter")
+    return value
+
+
+def catch_up(
+    counter: InvocationCounter, device: Device, make_client: Callable[[Device], PublicClient]
+) -> Talk[None]:
+    """Read where to go on, unless that is known; the meter is released afterwards."""
+    obis = device.dlms.invocation_counter
+    if counter.known or obis is None:
+        return
+    client = make_client(public_device(device))
+    counter.learn((yield from read_counter(client, obis)))
+
+
+def _refused(problem: str) -> RefusedError:
+    error = RefusedError(_DOING, problem)
+    error.hint = "check dlms.invocationCounter, and whether client 16 may read it"
+    return error
