@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
+from dlms_connector.config.dlms import Standard
+from dlms_connector.config.model import Dlms
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import DlmsError
-from dlms_connector.interpret import ScalerUnit, interpret, scaler_unit
+from dlms_connector.interpret import ScalerUnit, examine, options_of, scaler_unit
 from dlms_connector.plan import Wanted
 from dlms_connector.protocol.axdr import Data
+from dlms_connector.protocol.cosem_time import DateTime
 from dlms_connector.reading import Failure, Poll, Reading
+
+_ANY_METER = Dlms()
+
+
+#: Class clock and its attribute time, a date-time of 12 octets (IEC 62056-6-2).
+_CLOCK, _TIME, _DATE_TIME_OCTETS = 8, 2, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +69,12 @@ def outcome(
     *,
     broken: DlmsError | None,
     down: bool,
+    dlms: Dlms = _ANY_METER,
 ) -> Outcome:
     """Return what a poll of `due` came to.
 
     `broken` is why some attributes have no answer; `down` says that it counts as an outage.
+    `dlms` tells how the meter's clock and standard are to be read.
     """
     wrong = learn_scalers(answers, due, scalers)
     readings: list[Reading] = []
@@ -77,11 +89,33 @@ def outcome(
             failures.append(_failure(one, broken))
             continue
         try:
-            readings.append(_reading(one, answers[one.value], answers, scalers, wrong))
+            readings.append(_reading(one, answers[one.value], answers, scalers, wrong, dlms))
         except DlmsError as error:
             failures.append(_failure(one, error))
     poll = Poll(readings=tuple(readings), failures=tuple(failures))
     return Outcome(poll=poll, unread=tuple(unread), error=broken if down else None)
+
+
+def clock_drift_s(
+    due: Sequence[Wanted], answers: Mapping[AttributeRef, Answer], standard: Standard
+) -> Decimal | None:
+    """Return how far the meter's clock is ahead of ours, in seconds; None if it was not read.
+
+    Nor if it does not tell its deviation from UTC: then it is not known what it means.
+    """
+    for ref in (one.value for one in due if one.value.class_id == _CLOCK):
+        answer = answers.get(ref)
+        if ref.attribute != _TIME or answer is None or isinstance(answer.data, DlmsError):
+            continue
+        octets = answer.data.value
+        if not isinstance(octets, bytes) or len(octets) != _DATE_TIME_OCTETS:
+            continue
+        moment = DateTime.parse(octets)
+        instant = None if moment.deviation is None else moment.instant(standard=standard)
+        if instant is not None:
+            unix_ms = round(instant.timestamp() * 1000)
+            return Decimal(unix_ms - answer.ts_ms).scaleb(-3)
+    return None
 
 
 def _reading(
@@ -90,11 +124,12 @@ def _reading(
     answers: Mapping[AttributeRef, Answer],
     scalers: Mapping[AttributeRef, ScalerUnit],
     wrong: Mapping[AttributeRef, DlmsError],
+    dlms: Dlms,
 ) -> Reading:
     if isinstance(answer.data, DlmsError):
         raise answer.data
     scaler = _scaler(one, answers, scalers, wrong)
-    value, unit = interpret(one.value, answer.data, scaler)
+    value, unit, quality = examine(one.value, answer.data, scaler, options_of(dlms, one.item))
     return Reading(
         key=one.item.key,
         kind=one.kind,
@@ -104,6 +139,7 @@ def _reading(
         value=value,
         unit=unit,
         ts_ms=answer.ts_ms,
+        quality=quality,
     )
 
 

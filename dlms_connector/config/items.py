@@ -11,12 +11,17 @@ from dlms_connector.config.types import (
     AttributeIndex,
     ClassId,
     Duration,
+    Encoding,
     JsonValue,
     Multiplier,
     ObisCode,
     ReportStrategy,
     Whole,
 )
+
+ValueFormat = Literal[
+    "text", "hex", "dateTime", "date", "time", "ip", "mac", "obis", "unixTime", "raw"
+]
 
 _OBIS = "the object, `A-B:C.D.E[*F]` or `A.B.C.D.E.F`"
 _CLASS = "its interface class by name (`register`, `data`, `clock` …) or number"
@@ -40,6 +45,13 @@ class Item(Model):
         None, description="factor on the value, such as a transformer ratio"
     )
     decimals: Whole | None = Field(None, ge=0, le=15, description="digits to round to")
+    format: ValueFormat | None = Field(
+        None,
+        description="how to show it, where the class and type do not tell; `raw` names nothing",
+    )
+    encoding: Encoding | None = Field(
+        None, description="encoding of its text, such as `cp1251`; UTF-8 where left out"
+    )
     poll_period_ms: Whole | None = Field(
         None, ge=100, alias="pollPeriod", description="period of this item in ms; the device's"
     )

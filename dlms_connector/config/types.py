@@ -9,9 +9,10 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import timedelta, timezone, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, WithJsonSchema
 
@@ -31,6 +32,7 @@ _DURATION = re.compile(
     r"P(?=.)(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
     r"(?:T(?=.)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?"
 )
+_OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
 _LONGEST_SHOWN = 60
 
 
@@ -66,6 +68,37 @@ def _hex(value: Any) -> bytes:
         return bytes.fromhex(value)
     except (TypeError, ValueError):
         raise ValueError(f"{shown(value)} is not hexadecimal") from None
+
+
+def _time_zone(value: Any) -> str:
+    """Take a zone by its name (`Europe/Berlin`), or its offset (`+01:00`)."""
+    if isinstance(value, str):
+        try:
+            read_zone(value)
+            return value
+        except (ValueError, LookupError, OSError):
+            pass
+    raise ValueError(f"{shown(value)} is no time zone known here, such as Europe/Berlin or +01:00")
+
+
+def read_zone(text: str) -> tzinfo:
+    """Return a time zone; raises ValueError or LookupError if there is none of that name."""
+    if match := _OFFSET.fullmatch(text):
+        sign, hours, minutes = match.groups()
+        offset = timedelta(hours=int(hours), minutes=int(minutes))
+        return timezone(-offset if sign == "-" else offset)
+    return ZoneInfo(text)
+
+
+def _encoding(value: Any) -> str:
+    """Take the name of a text encoding."""
+    if isinstance(value, str):
+        try:
+            "".encode(value)
+            return value
+        except (LookupError, ValueError):
+            pass
+    raise ValueError(f"{shown(value)} is no text encoding such as cp1251")
 
 
 def _whole(value: Any) -> Any:
@@ -222,6 +255,8 @@ Duration = Annotated[
     str, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": "^P"})
 ]
 Formula = Annotated[str, BeforeValidator(_formula), WithJsonSchema({"type": "string"})]
+TimeZone = Annotated[str, BeforeValidator(_time_zone), WithJsonSchema({"type": "string"})]
+Encoding = Annotated[str, BeforeValidator(_encoding), WithJsonSchema({"type": "string"})]
 Network = Annotated[str, BeforeValidator(_network), WithJsonSchema({"type": "string"})]
 JsonValue = Annotated[Any, BeforeValidator(_finite)]
 ReportStrategy = Annotated[

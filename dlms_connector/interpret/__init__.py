@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dlms_connector.cosem import AttributeRef
-from dlms_connector.interpret.context import DEFAULTS, Context, Format, Interpretation, Options
+from dlms_connector.interpret.context import DEFAULTS, Context, Interpretation, Options, options_of
 from dlms_connector.interpret.objects import shape_of
 from dlms_connector.interpret.scaling import ScalerUnit, is_number, scaler_unit
 from dlms_connector.protocol.axdr import Data
@@ -11,12 +11,12 @@ from dlms_connector.reading import Value
 
 __all__ = [
     "DEFAULTS",
-    "Format",
     "Interpretation",
     "Options",
     "ScalerUnit",
     "examine",
     "interpret",
+    "options_of",
     "scaler_unit",
 ]
 

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Literal, NamedTuple, TypeVar
 
-from dlms_connector.config.dlms import Standard
+from dlms_connector.config.dlms import Dlms, Standard
+from dlms_connector.config.items import Item, ValueFormat
+from dlms_connector.config.types import read_zone
 from dlms_connector.protocol.axdr import Data
 from dlms_connector.reading import Value
 
 _T = TypeVar("_T")
-
-#: How octet strings are shown; `raw` shows structures without names and octets in hex.
-Format = Literal["text", "hex", "dateTime", "date", "time", "ip", "mac", "obis", "unixTime", "raw"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +25,23 @@ class Options:
     deviation; None leaves the zone away from what it says.
     """
 
-    format: Format | None = None
+    format: ValueFormat | None = None
     encoding: str | None = None
     zone: tzinfo | None = None
     standard: Standard = "DLMS"
 
 
 DEFAULTS = Options()
+
+
+def options_of(dlms: Dlms, item: Item | None = None) -> Options:
+    """Return how the values of a meter, or of one of its items, are to be read."""
+    return Options(
+        format=item.format if item else None,
+        encoding=item.encoding if item else None,
+        zone=None if dlms.time_zone is None else read_zone(dlms.time_zone),
+        standard=dlms.standard,
+    )
 
 
 class Interpretation(NamedTuple):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dlms_connector.config.items import ValueFormat
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.interpret import shapes
-from dlms_connector.interpret.context import Format, Options, Shape
+from dlms_connector.interpret.context import Options, Shape
 from dlms_connector.interpret.moments import unix_time
 from dlms_connector.interpret.shapes import (
     date,
@@ -29,7 +30,7 @@ from dlms_connector.interpret.shapes import (
 )
 from dlms_connector.protocol.cosem_time import CLOCK_STATUS
 
-_FORMATS: Mapping[Format, Shape] = {
+_FORMATS: Mapping[ValueFormat, Shape] = {
     "text": text,
     "hex": hexadecimal,
     "dateTime": date_time,
