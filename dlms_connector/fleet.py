@@ -19,6 +19,7 @@ from dlms_connector.member import Member, MeterState, Sink, UnavailableError
 from dlms_connector.protocol.client import Client, make_client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.schedule import backoff_s, spread
+from dlms_connector.session import MakeClient
 
 __all__ = ["Fleet", "MeterState", "Sink", "UnavailableError"]
 
@@ -36,6 +37,10 @@ _FAREWELL_S = 0.5
 
 def _unix_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def _link_of(device: Device) -> Link:
+    return make_link(device.connection)
 
 
 class Gate:
@@ -71,8 +76,8 @@ class Fleet:
         log: logging.Logger,
         *,
         state_dir: Path | None = None,
-        link_of: Callable[[Device], Link] | None = None,
-        client_of: Callable[[Device], Client] | None = None,
+        link_of: Callable[[Device], Link] = _link_of,
+        client_of: MakeClient = make_client,
         now_ms: Callable[[], int] = _unix_ms,
     ) -> None:
         self._log = log
@@ -85,10 +90,11 @@ class Fleet:
                 members,
                 sink,
                 log,
-                link=(link_of or _link_of)(members[0]),
+                link=link_of(members[0]),
                 open_link=gate.open,
-                make_client=client_of or make_client,
+                make_client=client_of,
                 now_ms=now_ms,
+                state_dir=state_dir,
                 spread_s=max(1.0, len(devices) / _STARTS_PER_S),
             )
             for endpoint, members in by_endpoint.items()
@@ -164,7 +170,3 @@ class Fleet:
         await asyncio.gather(
             *leaving, *(line.close() for line in self._lines.values()), return_exceptions=True
         )
-
-
-def _link_of(device: Device) -> Link:
-    return make_link(device.connection)

@@ -15,9 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from math import inf
+from pathlib import Path
 from typing import Any, TypeVar
 
 from dlms_connector.config.model import Device
+from dlms_connector.counters import counter_of
 from dlms_connector.errors import (
     ConfigError,
     ConnectError,
@@ -31,6 +33,7 @@ from dlms_connector.meter import Meter
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.schedule import Schedule, backoff_s
+from dlms_connector.session import MakeClient
 
 T = TypeVar("T")
 
@@ -68,8 +71,9 @@ class Line:
         *,
         link: Link,
         open_link: Callable[[Link], Awaitable[None]],
-        make_client: Callable[[Device], Client],
+        make_client: MakeClient,
         now_ms: Callable[[], int],
+        state_dir: Path | None = None,
         spread_s: float = 1.0,
     ) -> None:
         self._log, self._link = log, link
@@ -81,9 +85,10 @@ class Line:
                     device,
                     link,
                     open_link=partial(open_link, link),
-                    make_client=partial(make_client, device),
+                    make_client=make_client,
                     now_ms=now_ms,
                     log=log,
+                    counter=counter_of(device, state_dir, log),
                     shared=self._shared,
                 ),
                 sink,
@@ -143,7 +148,7 @@ class Line:
         """Poll a meter as soon as possible, over a new association, whatever its state."""
         loop = asyncio.get_running_loop()
         member = self.members[name]
-        member.meter.renew = True
+        member.meter.session.renew = True
         self._unreachable = None
         self._schedule.set(name, min(loop.time(), member.agenda.due))
         self._wake.set()
@@ -153,7 +158,7 @@ class Line:
         for job in self._jobs:
             job.future.cancel()
         if self._speaker:
-            await self._speaker.meter.release()
+            await self._speaker.meter.session.release()
 
     async def close(self) -> None:
         """Hang up."""
@@ -186,8 +191,8 @@ class Line:
         try:
             outcome = await member.meter.poll(due)
         except Exception as error:
-            await member.meter.release()
-            await member.meter.hang_up()
+            await member.meter.session.release()
+            await member.meter.session.hang_up()
             member.agenda.done(loop.time(), due)
             self._schedule.set(member.name, member.fault(error, loop.time()))
             return
@@ -215,8 +220,8 @@ class Line:
                 if member.agenda.due < inf:
                     self._schedule.set(member.name, at)
         except Exception as error:
-            await member.meter.release()
-            await member.meter.hang_up()
+            await member.meter.session.release()
+            await member.meter.session.hang_up()
             self._log.exception("%s: a call failed by a fault of the connector", member.name)
             _fail(job.future, error)
         else:
@@ -239,7 +244,7 @@ class Line:
     async def _lend(self, member: Member) -> None:
         """Give the link to a meter; whoever talked before says goodbye first."""
         if self._speaker is not None and self._speaker is not member:
-            await self._speaker.meter.release()
+            await self._speaker.meter.session.release()
         self._speaker = member
 
     async def _settle(self) -> None:
@@ -251,9 +256,9 @@ class Line:
         due = self._schedule.next_due
         speaker = self._speaker
         if speaker is not None:
-            if speaker.meter.associated and speaker.meter.keeps(speaker.agenda.due - now):
+            if speaker.meter.session.is_open and speaker.meter.keeps(speaker.agenda.due - now):
                 return
-            await speaker.meter.release()
+            await speaker.meter.session.release()
             self._speaker = None
         if not self._jobs and (due is None or due > now):
             await self._link.close()

@@ -132,7 +132,7 @@ class Member:
         failures = self._availability.failures
         jitter = spread(f"{self.name} {failures}")
         wait = backoff_s(failures, jitter, refused=isinstance(error, RefusedError))
-        at = max(now + max(wait, least_s), self.meter.quiet_until)
+        at = max(now + max(wait, least_s), self.meter.session.quiet_until)
         # Meters polled often come back on their grid; for a meter polled once an hour a
         # burst of noise should not cost the hour.
         return self.agenda.slot_after(at) if self.agenda.period <= _LONG_PERIOD_S else at

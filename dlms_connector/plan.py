@@ -23,8 +23,6 @@ _HEADER = 4
 #: A cosem-attribute-descriptor-with-selection: class, instance, attribute, no selection.
 #: A register's value and its scaler and unit are both shorter than that in the reply.
 _DESCRIPTOR = 2 + 6 + 1 + 1
-#: What ciphering adds: tag and length, security control, counter, authentication tag.
-CIPHERING_OVERHEAD = 4 + 1 + 4 + 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from dlms_connector.config.model import Device
 from dlms_connector.cosem import AttributeRef
+from dlms_connector.counters import InvocationCounter
 from dlms_connector.errors import (
     ConnectError,
     DlmsError,
@@ -24,6 +25,7 @@ from dlms_connector.protocol.axdr import Data, DataType, structure
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Poll
+from dlms_connector.session import MakeClient
 
 LISTS = frozenset({"get", "multiple-references", "block-transfer-with-get"})
 VOLT = 35
@@ -214,9 +216,13 @@ class FakeClient:
         return frame
 
 
-def client_of(*meters: FakeMeter) -> Callable[[Device], Client]:
+def client_of(*meters: FakeMeter) -> MakeClient:
     by_name = {meter.name: meter for meter in meters}
-    return lambda device: cast("Client", FakeClient(by_name[device.device_name]))
+
+    def make(device: Device, counter: InvocationCounter | None = None) -> Client:
+        return cast("Client", FakeClient(by_name[device.device_name]))
+
+    return make
 
 
 class RecordingSink:

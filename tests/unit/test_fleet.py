@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
@@ -99,7 +100,7 @@ def test_dead_and_refusing_meters_leave_the_periods_of_the_others_alone(
     for n in range(4, 20):
         times = bench.sink.times(f"M{n}")
         assert len(times) >= 118
-        for earlier, later in zip(times[1:], times[2:], strict=False):
+        for earlier, later in pairwise(times[1:]):
             assert later - earlier == pytest.approx(5.0, rel=0.05)
     assert len(caplog.records) == 4, "one line per outage"
 

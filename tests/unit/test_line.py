@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from typing import Any, TypeVar, cast
 
 import pytest
 
 from dlms_connector.config.model import Device
+from dlms_connector.counters import InvocationCounter
 from dlms_connector.errors import (
     ConfigError,
     ConnectError,
@@ -52,7 +54,7 @@ class Bench:
             LOG,
             link=self.link,
             open_link=lambda link: link.open(),
-            make_client=lambda configured: self.make(configured),
+            make_client=lambda configured, counter=None: self.make(configured, counter),
             now_ms=lambda: round(asyncio.get_running_loop().time() * 1000),
         )
 
@@ -80,7 +82,7 @@ def on(bench: Bench, test: Callable[[Bench], Awaitable[T]]) -> T:
 
 
 def gaps(times: list[float]) -> list[float]:
-    return [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    return [later - earlier for earlier, later in pairwise(times)]
 
 
 def test_a_meter_is_polled_on_its_grid() -> None:
@@ -236,7 +238,7 @@ def test_a_meter_that_cannot_be_set_up_is_misconfigured_and_costs_the_others_not
     async def test(bench: Bench) -> None:
         make = bench.make
 
-        def fail(configured: Device) -> Client:
+        def fail(configured: Device, counter: InvocationCounter | None = None) -> Client:
             if configured.device_name == "M1":
                 raise ConfigError("devices[0].dlms.password: required")
             return make(configured)
@@ -262,7 +264,7 @@ def test_a_fault_of_ours_in_one_meter_costs_the_others_nothing(
                 yield from self._exchange("get", *refs)
                 raise ZeroDivisionError("our fault")
 
-        bench.make = lambda configured: (
+        bench.make = lambda configured, counter=None: (
             cast("Client", Faulty(bench.fakes["M1"]))
             if configured.device_name == "M1"
             else make(configured)

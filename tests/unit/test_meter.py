@@ -39,12 +39,11 @@ class Bench:
             self.fake.give(code, 10_000 + n)
         self.link = FakeLink(self.fake)
         self.due = wanted(self.device)
-        make = client_of(self.fake)
         self.meter = Meter(
             self.device,
             self.link,
             open_link=self.link.open,
-            make_client=lambda: make(self.device),
+            make_client=client_of(self.fake),
             now_ms=lambda: round(asyncio.get_running_loop().time() * 1000),
             log=LOG,
             shared=shared,
@@ -319,8 +318,8 @@ def test_a_meter_that_hangs_up_on_disc_is_reached_again() -> None:
 def test_after_a_clean_goodbye_no_disc_comes_first() -> None:
     async def test(bench: Bench) -> None:
         await bench.poll()
-        await bench.meter.release()
-        assert not bench.meter.associated
+        await bench.meter.session.release()
+        assert not bench.meter.session.is_open
         assert not bench.fake.associated
         await bench.poll()
         assert bench.fake.verbs == ["clear", "connect", "get", "release", "connect", "get"]
@@ -384,7 +383,7 @@ def test_a_job_runs_within_the_association_and_is_not_repeated() -> None:
         with pytest.raises(LinkTimeoutError):
             await bench.meter.run(lambda client: client.get([ref(CODES[0])]), timeout_s=5)
         assert bench.fake.count("connect") == 1
-        assert not bench.meter.associated
+        assert not bench.meter.session.is_open
 
     on(Bench(), test)
 
@@ -395,7 +394,7 @@ def test_a_jobs_service_error_leaves_the_association_alone() -> None:
         bench.fake.refuses_all = True
         with pytest.raises(ServiceError):
             await bench.meter.run(lambda client: client.get([ref(CODES[0])]), timeout_s=5)
-        assert bench.meter.associated
+        assert bench.meter.session.is_open
 
     on(Bench(), test)
 
@@ -432,7 +431,7 @@ def test_a_goodbye_after_a_cut_off_conversation_is_a_disc() -> None:
         await asyncio.sleep(0.05)
         polling.cancel()
         await asyncio.wait({polling})
-        await bench.meter.release()
+        await bench.meter.session.release()
         assert bench.fake.verbs[-1] == "clear"
         assert not bench.fake.associated
 

@@ -1,0 +1,240 @@
+"""One association with one meter: opened when needed, ended cleanly, mended when broken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Protocol, TypeVar
+
+from dlms_connector.config.model import Device
+from dlms_connector.counter_reading import catch_up
+from dlms_connector.counters import InvocationCounter
+from dlms_connector.diagnostics import Statistics, counted
+from dlms_connector.errors import (
+    ConfigError,
+    ConnectError,
+    DlmsError,
+    LinkError,
+    LinkTimeoutError,
+    SecurityError,
+)
+from dlms_connector.exchange import converse
+from dlms_connector.link import Link
+from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.talk import Talk
+
+T = TypeVar("T")
+
+#: After so much silence a meter drops the association: the defaults of the HDLC setup
+#: (class 23) and of the TCP-UDP setup (class 41), IEC 62056-6-2.
+_INACTIVITY_S = {"HDLC": 120.0, "HDLC_WITH_MODE_E": 120.0, "WRAPPER": 180.0}
+
+
+class MakeClient(Protocol):
+    """Makes the client of a new association; raises ConfigError."""
+
+    def __call__(self, device: Device, counter: InvocationCounter | None = None) -> Client:
+        """Return a client that has not connected yet."""
+        ...
+
+
+class Session:
+    """The association with a meter over a link that somebody else owns and lends.
+
+    `open_link` opens the link and raises ConnectError. Times are those of the loop.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        link: Link,
+        statistics: Statistics,
+        *,
+        open_link: Callable[[], Awaitable[None]],
+        make_client: MakeClient,
+        counter: InvocationCounter | None = None,
+    ) -> None:
+        self._device = device
+        self._link = link
+        self._statistics = statistics
+        self._open_link = open_link
+        self._make_client = make_client
+        self._counter = counter
+        self._client: Client | None = None
+        #: Whether a conversation is under way, or was when its task was cancelled.
+        self._talking = False
+        # Whoever ran before us may have left an association open.
+        self._unclean = True
+        self._lost = False
+        self._heard = 0.0
+        #: Until when the meter wants no talk after an unclean end.
+        self.quiet_until = 0.0
+        #: Whether the meter has answered in this turn.
+        self.proven = False
+        #: Set to have the next turn begin with a new association.
+        self.renew = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is an association, as far as one can know."""
+        return self._client is not None and self._link.is_open
+
+    @property
+    def inactivity_s(self) -> float:
+        """After how much silence the meter is taken to have dropped the association."""
+        return _INACTIVITY_S[self._device.dlms.interface_type]
+
+    @property
+    def quiet_s(self) -> float:
+        """How long the meter wants quiet after an unclean end."""
+        return self._device.workarounds.quiet_after_failure_ms / 1000
+
+    async def associate(self, end: float) -> Client:
+        """Return the client of an open association, opening one if there is none.
+
+        Raises DlmsError when that fails or is not done by `end`.
+        """
+        loop = asyncio.get_running_loop()
+        gone = not self._link.is_open or loop.time() - self._heard > self.inactivity_s
+        if self._client is not None and (gone or self.renew):
+            await self.hang_up()
+        self.renew = False
+        if self._client is not None:
+            self.proven = False
+            return self._client
+        await asyncio.sleep(max(0.0, self.quiet_until - loop.time()))
+        try:
+            client = await self._begin(end)
+        except DlmsError as error:
+            if not self._doubts_counter(error):
+                raise
+            # At most once until something succeeds; the counter is read anew.
+            client = await self._begin(end)
+        self._client, self.proven = client, True
+        if self._lost:
+            self._statistics.reconnects += 1
+            self._lost = False
+        return client
+
+    async def ask(self, talk: Talk[T], end: float) -> T:
+        """Hold a conversation within the association; a broken one is hung up."""
+        try:
+            result = await self._converse(talk, end)
+        except LinkError:
+            await self.hang_up()
+            raise
+        self.proven = True
+        return result
+
+    async def release(self) -> None:
+        """Say goodbye if there is an association; never raises DlmsError."""
+        client, self._client = self._client, None
+        if client is None or not self._link.is_open:
+            return
+        await asyncio.sleep(self._device.workarounds.pause_before_disconnect_ms / 1000)
+        end = asyncio.get_running_loop().time() + 2 * self._timeout_s
+        # After a conversation that was cut off only a DISC is sure to be understood.
+        goodbye = client.clear() if self._talking else client.release()
+        try:
+            await self._converse(goodbye, end)
+            self._unclean = False
+        except LinkError:
+            await self.hang_up()
+
+    async def hang_up(self) -> None:
+        """Close the link without a goodbye; the meter may want quiet afterwards."""
+        self._lost = self._lost or self._client is not None
+        self._client = None
+        self._talking = False
+        await self._link.close()
+        self.quiet_until = asyncio.get_running_loop().time() + self.quiet_s
+
+    async def _begin(self, end: float) -> Client:
+        client = self._make_client(self._device, self._counter)
+        if self._counter is not None and not self._counter.known:
+            await self._catch_up(self._counter, end)
+        await self._reach(client, end)
+        self._unclean = True
+        await self._open_with(client.connect(), client, end)
+        return client
+
+    async def _catch_up(self, counter: InvocationCounter, end: float) -> None:
+        """Read the invocation counter as the public client."""
+        await self._open()
+        talk = catch_up(counter, self._device, self._make_client)
+        await self._open_with(talk, None, end)
+        # Many meters hang up after the goodbye of a client.
+        await self._link.close()
+
+    async def _open_with(self, talk: Talk[None], client: Client | None, end: float) -> None:
+        """Hold a conversation that opens something; what is half open is ended again."""
+        try:
+            await self._converse(talk, end)
+        except LinkError:
+            await self.hang_up()
+            raise
+        except DlmsError:
+            # The meter is there and said no.
+            with suppress(DlmsError):
+                if client is not None:
+                    soon = asyncio.get_running_loop().time() + self._timeout_s
+                    await self._converse(client.clear(), min(end, soon))
+            await self.hang_up()
+            raise
+
+    async def _reach(self, client: Client, end: float) -> None:
+        """Open the link and end what an earlier session may have left behind."""
+        await self._open()
+        if self._unclean:
+            try:
+                await self._converse(client.clear(), end)
+            except LinkError:
+                # Some meters hang up when they hear a DISC they did not expect.
+                await self._link.close()
+                await self._open()
+
+    async def _open(self) -> None:
+        if self._link.is_open:
+            self._link.drain()
+            return
+        await self._open_link()
+        await asyncio.sleep(self._device.workarounds.pause_after_connect_ms / 1000)
+
+    def _doubts_counter(self, error: DlmsError) -> bool:
+        """Whether a counter behind the meter's may be the cause, and reading it may help."""
+        counter = self._counter
+        if counter is None or not counter.known:
+            return False
+        if isinstance(error, ConfigError | ConnectError | SecurityError):
+            return False
+        counter.doubt()
+        # Silence has many causes: then the next try is early enough.
+        return not counter.known and not isinstance(error, LinkTimeoutError)
+
+    async def _converse(self, talk: Talk[T], end: float) -> T:
+        link, statistics = self._link, self._statistics
+        loop = asyncio.get_running_loop()
+        bytes_in, bytes_out = link.bytes_in, link.bytes_out
+        self._talking = True
+        try:
+            result = await converse(
+                counted(talk, statistics),
+                link,
+                timeout_s=self._timeout_s,
+                pause_s=self._device.workarounds.pause_between_frames_ms / 1000,
+                overall_s=max(0.0, end - loop.time()),
+            )
+        except DlmsError:
+            self._talking = False
+            raise
+        finally:
+            statistics.bytes_in += link.bytes_in - bytes_in
+            statistics.bytes_out += link.bytes_out - bytes_out
+        self._talking = False
+        self._heard = loop.time()
+        return result
+
+    @property
+    def _timeout_s(self) -> float:
+        return self._device.connection.timeout_ms / 1000
