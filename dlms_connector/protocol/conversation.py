@@ -29,6 +29,11 @@ _ANSWERS = {0xC0: 0xC4, 0xC1: 0xC5, 0xC3: 0xC7, 0xD9: 0xDA, 0x05: 0x0C, 0x06: 0x
 class Protection(Protocol):
     """What an association does to APDUs on their way."""
 
+    @property
+    def ciphered(self) -> bool:
+        """Whether the same octets sent twice would be a replay."""
+        ...
+
     def protect(self, apdu: bytes) -> bytes:
         """Turn a plain request into what goes to the data link."""
         ...
@@ -66,7 +71,8 @@ class Conversation:
         as a whole.
         """
         answer = yield from self._datalink.exchange(
-            self._protection.protect(request), repeatable=repeatable
+            self._protection.protect(request),
+            repeatable=repeatable and not self._protection.ciphered,
         )
         for _ in range(MAX_PASSED_OVER):
             plain = self._protection.unprotect(answer)

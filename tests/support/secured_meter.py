@@ -58,9 +58,11 @@ class Line:
         self._answer = answer
         self.heard: list[bytes] = []
         self.said: list[bytes] = []
+        self.repeatable = True
 
     def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:
         self.heard.append(apdu)
+        self.repeatable = repeatable
         yield from ()
         self.said.append(self._answer(apdu))
         return self.said[-1]

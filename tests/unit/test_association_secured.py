@@ -25,6 +25,7 @@ from dlms_connector.errors import (
 from dlms_connector.protocol.acse import Aare, Aarq, Mechanism
 from dlms_connector.protocol.association import Association
 from dlms_connector.protocol.ciphering import CountUp
+from dlms_connector.protocol.conversation import Conversation
 from dlms_connector.protocol.initiate import InitiateResponse
 from dlms_connector.protocol.protection import is_ciphered
 from dlms_connector.protocol.signing import Signer, write_public_key
@@ -97,6 +98,16 @@ def test_suites_and_forms(suite: int, dedicated: bool, general: bool) -> None:
     assert ask(mine, line) == meter.value
     tags = {(False, False): 0xC8, (True, False): 0xD0, (False, True): 0xDB, (True, True): 0xDC}
     assert line.heard[-1][0] == tags[dedicated, general]
+
+
+@pytest.mark.parametrize("security", ["NONE", ALL])
+def test_ciphered_requests_are_never_sent_twice(security: str) -> None:
+    mine, meter, line = party(security=security)
+    finish(mine.open(line))
+    assert line.repeatable is (security == "NONE")
+    asking = Conversation(line, mine).ask(GET, "reading", repeatable=True)
+    assert finish(asking) == meter.value
+    assert line.repeatable is (security == "NONE")
 
 
 def test_dedicated_keys_are_drawn_anew() -> None:
