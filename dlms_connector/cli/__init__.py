@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -53,10 +52,10 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
 
-    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
-        """Run, and turn whatever is the user's to solve into lines on stderr."""
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; whatever is the user's to solve becomes lines on stderr."""
         try:
-            return super().main(args, *rest, **extra)
+            return super().invoke(ctx)
         except DlmsError as error:
             _say(error)
             sys.exit(USER_MISTAKE if isinstance(error, ConfigError) else FAILED)

@@ -10,10 +10,15 @@ from dlms_connector.config.model import Device, Dlms, SerialConnection, UdpConne
 
 Contradictions = Iterator[tuple[Location, str]]
 
-#: Key length in bytes by security suite (IEC 62056-5-3 clause 5: AES-128 and AES-256).
+#: Length in bytes of symmetric keys by suite (IEC 62056-5-3 clause 5: AES-128 and AES-256).
 _KEY_BYTES = {0: 16, 1: 16, 2: 32}
+#: Length in bytes of private keys by suite (the same clause: P-256 and P-384).
+_SIGNING_KEY_BYTES = {1: 32, 2: 48}
 _TITLE_BYTES = 8
 _HDLC_ADDRESSES = 1 << 14
+_WITH_PASSWORD = ("LOW", "HIGH", "HIGH_MD5", "HIGH_SHA1", "HIGH_SHA256")
+#: Mechanisms that prove with the system title too.
+_WITH_TITLE = ("HIGH_GMAC", "HIGH_SHA256", "HIGH_ECDSA")
 
 
 def contradictions(device: Device) -> Contradictions:
@@ -58,27 +63,48 @@ def _fits(logical: int, physical: int, size: int | None) -> bool:
 def _credentials(device: Device) -> Contradictions:
     dlms = device.dlms
     kind = dlms.authentication
-    if kind in ("LOW", "HIGH", "HIGH_MD5", "HIGH_SHA1", "HIGH_SHA256") and dlms.password is None:
+    if kind in _WITH_PASSWORD and dlms.password is None:
         yield ("dlms", "password"), f"authentication {kind} needs a password"
-    if kind in ("HIGH_GMAC", "HIGH_SHA256", "HIGH_ECDSA") and dlms.system_title is None:
+    if kind in _WITH_TITLE and dlms.system_title is None:
         yield ("dlms", "systemTitle"), f"authentication {kind} needs a systemTitle"
     if kind == "HIGH_GMAC":
         for key, value in _keys(dlms).items():
             if key != "dedicatedKey" and value is None:
                 yield ("dlms", key), f"authentication {kind} needs this key"
+    if kind == "HIGH_ECDSA":
+        yield from _signing(dlms)
+
+
+def _signing(dlms: Dlms) -> Contradictions:
+    suite = dlms.security_suite
+    if (size := _SIGNING_KEY_BYTES.get(suite)) is None:
+        yield ("dlms", "securitySuite"), "authentication HIGH_ECDSA needs suite 1 or 2"
+        return
+    # A point is written with its leading 04 or without.
+    sizes = {"signingKey": (size,), "serverSigningKey": (2 * size, 2 * size + 1)}
+    keys = {"signingKey": dlms.signing_key, "serverSigningKey": dlms.server_signing_key}
+    for key, value in keys.items():
+        if value is None:
+            yield ("dlms", key), "authentication HIGH_ECDSA needs this key"
+        elif len(value) not in sizes[key]:
+            yield (
+                ("dlms", key),
+                f"has {len(value)} bytes; with suite {suite} it has {sizes[key][0]}",
+            )
 
 
 def _ciphering(device: Device) -> Contradictions:
     dlms = device.dlms
     if dlms.security != "NONE":
-        if dlms.system_title is None and dlms.authentication not in ("HIGH_GMAC", "HIGH_SHA256"):
+        if dlms.system_title is None and dlms.authentication not in _WITH_TITLE:
             yield ("dlms", "systemTitle"), f"security {dlms.security} needs a systemTitle"
+        needed = {"blockCipherKey"}
+        needed |= set() if dlms.security == "ENCRYPTION" else {"authenticationKey"}
         for key, value in _keys(dlms).items():
-            needed = key == "blockCipherKey" or (
-                key == "authenticationKey" and dlms.security != "ENCRYPTION"
-            )
-            if needed and value is None and dlms.authentication != "HIGH_GMAC":
+            if key in needed and value is None and dlms.authentication != "HIGH_GMAC":
                 yield ("dlms", key), f"security {dlms.security} needs this key"
+    if dlms.dedicated_key is not None and "ENCRYPTION" not in dlms.security:
+        yield ("dlms", "security"), "a dedicatedKey travels ciphered: security must encrypt"
     wanted = _KEY_BYTES[dlms.security_suite]
     for key, value in _keys(dlms).items():
         if value is not None and len(value) != wanted:
@@ -117,17 +143,10 @@ def _names(device: Device) -> Contradictions:
             seen.add(name)
 
 
-def _actions(device: Device) -> Contradictions:
-    for index, method in enumerate(device.server_side_rpc):
-        if method.request_type == "action" and method.method_index is None:
-            yield ("serverSideRpc", index, "methodIndex"), "an action needs its method's index"
-
-
 _RULES: Sequence[Callable[[Device], Contradictions]] = (
     _framing,
     _addresses,
     _credentials,
     _ciphering,
     _names,
-    _actions,
 )

@@ -18,7 +18,8 @@ from dlms_connector.config.problems import problems_of
 
 #: Where a reference to a secret may stand.
 SECRETS = frozenset(
-    ("dlms", key) for key in ("password", "authenticationKey", "blockCipherKey", "dedicatedKey")
+    ("dlms", key)
+    for key in ("password", "authenticationKey", "blockCipherKey", "dedicatedKey", "signingKey")
 )
 _CONNECTIONS = ("tcp", "udp", "serial")
 #: Stand-ins for what is missing, so that the rest can still be checked.

@@ -74,18 +74,9 @@ class Dlms(Model):
     server_signing_key: HexBytes | None = Field(
         None, description="the meter's public signing key in hex: its two coordinates"
     )
-    signing_key: KeyBytes | None = Field(
-        None, description="our private key for HIGH_ECDSA in hex (32 or 48 bytes), or a reference"
-    )
-    server_signing_key: KeyBytes | None = Field(
-        None, description="the meter's public key for HIGH_ECDSA in hex, x and y"
-    )
     security: Security = Field("NONE", description="how messages are protected")
     security_suite: Literal[0, 1, 2] = Field(
         0, description="suites 0 and 1 take keys of 16 bytes, suite 2 of 32"
-    )
-    general_ciphering: Truth = Field(
-        False, description="send ciphered messages as general-glo or general-ded APDUs"
     )
     invocation_counter: ObisCode | None = Field(
         None,

@@ -15,6 +15,7 @@ from typing import Any
 
 from dlms_connector.config import document
 from dlms_connector.config.inheritance import Layer, Place
+from dlms_connector.config.types import shown
 from dlms_connector.errors import ConfigError
 
 _LONGEST_CELL = 65_536
@@ -43,11 +44,16 @@ def rows(name: str, base: Path) -> Iterator[Layer]:
 def _confined(name: str, base: Path) -> Path:
     """Return the table's path; a configuration from afar must not make us read any file."""
     root = base.resolve()
-    path = (root / name).resolve()
+    try:
+        path = (root / name).resolve()
+    except (OSError, RuntimeError, ValueError):
+        raise ConfigError(f"devicesFile: {shown(name)} is not the name of a file") from None
     if not path.is_relative_to(root):
-        raise ConfigError(f"devicesFile: {name!r} does not lie in the configuration's folder")
+        raise ConfigError(f"devicesFile: {shown(name)} does not lie in the configuration's folder")
     if not path.is_file():
-        raise ConfigError(f"devicesFile: there is no file {name!r} in the configuration's folder")
+        raise ConfigError(
+            f"devicesFile: there is no file {shown(name)} in the configuration's folder"
+        )
     return path
 
 

@@ -139,7 +139,11 @@ class _Loading:
         config_dir = self._config_dir.resolve()
         if named is None:
             return (config_dir / "secrets", RUN_SECRETS)
-        path = (config_dir / named).resolve()
+        try:
+            path = (config_dir / named).resolve()
+        except (OSError, RuntimeError, ValueError):
+            self._note([f"secretsDirectory: {shown(named)} is not the name of a folder"])
+            return (config_dir / "secrets", RUN_SECRETS)
         # The configuration may come from afar: it must not turn the whole host into secrets.
         if path.is_relative_to(config_dir) or "secret" in path.name.lower():
             return (path, RUN_SECRETS)

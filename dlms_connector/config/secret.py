@@ -107,7 +107,7 @@ def find_below(directories: Iterable[Path], name: str) -> Path:
         try:
             root = directory.resolve()
             path = (root / name).resolve(strict=True)
-        except (OSError, RuntimeError):
+        except (OSError, RuntimeError, ValueError):
             continue
         if not path.is_relative_to(root):
             outside = True
@@ -116,7 +116,7 @@ def find_below(directories: Iterable[Path], name: str) -> Path:
     folders = " or ".join(str(directory) for directory in directories)
     if outside or Path(name).is_absolute() or ".." in Path(name).parts:
         raise ValueError(f"the file does not lie under {folders}")
-    raise ValueError(f"there is no readable file {name!r} under {folders}")
+    raise ValueError(f"there is no such readable file under {folders}")
 
 
 def _resolve(value: Any, info: ValidationInfo) -> bytes | str | None:
@@ -145,7 +145,10 @@ def _password(value: Any, info: ValidationInfo) -> Secret:
     found = _resolve(value, info)
     if found is None:
         return Secret()
-    raw = found.encode() if isinstance(found, str) else found
+    try:
+        raw = found.encode() if isinstance(found, str) else found
+    except UnicodeEncodeError:
+        raise ValueError("holds characters that cannot be encoded; write it as hex:…") from None
     if raw.startswith(b"hex:"):
         raw = _hex(raw[4:].decode("ascii", "replace"))
     if not raw:

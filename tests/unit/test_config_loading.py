@@ -1,0 +1,209 @@
+import copy
+import functools
+import json
+import operator
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlms_connector.config.loading import load, load_file
+from dlms_connector.errors import ConfigError
+
+GOOD = {"deviceName": "good", "connection": {"host": "h"}}
+
+
+@pytest.mark.parametrize("raw", [None, [], [GOOD], 5, True, "", "[]", "null", '"x"', "{", b"{}"])
+def test_nothing_can_be_made_of_it(raw: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        load(raw, base=tmp_path)
+
+
+def test_a_text_is_as_good_as_an_object(tmp_path: Path) -> None:
+    text = "{id_var_start}abc{id_var_end}" + json.dumps({"devices": [GOOD]})
+    assert load(text, base=tmp_path) == load({"devices": [GOOD]}, base=tmp_path)
+
+
+def test_what_the_gateway_injects(tmp_path: Path) -> None:
+    injected = {
+        "id": "3c", "name": "DLMS", "type": "custom", "class": "DLMSConnector", "logLevel": "DEBUG",
+        "enableRemoteLogging": True, "configVersion": "3.8.5", "configuration": "dlms.json",
+        "ts": 1760000000000, "reportStrategy": {"type": "ON_RECEIVED"}, "mode": "advanced",
+    }  # fmt: skip
+    loaded = load({**injected, "devices": [GOOD]}, base=tmp_path)
+    assert loaded.every_problem == ()
+    assert loaded.configuration.report_strategy == {"type": "ON_RECEIVED"}
+
+
+def test_keys_of_the_connector(tmp_path: Path) -> None:
+    loaded = load(
+        {
+            "devices": [],
+            "stateDirectory": "state",
+            "diagnosticsPeriod": 0,
+            "journal": {"maxAge": "PT12H"},
+            "push": [{"port": 4060, "allow": ["10.0.0.0/8"]}],
+        },
+        base=tmp_path,
+    )
+    made = loaded.configuration
+    assert loaded.every_problem == ()
+    assert (made.state_directory, made.diagnostics_period_ms) == ("state", 0)
+    assert made.journal
+    assert (made.journal.max_age, made.journal.max_megabytes) == ("PT12H", 100)
+    assert made.push[0].allow == ("10.0.0.0/8",)
+
+
+def test_a_wrong_key_of_the_connector_stops_no_device(tmp_path: Path) -> None:
+    raw = {"devices": [GOOD], "diagnosticsPeriod": "never", "jurnal": 1, "templates": 7}
+    loaded = load(raw, base=tmp_path)
+    assert len(loaded.configuration.devices) == 1
+    assert loaded.configuration.diagnostics_period_ms == 60_000
+    assert sorted(loaded.problems) == [
+        "diagnosticsPeriod: expected a whole number, got 'never'",
+        "jurnal: unknown key; did you mean journal?",
+        "templates: expected an object, got 7",
+    ]
+
+
+def test_a_bad_device_is_refused_by_name(tmp_path: Path) -> None:
+    bad = {"deviceName": "bad", "connection": {"host": "h", "port": 0}}
+    loaded = load({"devices": [bad, GOOD, {"connection": {}}]}, base=tmp_path)
+    assert [device.device_name for device in loaded.configuration.devices] == ["good"]
+    assert [(one.name, one.path) for one in loaded.refused] == [
+        ("bad", "devices[0]"),
+        ("devices[2]", "devices[2]"),
+    ]
+    assert loaded.refused[0].problems == ("devices[0].connection.port: 0 is not in 1..65535",)
+
+
+def test_no_devices_at_all(tmp_path: Path) -> None:
+    assert load({}, base=tmp_path).problems == ("devices: required, or a devicesFile",)
+    assert load({"devices": []}, base=tmp_path).problems == ()
+    assert load({"devices": {}}, base=tmp_path).problems == (
+        "devices: expected a list, got an object",
+    )
+
+
+def test_a_problem_of_a_template_is_said_once(tmp_path: Path) -> None:
+    raw = {
+        "templates": {"t": {"dlms": {"clientAddress": 0}}},
+        "devices": [{**GOOD, "deviceName": f"m{n}", "template": "t"} for n in range(3)],
+    }
+    loaded = load(raw, base=tmp_path)
+    assert loaded.problems == ("templates.t.dlms.clientAddress: 0 is not in 1..127",)
+    assert [one.problems for one in loaded.refused] == [
+        (f"devices[{n}]: not usable as long as templates.t has problems",) for n in range(3)
+    ]
+
+
+def test_a_templates_secret_that_is_missing_refuses_its_devices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("METER_NOT_SET", raising=False)
+    raw = {
+        "templates": {"t": {"dlms": {"password": "${env:METER_NOT_SET}"}}},
+        "devices": [{**GOOD, "template": "t"}],
+    }
+    loaded = load(raw, base=tmp_path)
+    assert loaded.problems[0].startswith("templates.t.dlms.password: ")
+    assert [one.name for one in loaded.refused] == ["good"]
+    assert load({**raw, "devices": [GOOD]}, base=tmp_path).every_problem == ()
+
+
+def test_a_template_of_defaults(tmp_path: Path) -> None:
+    raw = {"defaults": {"template": "landisgyr-e350"}, "devices": [{**GOOD, "template": None}]}
+    (device,) = load(raw, base=tmp_path).configuration.devices
+    assert device.timeseries == ()
+    wrong = load({"defaults": {"template": "none"}, "devices": [GOOD]}, base=tmp_path)
+    assert len(wrong.problems) == 1
+    assert wrong.refused[0].problems == ("devices[0]: not usable as long as defaults has problems",)
+
+
+def test_a_template_may_share_keys_of_any_connection(tmp_path: Path) -> None:
+    raw = {
+        "defaults": {"connection": {"port": "/dev/ttyUSB0", "baudrate": 300}},
+        "devices": [{"deviceName": "s", "connection": {"type": "serial"}}],
+    }
+    loaded = load(raw, base=tmp_path)
+    assert loaded.every_problem == ()
+    assert loaded.configuration.devices[0].connection.endpoint == "serial:/dev/ttyUSB0"
+
+
+def test_numbers_that_json_does_not_know(tmp_path: Path) -> None:
+    text = '{"devices": [{"deviceName": "a", "pollPeriod": NaN, "connection": {"host": "h"}, '
+    text += '"serverSideRpc": [{"method": "m", "obis": "1-0:1.8.0", "value": [-Infinity]}]}]}'
+    assert load(text, base=tmp_path).every_problem == (
+        "devices[0].pollPeriod: expected a whole number, got NaN",
+        "devices[0].serverSideRpc[0].value: -inf is not a number that can be written",
+    )
+
+
+def test_problems_of_a_file_name_the_file(tmp_path: Path) -> None:
+    (tmp_path / "dlms.json").write_text('{"devices": [}')
+    with pytest.raises(ConfigError, match=r"dlms.json: line 1, column 14: not valid JSON"):
+        load_file(tmp_path / "dlms.json")
+
+
+def test_a_fleet_is_loaded_in_reasonable_time(tmp_path: Path) -> None:
+    devices = [
+        {"deviceName": f"m{n}", "template": "microstar", "connection": {"host": f"h{n}"}}
+        for n in range(1000)
+    ]
+    assert len(load({"devices": devices}, base=tmp_path).configuration.devices) == 1000
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+TREASURE = "Treasure-4711"
+
+
+def places(node: Any) -> list[Callable[[Any], None]]:
+    """Return a setter for every value within a document."""
+    keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+    found: list[Callable[[Any], None]] = []
+    for key in keys:
+        found.append(functools.partial(operator.setitem, node, key))
+        if isinstance(node[key], dict | list):
+            found += places(node[key])
+    return found
+
+
+@given(st.data())
+def test_whatever_stands_somewhere_there_is_no_traceback(data: st.DataObject) -> None:
+    raw: dict[str, Any] = {
+        "defaults": {"pollPeriod": 1000, "template": None, "connection": {"timeoutMs": 1000}},
+        "templates": {"t": {"template": "microstar", "attributes": [{"key": "s", "obis": "1.1"}]}},
+        "devices": [
+            {
+                "deviceName": "x",
+                "template": "t",
+                "connection": {"type": "tcp", "host": "h", "port": 1, "keepOpen": "auto"},
+                "dlms": {"password": TREASURE, "authenticationKey": "00" * 16, "addressSize": 4},
+                "timeseries": [{"key": "a", "obis": "1-0:1.8.0", "class": 3, "multiplier": 2}],
+                "profiles": [{"obis": "1-0:99.1.0", "backfill": "P1D"}],
+                "serverSideRpc": [{"method": "m", "obis": "1-0:1.8.0", "value": 1}],
+                "allowWrite": ["1-0:1.8.0"],
+                "workarounds": {"skipDateTimeFields": ["status"]},
+                "reportStrategy": {"type": "ON_CHANGE"},
+            },
+            copy.deepcopy(GOOD),
+        ],
+        "journal": {"maxAge": "P1D"},
+        "push": [{"allow": ["10.0.0.0/8"]}],
+        "devicesFile": None,
+        "secretsDirectory": None,
+        "reportStrategy": {"type": "ON_RECEIVED"},
+    }
+    setters = places(raw)
+    for setter in data.draw(st.lists(st.sampled_from(setters), min_size=1, max_size=3)):
+        setter(data.draw(json_values))
+    loaded = load(raw, base=Path(__file__).parent)
+    assert not any(TREASURE in problem for problem in loaded.every_problem)
+    json.dumps(loaded.every_problem)
