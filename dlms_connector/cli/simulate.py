@@ -8,7 +8,7 @@ import json
 import signal
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from rich.console import Console
@@ -27,8 +27,8 @@ from dlms_connector.simulator.options import (
 from dlms_connector.simulator.sample import sample_configuration
 from dlms_connector.simulator.server import Endpoint, simulate
 
-_AUTHENTICATIONS = ("NONE", "LOW", "HIGH", "HIGH_MD5", "HIGH_SHA1", "HIGH_SHA256", "HIGH_GMAC")
-_SECURITIES = ("NONE", "AUTHENTICATION", "ENCRYPTION", "AUTHENTICATION_ENCRYPTION")
+_AUTHENTICATIONS = get_args(Authentication)
+_SECURITIES = get_args(Security)
 
 
 @click.command("simulate", help="Serve simulated meters, to try a configuration with.")
@@ -186,7 +186,7 @@ def _announce(endpoints: Sequence[Endpoint], given: dict[str, Any]) -> None:
     for options, endpoint in served[:_SHOWN]:
         secret = (
             f", password {options.password.decode(errors='replace')}"
-            if options.authentication not in ("NONE", "HIGH_GMAC")
+            if options.authentication not in ("NONE", "HIGH_GMAC", "HIGH_ECDSA")
             else ""
         )
         click.echo(

@@ -28,6 +28,7 @@ class _Line:
             meter.faults,
             self.session.answer,
             self.session.end,
+            options.skip_snrm,
         )
 
     def wakes(self) -> bool:
@@ -105,7 +106,8 @@ class Connection:
         for line in self._lines:
             options = line.meter.options
             if hdlc_frames.is_broadcast(frame.destination):
-                if frame.control & ~hdlc.POLL == hdlc.DISC and line.station.connected:
+                if frame.control & ~hdlc.POLL == hdlc.DISC:
+                    line.meter.association_held = False
                     line.station.disconnect()
             elif hdlc_frames.address_matches(
                 frame.destination, options.logical_address, options.physical_address
@@ -118,6 +120,8 @@ class Connection:
         control = frame.control & ~hdlc.POLL
         if control in (hdlc.SNRM, hdlc.DISC):
             meter.seen["snrm" if control == hdlc.SNRM else "disc"] += 1
+        if control == hdlc.DISC:
+            meter.association_held = False
         if not line.wakes():
             return b""
         unknown = meter.role_of(frame.source[0] >> 1) is None

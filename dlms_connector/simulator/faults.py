@@ -48,7 +48,10 @@ FAULTS = {
         Fault("silent-to-wrong-sap", _SWITCH, 1, "does not answer clients that it does not know"),
         Fault("close-on-wrong-sap", _SWITCH, 1, "hangs up on clients that it does not know"),
         Fault(
-            "keeps-association", _SWITCH, 1, "refuses an association until the last was released"
+            "keeps-association",
+            _SWITCH,
+            1,
+            "refuses an association until the last was released or disconnected",
         ),
         Fault("exception-to-release", _SWITCH, 1, "answers RLRQ with an exception"),
         Fault("close-after-release", _SWITCH, 1, "closes the connection after RLRE"),

@@ -73,6 +73,7 @@ class Station:
     faults: Faults
     answer: Callable[[bytes, int], bytes | None]
     lost: Callable[[], None]
+    always_connected: bool = False
     connected: bool = False
     _client: bytes = b""
     _server: bytes = b""
@@ -89,6 +90,8 @@ class Station:
         control = frame.control & ~POLL
         if control == SNRM:
             return self._snrm(frame)
+        if self.always_connected and not self.connected and control & 1 == 0:
+            self._begin(frame)
         if not self.connected or frame.source != self._client:
             return self._say(DM, to=frame.source) if frame.control & POLL else b""
         if control == DISC:
@@ -108,14 +111,18 @@ class Station:
         self.lost()
 
     def _snrm(self, frame: Frame) -> bytes:
+        self._begin(frame)
+        fixed = "fixed-sizes" in self.faults
+        self._sizes = self.offered if fixed else self.offered.negotiate(frame.information)
+        return self._say(UA, self._sizes.encode())
+
+    def _begin(self, frame: Frame) -> None:
         self.lost()
         self.connected, self._client = True, frame.source
         self._send = self._receive = 0
         self._request.clear()
         self._unsent, self._unconfirmed = [], []
-        fixed = "fixed-sizes" in self.faults
-        self._sizes = self.offered if fixed else self.offered.negotiate(frame.information)
-        return self._say(UA, self._sizes.encode())
+        self._sizes = self.offered
 
     def _information(self, frame: Frame) -> bytes:
         if self.faults.once("dm-at"):
@@ -124,7 +131,7 @@ class Station:
         if self.faults.once("frmr-at"):
             return self._say(FRMR, bytes((frame.control, self._send << 1, 0x01)))
         if frame.control >> 1 & 7 != self._receive:  # sent again, or one was lost
-            return self._supervisory(frame.control)
+            return self._supervisory(frame.control) if frame.control & POLL else b""
         if len(frame.information) > self._sizes.receive:
             return self._say(FRMR, bytes((frame.control, self._send << 1, 0x04)))
         self._confirm(frame.control >> 5)

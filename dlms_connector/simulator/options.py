@@ -57,6 +57,8 @@ EXAMPLE_KEY_256 = bytes(range(32))
 class MeterOptions:
     """A simulated meter. The defaults are the documentation.
 
+    `skip_snrm` and `pre_established` are for meters that need no SNRM, no AARQ. Without keys of
+    their own, meter and client sign with the examples of `example_keys`.
     `hold_at` freezes measured values at an instant (seconds since 1970); the clock goes on.
     `now` is where the time comes from: a test passes its own.
     """
@@ -85,6 +87,7 @@ class MeterOptions:
     max_info: int = 128
     window: int = 1
     pre_established: bool = False
+    skip_snrm: bool = False
     utc_offset_minutes: int = 0
     time_zone_sign: Literal[-1, 1] = -1
     profile_days: int = 60

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from dlms_connector.simulator.ciphering import AUTHENTICATED, Keys
+from dlms_connector.simulator.example_keys import client_key, meter_key
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter
@@ -121,8 +122,9 @@ def _size(meter: Meter) -> int:
 
 
 def _is_signature(meter: Meter, text: bytes, proof: bytes) -> bool:
-    size, key = _size(meter), meter.options.client_verifying_key
-    if len(proof) != 2 * size or key is None:
+    size, suite = _size(meter), meter.options.security_suite
+    key = meter.options.client_verifying_key or client_key(suite).public_key()
+    if len(proof) != 2 * size:
         return False
     r, s = int.from_bytes(proof[:size], "big"), int.from_bytes(proof[size:], "big")
     try:
@@ -134,5 +136,6 @@ def _is_signature(meter: Meter, text: bytes, proof: bytes) -> bool:
 
 def _sign(meter: Meter, text: bytes) -> bytes:
     size = _size(meter)
-    r, s = decode_dss_signature(meter.options.signing_key.sign(text, ec.ECDSA(_hash(meter))))
+    key = meter.options.signing_key or meter_key(meter.options.security_suite)
+    r, s = decode_dss_signature(key.sign(text, ec.ECDSA(_hash(meter))))
     return r.to_bytes(size, "big") + s.to_bytes(size, "big")

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from dlms_connector.simulator.example_keys import (
+    client_key,
+    meter_key,
+    private_octets,
+    public_octets,
+)
 from dlms_connector.simulator.options import MeterOptions
 
 _HOUSEHOLD = {
@@ -29,6 +35,7 @@ _MICROSTAR = {
     ],
 }
 _ITEMS: dict[str, dict[str, Any]] = {"household": _HOUSEHOLD, "microstar": _MICROSTAR}
+_TITLED = ("HIGH_GMAC", "HIGH_SHA256", "HIGH_ECDSA")
 _DEFAULT_ADDRESSES = {"clientAddress": 16, "logicalAddress": 1, "physicalAddress": 1}
 
 
@@ -67,6 +74,13 @@ def _dlms(options: MeterOptions) -> dict[str, Any]:
         section["authentication"] = options.authentication
     if options.authentication not in ("NONE", "HIGH_GMAC", "HIGH_ECDSA"):
         section["password"] = options.password.decode()
+    if options.authentication == "HIGH_ECDSA":
+        section["signingKey"] = private_octets(client_key(options.security_suite)).hex().upper()
+        meter_octets = public_octets(meter_key(options.security_suite))
+        section["serverSigningKey"] = meter_octets.hex().upper()
+        section["securitySuite"] = options.security_suite
+    if options.authentication in _TITLED:
+        section["systemTitle"] = "434C490000000001"
     if options.security != "NONE" or options.authentication == "HIGH_GMAC":
         section |= {
             "security": options.security,

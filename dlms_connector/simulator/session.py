@@ -32,6 +32,8 @@ Services = LogicalNameServices | AccessService | ShortNameServices
 
 _SERVICE_RESPONSES = (GET_RESPONSE, SET_RESPONSE, ACTION_RESPONSE)
 _SMALLEST_PDU = 12
+#: Tags, lengths, system title, control octet, counter and tag of GCM around a reply.
+_CIPHERING_OVERHEAD = 31
 
 
 class Session:
@@ -173,7 +175,9 @@ class Session:
     def _begin(self, role: Role, conformance: int, max_pdu: int) -> None:
         meter = self._meter
         self._conformance = conformance & meter.options.offered_services()
-        size = max(_SMALLEST_PDU, max_pdu or 0xFFFF)
+        ciphered = self._protection is not None and meter.options.security != "NONE"
+        size = (max_pdu or 0xFFFF) - (_CIPHERING_OVERHEAD if ciphered else 0)
+        size = max(_SMALLEST_PDU, size)
         grant = Grant(meter, role, size, self._offers)
         if meter.options.referencing == "SN":
             self._services = ShortNameServices(grant)
@@ -214,7 +218,8 @@ class Session:
         information = acse.release_information(apdu)
         if "exception-to-release" in meter.faults:
             return exception(SERVICE_UNKNOWN, NOT_SUPPORTED)
-        if not self.associated:
+        held, meter.association_held = meter.association_held, False
+        if not self.associated and not held:
             return exception(NOT_ALLOWED, NOT_POSSIBLE)
         answered = b""
         if information:

@@ -43,6 +43,8 @@ def test_many_meters_are_announced_briefly() -> None:
         ["--security", "AUTHENTICATION_ENCRYPTION", "--authentication", "HIGH_GMAC"],
         ["--suite", "2", "--security", "ENCRYPTION"],
         ["--referencing", "SN"],
+        ["--authentication", "HIGH_ECDSA", "--suite", "2"],
+        ["--authentication", "HIGH_SHA256"],
     ],
     ids=" ".join,
 )

@@ -182,7 +182,10 @@ def test_associations() -> None:
     meter.faults.set("keeps-association")
     connection = wrapped(meter)
     connection.close()
-    assert b"\xa2\x03\x02\x01\x01" in asked(Connection([meter]), aarq())
+    again = Connection([meter])
+    assert b"\xa2\x03\x02\x01\x01" in asked(again, aarq())
+    assert asked(again, bytes.fromhex("6203800100"))[8:] == bytes.fromhex("6303800100")
+    assert b"\xa2\x03\x02\x01\x00" in asked(again, aarq())
 
 
 @pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])

@@ -156,3 +156,15 @@ def test_several_meters_on_one_line() -> None:
     assert connection.feed(make_frame(b"\x02\x07", CLIENT, 0x93)) == b""
     assert connection.feed(make_frame(b"\x02\xff", CLIENT, 0x53)) == b""
     assert only(connection.feed(make_frame(b"\x02\x05", CLIENT, 0x53))).control == 0x1F
+
+
+def test_a_meter_that_wants_no_snrm() -> None:
+    connection = Connection([Meter(MeterOptions(skip_snrm=True))])
+    request = make_frame(b"\x02\x03", CLIENT, 0x10, b"\xe6\xe6\x00\xc0")
+    assert only(connection.feed(request)).information[:4] == b"\xe6\xe7\x00\xd8"
+
+
+def test_an_unpolled_frame_out_of_order_is_not_answered() -> None:
+    station = make_station()
+    station.take(command(0x93))
+    assert station.take(command(0x04, b"\xe6\xe6\x00\xc0")) == b""
