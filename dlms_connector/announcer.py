@@ -31,6 +31,7 @@ class Announcer:
         self._present: dict[str, str] = {}
         self._told: set[str] = set()
         self._leaving: dict[str, float] = {}
+        self._earlier: frozenset[str] = frozenset()
         self._was_connected = False
 
     def present(self, name: str, device_type: str) -> None:
@@ -65,6 +66,8 @@ class Announcer:
             self._told.clear()
             later = self._clock() + DISCONNECT_AFTER_S
             self._leaving = dict.fromkeys(self._leaving, later)
+        if not connected:
+            self._earlier = self._ever_connected()
         return connected
 
     def _is_connected(self) -> bool:
@@ -73,13 +76,24 @@ class Announcer:
 
     def _announce(self, name: str, device_type: str) -> None:
         self._told.add(name)  # first: if it fails, the next session is soon enough
-        known = name in self._gateway.get_devices()
         self._gateway.add_device(name, {"connector": self._connector}, device_type=device_type)
-        if known:  # the gateway takes a device it knows for one that is connected
-            self._client.gw_connect_device(self._platform_name(name), device_type)
         if not self._is_connected():
             self._told.discard(name)
+            return
+        # The gateway takes a device that it knows, also from an earlier run, for connected.
+        known_as = self._platform_name(name)
+        if known_as not in self._ever_connected() - self._earlier:
+            self._client.gw_connect_device(known_as, device_type)
         self._log.debug("%s: announced to the platform", name)
+
+    def _ever_connected(self) -> frozenset[str]:
+        """Return whom the gateway's client has connected so far, in whatever session.
+
+        The gateway itself connects a device whose data comes first. There is no public
+        way to ask; without an answer a device is connected twice, which does no harm.
+        """
+        client = getattr(self._gateway.tb_client, "client", None)
+        return frozenset(getattr(client, "_TBGatewayMqttClient__connected_devices", ()))
 
     def _disconnect(self, name: str) -> None:
         self._told.discard(name)

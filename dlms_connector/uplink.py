@@ -91,15 +91,17 @@ class Uplink:
 
     def _forward(self, device: Device, poll: Poll) -> None:
         name = device.device_name
-        self._announcer.present(name, device.device_type)
         try:
             data = self._converters[name].convert(device, poll)
         except Exception as error:  # it may be the user's own
             self._count("convertersMsgDropped", 1)
             self._complain(f"{name}: the converter failed: {type(error).__name__}: {error}")
             return
-        if _has_values(data):
-            self._send(data)
+        try:
+            self._announcer.present(name, device.device_type)
+        finally:  # whatever the gateway says to that, the readings are not lost
+            if _has_values(data):
+                self._send(data)
 
     def _complain(self, problem: str) -> None:
         if problem not in self._complained:

@@ -34,14 +34,17 @@ class FakeClient:
         self._gateway = gateway
         self.connected = True
         self.client = self
+        self._TBGatewayMqttClient__connected_devices = {"*"}
 
     def is_connected(self) -> bool:
         return self.connected
 
     def gw_connect_device(self, name: str, device_type: str) -> None:
+        self._TBGatewayMqttClient__connected_devices.add(name)
         self._gateway.note("connect", name, device_type)
 
     def gw_disconnect_device(self, name: str) -> None:
+        self._TBGatewayMqttClient__connected_devices.discard(name)
         self._gateway.note("disconnect", name)
 
 
@@ -94,7 +97,7 @@ class FakeGateway:
             return False
         if name not in self.devices:
             self.devices[name] = {**content, "device_type": device_type}
-            self.note("connect", name, device_type)
+            self.tb_client.gw_connect_device(name, device_type)
         return True
 
     def send_to_storage(self, name: str, connector_id: str, data: Any) -> Status:

@@ -74,6 +74,17 @@ def test_a_device_remembered_from_an_earlier_run_is_connected(
     assert gateway.calls == [("connect", "M1", "T")]
 
 
+def test_a_device_that_the_gateway_connected_for_its_data_is_not_connected_again(
+    gateway: FakeGateway, announcer: Announcer
+) -> None:
+    announcer.present("M1", "T")
+    announcer.reconcile()
+    gateway.connect()
+    gateway.add_device("M1", {}, "T")  # the gateway's storage thread was faster
+    announcer.reconcile()
+    assert gateway.calls == [("connect", "M1", "T")]
+
+
 def test_silence_is_told_after_a_while(
     gateway: FakeGateway, announcer: Announcer, clock: Clock
 ) -> None:
