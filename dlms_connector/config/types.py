@@ -176,7 +176,7 @@ _STRATEGY_KEYS = ("type", "reportPeriod", "aggregationFunction", "ttl")
 
 def _network(value: Any) -> str:
     try:
-        return str(ipaddress.ip_network(value, strict=False))
+        return str(ipaddress.ip_network(value if isinstance(value, str) else "", strict=False))
     except ValueError:
         raise ValueError(f"{shown(value)} is not a network such as 10.0.0.0/8") from None
 

@@ -115,7 +115,8 @@ def test_no_formulas(formula: Any) -> None:
 
 def test_networks() -> None:
     assert read(types.Network, "10.1.2.3/8") == "10.0.0.0/8"
-    assert "is not a network" in sentence(types.Network, "10.0.0.0/33")
+    for value in ("10.0.0.0/33", False, 5, None, ""):
+        assert "is not a network" in sentence(types.Network, value)
 
 
 def test_values_are_shown_briefly() -> None:
