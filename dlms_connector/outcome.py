@@ -51,9 +51,9 @@ def learn_scalers(
 ) -> dict[AttributeRef, DlmsError]:
     """Keep the scalers that were answered; return those that make no sense, and why."""
     wrong: dict[AttributeRef, DlmsError] = {}
-    for ref in {one.scaler for one in due} & answers.keys():
+    for ref in {one.scaler for one in due if one.scaler is not None} & answers.keys():
         data = answers[ref].data
-        if ref is None or isinstance(data, DlmsError):
+        if isinstance(data, DlmsError):
             continue
         try:
             scalers[ref] = scaler_unit(data)
@@ -111,7 +111,7 @@ def clock_drift_s(
         if not isinstance(octets, bytes) or len(octets) != _DATE_TIME_OCTETS:
             continue
         moment = DateTime.parse(octets)
-        instant = None if moment.deviation is None else moment.instant(standard=standard)
+        instant = None if moment.deviation is None else moment.instant(None, standard)
         if instant is not None:
             unix_ms = round(instant.timestamp() * 1000)
             return Decimal(unix_ms - answer.ts_ms).scaleb(-3)

@@ -203,14 +203,13 @@ class Session:
 
     def _doubts_counter(self, error: DlmsError) -> bool:
         """Whether a counter behind the meter's may be the cause, and reading it may help."""
-        counter = self._counter
-        if counter is None or not counter.known:
+        if self._counter is None or isinstance(error, ConfigError | ConnectError | SecurityError):
             return False
-        if isinstance(error, ConfigError | ConnectError | SecurityError):
-            return False
-        counter.doubt()
+        known_before = self._counter.known
+        self._counter.doubt()
+        doubted = known_before and not self._counter.known
         # Silence has many causes: then the next try is early enough.
-        return not counter.known and not isinstance(error, LinkTimeoutError)
+        return doubted and not isinstance(error, LinkTimeoutError)
 
     async def _converse(self, talk: Talk[T], end: float) -> T:
         link, statistics = self._link, self._statistics

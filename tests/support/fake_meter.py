@@ -107,8 +107,9 @@ class FakeMeter:
         return [self._one(one, listed) for one in refs]
 
     def _one(self, one: AttributeRef, listed: bool) -> Data | ObjectError:
-        value = self.wrong_in_lists.get(one, 0) if listed else 0
-        value = value or self.values.get(one, 4)
+        value = self.values.get(one, 4)
+        if listed and one in self.wrong_in_lists:
+            value = self.wrong_in_lists[one]
         return ObjectError(f"reading {one}", value) if isinstance(value, int) else value
 
 

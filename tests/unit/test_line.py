@@ -47,7 +47,7 @@ class Bench:
         self.fakes = {one.device_name: FakeMeter(one.device_name) for one in devices}
         self.link = FakeLink(*self.fakes.values(), open_s=open_s)
         self.sink = RecordingSink()
-        self.make = client_of(*self.fakes.values())
+        self.make: Callable[..., Client] = client_of(*self.fakes.values())
         self.line = Line(
             devices,
             self.sink,
@@ -426,18 +426,17 @@ def test_a_meter_without_items_does_jobs_and_is_not_asked_for_more() -> None:
 def test_the_farewell_ends_the_open_association() -> None:
     bench = Bench(device())
 
-    async def body() -> None:
+    async def body() -> list[bool]:
         running = asyncio.ensure_future(bench.line.run())
         await asyncio.sleep(7)
-        assert bench.fake.associated
+        before = bench.fake.associated
         running.cancel()
         await asyncio.wait({running})
         await bench.line.farewell()
         await bench.line.close()
-        assert not bench.fake.associated
-        assert not bench.link.is_open
+        return [before, bench.fake.associated, bench.link.is_open]
 
-    fake_time.run(body())
+    assert fake_time.run(body()) == [True, False, False]
 
 
 def test_states_are_told_with_their_error_and_only_when_they_change() -> None:

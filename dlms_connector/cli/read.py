@@ -1,0 +1,232 @@
+"""`dlms-connector read`: one poll of every meter, now, as tables or JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Context, Decimal
+from pathlib import Path
+
+import click
+import simplejson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dlms_connector.cli import FAILED, USER_MISTAKE
+from dlms_connector.config.loading import Loaded, load_file
+from dlms_connector.config.model import Configuration, Device, Item
+from dlms_connector.counters import counter_of
+from dlms_connector.errors import ConfigError, DlmsError
+from dlms_connector.link import make_link
+from dlms_connector.meter import Meter
+from dlms_connector.outcome import Outcome
+from dlms_connector.plan import wanted
+from dlms_connector.protocol.client import make_client
+from dlms_connector.reading import Failure, Kind, Poll, Reading, Value
+from dlms_converters.units import UnitError, factor
+
+#: Lines that are talked to at once.
+_AT_ONCE = 50
+_EXACT = Context(prec=80)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--device", "names", multiple=True, metavar="NAME", help="Only this meter.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON; decimals stay exact.")
+def command(file: Path, names: Sequence[str], as_json: bool) -> None:
+    """Poll the meters of the configuration FILE once, now, and show all their items.
+
+    Exit codes: 0 everything was read, 1 a meter or an object could not be read,
+    2 the configuration is wrong or has no such device.
+    """
+    loaded = load_file(file)
+    devices = _chosen(loaded, names)
+    problems = () if names else loaded.every_problem
+    for problem in problems:
+        click.echo(problem, err=True)
+    results: dict[str, tuple[Device, Outcome]] = {}
+
+    def done(device: Device, outcome: Outcome) -> None:
+        results[device.device_name] = device, outcome
+
+    with Console(stderr=True).status("reading meters"):
+        asyncio.run(read_once(devices, done, state_dir=_state_dir(loaded.configuration)))
+    # In the order of the configuration, not in that of the answers.
+    ordered = [results[device.device_name] for device in devices]
+    if as_json:
+        click.echo(simplejson.dumps(
+            [_as_json(*result) for result in ordered],
+            use_decimal=True, indent=2, ensure_ascii=False,
+        ))  # fmt: skip
+    else:
+        _show(ordered)
+    if problems:
+        sys.exit(USER_MISTAKE)
+    if any(outcome.error or outcome.poll.failures for _, outcome in ordered):
+        sys.exit(FAILED)
+
+
+async def read_once(
+    devices: Sequence[Device],
+    done: Callable[[Device, Outcome], None],
+    *,
+    state_dir: Path | None = None,
+    log: logging.Logger | None = None,
+) -> None:
+    """Poll every item of every device once and tell `done`; meters of one line in turn.
+
+    What goes wrong with a meter is in its outcome; nothing is raised.
+    """
+    lines: dict[str, list[Device]] = {}
+    for device in devices:
+        lines.setdefault(device.connection.endpoint, []).append(device)
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def line(members: Sequence[Device]) -> None:
+        async with places:
+            await _read_line(members, done, state_dir, log or logging.getLogger(__name__))
+
+    await asyncio.gather(*(line(members) for members in lines.values()))
+
+
+async def _read_line(
+    devices: Sequence[Device],
+    done: Callable[[Device, Outcome], None],
+    state_dir: Path | None,
+    log: logging.Logger,
+) -> None:
+    try:
+        link = make_link(devices[0].connection)
+    except ConfigError as error:
+        for device in devices:
+            done(device, Outcome(poll=Poll(readings=()), error=error))
+        return
+    try:
+        for device in devices:
+            meter = Meter(
+                device,
+                link,
+                open_link=link.open,
+                make_client=make_client,
+                now_ms=lambda: time.time_ns() // 1_000_000,
+                log=log,
+                counter=counter_of(device, state_dir, log),
+            )
+            outcome = await meter.poll(wanted(device))
+            await meter.session.release()
+            done(device, outcome)
+    finally:
+        await link.close()
+
+
+def _chosen(loaded: Loaded, names: Sequence[str]) -> Sequence[Device]:
+    """Return the devices to read; raises ConfigError for a name that cannot be."""
+    devices = {device.device_name: device for device in loaded.configuration.devices}
+    if not names:
+        return tuple(devices.values())
+    for name in names:
+        refused = [one for one in loaded.refused if one.name == name]
+        if name not in devices and refused:
+            raise ConfigError(*refused[0].problems)
+        if name not in devices:
+            there_are = ", ".join(devices) or "no usable devices"
+            raise click.BadParameter(f"no device is called {name!r}; there are: {there_are}")
+    return tuple(devices[name] for name in dict.fromkeys(names))
+
+
+def _state_dir(configuration: Configuration) -> Path | None:
+    directory = configuration.state_directory
+    return Path(directory) if directory else None
+
+
+def _items(device: Device) -> Mapping[tuple[Kind, str], Item]:
+    return {(one.kind, one.item.key): one.item for one in wanted(device)}
+
+
+def _as_sent(reading: Reading, item: Item) -> tuple[Value, str | None]:
+    """Return value and unit as the platform gets them."""
+    value, unit = reading.value, reading.unit
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return value, unit
+    number = Decimal(value)
+    if item.unit and unit:
+        try:
+            number, unit = _EXACT.multiply(number, factor(unit, item.unit)), item.unit
+        except UnitError:
+            # The connector sends nothing then, and says so; here the meter's value helps.
+            return value, unit
+    if item.multiplier is not None:
+        number = _EXACT.multiply(number, Decimal(str(item.multiplier)))
+    if item.decimals is not None:
+        number = number.quantize(Decimal(1).scaleb(-item.decimals), context=_EXACT)
+    whole = isinstance(value, int) and number == number.to_integral_value()
+    return (int(number) if whole and item.decimals is None else number), item.unit or unit
+
+
+def _object_failures(outcome: Outcome) -> list[Failure]:
+    """Return the failures that are not merely the meter's own."""
+    return [failure for failure in outcome.poll.failures if failure.error is not outcome.error]
+
+
+def _as_json(device: Device, outcome: Outcome) -> dict[str, object]:
+    items = _items(device)
+    result: dict[str, object] = {"device": device.device_name}
+    if outcome.error:
+        result |= {"error": str(outcome.error), "hint": outcome.error.hint}
+    readings = []
+    for reading in outcome.poll.readings:
+        value, unit = _as_sent(reading, items[reading.kind, reading.key])
+        readings.append({
+            "key": reading.key, "kind": reading.kind, "obis": str(reading.obis),
+            "class": reading.class_id, "attribute": reading.attribute,
+            "value": value, "unit": unit, "ts": reading.ts_ms, "quality": reading.quality,
+        })  # fmt: skip
+    result["readings"] = readings
+    result["failures"] = [
+        {"key": failure.key, "kind": failure.kind, "obis": str(failure.obis),
+         "error": str(failure.error)}
+        for failure in _object_failures(outcome)
+    ]  # fmt: skip
+    return result
+
+
+def _show(results: Sequence[tuple[Device, Outcome]]) -> None:
+    console = Console()
+    for device, outcome in results:
+        if outcome.poll.readings or not outcome.error:
+            console.print(_table(device, outcome))
+        if outcome.error:
+            click.echo(f"{device.device_name}: {outcome.error}", err=True)
+            if outcome.error.hint:
+                click.echo(f"  hint: {outcome.error.hint}", err=True)
+
+
+def _table(device: Device, outcome: Outcome) -> Table:
+    items = _items(device)
+    table = Table("key", "object", title=device.device_name, title_justify="left")
+    table.add_column("value", justify="right")
+    table.add_column("unit")
+    for reading in outcome.poll.readings:
+        value, unit = _as_sent(reading, items[reading.kind, reading.key])
+        shown = Text(_text(value), "yellow" if reading.quality == "suspect" else "")
+        table.add_row(reading.key, str(reading.obis), shown, unit or "")
+    for failure in _object_failures(outcome):
+        table.add_row(failure.key, str(failure.obis), Text(_sentence(failure.error), "red"), "")
+    return table
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return str(simplejson.dumps(value, use_decimal=True, ensure_ascii=False))
+
+
+def _sentence(error: DlmsError) -> str:
+    return str(error).removeprefix("reading ")

@@ -1,0 +1,176 @@
+"""`dlms-connector read` against simulated meters."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import simplejson
+from click.testing import CliRunner, Result
+
+from dlms_connector.cli import main
+from dlms_connector.cli.read import read_once
+from dlms_connector.config.model import Device
+from dlms_connector.outcome import Outcome
+from dlms_connector.simulator import MeterOptions, microstar, simulate
+
+FIVE = {
+    "voltage_l1": "1-1:32.7.0",
+    "current_l1": "1-1:31.7.0",
+    "frequency": "1-1:14.7.0",
+    "active_power": "1-1:1.7.0",
+    "active_energy": "1-1:1.8.0",
+}
+
+
+def entry(name: str, port: int, **more: Any) -> dict[str, Any]:
+    return {
+        "deviceName": name,
+        "connection": {"host": "127.0.0.1", "port": port, "timeoutMs": 1000, "retries": 0},
+        "timeseries": [{"key": "energy", "obis": "1-0:1.8.0", "unit": "kWh"}],
+    } | more
+
+
+def microstar_entry(name: str, port: int, password: str = "2222222222") -> dict[str, Any]:
+    return entry(
+        name,
+        port,
+        dlms={
+            "clientAddress": 1,
+            "logicalAddress": 0,
+            "physicalAddress": 1,
+            "authentication": "LOW",
+            "password": password,
+        },
+        timeseries=[{"key": key, "obis": obis} for key, obis in FIVE.items()],
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def read(folder: Path, devices: list[dict[str, Any]], *arguments: str) -> Result:
+    """Run the command in a thread: the simulated meters live in this one's loop."""
+    file = folder / "dlms.json"
+    file.write_text(json.dumps({"devices": devices}))
+    return await asyncio.to_thread(CliRunner().invoke, main, ["read", str(file), *arguments])
+
+
+async def test_a_table_shows_keys_objects_exact_values_and_units(tmp_path: Path) -> None:
+    async with simulate([MeterOptions(hold_at=1_790_000_000)]) as (server,):
+        result = await read(tmp_path, [entry("House 1", server.port)])
+        raw = await read(
+            tmp_path,
+            [entry("House 1", server.port, timeseries=[{"key": "e", "obis": "1-0:1.8.0"}])],
+            "--json",
+        )
+    assert result.exit_code == 0, result.output
+    for text in ("House 1", "energy", "1-0:1.8.0", "kWh"):
+        assert text in result.stdout
+    (device,) = simplejson.loads(raw.stdout, use_decimal=True)
+    kwh = Decimal(device["readings"][0]["value"]).scaleb(-3)
+    assert f"{kwh.normalize():f}" in result.stdout
+
+
+async def test_json_keeps_decimals_exact(tmp_path: Path) -> None:
+    async with simulate([microstar()]) as (server,):
+        result = await read(tmp_path, [microstar_entry("M", server.port)], "--json")
+    assert result.exit_code == 0, result.output
+    (device,) = simplejson.loads(result.stdout, use_decimal=True)
+    assert device["device"] == "M"
+    assert device["failures"] == []
+    readings = {reading["key"]: reading for reading in device["readings"]}
+    assert set(readings) == set(FIVE)
+    voltage = readings["voltage_l1"]
+    assert voltage["unit"] == "V"
+    assert isinstance(voltage["value"], Decimal)
+    assert voltage["value"].as_tuple().exponent >= -2
+    assert 1_700_000_000_000 < voltage["ts"] < 4_000_000_000_000
+
+
+async def test_only_the_chosen_device_is_read_and_order_is_kept(tmp_path: Path) -> None:
+    async with simulate([MeterOptions(), MeterOptions()]) as (first, second):
+        devices = [entry("B", first.port), entry("A", second.port)]
+        both = await read(tmp_path, devices, "--json")
+        one = await read(tmp_path, devices, "--json", "--device", "A")
+    assert [device["device"] for device in json.loads(both.stdout)] == ["B", "A"]
+    assert [device["device"] for device in json.loads(one.stdout)] == ["A"]
+
+
+async def test_a_meter_that_fails_is_told_and_the_others_are_shown(tmp_path: Path) -> None:
+    async with simulate([MeterOptions()]) as (server,):
+        result = await read(tmp_path, [entry("good", server.port), entry("gone", free_port())])
+    assert result.exit_code == 1
+    assert "good" in result.stdout
+    assert "gone: cannot connect to" in result.stderr
+    assert "hint: " in result.stderr
+    assert "Traceback" not in result.output
+
+
+async def test_a_wrong_password_is_a_refusal_with_a_hint(tmp_path: Path) -> None:
+    async with simulate([microstar()]) as (server,):
+        devices = [microstar_entry("M", server.port, password="1111111111")]
+        result = await read(tmp_path, devices)
+    assert result.exit_code == 1
+    assert "M: opening the association: refused" in result.stderr
+    assert "1111111111" not in result.output
+
+
+async def test_an_object_that_the_meter_has_not_costs_only_itself(tmp_path: Path) -> None:
+    items = [
+        {"key": "energy", "obis": "1-0:1.8.0"},
+        {"key": "nothing", "obis": "1-0:99.99.99"},
+    ]
+    async with simulate([MeterOptions()]) as (server,):
+        devices = [entry("M", server.port, timeseries=items)]
+        result = await read(tmp_path, devices, "--json")
+        table = await read(tmp_path, devices)
+    assert result.exit_code == table.exit_code == 1
+    (device,) = json.loads(result.stdout)
+    assert [reading["key"] for reading in device["readings"]] == ["energy"]
+    assert [failure["key"] for failure in device["failures"]] == ["nothing"]
+    assert "undefined" in device["failures"][0]["error"]
+    assert "nothing" in table.stdout
+
+
+async def test_a_wrong_configuration_is_the_users_mistake(tmp_path: Path) -> None:
+    async with simulate([MeterOptions()]) as (server,):
+        devices = [entry("good", server.port), entry("bad", server.port, typo=1)]
+        result = await read(tmp_path, devices)
+        only_good = await read(tmp_path, devices, "--device", "good")
+        only_bad = await read(tmp_path, devices, "--device", "bad")
+        nobody = await read(tmp_path, devices, "--device", "nobody")
+    assert result.exit_code == 2
+    assert "typo" in result.stderr
+    assert "good" in result.stdout
+    assert only_good.exit_code == 0, only_good.output
+    assert only_bad.exit_code == 2
+    assert "typo" in only_bad.stderr
+    assert nobody.exit_code == 2
+    assert "good" in nobody.stderr
+    missing = await asyncio.to_thread(
+        CliRunner().invoke, main, ["read", str(tmp_path / "none.json")]
+    )
+    assert missing.exit_code == 2
+
+
+async def test_meters_of_one_line_are_read_in_turn(tmp_path: Path) -> None:
+    async with simulate([[MeterOptions(physical_address=n) for n in (1, 2, 3)]]) as (server,):
+        devices = [
+            Device.model_validate(entry(f"M{n}", server.port, dlms={"physicalAddress": n}))
+            for n in (1, 2, 3)
+        ]
+        outcomes: dict[str, Outcome] = {}
+        await read_once(
+            devices, lambda device, result: outcomes.update({device.device_name: result})
+        )
+    assert list(outcomes) == ["M1", "M2", "M3"]
+    assert all(not outcome.error and outcome.poll.readings for outcome in outcomes.values())
