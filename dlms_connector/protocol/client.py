@@ -14,8 +14,10 @@ from dlms_connector.protocol.axdr import Data
 from dlms_connector.protocol.ciphering import InvocationCounter
 from dlms_connector.protocol.conversation import Conversation
 from dlms_connector.protocol.datalink import make_datalink
+from dlms_connector.protocol.directory import Directory
 from dlms_connector.protocol.logical_names import LIST_HEADER, LogicalNames
 from dlms_connector.protocol.selection import Selector
+from dlms_connector.protocol.short_names import ShortNames
 from dlms_connector.protocol.talk import DataLink, Talk
 
 #: What ciphering adds to a request: tag and length, security control, counter, tag of GCM,
@@ -70,13 +72,17 @@ class Client:
         workarounds: Workarounds,
         datalink: DataLink,
         association: Association,
+        directory: Directory | None = None,
     ) -> None:
         self._datalink = datalink
         self._association = association
-        self._ciphered = dlms.security != "NONE"
         conversation = Conversation(datalink, association, workarounds.fixed_invoke_id)
         selector = Selector(dlms.standard, frozenset(workarounds.skip_date_time_fields))
-        self._services: Services = LogicalNames(conversation, self._room, selector.encode)
+        self._services: Services = (
+            LogicalNames(conversation, self._room, selector.encode)
+            if dlms.referencing == "LN"
+            else ShortNames(conversation, self._room, selector.encode, directory or Directory())
+        )
 
     def connect(self) -> Talk[None]:
         """Set up the data link and the association.
@@ -139,11 +145,18 @@ class Client:
 
     def _room(self) -> int:
         """How many octets a plain request may have."""
-        return self.max_pdu - (CIPHERING_OVERHEAD if self._ciphered else 0)
+        return self.max_pdu - (CIPHERING_OVERHEAD if self._association.ciphered else 0)
 
 
-def make_client(device: Device, counter: InvocationCounter | None = None) -> Client:
-    """Return the client of a configured meter; raises ConfigError if its address does not fit."""
+def make_client(
+    device: Device,
+    counter: InvocationCounter | None = None,
+    directory: Directory | None = None,
+) -> Client:
+    """Return the client of a configured meter; raises ConfigError if its address does not fit.
+
+    `directory` keeps the short names of a meter from one client to the next.
+    """
     dlms, workarounds = device.dlms, device.workarounds
     datalink = make_datalink(dlms, device.connection.retries, workarounds)
-    return Client(dlms, workarounds, datalink, Association(dlms, workarounds, counter))
+    return Client(dlms, workarounds, datalink, Association(dlms, workarounds, counter), directory)

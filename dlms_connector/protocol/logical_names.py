@@ -82,10 +82,10 @@ class LogicalNames:
         names = encode_length(len(refs)) + b"".join(map(self.descriptor, refs))
         request = bytes((GET, 3, flags)) + names
         answer = yield from self._conversation.ask(request, doing, repeatable=True)
-        reply = _sensible(lambda: parse(answer, doing))
+        reply = sensible(lambda: parse(answer, doing))
         if isinstance(reply, GetBlock):
             whole = yield from follow_get(self._conversation, answer, reply, doing)
-            results = _sensible(lambda: _list_of_blocks(whole, doing))
+            results = sensible(lambda: _list_of_blocks(whole, doing))
         elif isinstance(reply, GetList):
             results = reply.results
         else:
@@ -170,11 +170,16 @@ def _error(code: int, doing: str) -> ObjectError | None:
     return ObjectError(doing, code) if code else None
 
 
-def _sensible(read: Callable[[], _T]) -> _T:
-    """Read the answer to a list; what makes no sense can still be asked for singly."""
+def sensible(read: Callable[[], _T], *, several: bool = True) -> _T:
+    """Read an answer; a list that makes no sense can still be asked for singly.
+
+    Raises ServiceError for a list, ProtocolError for all else.
+    """
     try:
         return read()
     except ProtocolError as error:
+        if not several:
+            raise
         raise ServiceError(error.doing, error.problem) from error
 
 

@@ -1,0 +1,71 @@
+"""Short names: where the attributes and methods of objects lie (IEC 62056-6-2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dlms_connector.cosem import CLASSES, AttributeRef, MethodRef
+from dlms_connector.errors import ProtocolError, ServiceError
+from dlms_connector.obis import Obis
+from dlms_connector.protocol.axdr import Data, DataType
+
+#: The association, whose short name the standard fixes; its attribute 2 lists all objects.
+ASSOCIATION = 0xFA00
+OBJECT_LIST = ASSOCIATION + 8
+
+#: Attribute n lies at base + 8 * (n - 1), and so do methods behind the first of theirs.
+STEP = 8
+
+_DOING = "reading the meter's object list"
+
+#: Objects that the standard gives a base name: SAP assignment and logical device name.
+_FIXED = {
+    (12, Obis.parse("0-0:40.0.0")): ASSOCIATION,
+    (17, Obis.parse("0-0:41.0.0")): 0xFC00,
+    (1, Obis.parse("0-0:42.0.0")): 0xFD00,
+}
+
+
+@dataclass
+class Directory:
+    """The base names of a meter's objects; empty until the meter was asked.
+
+    It may outlive an association: a meter gives out other names only with other firmware.
+    """
+
+    names: dict[tuple[int, Obis], int] = field(default_factory=dict)
+
+    def learn(self, object_list: Data) -> None:
+        """Take what the association lists. Raises ProtocolError if it is no such list."""
+        if object_list.type is not DataType.ARRAY:
+            raise ProtocolError(_DOING, f"{object_list.type.name} came instead of an array")
+        self.names = {**_FIXED, **dict(map(_entry, object_list.value))}
+
+    def attribute(self, ref: AttributeRef) -> int | None:
+        """Return the short name of an attribute; None if the meter does not list the object."""
+        base = self.names.get((ref.class_id, ref.obis))
+        return None if base is None else base + STEP * (ref.attribute - 1)
+
+    def method(self, ref: MethodRef) -> int | None:
+        """Return the short name of a method; None if the meter does not list the object.
+
+        Raises ServiceError for classes whose methods are not known to have any.
+        """
+        base = self.names.get((ref.class_id, ref.obis))
+        if base is None:
+            return None
+        row = CLASSES.get(ref.class_id)
+        if row is None or row.methods_at is None:
+            raise ServiceError(f"invoking {ref}", "its class has no methods by short name")
+        return base + row.methods_at + STEP * (ref.method - 1)
+
+
+def _entry(entry: Data) -> tuple[tuple[int, Obis], int]:
+    match entry:
+        case Data(
+            DataType.STRUCTURE,
+            (Data(value=int(base)), Data(value=int(class_id)), Data(), Data(value=bytes(name)), *_),
+        ) if len(name) == 6:  # fmt: skip
+            # Base names are written as signed numbers.
+            return (class_id, Obis(name)), base & 0xFFFF
+    raise ProtocolError(_DOING, f"{entry} does not describe an object")

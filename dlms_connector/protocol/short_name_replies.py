@@ -1,0 +1,108 @@
+"""What meters answer by short name, read strictly (ReadResponse, WriteResponse, IEC 62056-5-3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dlms_connector.errors import ProtocolError
+from dlms_connector.protocol.cursor import Cursor
+from dlms_connector.protocol.replies import Result
+
+READ_RESPONSE, WRITE_RESPONSE = 0x0C, 0x0D
+_DATA, _ERROR, _BLOCK, _BLOCK_NUMBER = 0, 1, 2, 3
+_SUCCESS, _WRITE_BLOCK_NUMBER = 0, 2
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResults:
+    """A result for each variable: Data, or a Data-Access-Result as int."""
+
+    results: tuple[Result, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBlock:
+    """A part of the results, which are the answer behind its tag."""
+
+    last: bool
+    number: int
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResults:
+    """A Data-Access-Result for each variable."""
+
+    codes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTaken:
+    """A block of a long request arrived: send the next."""
+
+    number: int
+
+
+def parse_read(answer: bytes, doing: str) -> ReadResults | ReadBlock | BlockTaken:
+    """Read a ReadResponse. Raises ProtocolError."""
+    cursor = _begin(answer, READ_RESPONSE, doing)
+    if answer[1:2] == b"\x01" and answer[2:3] in (b"\x02", b"\x03"):
+        cursor.take(2)
+        reply = _block(cursor) if answer[2] == _BLOCK else BlockTaken(cursor.number(2))
+        cursor.end()
+        return reply
+    return ReadResults(_results(cursor))
+
+
+def parse_read_blocks(whole: bytes, doing: str) -> ReadResults:
+    """Read the results that blocks come to. Raises ProtocolError."""
+    return ReadResults(_results(Cursor(whole, doing)))
+
+
+def parse_write(answer: bytes, doing: str) -> WriteResults | BlockTaken:
+    """Read a WriteResponse. Raises ProtocolError."""
+    cursor = _begin(answer, WRITE_RESPONSE, doing)
+    count = cursor.count(least=1)
+    if count == 1 and answer[2:3] == bytes((_WRITE_BLOCK_NUMBER,)):
+        cursor.octet()
+        taken = BlockTaken(cursor.number(2))
+        cursor.end()
+        return taken
+    codes = tuple(_code(cursor) for _ in range(count))
+    cursor.end()
+    return WriteResults(codes)
+
+
+def _begin(answer: bytes, tag: int, doing: str) -> Cursor:
+    cursor = Cursor(answer, doing)
+    if cursor.octet() != tag:
+        raise ProtocolError(doing, f"{answer[:3].hex(' ')} came instead of {tag:02X}")
+    return cursor
+
+
+def _results(cursor: Cursor) -> tuple[Result, ...]:
+    results = tuple(_result(cursor) for _ in range(cursor.count(least=2)))
+    cursor.end()
+    return results
+
+
+def _result(cursor: Cursor) -> Result:
+    choice = cursor.octet()
+    if choice == _DATA:
+        return cursor.data()
+    if choice == _ERROR:
+        return cursor.octet()
+    raise cursor.wrong(f"{choice:02X} is neither data nor a Data-Access-Result")
+
+
+def _code(cursor: Cursor) -> int:
+    choice = cursor.octet()
+    if choice == _SUCCESS:
+        return 0
+    if choice == _ERROR:
+        return cursor.octet()
+    raise cursor.wrong(f"{choice:02X} is neither success nor a Data-Access-Result")
+
+
+def _block(cursor: Cursor) -> ReadBlock:
+    return ReadBlock(cursor.flag(), cursor.number(2), cursor.string())

@@ -1,0 +1,207 @@
+"""Read and Write on objects named by short name, as older meters want it (IEC 62056-5-3).
+
+Read and Write have no invoke-id: an answer that comes late cannot be told from the right
+one. So no request is sent twice here, unless by HDLC, which numbers what it sends.
+Gurux breaks on blocks of Read and Write; these requests are built by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from dlms_connector.cosem import AttributeRef, MethodRef
+from dlms_connector.errors import ObjectError, ProtocolError, ServiceError
+from dlms_connector.protocol.axdr import Data, DataType, encode, encode_length
+from dlms_connector.protocol.blocks import Collected
+from dlms_connector.protocol.conversation import Conversation
+from dlms_connector.protocol.directory import OBJECT_LIST, Directory
+from dlms_connector.protocol.logical_names import Select, sensible
+from dlms_connector.protocol.replies import Result
+from dlms_connector.protocol.short_name_replies import (
+    BlockTaken,
+    ReadBlock,
+    ReadResults,
+    WriteResults,
+    parse_read,
+    parse_read_blocks,
+    parse_write,
+)
+from dlms_connector.protocol.talk import Talk
+
+READ, WRITE = 0x05, 0x06
+_NAME, _PARAMETERIZED, _BLOCK_NUMBER, _WRITE_BLOCK = 2, 4, 5, 7
+
+#: Behind the tag of a Write: one variable, its kind, last-block, number; one octet string.
+_BLOCK_HEADER = 1 + 1 + 1 + 1 + 2 + 1 + 1 + 3
+
+_OBJECT_UNDEFINED = 4
+
+#: Methods without an argument are given this one.
+_NO_ARGUMENT = Data(DataType.INTEGER, 0)
+
+
+class ShortNames:
+    """The services of one association, one request at a time.
+
+    `room` tells how many octets a plain request may have.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        room: Callable[[], int],
+        select: Select,
+        directory: Directory,
+    ) -> None:
+        self._conversation = conversation
+        self._room = room
+        self._select = select
+        self._directory = directory
+
+    def get(self, ref: AttributeRef) -> Talk[Data | ObjectError]:
+        """Read one attribute; blocks are followed."""
+        yield from self._know_names()
+        doing = f"reading {ref}"
+        if self._directory.attribute(ref) is None:
+            return ObjectError(doing, _OBJECT_UNDEFINED)
+        results = yield from self._read([self.descriptor(ref)], doing)
+        return _item(results[0], doing)
+
+    def get_list(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
+        """Read several attributes in one request.
+
+        Raises ServiceError where the meter does not answer with one result for each.
+        """
+        yield from self._know_names()
+        known = [ref for ref in refs if self._directory.attribute(ref) is not None]
+        results: dict[AttributeRef, Result] = {}
+        if known:
+            doing = f"reading {len(known)} attributes at once"
+            found = yield from self._read([self.descriptor(ref) for ref in known], doing)
+            results = dict(zip(known, found, strict=True))
+        return [_item(results.get(ref, _OBJECT_UNDEFINED), f"reading {ref}") for ref in refs]
+
+    def set(self, ref: AttributeRef, value: Data) -> Talk[ObjectError | None]:
+        """Write one attribute, in blocks if it must be."""
+        (error,) = yield from self.set_list([(ref, value)])
+        return error
+
+    def set_list(
+        self, writes: Sequence[tuple[AttributeRef, Data]]
+    ) -> Talk[list[ObjectError | None]]:
+        """Write several attributes in one request, in blocks if it must be."""
+        yield from self._know_names()
+        known = [write for write in writes if self._directory.attribute(write[0]) is not None]
+        codes: dict[AttributeRef, int] = {}
+        if known:
+            names = [self.descriptor(ref) for ref, _ in known]
+            doing = f"writing {known[0][0]}" if len(known) == 1 else f"writing {len(known)} at once"
+            found = yield from self._write(names, [value for _, value in known], doing)
+            codes = dict(zip((ref for ref, _ in known), found, strict=True))
+        return [
+            ObjectError(f"writing {ref}", code) if code else None
+            for ref, code in ((ref, codes.get(ref, _OBJECT_UNDEFINED)) for ref, _ in writes)
+        ]
+
+    def action(self, method: MethodRef, argument: Data | None) -> Talk[Data | None]:
+        """Invoke a method by writing its argument; what it returns is not seen this way.
+
+        Raises ObjectError where the meter will not.
+        """
+        yield from self._know_names()
+        doing = f"invoking {method}"
+        name = self._directory.method(method)
+        if name is None:
+            raise ObjectError(doing, _OBJECT_UNDEFINED)
+        (code,) = yield from self._write([_variable(name)], [argument or _NO_ARGUMENT], doing)
+        if code:
+            raise ObjectError(doing, code)
+        return None
+
+    def descriptor(self, ref: AttributeRef) -> bytes:
+        """Return what names an attribute in a request, with its selection."""
+        name = self._directory.attribute(ref) or 0
+        if ref.selection is None:
+            return _variable(name)
+        return bytes((_PARAMETERIZED,)) + name.to_bytes(2, "big") + self._select(ref.selection)
+
+    def _know_names(self) -> Talk[None]:
+        if not self._directory.names:
+            doing = "reading the meter's object list"
+            (result,) = yield from self._read([_variable(OBJECT_LIST)], doing)
+            if isinstance(result, int):
+                raise ServiceError(doing, str(ObjectError(doing, result)))
+            self._directory.learn(result)
+
+    def _read(self, variables: Sequence[bytes], doing: str) -> Talk[tuple[Result, ...]]:
+        request = bytes((READ,)) + encode_length(len(variables)) + b"".join(variables)
+        answer = yield from self._conversation.ask(request, doing)
+        several = len(variables) > 1
+        reply = sensible(lambda: parse_read(answer, doing), several=several)
+        if isinstance(reply, ReadBlock):
+            whole = yield from self._follow(answer, reply, doing)
+            reply = sensible(lambda: parse_read_blocks(whole, doing), several=several)
+        if not isinstance(reply, ReadResults):
+            raise ProtocolError(doing, f"{type(reply).__name__} is no answer to this request")
+        if len(reply.results) != len(variables):
+            problem = f"{len(reply.results)} results came back"
+            raise ServiceError(doing, problem) if several else ProtocolError(doing, problem)
+        return reply.results
+
+    def _follow(self, answer: bytes, block: ReadBlock, doing: str) -> Talk[bytes]:
+        collected = Collected(doing)
+        while True:
+            collected.add(block.number, block.raw)
+            if block.last:
+                return collected.whole()
+            request = bytes((READ, 1, _BLOCK_NUMBER)) + block.number.to_bytes(2, "big")
+            answer = yield from self._conversation.ask(request, doing)
+            match parse_read(answer, doing):
+                case ReadBlock() as block:
+                    pass
+                case ReadResults((int() as code,)):
+                    raise ServiceError(doing, str(ObjectError("block transfer", code)))
+                case other:
+                    raise ProtocolError(doing, f"{type(other).__name__} came instead of a block")
+
+    def _write(
+        self, variables: Sequence[bytes], values: Sequence[Data], doing: str
+    ) -> Talk[tuple[int, ...]]:
+        count = encode_length(len(variables))
+        body = count + b"".join(variables) + count + b"".join(map(encode, values))
+        if len(body) < self._room():
+            answer = yield from self._conversation.ask(bytes((WRITE,)) + body, doing)
+        else:
+            answer = yield from self._send_blocks(body, doing)
+        reply = parse_write(answer, doing)
+        if isinstance(reply, WriteResults):
+            if len(reply.codes) == len(variables):
+                return reply.codes
+            if len(reply.codes) == 1 and reply.codes[0]:
+                return reply.codes * len(variables)  # aborted: nothing of it was written
+        raise ProtocolError(doing, "not as many results came back as were asked for")
+
+    def _send_blocks(self, body: bytes, doing: str) -> Talk[bytes]:
+        size = self._room() - _BLOCK_HEADER
+        answer = b""
+        parts = [body[at : at + size] for at in range(0, len(body), size)]
+        for number, part in enumerate(parts, 1):
+            if answer:
+                reply = parse_write(answer, doing)
+                if not isinstance(reply, BlockTaken):
+                    return answer  # an error that ends the transfer
+                if reply.number != number - 1:
+                    raise ProtocolError(doing, f"block {reply.number} was taken: {number - 1}")
+            head = bytes((WRITE, 1, _WRITE_BLOCK, number == len(parts)))
+            request = head + number.to_bytes(2, "big") + b"\x01"
+            request += encode(Data(DataType.OCTET_STRING, part))
+            answer = yield from self._conversation.ask(request, doing)
+        return answer
+
+
+def _variable(name: int) -> bytes:
+    return bytes((_NAME,)) + name.to_bytes(2, "big")
+
+
+def _item(result: Result, doing: str) -> Data | ObjectError:
+    return ObjectError(doing, result) if isinstance(result, int) else result
