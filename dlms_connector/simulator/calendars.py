@@ -12,7 +12,8 @@ from dlms_connector.simulator.cosem_object import (
 )
 from dlms_connector.simulator.data import (
     NOTHING,
-    STRUCTURE,
+    OCTETS,
+    UINT8,
     UINT16,
     Data,
     array,
@@ -21,6 +22,7 @@ from dlms_connector.simulator.data import (
     u8,
     u16,
 )
+from dlms_connector.simulator.shape import fields
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter
@@ -54,9 +56,8 @@ def _activate(meter: Meter, argument: Data) -> Data:
 
 
 def _insert(meter: Meter, argument: Data) -> Data:
-    if argument.tag != STRUCTURE or len(argument.value) != 3:
-        raise AccessError(TYPE_UNMATCHED)
-    others = _without(meter, argument.value[0].value)
+    index, _, _ = fields(argument, UINT16, OCTETS, UINT8)
+    others = _without(meter, index)
     meter.keep(11, SPECIAL_DAYS, 2, array(*others, argument))
     return NOTHING
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NAME = Obis.parse("0-0:1.0.0").octets
 _QUARTER, _MINUTE = 900, 60
+_YEAR_2100 = 4_102_444_800.0
 #: Event code: the clock was set.
 _CLOCK_SET = 4
 _LAST_SUNDAYS = (
@@ -38,7 +39,7 @@ def _zone(meter: Meter) -> Data:
 
 def _set(meter: Meter, value: Data) -> None:
     at = moments.read(meter, value)
-    if at is None:
+    if at is None or not 0 <= at < _YEAR_2100:
         raise AccessError(SCOPE_VIOLATED)
     meter.clock_shift = at - meter.true_time()
     meter.note(_CLOCK_SET)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter, Role
 
 _CHALLENGE = 16
+_TITLE = 8
 _TITLED = ("HIGH_GMAC", "HIGH_SHA256", "HIGH_ECDSA")
 
 
@@ -42,6 +43,9 @@ def objection(meter: Meter, request: acse.Request, role: Role | None) -> int:
         return acse.TITLE_UNKNOWN
     if request.context != expected_context(meter, role):
         return acse.CONTEXT_UNKNOWN
+    ciphered = request.context in (acse.LN_CIPHERED, acse.SN_CIPHERED)
+    if ciphered and len(request.calling_title) != _TITLE:
+        return acse.TITLE_UNKNOWN
     wanted = acse.MECHANISMS[role.authentication]
     if wanted and request.mechanism is None:
         return acse.AUTHENTICATION_REQUIRED
@@ -54,7 +58,7 @@ def _is_presentable(meter: Meter, request: acse.Request, role: Role) -> bool:
     value = request.authentication_value
     if role.authentication == "LOW":
         return secrets.compare_digest(value, meter.options.password)
-    if role.authentication in _TITLED and len(request.calling_title) != 8:
+    if role.authentication in _TITLED and len(request.calling_title) != _TITLE:
         return False
     return role.authentication == "NONE" or 8 <= len(value) <= 64
 

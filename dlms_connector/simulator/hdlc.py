@@ -15,6 +15,7 @@ SNRM, DISC, UA, DM, FRMR, UI = 0x83, 0x43, 0x63, 0x0F, 0x87, 0x03
 POLL = 0x10
 _COMMAND_LLC, _RESPONSE_LLC = b"\xe6\xe6\x00", b"\xe6\xe7\x00"
 _DEFAULT_INFO = 128
+_LONGEST_REQUEST = 0x10000
 
 
 @dataclass
@@ -132,7 +133,8 @@ class Station:
             return self._say(FRMR, bytes((frame.control, self._send << 1, 0x01)))
         if frame.control >> 1 & 7 != self._receive:  # sent again, or one was lost
             return self._supervisory(frame.control) if frame.control & POLL else b""
-        if len(frame.information) > self._sizes.receive:
+        too_much = len(self._request) > _LONGEST_REQUEST
+        if len(frame.information) > self._sizes.receive or too_much:
             return self._say(FRMR, bytes((frame.control, self._send << 1, 0x04)))
         self._confirm(frame.control >> 5)
         self._receive = (self._receive + 1) & 7

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from dlms_connector.simulator.cosem_object import (
     OTHER_REASON,
-    TYPE_UNMATCHED,
     AccessError,
     CosemObject,
     logical_name,
@@ -15,7 +14,8 @@ from dlms_connector.simulator.cosem_object import (
 from dlms_connector.simulator.data import (
     BIT_STRING,
     NOTHING,
-    STRUCTURE,
+    OCTETS,
+    UINT32,
     Data,
     array,
     boolean,
@@ -24,6 +24,7 @@ from dlms_connector.simulator.data import (
     structure,
     u32,
 )
+from dlms_connector.simulator.shape import fields
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter
@@ -55,27 +56,20 @@ class Image:
         return b"".join(self.blocks[number] for number in sorted(self.blocks))
 
 
-def _pair(argument: Data) -> tuple[Data, Data]:
-    if argument.tag != STRUCTURE or len(argument.value) != 2:
-        raise AccessError(TYPE_UNMATCHED)
-    first, second = argument.value
-    return first, second
-
-
 def _initiate(meter: Meter, argument: Data) -> Data:
-    identifier, size = _pair(argument)
-    if not meter.value(18, NAME, 5).value or not 0 < size.value <= _LARGEST:
+    identifier, size = fields(argument, OCTETS, UINT32)
+    if not meter.value(18, NAME, 5).value or not 0 < size <= _LARGEST:
         raise AccessError(OTHER_REASON)
-    meter.image = Image(identifier.value, size.value, INITIATED)
+    meter.image = Image(identifier, size, INITIATED)
     return NOTHING
 
 
 def _block(meter: Meter, argument: Data) -> Data:
-    number, part = _pair(argument)
+    number, part = fields(argument, UINT32, OCTETS)
     image = meter.image
-    if image.status != INITIATED or number.value >= image.count or len(part.value) > BLOCK_SIZE:
+    if image.status != INITIATED or number >= image.count or len(part) > BLOCK_SIZE:
         raise AccessError(OTHER_REASON)
-    image.blocks[number.value] = part.value
+    image.blocks[number] = part
     return NOTHING
 
 

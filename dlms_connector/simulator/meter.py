@@ -17,6 +17,7 @@ from dlms_connector.simulator.image import Image
 from dlms_connector.simulator.options import MeterOptions
 from dlms_connector.simulator.overrides import read_overrides
 from dlms_connector.simulator.profiles import objects_of
+from dlms_connector.simulator.shape import same_shape
 from dlms_connector.simulator.supply import Supply
 from dlms_connector.simulator.switching import CONNECTED
 
@@ -132,7 +133,7 @@ class Meter:
         if attribute not in found.writable or not role.everything:
             raise AccessError(access.DENIED)
         before = self.read(class_id, name, attribute, role)
-        if value.tag != before.tag:
+        if not same_shape(before, value):
             raise AccessError(access.TYPE_UNMATCHED)
         writer = found.writable[attribute]
         if writer is not None:

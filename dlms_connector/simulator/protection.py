@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dlms_connector.simulator.ciphering import AUTHENTICATED, ENCRYPTED, ForgedError, Keys
-from dlms_connector.simulator.data import Reader, length
+from dlms_connector.simulator.data import MalformedError, Reader, length
 from dlms_connector.simulator.exceptions import COUNTER, DECIPHERING, NOT_ALLOWED, OTHER, exception
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ class Protection:
     def use_dedicated(self, key: bytes) -> None:
         """Take the association's own key, which came with the InitiateRequest."""
         options = self._meter.options
+        if len(key) != len(options.block_cipher_key):
+            raise MalformedError(f"a dedicated key of {len(key)} octets")
         titles = self.client_title, options.title()
         pair = (Keys(title, key, options.authentication_key) for title in titles)
         client, server = pair
@@ -78,8 +80,8 @@ class Protection:
 
     def open(self, apdu: bytes) -> tuple[bytes, Wrapping | None]:
         """Return the plain APDU and how it was wrapped; raises RejectedError."""
-        tag = apdu[0]
-        reader = Reader(apdu[1:])
+        reader = Reader(apdu)
+        tag = reader.number()
         if tag in (GENERAL_GLOBAL, GENERAL_DEDICATED):
             title = reader.string()
             if title and title != self.client_title:

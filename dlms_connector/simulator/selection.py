@@ -14,7 +14,20 @@ from dlms_connector.simulator.cosem_object import (
     AccessError,
     Table,
 )
-from dlms_connector.simulator.data import ARRAY, NOTHING, NULL, STRUCTURE, Data, array, structure
+from dlms_connector.simulator.data import (
+    ARRAY,
+    INT8,
+    NOTHING,
+    NULL,
+    OCTETS,
+    STRUCTURE,
+    UINT16,
+    UINT32,
+    Data,
+    array,
+    structure,
+)
+from dlms_connector.simulator.shape import fields
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter
@@ -39,19 +52,10 @@ def read_rows(meter: Meter, table: Table, selector: int, parameters: Data) -> Da
     return array(*(structure(*(row[column] for column in columns)) for row in rows))
 
 
-def _fields(parameters: Data, count: int) -> tuple[Data, ...]:
-    if parameters.tag != STRUCTURE or len(parameters.value) != count:
-        raise AccessError(TYPE_UNMATCHED)
-    fields: tuple[Data, ...] = parameters.value
-    return fields
-
-
 def _by_entry(
     times: Sequence[float], columns: list[int], parameters: Data
 ) -> tuple[Sequence[float], list[int]]:
-    first, last, first_column, last_column = (
-        int(field.value or 0) for field in _fields(parameters, 4)
-    )
+    first, last, first_column, last_column = fields(parameters, UINT32, UINT32, UINT16, UINT16)
     if not first or (last and last < first):
         raise AccessError(SCOPE_VIOLATED)
     chosen = times[first - 1 : last or len(times)]
@@ -61,7 +65,9 @@ def _by_entry(
 def _by_range(
     meter: Meter, table: Table, times: Sequence[float], parameters: Data
 ) -> tuple[Sequence[float], list[int]]:
-    restricting, lowest, highest, selected = _fields(parameters, 4)
+    if parameters.tag != STRUCTURE or len(parameters.value) != 4:
+        raise AccessError(TYPE_UNMATCHED)
+    restricting, lowest, highest, selected = parameters.value
     column = _column(table, restricting)
     if table.columns[column][0] == _CLOCK:
         begin = moments.read(meter, lowest)
@@ -70,20 +76,29 @@ def _by_range(
         beyond = len(times) if end is None else bisect.bisect_right(times, end)
         chosen: Sequence[float] = times[first:beyond]
     else:
-        chosen = [
-            at
-            for at in times
-            if lowest.value <= table.row(meter, at)[column].value <= highest.value
-        ]
+        chosen = _between(meter, table, column, (lowest, highest))
     if selected.tag not in (ARRAY, NULL):
         raise AccessError(TYPE_UNMATCHED)
     columns = sorted(_column(table, item) for item in selected.value or ())
     return chosen, columns or list(range(len(table.columns)))
 
 
+def _between(meter: Meter, table: Table, column: int, limits: tuple[Data, Data]) -> list[float]:
+    """Return the instants of rows whose value in a column lies within limits of its type."""
+    lowest, highest = limits
+    found = []
+    for at in table.times(meter):
+        cell = table.row(meter, at)[column]
+        if not cell.tag == lowest.tag == highest.tag:
+            raise AccessError(TYPE_UNMATCHED)
+        if lowest.value <= cell.value <= highest.value:
+            found.append(at)
+    return found
+
+
 def _column(table: Table, reference: Data) -> int:
-    class_id, name, attribute, index = (field.value for field in _fields(reference, 4))
+    column = fields(reference, UINT16, OCTETS, INT8, UINT16)
     try:
-        return list(table.columns).index((class_id, name, attribute, index))
+        return list(table.columns).index(column)
     except ValueError:
         raise AccessError(SCOPE_VIOLATED) from None

@@ -32,6 +32,7 @@ Services = LogicalNameServices | AccessService | ShortNameServices
 
 _SERVICE_RESPONSES = (GET_RESPONSE, SET_RESPONSE, ACTION_RESPONSE)
 _SMALLEST_PDU = 12
+_TITLE = 8
 #: Tags, lengths, system title, control octet, counter and tag of GCM around a reply.
 _CIPHERING_OVERHEAD = 31
 
@@ -142,7 +143,7 @@ class Session:
             return self._refuse(request, diagnostic)
         if "counter-from-one" in meter.faults:
             meter.received_counter = meter.sent_counter = 0
-        if role.everything and request.calling_title:
+        if role.everything and len(request.calling_title) == _TITLE:
             self._protection = Protection(meter, request.calling_title)
         try:
             plain, wrapping = self._open(request.user_information)

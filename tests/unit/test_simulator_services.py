@@ -289,3 +289,23 @@ def test_release() -> None:
     session = open_session(make_meter())
     assert ask(session, bytes.fromhex("6203800100")) == bytes.fromhex("6303800100")
     assert ask(session, bytes.fromhex("6203800100")) == b"\xd8\x01\x01"
+
+
+@pytest.mark.parametrize("title", [b"", b"SHORT"])
+def test_ciphering_without_a_system_title_is_refused(title: bytes) -> None:
+    session = Session(make_meter(security="AUTHENTICATION"))
+    plain = aarq(context=3)
+    calling = bytes((0xA6, len(title) + 2, 0x04, len(title))) + title if title else b""
+    request = bytes((0x60, len(plain) - 2 + len(calling))) + plain[2:13] + calling + plain[13:]
+    assert bytes.fromhex("A203020101A305A103020103") in ask(session, request)
+    assert not session.associated
+
+
+def test_a_plain_initiate_request_in_a_ciphered_context_is_refused() -> None:
+    session = Session(make_meter(security="AUTHENTICATION"))
+    plain = aarq(context=3)
+    request = (
+        bytes((0x60, len(plain) + 10)) + plain[2:13] + b"\xa6\x0a\x04\x08CLIENT01" + plain[13:]
+    )
+    assert bytes.fromhex("A203020101") in ask(session, request)
+    assert not session.associated
