@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from dlms_connector.errors import ProtocolError
 from dlms_connector.protocol.data import Data, DataType
@@ -24,14 +25,18 @@ _ReadContent = Callable[[DataType, bytes, int], tuple[Data, int]]
 _WriteContent = Callable[[Data], bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Description:
-    """The type of an element; `parts` are the types of its own elements."""
+    """The type of an element; `parts` are the types of its own, each in turn, `repeat` times."""
 
     kind: DataType
     parts: tuple[_Description, ...] = ()
-    #: How many values without tags an element comes to.
-    size: int = 1
+    repeat: int = 1
+
+    @cached_property
+    def size(self) -> int:
+        """How many values an element comes to."""
+        return 1 + self.repeat * sum(part.size for part in self.parts)
 
 
 def unpack_compact_array(
@@ -86,7 +91,7 @@ def _read_description(buffer: bytes, at: int, depth: int) -> tuple[_Description,
             raise cut_short(buffer)
         count = int.from_bytes(buffer[at : at + 2], "big")
         part, at = _read_description(buffer, at + 2, depth - 1)
-        return _Description(kind, (part,) * count, 1 + count * part.size), at
+        return _Description(kind, (part,), count), at
     if kind is DataType.STRUCTURE:
         count, at = decode_length(buffer, at)
         if count > len(buffer) - at:
@@ -95,7 +100,7 @@ def _read_description(buffer: bytes, at: int, depth: int) -> tuple[_Description,
         for _ in range(count):
             part, at = _read_description(buffer, at, depth - 1)
             parts.append(part)
-        return _Description(kind, tuple(parts), 1 + sum(part.size for part in parts)), at
+        return _Description(kind, tuple(parts)), at
     return _Description(kind), at
 
 
@@ -105,9 +110,10 @@ def _read_element(
     if description.kind not in (DataType.ARRAY, DataType.STRUCTURE):
         return read_content(description.kind, contents, at)
     elements = []
-    for part in description.parts:
-        element, at = _read_element(part, contents, at, read_content)
-        elements.append(element)
+    for _ in range(description.repeat):
+        for part in description.parts:
+            element, at = _read_element(part, contents, at, read_content)
+            elements.append(element)
     return Data(description.kind, tuple(elements)), at
 
 
@@ -115,16 +121,17 @@ def _describe(data: Data) -> _Description:
     if data.type not in (DataType.ARRAY, DataType.STRUCTURE):
         return _Description(data.type)
     parts = tuple(_describe(element) for element in data.value)
-    if data.type is DataType.ARRAY and len(set(parts)) > 1:
+    if data.type is DataType.STRUCTURE:
+        return _Description(data.type, parts)
+    if len(set(parts)) > 1:
         raise ValueError("the elements of an array in a compact array must be alike")
-    return _Description(data.type, parts, 1 + sum(part.size for part in parts))
+    return _Description(data.type, parts[:1] or (_Description(DataType.NULL),), len(parts))
 
 
 def _write_description(description: _Description) -> bytes:
     tag, parts = bytes((description.kind,)), description.parts
     if description.kind is DataType.ARRAY:
-        part = parts[0] if parts else _Description(DataType.NULL)
-        return tag + len(parts).to_bytes(2, "big") + _write_description(part)
+        return tag + description.repeat.to_bytes(2, "big") + _write_description(parts[0])
     if description.kind is DataType.STRUCTURE:
         return tag + encode_length(len(parts)) + b"".join(map(_write_description, parts))
     return tag
