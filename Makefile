@@ -40,6 +40,9 @@ format: .venv/.installed
 bench: .venv/.installed
 	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
+docs: .venv/.installed
+	$(BIN)/python -m dlms_connector.config.reference docs
+
 build: .venv/.installed
 	rm -rf dist
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .

@@ -113,6 +113,8 @@ async def _read_all(devices: Sequence[Device], timeout_s: float) -> bool:
     running = asyncio.create_task(Fleet(readable, sink, _silent_log()).run())
     finished = asyncio.create_task(sink.done.wait())
     await asyncio.wait({running, finished}, timeout=timeout_s, return_when="FIRST_COMPLETED")
+    if running.done():
+        running.result()  # a fleet ends by itself only if it breaks
     for task in (finished, running):
         task.cancel()
     await asyncio.gather(running, finished, return_exceptions=True)
