@@ -71,21 +71,26 @@ def _credentials(device: Device) -> Contradictions:
         for key, value in _keys(dlms).items():
             if key != "dedicatedKey" and value is None:
                 yield ("dlms", key), f"authentication {kind} needs this key"
+    sign = device.workarounds.sign
     if kind == "HIGH_ECDSA":
-        yield from _signing(dlms)
+        yield from _signing(dlms, "authentication HIGH_ECDSA")
+    elif sign != "never":
+        yield from _signing(dlms, f"sign {sign}")
+        if dlms.system_title is None and kind not in _WITH_TITLE:
+            yield ("dlms", "systemTitle"), f"sign {sign} needs a systemTitle"
 
 
-def _signing(dlms: Dlms) -> Contradictions:
+def _signing(dlms: Dlms, why: str) -> Contradictions:
     suite = dlms.security_suite
     if (size := _SIGNING_KEY_BYTES.get(suite)) is None:
-        yield ("dlms", "securitySuite"), "authentication HIGH_ECDSA needs suite 1 or 2"
+        yield ("dlms", "securitySuite"), f"{why} needs suite 1 or 2"
         return
     # A point is written with its leading 04 or without.
     sizes = {"signingKey": (size,), "serverSigningKey": (2 * size, 2 * size + 1)}
     keys = {"signingKey": dlms.signing_key, "serverSigningKey": dlms.server_signing_key}
     for key, value in keys.items():
         if value is None:
-            yield ("dlms", key), "authentication HIGH_ECDSA needs this key"
+            yield ("dlms", key), f"{why} needs this key"
         elif len(value) not in sizes[key]:
             yield (
                 ("dlms", key),

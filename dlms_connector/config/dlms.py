@@ -69,7 +69,7 @@ class Dlms(Model):
         False, description="propose general protection, and cipher with it where agreed"
     )
     signing_key: KeyBytes | None = Field(
-        None, description="our private signing key in hex, or a reference: for HIGH_ECDSA"
+        None, description="our private signing key in hex, or a reference: HIGH_ECDSA, `sign`"
     )
     server_signing_key: HexBytes | None = Field(
         None, description="the meter's public signing key in hex: its two coordinates"
@@ -120,6 +120,10 @@ class Workarounds(Model):
     )
     max_pdu: Whole = Field(0xFFFF, ge=12, le=0xFFFF, description="longest APDU we offer to accept")
     challenge_size: Whole = Field(16, ge=8, le=64, description="bytes of our challenge")
+    sign: Literal["never", "handshake", "always"] = Field(
+        "never",
+        description="wrap in general-signing: nothing, only what proves who we are, every request",
+    )
     fixed_invoke_id: Whole | None = Field(
         None, ge=0, le=15, description="use this invoke-id in every request"
     )

@@ -23,7 +23,7 @@ from dlms_connector.protocol.acse import (
     parse_release,
 )
 from dlms_connector.protocol.authentication import TITLED, Handshake, Side
-from dlms_connector.protocol.ciphering import PROTECTIONS, CountUp, InvocationCounter, Keys
+from dlms_connector.protocol.ciphering import CountUp, InvocationCounter
 from dlms_connector.protocol.conformance import LN_SERVICES, SN_SERVICES
 from dlms_connector.protocol.credentials import read_credentials
 from dlms_connector.protocol.diagnosis import OPENING, refusal, refusal_of, unexpected
@@ -36,13 +36,8 @@ from dlms_connector.protocol.initiate import (
     InitiateResponse,
     describe_service_error,
 )
-from dlms_connector.protocol.protection import (
-    EXCEPTION_RESPONSE,
-    GLOBAL,
-    Protection,
-    check_counter_error,
-    is_ciphered,
-)
+from dlms_connector.protocol.message_security import MessageSecurity
+from dlms_connector.protocol.protection import EXCEPTION_RESPONSE, check_counter_error
 from dlms_connector.protocol.talk import DataLink, Talk
 
 #: The invoke-id of pass 3, unless the meter wants another.
@@ -74,21 +69,14 @@ class Association:
         self._counter = counter or CountUp()
         self._credentials = read_credentials(dlms, workarounds)
         self._mechanism = Mechanism[dlms.authentication]
-        self._protection: Protection | None = None
-        if dlms.security != "NONE" and self._credentials.keys and dlms.system_title:
-            self._protection = Protection(
-                self._credentials.keys,
-                PROTECTIONS[dlms.security],
-                dlms.system_title,
-                self._counter,
-            )
+        self._security = MessageSecurity(dlms, workarounds, self._credentials, self._counter)
         self._challenge = b""
         self._dedicated_key: Secret | None = None
 
     @property
     def ciphered(self) -> bool:
         """Whether APDUs carry a counter: the same bytes sent twice would be a replay."""
-        return self._protection is not None
+        return self._security.ciphered
 
     def open(self, datalink: DataLink) -> Talk[Negotiated]:
         """Ask for the association and prove who is who.
@@ -103,7 +91,7 @@ class Association:
         try:
             aare = yield from self._ask(datalink)
         except CounterError as error:
-            self._raise_counter(error)
+            self._security.raise_counter(error)
             aare = yield from self._ask(datalink)
         negotiated = self._accepted(aare)
         if self._mechanism > Mechanism.LOW:
@@ -115,7 +103,7 @@ class Association:
         if not self._releases:
             return
         with suppress(DlmsError):
-            information = self._user_information() if self._protection else None
+            information = self._user_information() if self.ciphered else None
             reply = yield from datalink.exchange(
                 encode_release(RLRQ, user_information=information), repeatable=not self.ciphered
             )
@@ -123,7 +111,7 @@ class Association:
 
     def protect(self, apdu: bytes) -> bytes:
         """Turn a plain request into what goes to the data link."""
-        return self._protection.protect(apdu) if self._protection else apdu
+        return self._security.protect(apdu)
 
     def unprotect(self, apdu: bytes) -> bytes:
         """Turn what came from the data link into a plain reply.
@@ -132,20 +120,7 @@ class Association:
         SecurityError for what is not to be believed; CounterError, with our counter
         raised, when the meter wants a higher one: open the association again.
         """
-        if self._protection is None:
-            if is_ciphered(apdu):
-                raise ProtocolError("reading a reply", "it is ciphered, but dlms.security is NONE")
-            return apdu
-        try:
-            return self._protection.unprotect(apdu)
-        except CounterError as error:
-            self._raise_counter(error)
-            raise
-
-    def _raise_counter(self, error: CounterError) -> None:
-        if error.expected is None:
-            raise error
-        self._counter.resync(error.expected)
+        return self._security.unprotect(apdu)
 
     @property
     def _releases(self) -> bool:
@@ -169,27 +144,16 @@ class Association:
     def _begin(self) -> None:
         """Forget an earlier association, and draw new secrets for this one."""
         self._challenge = secrets.token_bytes(self._workarounds.challenge_size)
-        self._dedicated_key = None
-        if self._protection is None:
-            return
-        fresh = self._mechanism > Mechanism.LOW
-        self._protection.begin(fresh=fresh, peer=self._dlms.server_system_title)
-        if self._dlms.dedicated_key:
-            # A key that is used in one association only cannot be used for replay in
-            # another; the configured one merely says that there shall be one.
-            self._dedicated_key = Secret(secrets.token_bytes(len(self._dlms.dedicated_key)))
+        self._dedicated_key = self._security.begin(fresh=self._mechanism > Mechanism.LOW)
 
     def _pre_established(self) -> Negotiated:
         """Take for agreed what we would have proposed."""
-        if self._protection and self._dlms.dedicated_key:
-            self._protection.use_dedicated(self._keys_of(self._dlms.dedicated_key))
-        if self._protection:
-            self._protection.general = self._dlms.general_ciphering
         title = self._dlms.server_system_title
+        self._security.know(title)
+        self._security.agree(
+            general=self._dlms.general_ciphering, dedicated=self._dlms.dedicated_key
+        )
         return Negotiated(self._proposed, self._workarounds.max_pdu, DLMS_VERSION, title)
-
-    def _keys_of(self, dedicated: bytes) -> Keys:
-        return Keys(self._dlms.security_suite, dedicated, self._dlms.authentication_key or b"")
 
     def _ask(self, datalink: DataLink) -> Talk[Aare]:
         aarq = self._aarq().encode()
@@ -206,7 +170,7 @@ class Association:
         if self._mechanism:
             low = self._mechanism is Mechanism.LOW
             proof = self._credentials.secret if low else self._challenge
-        titled = self.ciphered or self._mechanism in TITLED
+        titled = self._security.titled or self._mechanism in TITLED
         return Aarq(
             context=self._context,
             user_information=self._user_information(),
@@ -217,8 +181,7 @@ class Association:
 
     def _user_information(self) -> bytes:
         request = InitiateRequest(self._proposed, self._workarounds.max_pdu, self._dedicated_key)
-        plain = request.encode()
-        return self._protection.protect(plain, GLOBAL) if self._protection else plain
+        return self._security.cipher_initiate(request.encode())
 
     def _accepted(self, aare: Aare) -> Negotiated:
         """Read what was agreed, or say why nothing was."""
@@ -232,9 +195,8 @@ class Association:
         title = self._server_title(aare.title)
         if information is None:
             raise ProtocolError(OPENING, "the AARE accepts but tells nothing of the xDLMS context")
-        if self._protection:
-            self._protection.peer = title
-        plain = self.unprotect(information)
+        self._security.know(title)
+        plain = self._security.decipher(information)
         if plain[:1] == bytes([CONFIRMED_SERVICE_ERROR]):
             raise refusal(describe_service_error(plain))
         return self._negotiated(InitiateResponse.parse(plain), title)
@@ -246,7 +208,7 @@ class Association:
     def _server_title(self, told: bytes | None) -> bytes | None:
         """Return the meter's system title: as configured, and then it must not tell another."""
         known = self._dlms.server_system_title
-        if not self.ciphered and self._mechanism not in TITLED:
+        if not self._security.titled and self._mechanism not in TITLED:
             return told or known
         if known and told and known != told:
             raise SecurityError(
@@ -267,10 +229,9 @@ class Association:
         if 0 < response.max_pdu < LEAST_PDU:
             raise ProtocolError(OPENING, f"no service fits in a PDU of {response.max_pdu} octets")
         services = response.conformance & self._proposed
-        if self._protection:
-            self._protection.general = "general-protection" in services
-            if self._dedicated_key:
-                self._protection.use_dedicated(self._keys_of(self._dedicated_key))
+        self._security.agree(
+            general="general-protection" in services, dedicated=self._dedicated_key
+        )
         size = response.max_pdu or 0xFFFF
         return Negotiated(services, size, response.dlms_version, title)
 
@@ -287,6 +248,7 @@ class Association:
         fixed = self._workarounds.fixed_invoke_id
         invoke_id = _INVOKE_ID if fixed is None else fixed
         request = encode_answer(self._dlms.referencing, handshake.answer(self._counter), invoke_id)
-        reply = yield from datalink.exchange(self.protect(request), repeatable=False)
+        sealed = self._security.protect(request, proving=True)
+        reply = yield from datalink.exchange(sealed, repeatable=False)
         answer = parse_answer(self._dlms.referencing, self.unprotect(reply), invoke_id)
         handshake.verify(answer)

@@ -15,7 +15,7 @@ def read_credentials(dlms: Dlms, workarounds: Workarounds) -> Credentials:
     mechanism = Mechanism[dlms.authentication]
     if problems := list(_problems(dlms, workarounds, mechanism)):
         raise ConfigError(*problems)
-    return Credentials(dlms.password or b"", _keys(dlms, mechanism), _signer(dlms, mechanism))
+    return Credentials(dlms.password or b"", _keys(dlms, mechanism), _signer(dlms, workarounds))
 
 
 def needs_keys(dlms: Dlms) -> bool:
@@ -23,18 +23,23 @@ def needs_keys(dlms: Dlms) -> bool:
     return dlms.security != "NONE" or dlms.authentication == "HIGH_GMAC"
 
 
+def needs_signer(dlms: Dlms, workarounds: Workarounds) -> bool:
+    """Whether anything is signed."""
+    return dlms.authentication == "HIGH_ECDSA" or workarounds.sign != "never"
+
+
 def _problems(dlms: Dlms, workarounds: Workarounds, mechanism: Mechanism) -> list[str]:
-    titled = dlms.security != "NONE" or mechanism in TITLED
+    titled = dlms.security != "NONE" or mechanism in TITLED or workarounds.sign != "never"
     keyed = needs_keys(dlms)
     authenticated = (keyed and dlms.security != "ENCRYPTION") or mechanism is Mechanism.HIGH_GMAC
-    ecdsa = mechanism is Mechanism.HIGH_ECDSA
+    signs = needs_signer(dlms, workarounds)
     needed = {
         "password": mechanism in WITH_PASSWORD - {Mechanism.LOW},
         "systemTitle": titled,
         "blockCipherKey": keyed,
         "authenticationKey": authenticated,
-        "signingKey": ecdsa,
-        "serverSigningKey": ecdsa,
+        "signingKey": signs,
+        "serverSigningKey": signs,
         "serverSystemTitle": titled and workarounds.pre_established,
     }
     found = {
@@ -66,8 +71,8 @@ def _keys(dlms: Dlms, mechanism: Mechanism) -> Keys | None:
     return Keys(dlms.security_suite, block, authentication)
 
 
-def _signer(dlms: Dlms, mechanism: Mechanism) -> Signer | None:
-    if mechanism is not Mechanism.HIGH_ECDSA:
+def _signer(dlms: Dlms, workarounds: Workarounds) -> Signer | None:
+    if not needs_signer(dlms, workarounds):
         return None
     suite = dlms.security_suite
     return Signer(

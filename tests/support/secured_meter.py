@@ -20,6 +20,7 @@ from dlms_connector.protocol.acse import (
 from dlms_connector.protocol.authentication import Credentials, Handshake, Side
 from dlms_connector.protocol.ber import decode_content, encode_length
 from dlms_connector.protocol.ciphering import PROTECTIONS, CountUp, Keys
+from dlms_connector.protocol.general_signing import GENERAL_SIGNING, Signed
 from dlms_connector.protocol.initiate import InitiateRequest, InitiateResponse
 from dlms_connector.protocol.protection import DEDICATED, GLOBAL, Protection
 from dlms_connector.protocol.signing import Signer
@@ -86,6 +87,8 @@ class SecuredMeter:
     twist: Callable[[bytes], bytes] = lambda apdu: apdu
     twist_aare: Callable[[Aare], Aare] = lambda aare: aare
     twist_answer: Callable[[bytes], bytes] = lambda answer: answer
+    signs: bool = True
+    signed: int = 0
     value: bytes = bytes.fromhex("C401C100 06 00003039")
 
     def __post_init__(self) -> None:
@@ -106,9 +109,26 @@ class SecuredMeter:
         if apdu[0] == RLRQ:
             return self.twist(encode_release(0x63))
         plain = self.protection.unprotect(apdu) if self.protection else apdu
+        if plain[0] == GENERAL_SIGNING:
+            return self.twist(self._seal(self._answer_signed(plain)))
+        return self.twist(self._seal(self._serve(plain)))
+
+    def _seal(self, reply: bytes) -> bytes:
+        return self.protection.protect(reply) if self.protection else reply
+
+    def _answer_signed(self, apdu: bytes) -> bytes:
+        assert self.signer is not None
+        request = Signed.parse(apdu, self.signer)
+        self.signed += 1
+        reply = self._serve(request.content)
+        if not self.signs:
+            return reply
+        answer = Signed(request.transaction, request.recipient, request.originator, reply)
+        return answer.encode(self.signer)
+
+    def _serve(self, plain: bytes) -> bytes:
         hls = plain[:1] == b"\xc3" or plain[:2] == b"\x05\x01"
-        reply = self._authenticate(plain) if hls else self.value
-        return self.twist(self.protection.protect(reply) if self.protection else reply)
+        return self._authenticate(plain) if hls else self.value
 
     def _associate(self, aarq: Aarq) -> bytes:
         information = aarq.user_information

@@ -110,6 +110,26 @@ def test_ciphered_requests_are_never_sent_twice(security: str) -> None:
     assert line.repeatable is (security == "NONE")
 
 
+@pytest.mark.parametrize("security", ["NONE", ALL])
+@pytest.mark.parametrize("sign", ["handshake", "always"])
+def test_signed_requests(security: str, sign: str) -> None:
+    mine, meter, line = party(
+        Workarounds.model_validate({"sign": sign}), authentication="HIGH_ECDSA", security=security
+    )
+    meter.signer = Signer(1, METER_PAIR, CLIENT_PAIR.public_key())
+    finish(mine.open(line))
+    assert meter.proved
+    assert meter.signed == 1
+    assert ask(mine, line) == meter.value
+    assert meter.signed == (2 if sign == "always" else 1)
+    meter.signs = False
+    if sign == "always":
+        with pytest.raises(SecurityError, match="not signed"):
+            ask(mine, line)
+    else:
+        assert ask(mine, line) == meter.value
+
+
 def test_dedicated_keys_are_drawn_anew() -> None:
     mine, meter, line = party(security=ALL, authentication="HIGH_GMAC", dedicated_key=bytes(16))
     seen = set()

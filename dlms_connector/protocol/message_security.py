@@ -1,0 +1,133 @@
+"""How an association's APDUs are protected: ciphered, signed, both or not at all."""
+
+from __future__ import annotations
+
+import secrets
+
+from dlms_connector.config.model import Dlms, Workarounds
+from dlms_connector.config.secret import Secret
+from dlms_connector.errors import CounterError, ProtocolError, SecurityError
+from dlms_connector.protocol.authentication import Credentials
+from dlms_connector.protocol.ciphering import PROTECTIONS, InvocationCounter, Keys
+from dlms_connector.protocol.general_signing import GENERAL_SIGNING, Signing
+from dlms_connector.protocol.initiate import CONFIRMED_SERVICE_ERROR
+from dlms_connector.protocol.protection import (
+    EXCEPTION_RESPONSE,
+    GLOBAL,
+    Protection,
+    is_ciphered,
+)
+
+_SIGNED = bytes([GENERAL_SIGNING])
+#: What a meter says when it could not even read the request.
+_ERRORS = (bytes([EXCEPTION_RESPONSE]), bytes([CONFIRMED_SERVICE_ERROR]))
+
+_DOING = "reading a reply"
+
+
+class MessageSecurity:
+    """The client's side of what was agreed about the protection of APDUs."""
+
+    def __init__(
+        self,
+        dlms: Dlms,
+        workarounds: Workarounds,
+        credentials: Credentials,
+        counter: InvocationCounter,
+    ) -> None:
+        """`credentials` have been checked against the configuration."""
+        self._dlms, self._workarounds = dlms, workarounds
+        self._counter = counter
+        title = dlms.system_title or b""
+        self._protection: Protection | None = None
+        if dlms.security != "NONE" and credentials.keys:
+            strength = PROTECTIONS[dlms.security]
+            self._protection = Protection(credentials.keys, strength, title, counter)
+        self._signing: Signing | None = None
+        if workarounds.sign != "never" and credentials.signer:
+            self._signing = Signing(credentials.signer, title)
+
+    @property
+    def ciphered(self) -> bool:
+        """Whether APDUs are ciphered."""
+        return self._protection is not None
+
+    @property
+    def titled(self) -> bool:
+        """Whether both sides must know each other's system title."""
+        return self._protection is not None or self._signing is not None
+
+    def begin(self, *, fresh: bool) -> Secret | None:
+        """Forget an earlier association; return the dedicated key to propose for this one.
+
+        `fresh` says that the meter will prove who it is.
+        """
+        if self._protection is None:
+            return None
+        self._protection.begin(fresh=fresh, peer=self._dlms.server_system_title)
+        if not self._dlms.dedicated_key:
+            return None
+        # What was recorded under a key of one association is worth nothing in another; so
+        # the configured key only says that, and how long, there shall be one.
+        return Secret(secrets.token_bytes(len(self._dlms.dedicated_key)))
+
+    def know(self, title: bytes | None) -> None:
+        """Take note of the meter's system title."""
+        if self._protection:
+            self._protection.peer = title
+        if self._signing:
+            self._signing.peer = title
+
+    def agree(self, *, general: bool, dedicated: bytes | None) -> None:
+        """Use general ciphering and a dedicated key from now on, or not."""
+        if self._protection is None:
+            return
+        self._protection.general = general
+        if dedicated:
+            authentication = self._dlms.authentication_key or b""
+            self._protection.use_dedicated(
+                Keys(self._dlms.security_suite, dedicated, authentication)
+            )
+
+    def cipher_initiate(self, plain: bytes) -> bytes:
+        """Cipher what travels inside an AARQ or RLRQ: with the global key, never signed."""
+        return self._protection.protect(plain, GLOBAL) if self._protection else plain
+
+    def protect(self, apdu: bytes, *, proving: bool = False) -> bytes:
+        """Sign, then cipher: the signature is nobody else's business.
+
+        `proving` marks the request by which we prove who we are.
+        """
+        if self._signing and (proving or self._workarounds.sign == "always"):
+            apdu = self._signing.sign(apdu)
+        return self._protection.protect(apdu) if self._protection else apdu
+
+    def unprotect(self, apdu: bytes) -> bytes:
+        """Decipher and verify a reply; see `Association.unprotect`."""
+        if self._signing is None:
+            return self.decipher(apdu)
+        outside = apdu[:1] == _SIGNED
+        plain = self.decipher(self._signing.open(apdu) if outside else apdu)
+        if plain[:1] == _SIGNED:
+            return self._signing.open(plain)
+        if not outside and self._workarounds.sign == "always" and plain[:1] not in _ERRORS:
+            raise SecurityError(_DOING, "it is not signed, as was agreed")
+        return plain
+
+    def decipher(self, apdu: bytes) -> bytes:
+        """Decipher what is never signed, such as the content of an AARE."""
+        if self._protection is None:
+            if is_ciphered(apdu):
+                raise ProtocolError(_DOING, "it is ciphered, but dlms.security is NONE")
+            return apdu
+        try:
+            return self._protection.unprotect(apdu)
+        except CounterError as error:
+            self.raise_counter(error)
+            raise
+
+    def raise_counter(self, error: CounterError) -> None:
+        """Have our counter go on where the meter wants it; raises the error if it does not say."""
+        if error.expected is None:
+            raise error
+        self._counter.resync(error.expected)
