@@ -76,6 +76,7 @@ FAULTS = {
         # security
         Fault("wrong-server-challenge", _SWITCH, 1, "proves its identity wrongly in HLS pass 4"),
         Fault("bad-tag", _SWITCH, 1, "sends ciphered answers with a wrong tag"),
+        Fault("bad-signature", _SWITCH, 1, "signs answers wrongly"),
         Fault("plain-replies", _SWITCH, 1, "answers ciphered requests in the clear"),
         Fault("replayed-counter", _SWITCH, 1, "sends ciphered answers with a stuck counter"),
     )

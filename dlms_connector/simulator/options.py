@@ -57,6 +57,7 @@ EXAMPLE_KEY_256 = bytes(range(32))
 class MeterOptions:
     """A simulated meter. The defaults are the documentation.
 
+    `signed_requests` wants every service request within a general-signing APDU.
     `skip_snrm` and `pre_established` are for meters that need no SNRM, no AARQ. Without keys of
     their own, meter and client sign with the examples of `example_keys`.
     `hold_at` freezes measured values at an instant (seconds since 1970); the clock goes on.
@@ -88,6 +89,7 @@ class MeterOptions:
     window: int = 1
     pre_established: bool = False
     skip_snrm: bool = False
+    signed_requests: bool = False
     utc_offset_minutes: int = 0
     time_zone_sign: Literal[-1, 1] = -1
     profile_days: int = 60

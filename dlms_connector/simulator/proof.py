@@ -12,22 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import (
-    decode_dss_signature,
-    encode_dss_signature,
-)
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from dlms_connector.simulator.ciphering import AUTHENTICATED, Keys
-from dlms_connector.simulator.example_keys import client_key, meter_key
+from dlms_connector.simulator.signatures import is_signature, sign
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter
-
-_CURVE_OCTETS = {1: 32, 2: 48}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +64,7 @@ def is_proof(meter: Meter, mechanism: str, challenges: Challenges, proof: bytes)
         return hmac.compare_digest(hashlib.sha256(text).digest(), proof)
     if mechanism == "HIGH_GMAC":
         return _is_gmac(meter, c, proof)
-    return _is_signature(meter, c.client_title + c.server_title + c.server + c.client, proof)
+    return is_signature(meter, c.client_title + c.server_title + c.server + c.client, proof)
 
 
 def make_proof(meter: Meter, mechanism: str, challenges: Challenges) -> bytes:
@@ -92,7 +83,7 @@ def make_proof(meter: Meter, mechanism: str, challenges: Challenges) -> bytes:
         meter.sent_counter += 1
         control = AUTHENTICATED | meter.options.security_suite
         return _gmac(meter, c.server_title, control, meter.sent_counter, c.client)
-    return _sign(meter, c.server_title + c.client_title + c.client + c.server)
+    return sign(meter, c.server_title + c.client_title + c.client + c.server)
 
 
 def _titles(c: Challenges) -> tuple[bytes, bytes]:
@@ -111,31 +102,3 @@ def _is_gmac(meter: Meter, c: Challenges, proof: bytes) -> bool:
     counter = int.from_bytes(proof[1:5], "big")
     expected = _gmac(meter, c.client_title, proof[0], counter, c.server)
     return hmac.compare_digest(expected, proof)
-
-
-def _hash(meter: Meter) -> hashes.HashAlgorithm:
-    return hashes.SHA384() if meter.options.security_suite == 2 else hashes.SHA256()
-
-
-def _size(meter: Meter) -> int:
-    return _CURVE_OCTETS.get(meter.options.security_suite, 32)
-
-
-def _is_signature(meter: Meter, text: bytes, proof: bytes) -> bool:
-    size, suite = _size(meter), meter.options.security_suite
-    key = meter.options.client_verifying_key or client_key(suite).public_key()
-    if len(proof) != 2 * size:
-        return False
-    r, s = int.from_bytes(proof[:size], "big"), int.from_bytes(proof[size:], "big")
-    try:
-        key.verify(encode_dss_signature(r, s), text, ec.ECDSA(_hash(meter)))
-    except InvalidSignature:
-        return False
-    return True
-
-
-def _sign(meter: Meter, text: bytes) -> bytes:
-    size = _size(meter)
-    key = meter.options.signing_key or meter_key(meter.options.security_suite)
-    r, s = decode_dss_signature(key.sign(text, ec.ECDSA(_hash(meter))))
-    return r.to_bytes(size, "big") + s.to_bytes(size, "big")

@@ -24,6 +24,7 @@ from dlms_connector.simulator.proof import is_proof, make_proof
 from dlms_connector.simulator.protection import Protection, RejectedError, Wrapping
 from dlms_connector.simulator.set_service import SET_RESPONSE
 from dlms_connector.simulator.short_names import ShortNameServices
+from dlms_connector.simulator.signatures import GENERAL_SIGNING, open_signed, seal_signed
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter, Role
@@ -81,9 +82,17 @@ class Session:
             self._pre_establish()
         if self._services is None:
             return exception(NOT_ALLOWED, NOT_POSSIBLE)
+        if apdu[0] == GENERAL_SIGNING:
+            content, signed = open_signed(self._meter, apdu)
+            return seal_signed(self._meter, self._request(self._services, content), signed)
+        role = self._meter.role_of(self._client)
+        if self._meter.options.signed_requests and role is not None and role.everything:
+            return exception(NOT_ALLOWED, OTHER)
+        return self._request(self._services, apdu)
+
+    def _request(self, services: Services, apdu: bytes) -> bytes:
         plain, wrapping = self._open(apdu)
-        reply = self._serve(self._services, plain)
-        return self._seal(reply, wrapping)
+        return self._seal(self._serve(services, plain), wrapping)
 
     def _open(self, apdu: bytes) -> tuple[bytes, Wrapping | None]:
         return self._protection.open(apdu) if self._protection else (apdu, None)

@@ -35,11 +35,12 @@ AUTHENTICATIONS = (
 KINDS = ("AUTHENTICATION", "ENCRYPTION", "AUTHENTICATION_ENCRYPTION")
 SECURITIES = (("NONE", 0), *((kind, suite) for suite in (0, 1, 2) for kind in KINDS))
 CELLS = [
-    pytest.param(framing, authentication, security, suite, id="-".join(map(str, cell)))
+    pytest.param(*cell, id="-".join(map(str, cell)))
     for framing in FRAMINGS
+    for referencing in ("LN", "SN")
     for authentication in AUTHENTICATIONS
     for security, suite in SECURITIES
-    if (cell := (framing, authentication, security, suite))
+    if (cell := (framing, referencing, authentication, security, suite))
 ]
 
 
@@ -85,10 +86,16 @@ def check(meter: Meter, client: Client, connection: Connection) -> None:
     assert not meter.association_held
 
 
-@pytest.mark.parametrize(("framing", "authentication", "security", "suite"), CELLS)
-def test_cell(framing: str, authentication: str, security: str, suite: int) -> None:
+@pytest.mark.parametrize(("framing", "referencing", "authentication", "security", "suite"), CELLS)
+def test_cell(
+    framing: str, referencing: str, authentication: str, security: str, suite: int
+) -> None:
     meter = secured(
-        framing=framing, authentication=authentication, security=security, security_suite=suite
+        framing=framing,
+        referencing=referencing,
+        authentication=authentication,
+        security=security,
+        security_suite=suite,
     )
     client, connection = make_pair(meter)
     check(meter, client, connection)
