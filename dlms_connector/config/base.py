@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
@@ -30,11 +31,17 @@ class Model(BaseModel):
         """Drop nulls; refuse names that only code of ours uses (`client_address`)."""
         if not isinstance(data, dict) or not (info.context or {}).get(DOCUMENT):
             return data
-        aliases = {field.alias for field in cls.model_fields.values()}
+        names, aliases = _names(cls)
         return {
-            NOT_FOR_DOCUMENTS + key
-            if key in cls.model_fields and key not in aliases
-            else key: value
+            NOT_FOR_DOCUMENTS + key if key in names else key: value
             for key, value in data.items()
             if value is not None or key not in aliases
         }
+
+
+@cache
+def _names(model: type[BaseModel]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return a model's names for code alone, and those for documents."""
+    fields = model.model_fields
+    aliases = frozenset(str(field.alias) for field in fields.values())
+    return frozenset(fields) - aliases, aliases

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic.alias_generators import to_snake
 
 from dlms_connector.config import secret
 from dlms_connector.config.base import DOCUMENT
 from dlms_connector.config.consistency import contradictions
-from dlms_connector.config.inheritance import Layer, Location, Origins, Place, merge
+from dlms_connector.config.inheritance import (
+    NAMED_LISTS,
+    Layer,
+    Location,
+    Origins,
+    Place,
+    merge,
+)
 from dlms_connector.config.model import Device
 from dlms_connector.config.problems import problems_of
 
@@ -47,9 +55,37 @@ class Problem:
         return f"{self.place.at(self.location)}: {self.sentence}"
 
 
-def build(layers: Sequence[Layer], source: secret.SecretSource) -> Device | list[Problem]:
+class SharedLists:
+    """Lists that devices take from a template as they are: validated once, held once.
+
+    A fleet of thousands has few templates, and their items would be most of its memory.
+    """
+
+    def __init__(self) -> None:
+        # The raw list is kept with its values, so that its id stays its own.
+        self._known: dict[tuple[str, int], tuple[Any, Any]] = {}
+
+    def put_in(self, merged: dict[str, Any]) -> None:
+        """Replace lists that were validated before by their values."""
+        for key in NAMED_LISTS:
+            if known := self._known.get((key, id(merged.get(key)))):
+                merged[key] = known[1]
+
+    def remember(self, shared: Sequence[Layer], raw: Mapping[str, Any], device: Device) -> None:
+        """Keep the lists of a device that stand so in a layer below its own."""
+        for key in NAMED_LISTS:
+            whole = raw.get(key)
+            if isinstance(whole, list) and any(each.values.get(key) is whole for each in shared):
+                self._known.setdefault((key, id(whole)), (whole, getattr(device, to_snake(key))))
+
+
+def build(
+    layers: Sequence[Layer], source: secret.SecretSource, shared: SharedLists
+) -> Device | list[Problem]:
     """Make a device of its layers, the first on top; or say everything that is wrong."""
-    merged, origins = merge(layers)
+    raw, origins = merge(layers)
+    merged = dict(raw)
+    shared.put_in(merged)
     found: list[tuple[Location, str]] = list(_stray_references(merged))
     device = _validate(merged, source, found)
     problems = _blamed(found, origins)
@@ -59,6 +95,7 @@ def build(layers: Sequence[Layer], source: secret.SecretSource) -> Device | list
             if location not in reported:
                 problems.append(_contradiction(location, sentence, origins, layers[0].place))
         if not problems:
+            shared.remember(layers[1:], raw, device)
             return device
     return problems
 

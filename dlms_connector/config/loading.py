@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from dlms_connector.config import document, fleet_file
 from dlms_connector.config.base import DOCUMENT
-from dlms_connector.config.device_building import Problem, build, check_partially
+from dlms_connector.config.device_building import Problem, SharedLists, build, check_partially
 from dlms_connector.config.inheritance import Layer, Place
 from dlms_connector.config.model import Configuration, Device
 from dlms_connector.config.problems import did_you_mean, problems_of
@@ -97,6 +97,7 @@ class _Loading:
         self._refused: list[Refused] = []
         self._devices: dict[str, Device] = {}
         self._paths: dict[str, str] = {}
+        self._shared = SharedLists()
 
     def run(self) -> Loaded:
         whole = self._top_level()
@@ -208,7 +209,7 @@ class _Loading:
         problems: list[str] = []
         template = row.values.get("template", templates.default_template())
         try:
-            built = build([row, *templates.chain(template)], source)
+            built = build([row, *templates.chain(template)], source, self._shared)
         except LookupError as error:
             if "template" in row.values:
                 problems.append(f"{row.place.at(('template',))}: {error.args[0]}")

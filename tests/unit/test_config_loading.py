@@ -156,6 +156,29 @@ def test_a_fleet_is_loaded_in_reasonable_time(tmp_path: Path) -> None:
     assert len(load({"devices": devices}, base=tmp_path).configuration.devices) == 1000
 
 
+def test_a_fleet_holds_the_items_of_its_template_once(tmp_path: Path) -> None:
+    own = {"timeseries": [{"key": "frequency", "decimals": 1}]}
+    raw: dict[str, Any] = {
+        "templates": {"t": {"template": "microstar", "profiles": [{"obis": "1-0:99.1.0"}]}},
+        "devices": [
+            {"deviceName": f"m{n}", "template": "t", "connection": {"host": "h"}, **keys}
+            for n, keys in enumerate([{}, {}, own, own, {}])
+        ],
+    }
+    loaded = load(raw, base=tmp_path)
+    assert loaded.every_problem == ()
+    a, b, c, d, e = (device.timeseries for device in loaded.configuration.devices)
+    assert a[0] is b[0] is e[0]
+    assert [item.decimals for item in (*c, *d)].count(1) == 2
+    assert len({id(device.profiles[0]) for device in loaded.configuration.devices}) == 1
+    assert (
+        a
+        == load({"devices": raw["devices"][4:], "templates": raw["templates"]}, base=tmp_path)
+        .configuration.devices[0]
+        .timeseries
+    )
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
