@@ -1,0 +1,102 @@
+"""Whatever the gateway hands over, what can be polled is, and the rest is named."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlms_connector.config.model import Configuration, Device
+from dlms_connector.errors import ConfigError
+from dlms_connector.prepared import Misconfigured, id_of, prepare, state_directory
+
+LOG = logging.getLogger("prepared")
+
+
+class Converter:
+    """Stands for an uplink converter."""
+
+    def convert(self, config: Any, data: Any) -> Any:
+        return None
+
+
+def converter_of(device: Device, configuration: Configuration) -> Converter:
+    if device.uplink_converter:
+        raise ConfigError("uplinkConverter: no such class")
+    return Converter()
+
+
+def device(name: str, **keys: Any) -> dict[str, Any]:
+    return {"deviceName": name, "connection": {"type": "tcp", "host": "192.0.2.1"}, **keys}
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        ({"id": "a"}, "a"),
+        ({"id": 7}, "7"),
+        ({}, None),
+        ([], None),
+        (None, None),
+        ("{id_var_start}b{id_var_end}{...", "b"),
+        ("{...", None),
+    ],
+)
+def test_id(raw: Any, found: str | None) -> None:
+    assert id_of(raw) == found
+
+
+def test_good_bad_and_half_good(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    raw = {
+        "devices": [
+            device("Good"),
+            device("Own", uplinkConverter="X", deviceType="T"),
+            device("Bad", pollPeriod=1),
+            device("Good"),
+            {"deviceName": "Half"},
+            3,
+        ]
+    }
+    prepared = prepare(raw, tmp_path, LOG, converter_of)
+    assert [one.device_name for one in prepared.devices] == ["Good"]
+    assert set(prepared.converters) == {"Good"}
+    assert {one.name: one.device_type for one in prepared.misconfigured} == {
+        "Own": "T",
+        "Bad": "DLMS Energy Meter",
+        "Half": "DLMS Energy Meter",
+    }
+    assert Misconfigured("Own", "T", ("uplinkConverter: no such class",)) in prepared.misconfigured
+    lines = [record.getMessage() for record in caplog.records]
+    for start in ("Own", "Bad", "Good", "Half", "devices[5]"):
+        assert [line for line in lines if line.startswith(f"{start} is not polled: ")]
+
+
+def test_a_text_of_the_gateways_is_read_without_its_mark(tmp_path: Path) -> None:
+    raw = '{id_var_start}a{id_var_end}{"diagnosticsPeriod": 5, "devices": []}'
+    prepared = prepare(raw, tmp_path, LOG, converter_of)
+    assert prepared.configuration.diagnostics_period_ms == 5
+
+
+@pytest.mark.parametrize(
+    ("storage", "folder"),
+    [
+        ({}, "gateway/data/dlms"),
+        ({"data_folder_path": "{}/store/"}, "store/dlms"),
+        ({"data_file_path": "{}/store/data.db"}, "store/dlms"),
+    ],
+)
+def test_state_lies_in_the_gateways_data_folder(
+    tmp_path: Path, storage: dict[str, str], folder: str
+) -> None:
+    storage = {key: path.format(tmp_path) for key, path in storage.items()}
+    found = state_directory(None, storage, tmp_path / "gateway/config", LOG)
+    assert found == tmp_path / folder
+    assert found.is_dir()
+
+
+def test_state_that_cannot_be_kept_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert state_directory(str(tmp_path / "file/x"), {}, tmp_path, LOG) is None
+    assert "set stateDirectory to a folder that the gateway may write" in caplog.text
