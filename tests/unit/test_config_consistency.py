@@ -127,6 +127,14 @@ def test_ecdsa_needs_signing_keys() -> None:
     ]
 
 
+def test_signing_needs_signing_keys() -> None:
+    device = Device.model_validate(
+        {"deviceName": "m", "connection": TCP, "workarounds": {"sign": "handshake"}}
+    )
+    wrong = [str(location[-1]) for location, _ in contradictions(device)]
+    assert wrong == ["securitySuite", "systemTitle"]
+
+
 def test_titles_have_eight_bytes() -> None:
     assert found(systemTitle=TITLE, serverSystemTitle="00" * 7) == ["serverSystemTitle"]
 
