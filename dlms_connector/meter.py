@@ -26,10 +26,10 @@ T = TypeVar("T")
 
 #: Part of the inactivity timeout within which the next poll must come.
 _MARGIN = 0.9
-#: A poll may take this long even if so many requests and repetitions would not.
-_LEAST_BUDGET_S = 60.0
-#: Requests to reckon with beside the reads: DISC, SNRM, AARQ and a handshake, twice.
-_HANDSHAKES = 8
+#: A poll may take this long even where the timeouts allow it less.
+_LEAST_BUDGET_S = 30.0
+#: Requests that may go unanswered however often they are repeated.
+_SILENCES = 4
 
 
 class Meter:
@@ -141,5 +141,6 @@ class Meter:
     def _budget_s(self, items: int) -> float:
         """How long a poll may take in all, so that no meter can hold the line for ever."""
         connection = self.device.connection
-        for_one = connection.timeout_ms / 1000 * (connection.retries + 1)
-        return max(_LEAST_BUDGET_S, for_one * (2 * items + _HANDSHAKES))
+        timeout_s = connection.timeout_ms / 1000
+        silences = _SILENCES * (connection.retries + 1)
+        return max(_LEAST_BUDGET_S, timeout_s * (2 * items + silences))

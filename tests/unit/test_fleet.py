@@ -14,6 +14,7 @@ from dlms_connector.errors import ConnectError
 from dlms_connector.fleet import Fleet, Gate
 from dlms_connector.line import Line
 from dlms_connector.link import Link
+from dlms_connector.simulator import MeterOptions, microstar, simulate
 from tests.support import fake_time
 from tests.support.fake_meter import (
     FakeLink,
@@ -243,3 +244,55 @@ def test_jobs_reach_their_meter_and_statistics_are_kept() -> None:
         await stop(running)
 
     fake_time.run(body())
+
+
+async def test_simulated_meters_over_real_sockets() -> None:
+    """Nothing faked: good, silent and refusing meters, lists and single reads, a shared line."""
+    simulated: list[Any] = [
+        MeterOptions(),
+        microstar(),
+        MeterOptions(framing="WRAPPER"),
+        MeterOptions(faults=["silence"]),
+        MeterOptions(faults=["refuse-association"]),
+        [MeterOptions(physical_address=1), MeterOptions(physical_address=2)],
+    ]
+    async with simulate(simulated) as servers:
+
+        def one(name: str, server: int, obis: str = "1-0:1.8.0", **dlms: Any) -> Device:
+            connection = {"host": "127.0.0.1", "port": servers[server].port, "timeoutMs": 200}
+            return device(name, obis, connection=connection, dlms=dlms, pollPeriod=150)
+
+        sink = RecordingSink()
+        fleet = Fleet(
+            [
+                one("hdlc", 0),
+                one("microstar", 1, "1-1:32.7.0", clientAddress=1, logicalAddress=0,
+                    authentication="LOW", password="2222222222"),
+                one("wrapper", 2, interfaceType="WRAPPER"),
+                one("silent", 3),
+                one("refusing", 4),
+                one("shared1", 5, physicalAddress=1),
+                one("shared2", 5, physicalAddress=2),
+            ],
+            sink,
+            LOG,
+        )  # fmt: skip
+        running = asyncio.ensure_future(fleet.run())
+        good = ("hdlc", "microstar", "wrapper", "shared1", "shared2")
+
+        async def enough() -> None:
+            while not (
+                all(len(sink.polls.get(name, ())) >= 4 for name in good)
+                and all(sink.state_names(name) for name in ("silent", "refusing"))
+            ):
+                await asyncio.sleep(0.02)
+
+        await asyncio.wait_for(enough(), 8)
+        assert await stop(running) <= 0.5
+    for name in good:
+        assert sink.state_names(name) == ["online"]
+        assert not any(poll.failures for _, poll in sink.polls[name])
+    assert sink.polls["microstar"][0][1].readings[0].unit == "V"
+    assert sink.state_names("silent")[0] in ("offline", "backoff")
+    assert sink.state_names("refusing") == ["refused"]
+    assert fleet.statistics("hdlc").reconnects == 0

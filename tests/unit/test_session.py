@@ -1,0 +1,194 @@
+"""Sessions and polls with simulated meters over real sockets, each with its own trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlms_connector.config.model import Device
+from dlms_connector.counters import counter_of
+from dlms_connector.errors import LinkError, RefusedError
+from dlms_connector.link import make_link
+from dlms_connector.meter import Meter
+from dlms_connector.outcome import Outcome
+from dlms_connector.plan import wanted
+from dlms_connector.protocol.client import make_client
+from dlms_connector.simulator import Endpoint, MeterOptions, simulate
+
+LOG = logging.getLogger("test.session")
+CODES = ("1-0:1.8.0", "1-0:32.7.0", "1-0:31.7.0", "1-0:14.7.0", "1-0:1.7.0")
+CIPHERED = {
+    "clientAddress": 1,
+    "authentication": "HIGH_GMAC",
+    "security": "AUTHENTICATION_ENCRYPTION",
+    "systemTitle": "4142430000000001",
+    "authenticationKey": "hex:D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF",
+    "blockCipherKey": "hex:000102030405060708090A0B0C0D0E0F",
+    "invocationCounter": "0-0:43.1.0",
+}
+
+
+def options(**more: Any) -> MeterOptions:
+    return MeterOptions(hold_at=1_790_000_000, **more)
+
+
+@asynccontextmanager
+async def meter_of(
+    simulated: MeterOptions, state_dir: Path | None = None, **dlms: Any
+) -> AsyncIterator[tuple[Meter, Endpoint]]:
+    async with simulate([simulated]) as (server,):
+        yield make_meter(server, state_dir, **dlms), server
+
+
+def make_meter(server: Endpoint, state_dir: Path | None = None, **dlms: Any) -> Meter:
+    device = Device.model_validate(
+        {
+            "deviceName": "M1",
+            "connection": {
+                "host": "127.0.0.1", "port": server.port, "timeoutMs": 150, "retries": 2,
+            },
+            "dlms": dlms,
+            "timeseries": [{"key": code, "obis": code} for code in CODES],
+        }
+    )  # fmt: skip
+    link = make_link(device.connection)
+    return Meter(
+        device,
+        link,
+        open_link=link.open,
+        make_client=make_client,
+        now_ms=lambda: 1_790_000_000_000,
+        log=LOG,
+        counter=counter_of(device, state_dir),
+    )
+
+
+async def poll(meter: Meter) -> Outcome:
+    return await meter.poll(wanted(meter.device))
+
+
+def good(outcome: Outcome) -> bool:
+    return not outcome.error and not outcome.poll.failures and len(outcome.poll.readings) == 5
+
+
+FAULTS = (
+    "one-byte-fragments", "refuse-list", "malformed-list", "short-list",
+    "exception-to-release", "close-after-release", "delay=0.02",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("framing", "fault"),
+    [("HDLC", "echo"), ("HDLC", "keeps-association"), *product(("HDLC", "WRAPPER"), FAULTS)],
+)
+async def test_trouble_that_costs_no_value(framing: Any, fault: str) -> None:
+    async with meter_of(options(framing=framing, faults=[fault]), interfaceType=framing) as (
+        meter,
+        _,
+    ):
+        for _turn in range(2):
+            assert good(await poll(meter))
+            await meter.session.release()
+        await meter.session.hang_up()
+
+
+@pytest.mark.parametrize(
+    "fault", ["garbage=20", "flags=500", "lose=3", "foreign-frames", "bad-fcs=3", "dm-at=2"]
+)
+async def test_noise_on_the_line_costs_no_value(fault: str) -> None:
+    async with meter_of(options(faults=[fault])) as (meter, _):
+        outcome = await poll(meter)
+        assert good(outcome), (outcome.error, outcome.poll.failures)
+        assert good(await poll(meter))
+        await meter.session.release()
+        await meter.session.hang_up()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["silence", "exception", "truncate", "refuse-association",
+     "drop-after=10"],
+)  # fmt: skip
+async def test_trouble_without_end_ends(fault: str) -> None:
+    async with meter_of(options(faults=[fault])) as (meter, _):
+        outcome = await asyncio.wait_for(poll(meter), 10)
+        assert outcome.poll.readings == ()
+        assert outcome.error or len(outcome.poll.failures) == 5
+        await meter.session.hang_up()
+
+
+async def test_a_session_left_behind_by_a_crash_is_ended_first() -> None:
+    async with simulate([options(faults=["keeps-association"])]) as (server,):
+        crashed = make_meter(server)
+        assert good(await poll(crashed))
+        # The process dies: no goodbye, but the converter keeps the line to the meter.
+        meter = make_meter(server)
+        assert good(await poll(meter))
+        for one in (crashed, meter):
+            await one.session.hang_up()
+
+
+async def test_a_meter_that_comes_back_is_polled_again() -> None:
+    async with meter_of(options()) as (meter, server):
+        assert good(await poll(meter))
+        await server.stop()
+        outcome = await poll(meter)
+        assert isinstance(outcome.error, LinkError)
+        await server.start()
+        assert good(await poll(meter))
+        assert meter.statistics.reconnects == 1
+        await meter.session.release()
+        await meter.session.hang_up()
+
+
+async def test_bytes_and_retries_are_counted() -> None:
+    async with meter_of(options(faults=["lose=4"])) as (meter, _):
+        assert good(await poll(meter))
+        assert meter.statistics.retries >= 1
+        assert meter.statistics.bytes_in > 150
+        assert meter.statistics.bytes_out > 200
+        await meter.session.hang_up()
+
+
+@pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
+async def test_the_invocation_counter_is_read_before_the_first_ciphered_association(
+    framing: Any, tmp_path: Path
+) -> None:
+    simulated = options(
+        framing=framing,
+        client_address=1,
+        authentication="HIGH_GMAC",
+        security="AUTHENTICATION_ENCRYPTION",
+        invocation_counter=5000,
+    )
+    async with simulate([simulated]) as (server,):
+        for _ in range(2):
+            meter = make_meter(server, tmp_path, **CIPHERED, interfaceType=framing)
+            outcome = await poll(meter)
+            assert good(outcome), (outcome.error, outcome.poll.failures)
+            await meter.session.release()
+            await meter.session.hang_up()
+        # Somebody else used the key meanwhile: read anew, once, and at once.
+        server.meter.received_counter = 90_000
+        outcome = await poll(meter)
+        assert good(outcome), outcome.error
+        await meter.session.hang_up()
+
+
+async def test_a_wrong_key_is_a_refusal_not_a_loop() -> None:
+    simulated = options(
+        client_address=1, authentication="HIGH_GMAC", security="AUTHENTICATION_ENCRYPTION"
+    )
+    wrong: dict[str, Any] = CIPHERED | {"authenticationKey": "hex:" + 16 * "11"}
+    async with meter_of(simulated, **wrong) as (meter, _):
+        outcome = await asyncio.wait_for(poll(meter), 10)
+        assert outcome.error
+        assert isinstance(outcome.error, RefusedError | LinkError)
+        await meter.session.hang_up()
