@@ -8,6 +8,7 @@ from dlms_connector.simulator.connection import Connection
 from dlms_connector.simulator.cosem_object import AccessError
 from dlms_connector.simulator.faults import FAULTS, Faults
 from dlms_connector.simulator.meter import Meter
+from dlms_connector.simulator.notification import frame_notification, push
 from dlms_connector.simulator.options import MeterOptions, microstar
 from dlms_connector.simulator.server import Endpoint, dial_in, simulate
 from dlms_connector.simulator.terminal import Terminal, simulate_terminal
@@ -22,7 +23,9 @@ __all__ = [
     "MeterOptions",
     "Terminal",
     "dial_in",
+    "frame_notification",
     "microstar",
+    "push",
     "simulate",
     "simulate_terminal",
 ]

@@ -34,6 +34,11 @@ _STRENGTH = {
 }
 
 
+def strength(meter: Meter) -> int:
+    """Return the bits of the security control octet that the meter's security wants."""
+    return _STRENGTH[meter.options.security]
+
+
 class RejectedError(Exception):
     """A request that is not protected as it must be; `reply` is the exception to answer."""
 
@@ -57,7 +62,7 @@ class Protection:
     def __init__(self, meter: Meter, client_title: bytes, dedicated_key: bytes = b"") -> None:
         options = meter.options
         self._meter = meter
-        self._needed = _STRENGTH[options.security]
+        self._needed = strength(meter)
         self.client_title = client_title
         shared = options.block_cipher_key, options.authentication_key
         self._keys = {

@@ -12,7 +12,7 @@ import pytest
 
 from dlms_connector.config.model import Device
 from dlms_connector.cosem import AttributeRef
-from dlms_connector.errors import ObjectError
+from dlms_connector.errors import ObjectError, RefusedError, SecurityError
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.axdr import encode as encode_theirs
 from dlms_connector.protocol.client import Client, make_client
@@ -118,6 +118,37 @@ def test_long_values(framing: str) -> None:
     run(client.connect(), connection)
     (listed,) = run(client.get([OBJECTS]), connection)
     assert len(listed.value) == len(meter.objects)
+
+
+@pytest.mark.parametrize("fault", ["bad-tag", "plain-replies", "replayed-counter"])
+def test_forgeries_are_found(fault: str) -> None:
+    meter = secured(framing="WRAPPER", security="AUTHENTICATION_ENCRYPTION")
+    client, connection = make_pair(meter)
+    run(client.connect(), connection)
+    assert run(client.get([VOLTAGE]), connection)
+    meter.faults.set(fault)
+    with pytest.raises(SecurityError):
+        run(client.get([VOLTAGE]), connection)
+
+
+def test_a_meter_that_proves_itself_wrongly() -> None:
+    for authentication in AUTHENTICATIONS[2:]:
+        meter = secured(framing="WRAPPER", authentication=authentication)
+        meter.faults.set("wrong-server-challenge")
+        client, connection = make_pair(meter)
+        with pytest.raises(SecurityError):
+            run(client.connect(), connection)
+
+
+def test_a_counter_that_must_start_at_one() -> None:
+    meter = secured(framing="WRAPPER", security="AUTHENTICATION", invocation_counter=5000)
+    meter.faults.set("counter-from-one")
+    client, connection = make_pair(meter)
+    run(client.connect(), connection)
+    assert meter.received_counter == 1
+    run(client.get([VOLTAGE]), connection)
+    with pytest.raises(RefusedError):  # the same counter goes on counting
+        run(client.connect(), connection)
 
 
 def test_the_example_keys_are_no_secret_and_no_accident() -> None:

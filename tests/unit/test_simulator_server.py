@@ -12,12 +12,16 @@ import pytest
 from dlms_connector.simulator import (
     MeterOptions,
     dial_in,
+    frame_notification,
+    push,
     simulate,
     simulate_terminal,
 )
-from dlms_connector.simulator.hdlc_frames import make_frame
+from dlms_connector.simulator.ciphering import Keys
+from dlms_connector.simulator.data import encode
+from dlms_connector.simulator.hdlc_frames import Framer, make_frame
 from dlms_connector.simulator.wrapper import make_packet
-from tests.support.simulated import aarq
+from tests.support.simulated import aarq, make_meter
 
 AARQ = make_packet(16, 1, aarq())
 WRAPPER = MeterOptions(framing="WRAPPER")
@@ -103,6 +107,37 @@ async def test_a_meter_that_calls() -> None:
         assert await asyncio.wait_for(heard.get(), 5) == b"hello"
         assert bytes.fromhex("A203020100") in await asyncio.wait_for(heard.get(), 5)
     server.close()
+
+
+async def test_a_meter_that_pushes() -> None:
+    arrived: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def listener(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        arrived.set_result(await reader.read())
+        writer.close()
+
+    server = await asyncio.start_server(listener, "127.0.0.1", 0)
+    meter = make_meter(framing="WRAPPER")
+    await push(meter, "127.0.0.1", server.sockets[0].getsockname()[1])
+    packet = await asyncio.wait_for(arrived, 5)
+    assert packet[:8] == bytes.fromhex("000100010010") + (len(packet) - 8).to_bytes(2, "big")
+    time = "0C07EA0915010E0D1400000000"
+    assert packet[8:] == bytes.fromhex("0F40000001" + time + "020309" + time + "0910") + (
+        b"SIM0000000000001" + encode(meter.value(3, bytes.fromhex("0100010800FF"), 2))
+    )
+    server.close()
+
+
+def test_notifications_in_frames_and_ciphered() -> None:
+    meter = make_meter(security="AUTHENTICATION_ENCRYPTION")
+    (frame,) = Framer().feed(frame_notification(meter))
+    assert (frame.control, frame.destination) == (0x13, b"\x21")
+    apdu = frame.information[3:]
+    assert apdu[:11] == b"\xdb\x08" + meter.options.title() + apdu[10:11]
+    keys = Keys(
+        meter.options.title(), meter.options.block_cipher_key, meter.options.authentication_key
+    )
+    assert keys.open(0x30, 1, apdu[16:]).startswith(b"\x0f\x40\x00\x00\x01\x0c")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
