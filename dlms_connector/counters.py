@@ -60,7 +60,7 @@ class InvocationCounter:
         self._next = self._reserved or 1
         self._begun = self._reserved is not None
         self.known = self._begun or (not must_read and not _exists(path))
-        self._resynced = self._doubted = self._warned = False
+        self._resynced = self._doubted = self._accepted = self._warned = False
         self.heard = -1
 
     def next(self) -> int:
@@ -79,7 +79,7 @@ class InvocationCounter:
         if self._reserved is None or self._next >= self._reserved:
             self._reserve()
         self._warn()
-        self._begun = True
+        self._begun, self._accepted = True, False
         self._next += 1
         return self._next - 1
 
@@ -104,13 +104,15 @@ class InvocationCounter:
     def confirm(self) -> None:
         """Note that the meter took a number."""
         self._resynced = self._doubted = False
+        self._accepted = True
 
     def doubt(self) -> None:
         """Note a failure that a counter behind the meter's would explain.
 
-        The counter is to be read again, at most once until something succeeds.
+        The counter is to be read again, at most once until something succeeds. Where the
+        meter took our latest number, the counter was not the cause.
         """
-        if self._must_read and not self._doubted:
+        if self._must_read and not self._doubted and not self._accepted:
             self._doubted = True
             self.known = False
 

@@ -252,3 +252,4 @@ class Association:
         reply = yield from datalink.exchange(sealed, repeatable=False)
         answer = parse_answer(self._dlms.referencing, self.unprotect(reply), invoke_id)
         handshake.verify(answer)
+        self._counter.confirm()

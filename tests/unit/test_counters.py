@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -102,12 +103,18 @@ def test_resynced_once_per_failure() -> None:
 def test_doubted_once_per_failure() -> None:
     counter = InvocationCounter("m", must_read=True)
     counter.learn(1)
-    known = []
-    for happens in (counter.doubt, lambda: counter.learn(9), counter.doubt, counter.confirm,
-                    counter.doubt):  # fmt: skip
-        happens()
-        known.append(counter.known)
-    assert known == [False, True, True, True, False]
+    steps: list[tuple[Callable[[], object], bool]] = [
+        (counter.doubt, False),
+        (lambda: counter.learn(9), True),
+        (counter.doubt, True),
+        (counter.confirm, True),
+        (counter.doubt, True),  # the meter took our latest number
+        (counter.next, True),
+        (counter.doubt, False),
+    ]
+    for step, known in steps:
+        step()
+        assert counter.known is known
 
 
 def test_nothing_to_doubt_where_nothing_can_be_read() -> None:
