@@ -15,13 +15,13 @@ from dlms_connector.diagnostics import Statistics
 from dlms_connector.errors import DlmsError
 from dlms_connector.line import Line
 from dlms_connector.link import Link, make_link
-from dlms_connector.member import Member, MeterState, Sink, UnavailableError
+from dlms_connector.member import CallTimeoutError, Member, MeterState, Sink, UnavailableError
 from dlms_connector.protocol.client import Client, make_client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.schedule import backoff_s, spread
 from dlms_connector.session import MakeClient
 
-__all__ = ["Fleet", "MeterState", "Sink", "UnavailableError"]
+__all__ = ["CallTimeoutError", "Fleet", "MeterState", "Sink", "UnavailableError"]
 
 T = TypeVar("T")
 

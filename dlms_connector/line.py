@@ -24,11 +24,10 @@ from dlms_connector.errors import (
     ConfigError,
     ConnectError,
     DlmsError,
-    LinkTimeoutError,
     RefusedError,
 )
 from dlms_connector.link import Link
-from dlms_connector.member import Member, Sink
+from dlms_connector.member import CallTimeoutError, Member, Sink
 from dlms_connector.meter import Meter
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.talk import Talk
@@ -130,7 +129,7 @@ class Line:
         """Hold a conversation with a meter ahead of waiting polls.
 
         The future fails with a DlmsError: at once with UnavailableError if the meter did not
-        answer lately, with LinkTimeoutError if the line is not free in time.
+        answer lately, with CallTimeoutError if it is not done in time.
         """
         loop = asyncio.get_running_loop()
         member, future = self.members[name], loop.create_future()
@@ -138,7 +137,7 @@ class Line:
             future.set_exception(error)
             return future
         job = _Job(member, talk, future, loop.time() + timeout_s)
-        timer = loop.call_at(job.deadline + _GRACE_S, _expire, future)
+        timer = loop.call_at(job.deadline + _GRACE_S, _fail, future, CallTimeoutError(timeout_s))
         future.add_done_callback(lambda _: timer.cancel())
         self._jobs.append(job)
         self._wake.set()
@@ -184,6 +183,7 @@ class Line:
         due = member.agenda.take(start)
         if self._shared and self._unreachable and start < self._unreachable_until:
             member.agenda.done(start, due)
+            member.meter.statistics.polls_failed += 1
             self._schedule.set(member.name, member.failed(self._unreachable, start))
             return
         await self._lend(member)
@@ -208,9 +208,17 @@ class Line:
         await self._settle()
 
     async def _work(self, job: _Job) -> None:
+        try:
+            await self._lend(job.member)
+            await self._do(job)
+        finally:
+            # Nobody waits for an answer that will not come.
+            job.future.cancel()
+            self._linger_until = asyncio.get_running_loop().time() + _LINGER_S
+
+    async def _do(self, job: _Job) -> None:
         loop = asyncio.get_running_loop()
         member = job.member
-        await self._lend(member)
         try:
             result = await member.meter.run(job.talk, timeout_s=job.deadline - loop.time())
         except DlmsError as error:
@@ -228,7 +236,6 @@ class Line:
             if not job.future.done():
                 job.future.set_result(result)
             self._answered(member, loop.time())
-        self._linger_until = loop.time() + _LINGER_S
 
     async def _rest(self) -> None:
         """Wait until something is due or a job comes."""
@@ -281,10 +288,6 @@ class Line:
         member.cost_s = cost_s
         silent_s = sum(other.cost_s for other in self.members.values())
         return member.failed(error, now, least_s=_OTHERS_SHARE * silent_s)
-
-
-def _expire(future: asyncio.Future[Any]) -> None:
-    _fail(future, LinkTimeoutError(1, 0))
 
 
 def _fail(future: asyncio.Future[Any], error: Exception) -> None:

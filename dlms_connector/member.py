@@ -7,7 +7,14 @@ from typing import Literal, Protocol
 
 from dlms_connector.availability import Availability, ObjectNews
 from dlms_connector.config.model import Device
-from dlms_connector.errors import ConfigError, DlmsError, LinkError, ProtocolError, RefusedError
+from dlms_connector.errors import (
+    ConfigError,
+    DlmsError,
+    LinkError,
+    LinkTimeoutError,
+    ProtocolError,
+    RefusedError,
+)
 from dlms_connector.meter import Meter
 from dlms_connector.outcome import Outcome
 from dlms_connector.plan import wanted
@@ -44,6 +51,17 @@ class UnavailableError(LinkError):
         self.for_s = for_s
         self.cause = cause
         self.hint = cause.hint
+
+
+class CallTimeoutError(LinkTimeoutError):
+    """A call was not done in its time: the line is busy, or the meter slow."""
+
+    hint = "allow the call more time, or poll the meters on this line less often"
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(1, 0)
+        self.args = (f"the call was not done within {timeout_s:g} s",)
+        self.timeout_s = timeout_s
 
 
 class Member:

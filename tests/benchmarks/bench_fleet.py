@@ -103,7 +103,7 @@ class CountingLink:
 async def cycle(configured: Device, *, polls: int = 10, keep: bool = True) -> tuple[float, float]:
     """Return seconds and round trips of a steady cycle."""
     link = CountingLink(make_link(configured.connection))
-    meter = meter_of(configured, link)  # type: ignore[arg-type]
+    meter = meter_of(configured, link)
     await meter.poll(wanted(configured))
     if not keep:
         await meter.session.release()

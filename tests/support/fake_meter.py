@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -232,14 +232,23 @@ class RecordingSink:
     def __init__(self) -> None:
         self.polls: dict[str, list[tuple[float, Poll]]] = {}
         self.states: dict[str, list[tuple[float, MeterState, DlmsError | None]]] = {}
+        self._told = asyncio.Event()
 
     def polled(self, device: Device, poll: Poll) -> None:
         now = asyncio.get_running_loop().time()
         self.polls.setdefault(device.device_name, []).append((now, poll))
+        self._told.set()
 
     def state(self, device: Device, state: MeterState, error: DlmsError | None) -> None:
         now = asyncio.get_running_loop().time()
         self.states.setdefault(device.device_name, []).append((now, state, error))
+        self._told.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something that was told makes the condition true."""
+        while not condition():
+            self._told.clear()
+            await self._told.wait()
 
     def state_names(self, name: str) -> list[str]:
         return [state for _, state, _ in self.states.get(name, [])]

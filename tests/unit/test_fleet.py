@@ -280,14 +280,11 @@ async def test_simulated_meters_over_real_sockets() -> None:
         running = asyncio.ensure_future(fleet.run())
         good = ("hdlc", "microstar", "wrapper", "shared1", "shared2")
 
-        async def enough() -> None:
-            while not (
-                all(len(sink.polls.get(name, ())) >= 4 for name in good)
-                and all(sink.state_names(name) for name in ("silent", "refusing"))
-            ):
-                await asyncio.sleep(0.02)
+        def enough() -> bool:
+            down = all(sink.state_names(name) for name in ("silent", "refusing"))
+            return down and all(len(sink.polls.get(name, ())) >= 4 for name in good)
 
-        await asyncio.wait_for(enough(), 8)
+        await asyncio.wait_for(sink.until(enough), 8)
         assert await stop(running) <= 0.5
     for name in good:
         assert sink.state_names(name) == ["online"]

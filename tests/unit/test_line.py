@@ -16,12 +16,11 @@ from dlms_connector.errors import (
     ConfigError,
     ConnectError,
     DlmsError,
-    LinkTimeoutError,
     ObjectError,
     RefusedError,
 )
 from dlms_connector.line import Line
-from dlms_connector.member import UnavailableError
+from dlms_connector.member import CallTimeoutError, UnavailableError
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.talk import Talk
 from tests.support import fake_time
@@ -368,7 +367,7 @@ def test_a_job_whose_time_is_over_is_told_and_never_run() -> None:
         slow = bench.read("M2", timeout_s=10)
         await asyncio.sleep(0.01)
         gets = bench.fakes["M1"].count("get")
-        with pytest.raises(LinkTimeoutError):
+        with pytest.raises(CallTimeoutError, match=r"not done within 0\.5 s"):
             await bench.read("M1", timeout_s=0.5)
         await slow
         assert bench.fakes["M1"].count("get") == gets
@@ -453,3 +452,20 @@ def test_states_are_told_with_their_error_and_only_when_they_change() -> None:
         assert states == [("online", None), ("offline", ConnectError), ("online", None)]
 
     on(Bench(device()), test)
+
+
+def test_who_waits_for_a_call_when_the_line_ends_is_not_left_waiting() -> None:
+    bench = Bench(device())
+
+    async def body() -> list[bool]:
+        running = asyncio.ensure_future(bench.line.run())
+        await asyncio.sleep(7)
+        bench.fake.latency_s = 0.9
+        calls = [bench.read(), bench.read()]
+        await asyncio.sleep(0.1)
+        running.cancel()
+        await asyncio.wait({running})
+        await bench.line.farewell()
+        return [call.cancelled() for call in calls]
+
+    assert fake_time.run(body()) == [True, True]
