@@ -1,4 +1,10 @@
-"""What the platform sends into typed commands."""
+"""What the platform writes, into COSEM data for the meter.
+
+A user's own converter takes the place of this class: it is made as
+`Converter(config, logger)` with the device, and its `convert(config, data)` is given a
+`Target` (what is written, what the meter holds there now, its scaler) and the JSON value,
+and returns `Data`.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +14,20 @@ from typing import Any
 
 from thingsboard_gateway.connectors.converter import Converter
 
+from dlms_connector.compose import Target, compose
 from dlms_connector.config.model import Device
-from dlms_connector.errors import ConfigError
+from dlms_connector.protocol.data import Data
 
 
 class DLMSDownlinkConverter(Converter):  # type: ignore[misc]
-    """Converts what the platform sends to one device; it knows no command yet."""
+    """Converts values for one device, exactly: 230.5 at scaler -1 is written as 2305.
+
+    Nothing is rounded; a value that does not fit is refused.
+    """
 
     def __init__(self, config: Device | Mapping[str, Any], logger: Logger) -> None:
-        self._device = config if isinstance(config, Device) else Device.model_validate(config)
         self._log = logger
 
-    def convert(self, config: Any, data: Any) -> Any:
-        """Refuse; raises ConfigError."""
-        raise ConfigError(f"{self._device.device_name}: writing to the meter is not supported")
+    def convert(self, config: Target, data: Any) -> Data:
+        """Return the data to write. Raises CommandError with a sentence for the caller."""
+        return compose(config, data)

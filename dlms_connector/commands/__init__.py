@@ -1,0 +1,1 @@
+"""What the platform asks of meters: calls, attribute updates, and what they may do."""

@@ -1,0 +1,138 @@
+"""Shared attributes of the platform, written to the meter until it holds them.
+
+The platform repeats shared attributes at every start and after every renaming, so a value
+that the meter is known to hold is not written again; and a value that could not be written
+because the meter was away is written when it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from logging import Logger
+from typing import Any
+
+from dlms_connector.commands.audit import Audit, Event
+from dlms_connector.commands.dispatcher import Meters
+from dlms_connector.commands.operations import Written, write
+from dlms_connector.commands.work import Context, Converter
+from dlms_connector.config.model import AttributeUpdate, Device
+from dlms_connector.cosem import AttributeRef
+from dlms_connector.errors import DlmsError, LinkError, RefusedError
+from dlms_connector.reading import Value
+
+_TIMEOUT_S = 30.0
+
+#: Told of what a device holds now, by attribute key; or of why it does not.
+Report = Callable[[Device, Mapping[str, Value]], None]
+
+#: The client attribute with the last refusal; empty once a write succeeded.
+ERROR_KEY = "dlmsLastWriteError"
+
+
+class AttributeUpdates:
+    """Keeps configured attributes of meters at the values that the platform wants.
+
+    Everything runs in the meters' loop; nothing is raised.
+    """
+
+    def __init__(
+        self,
+        devices: Mapping[str, Device],
+        converters: Mapping[str, Converter],
+        meters: Meters,
+        *,
+        report: Report,
+        audit: Audit,
+        log: Logger,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._contexts = {
+            name: Context(device, converters[name], now) for name, device in devices.items()
+        }
+        self._meters, self._report, self._audit, self._log = meters, report, audit, log
+        self._held: dict[tuple[str, str], Any] = {}
+        self._wanted: dict[tuple[str, str], Any] = {}
+        self._busy: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def update(self, device: str, data: Mapping[str, Any]) -> None:
+        """Take shared attributes; those that are not configured are none of ours."""
+        context = self._contexts.get(device)
+        if context is None:
+            return
+        for one in context.device.attribute_updates:
+            if one.key in data and self._held.get((device, one.key), _NOTHING) != data[one.key]:
+                self._wanted[device, one.key] = data[one.key]
+        self.retry(device)
+
+    def retry(self, device: str) -> None:
+        """Write what is still wanted of a meter, now that it may be there."""
+        if device in self._busy or not any(name == device for name, _ in self._wanted):
+            return
+        self._busy.add(device)
+        task = asyncio.get_running_loop().create_task(self._write_all(self._contexts[device]))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _write_all(self, context: Context) -> None:
+        device = context.device.device_name
+        try:
+            while pending := self._pending(context):
+                for update, value in pending:
+                    if not await self._write(context, update, value):
+                        return
+        except Exception:
+            self._log.exception("%s: a shared attribute could not be written", device)
+            for update in context.device.attribute_updates:
+                self._wanted.pop((device, update.key), None)
+        finally:
+            self._busy.discard(device)
+
+    def _pending(self, context: Context) -> list[tuple[AttributeUpdate, Any]]:
+        device = context.device.device_name
+        return [
+            (update, self._wanted[device, update.key])
+            for update in context.device.attribute_updates
+            if (device, update.key) in self._wanted
+        ]
+
+    async def _write(self, context: Context, update: AttributeUpdate, value: Any) -> bool:
+        """Write one attribute; false if the meter is away, so that it is to be tried again."""
+        device, key = context.device.device_name, (context.device.device_name, update.key)
+        ref = AttributeRef(update.class_id, update.obis, update.attribute)
+        who, what = f"shared attribute {update.key}", f"writing {ref}"
+        job = partial(
+            write,
+            ref=ref,
+            encode=context.encoder(ref, value, update.type),
+            options=context.options,
+            scaler=update.scaler,
+            only_if_different=True,
+        )
+        try:
+            written: Written = await self._meters.submit(device, job, timeout_s=_TIMEOUT_S)
+        except (LinkError, RefusedError) as error:
+            self._log.debug("%s: %s is written later: %s", device, update.key, error)
+            return False
+        except DlmsError as error:
+            self._done(key, value)
+            self._audit.note(Event(device, who, what, f"refused: {error}"))
+            self._report(context.device, {ERROR_KEY: f"{update.key}: {error}"})
+            return True
+        self._done(key, value)
+        if written.changed:
+            self._audit.note(Event(device, who, what, "done", written.old, written.new))
+        self._report(context.device, {update.key: written.new, ERROR_KEY: ""})
+        return True
+
+    def _done(self, key: tuple[str, str], value: Any) -> None:
+        """Note that a value was dealt with, unless another came meanwhile."""
+        self._held[key] = value
+        if self._wanted.get(key, _NOTHING) == value:
+            del self._wanted[key]
+
+
+_NOTHING = object()

@@ -1,0 +1,50 @@
+"""One line for every write, action and refusal: who, what, old value, new value, result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from logging import Logger
+
+from dlms_connector.reading import Value
+
+#: Old and new values of tables are shown no longer than this.
+_LONGEST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that changed a meter, or was meant to.
+
+    `who` is the call or the attribute that asked for it; `result` is `done` or the refusal.
+    """
+
+    device: str
+    who: str
+    what: str
+    result: str
+    old: Value = None
+    new: Value = None
+
+    def __str__(self) -> str:
+        change = ""
+        if self.old is not None or self.new is not None:
+            change = f": {_short(self.old)} -> {_short(self.new)}"
+        return f"{self.device}: audit: {self.who}: {self.what}{change}: {self.result}"
+
+
+class Audit:
+    """Writes events to the log, and hands them to `tell` (a device event, if configured)."""
+
+    def __init__(self, log: Logger, tell: Callable[[Event], None] = lambda event: None) -> None:
+        self._log, self._tell = log, tell
+
+    def note(self, event: Event) -> None:
+        """Write an event down."""
+        self._log.info("%s", event)
+        self._tell(event)
+
+
+def _short(value: Value) -> str:
+    text = "unknown" if value is None else str(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -1,0 +1,108 @@
+"""What a command does at the meter, as conversations: read first, write, read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dlms_connector.cosem import CLASSES, AttributeRef, MethodRef
+from dlms_connector.errors import ObjectError, ServiceError
+from dlms_connector.interpret import Options, ScalerUnit, interpret, scaler_unit
+from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.data import Data
+from dlms_connector.protocol.talk import Talk
+from dlms_connector.reading import Value
+
+#: Turns a value into data: told what the meter holds (None if it will not say) and its scaler.
+Encode = Callable[[Data | None, int], Data]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A write: what the meter held before and holds now, None where it would not say.
+
+    `changed` is false if the meter held the value already, so that nothing was written.
+    """
+
+    old: Value
+    new: Value
+    changed: bool = True
+
+
+def get_one(client: Client, ref: AttributeRef) -> Talk[Data]:
+    """GET one attribute. Raises ObjectError where the meter refuses it."""
+    (result,) = yield from client.get([ref])
+    if isinstance(result, ObjectError):
+        raise result
+    return result
+
+
+def get_scaled(
+    client: Client, ref: AttributeRef, scaler: int | None
+) -> Talk[tuple[Data | ObjectError, ScalerUnit | None]]:
+    """GET an attribute and the scaler and unit of its values, in one request where possible.
+
+    A scaler that is given is used instead of the meter's.
+    """
+    row = CLASSES.get(ref.class_id)
+    index = row.scalers.get(ref.attribute) if row and scaler is None else None
+    if index is None:
+        (only,) = yield from client.get([ref])
+        return only, None if scaler is None else ScalerUnit(scaler)
+    refs = [ref, AttributeRef(ref.class_id, ref.obis, index)]
+    try:
+        data, unit = yield from client.get(refs)
+    except ServiceError:  # it offers lists and does not like this one
+        (data,) = yield from client.get(refs[:1])
+        (unit,) = yield from client.get(refs[1:])
+    if isinstance(unit, ObjectError):
+        raise unit
+    return data, scaler_unit(unit)
+
+
+def read(client: Client, ref: AttributeRef, options: Options, scaler: int | None) -> Talk[Value]:
+    """Read an attribute as its value. Raises ObjectError."""
+    data, scaling = yield from get_scaled(client, ref, scaler)
+    if isinstance(data, ObjectError):
+        raise data
+    return interpret(ref, data, scaling, options)[0]
+
+
+def write(
+    client: Client,
+    ref: AttributeRef,
+    encode: Encode,
+    options: Options,
+    scaler: int | None,
+    *,
+    only_if_different: bool = False,
+) -> Talk[Written]:
+    """Read an attribute, SET it in the meter's own type, and read it back.
+
+    Raises ObjectError where the meter refuses to write, CommandError where the value does
+    not fit. An attribute that can be written but not read is written in the type named.
+    """
+    found, scaling = yield from get_scaled(client, ref, scaler)
+    before = None if isinstance(found, ObjectError) else found
+    data = encode(before, scaling.scaler if scaling else 0)
+
+    def shown(held: Data | None) -> Value:
+        return interpret(ref, held, scaling, options)[0] if held else None
+
+    if only_if_different and data == before:
+        return Written(shown(before), shown(before), changed=False)
+    (refused,) = yield from client.set([(ref, data)])
+    if refused:
+        raise refused
+    (after,) = yield from client.get([ref])
+    return Written(shown(before), None if isinstance(after, ObjectError) else shown(after))
+
+
+def invoke(client: Client, method: MethodRef, argument: Data | None) -> Talk[Value]:
+    """Invoke a method and return what it returns. Raises ObjectError."""
+    data = yield from client.action(method, argument)
+    if data is None:
+        return None
+    # What a method returns has no attribute of its own: shown by its type alone.
+    value, _ = interpret(AttributeRef(method.class_id, method.obis, 0), data)
+    return value

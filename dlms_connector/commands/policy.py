@@ -1,0 +1,18 @@
+"""What may be written or invoked: nothing, unless somebody allowed it."""
+
+from __future__ import annotations
+
+from dlms_connector.config.model import Device
+from dlms_connector.errors import CommandError
+from dlms_connector.obis import Obis
+
+
+def require_write(device: Device, method: str, obis: Obis) -> None:
+    """Raise CommandError unless `allowWrite` of the device covers the object."""
+    allowed = device.allow_write
+    if allowed is True or (isinstance(allowed, tuple) and obis in allowed):
+        return
+    raise CommandError(
+        f"{method}: {device.device_name} does not allow writing to {obis}; "
+        f"configure a serverSideRpc method for it, or add it to allowWrite"
+    )

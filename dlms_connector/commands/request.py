@@ -1,0 +1,142 @@
+"""Calls as the gateway hands them over, read once into frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dlms_connector.cosem import class_id
+from dlms_connector.errors import CommandError
+from dlms_connector.obis import Obis
+
+#: What a two-way call from a dashboard waits by default, less the way there and back.
+DEFAULT_TIMEOUT_S = 9.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A remote procedure call to one device.
+
+    `id` is the platform's request id, `timeout_s` what the caller is ready to wait.
+    """
+
+    device: str
+    id: int
+    method: str
+    params: Any
+    timeout_s: float = DEFAULT_TIMEOUT_S
+
+
+def device_request(content: Mapping[str, Any]) -> Request:
+    """Read a device call, `{"device", "data": {"id", "method", "params"}, "id"}`.
+
+    Raises CommandError where it is not one.
+    """
+    data = content.get("data")
+    if not isinstance(data, Mapping) or not isinstance(data.get("method"), str):
+        raise CommandError("a call needs `data.method`")
+    request_id = data.get("id", content.get("id"))
+    if isinstance(request_id, bool) or not isinstance(request_id, int):
+        raise CommandError("a call needs an integer `id`")
+    params = data.get("params")
+    return Request(
+        device=str(content.get("device")),
+        id=request_id,
+        method=data["method"],
+        params=params,
+        timeout_s=_timeout_s(params),
+    )
+
+
+def _timeout_s(params: Any) -> float:
+    """`timeout` among the parameters is in seconds, as the gateway itself reads it."""
+    wanted = params.get("timeout") if isinstance(params, Mapping) else None
+    if isinstance(wanted, bool) or not isinstance(wanted, int | float) or not 0 < wanted <= 3600:
+        return DEFAULT_TIMEOUT_S
+    return float(wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The parameters of a call by name; takes them out one by one, so none is left unread."""
+
+    method: str
+    values: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, method: str, params: Any) -> Arguments:
+        """Read an object, the gateway's `key=value;key=value;` text, or nothing."""
+        if params is None or params == "":
+            return cls(method)
+        if isinstance(params, Mapping):
+            return cls(method, {str(key): value for key, value in params.items()})
+        if isinstance(params, str) and "=" in params:
+            pairs = (part.partition("=") for part in params.split(";") if part.strip())
+            return cls(method, {key.strip(): value.strip() for key, _, value in pairs})
+        raise CommandError(
+            f"{method}: parameters are an object or text such as `obis=1-1:32.7.0;attribute=2;`, "
+            f"not {params!r}"
+        )
+
+    def obis(self) -> Obis:
+        """Take the required `obis`."""
+        text = self.values.pop("obis", None)
+        if text is None:
+            raise CommandError(f"{self.method}: `obis` is missing, for example 1-0:1.8.0")
+        try:
+            return Obis.parse(str(text))
+        except ValueError as error:
+            raise CommandError(f"{self.method}: {error}") from None
+
+    def class_id(self, default: int) -> int:
+        """Take `class`, a name or a number."""
+        value = self.values.pop("class", default)
+        if isinstance(value, str) and value.isdigit():
+            value = int(value)
+        try:
+            return class_id(value)
+        except ValueError as error:
+            raise CommandError(f"{self.method}: {error}") from None
+
+    def integer(self, key: str, default: int | None, *, least: int, most: int) -> int:
+        """Take a whole number; a default of None makes it required."""
+        value = self.values.pop(key, default)
+        if value is None:
+            raise CommandError(f"{self.method}: `{key}` is missing")
+        try:
+            if isinstance(value, bool) or int(str(value)) != float(value):
+                raise ValueError
+            number = int(str(value))
+        except (TypeError, ValueError):
+            raise CommandError(f"{self.method}: {key}: {value!r} is not a whole number") from None
+        if not least <= number <= most:
+            raise CommandError(f"{self.method}: {key}: {number} is not in {least}..{most}")
+        return number
+
+    def text(self, key: str) -> str | None:
+        """Take an optional text."""
+        value = self.values.pop(key, None)
+        if value is not None and not isinstance(value, str):
+            raise CommandError(f"{self.method}: {key}: {value!r} is not text")
+        return value
+
+    def flag(self, key: str) -> bool:
+        """Take an optional truth value, false where it is missing."""
+        value = self.values.pop(key, False)
+        if str(value).casefold() not in ("true", "false", "1", "0"):
+            raise CommandError(f"{self.method}: {key}: {value!r} is neither true nor false")
+        return str(value).casefold() in ("true", "1")
+
+    def value(self) -> Any:
+        """Take the required `value`; null is a value too."""
+        if "value" not in self.values:
+            raise CommandError(f"{self.method}: `value` is missing")
+        return self.values.pop("value")
+
+    def done(self) -> None:
+        """Whatever is left, nobody asked for: a typo must not pass in silence."""
+        self.values.pop("timeout", None)
+        if self.values:
+            names = ", ".join(f"`{key}`" for key in self.values)
+            raise CommandError(f"{self.method}: unknown parameter {names}")

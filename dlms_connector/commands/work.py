@@ -1,0 +1,89 @@
+"""A call that was understood: what to do with the meter, and how to speak of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from dlms_connector.commands.operations import Encode, Written
+from dlms_connector.compose import Target
+from dlms_connector.config.model import Device
+from dlms_connector.cosem import AttributeRef, MethodRef
+from dlms_connector.interpret import Options, options_of
+from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.data import Data
+from dlms_connector.protocol.talk import Talk
+from dlms_connector.reading import Value
+
+#: What a method may return: a value, or a write with what was there before.
+Outcome = Value | Written
+
+
+class Converter(Protocol):
+    """The gateway's interface of a downlink converter; ours, or the user's own."""
+
+    def convert(self, config: Any, data: Any) -> Any:
+        """Return the `Data` to write for a `Target` and a JSON value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A conversation to hold, what it does in words, and whether it changes the meter."""
+
+    talk: Callable[[Client], Talk[Outcome]]
+    what: str
+    changes: bool = False
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The meter that a call is for, how values are written for it, and what time it is."""
+
+    device: Device
+    converter: Converter
+    now: Callable[[], datetime]
+
+    @property
+    def options(self) -> Options:
+        """How the meter's values are read."""
+        return options_of(self.device.dlms)
+
+    def encoder(self, ref: AttributeRef, value: Any, type_: str | None) -> Encode:
+        """Return what turns a value into data, once it is known what the meter holds."""
+
+        def encode(known: Data | None, scaler: int) -> Data:
+            return self.encode(str(ref), value, type_, ref=ref, known=known, scaler=scaler)
+
+        return encode
+
+    def argument(self, method: MethodRef, value: Any, type_: str | None) -> Data | None:
+        """Return the argument of a method; a bare null is none."""
+        if value is None and type_ is None:
+            return None
+        return self.encode(str(method), value, type_)
+
+    def encode(
+        self,
+        name: str,
+        value: Any,
+        type_: str | None,
+        *,
+        ref: AttributeRef | None = None,
+        known: Data | None = None,
+        scaler: int = 0,
+    ) -> Data:
+        """Turn a value into data by the device's converter. Raises CommandError."""
+        target = Target(
+            name=name,
+            ref=ref,
+            type=type_,
+            known=known,
+            scaler=scaler,
+            standard=self.device.dlms.standard,
+            skip=frozenset(self.device.workarounds.skip_date_time_fields),
+        )
+        data: Data = self.converter.convert(target, value)
+        return data

@@ -1,0 +1,112 @@
+"""Dates and times as people write them, into the octets of COSEM (IEC 62056-6-2).
+
+What `interpret` shows can be written back: stars stand for what is unspecified.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+from datetime import date, datetime
+
+from dlms_connector.config.dlms import Standard
+from dlms_connector.errors import CommandError
+from dlms_connector.protocol.cosem_time import (
+    DAYLIGHT_SAVING_BEGIN,
+    DAYLIGHT_SAVING_END,
+    LAST_DAY,
+    SECOND_LAST_DAY,
+    UNSPECIFIED,
+    encode_date_time,
+)
+
+_DATE = re.compile(
+    r"(\d{4}|\*{4})-(\d\d|\*\*|dstBegin|dstEnd)-(\d\d|\*\*|last|secondLast)(?: ([1-7]))?"
+)
+_TIME = re.compile(r"(\d\d|\*\*):(\d\d|\*\*)(?::(\d\d|\*\*)(?:\.(\d\d))?)?")
+_WORDS = {
+    "**": UNSPECIFIED,
+    "dstBegin": DAYLIGHT_SAVING_BEGIN,
+    "dstEnd": DAYLIGHT_SAVING_END,
+    "last": LAST_DAY,
+    "secondLast": SECOND_LAST_DAY,
+}
+#: Deviation unspecified, status unspecified.
+_NO_ZONE = b"\x80\x00\xff"
+_ANY_TIME = b"\xff\xff\xff\xff"
+
+
+def date_octets(name: str, value: object) -> bytes:
+    """Read `2026-12-25` or `****-12-25`, a weekday (1 is Monday) after a blank; 5 octets."""
+    match = _DATE.fullmatch(str(value))
+    if not match:
+        raise CommandError(f"{name}: {value!r} is not a date such as 2026-12-25 or ****-12-25")
+    year, month, day, weekday = match.groups()
+    octets = (int("FFFF", 16) if year == "****" else int(year)).to_bytes(2, "big")
+    octets += _numbers(month, day)
+    return octets + bytes((_weekday(name, year, month, day, weekday),))
+
+
+def _numbers(*parts: str) -> bytes:
+    return bytes(_WORDS[part] if part in _WORDS else int(part) for part in parts)
+
+
+def _weekday(name: str, year: str, month: str, day: str, weekday: str | None) -> int:
+    """Return the day of the week; a full date must exist and tells it by itself."""
+    if not (year + month + day).isdigit():
+        if month.isdigit() and day.isdigit():
+            _exists(name, 2000, int(month), int(day))  # a year with 29 February
+        return int(weekday) if weekday else UNSPECIFIED
+    return _exists(name, int(year), int(month), int(day)).isoweekday()
+
+
+def _exists(name: str, year: int, month: int, day: int) -> date:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        raise CommandError(f"{name}: there is no day {month:02d}-{day:02d} in that year") from None
+
+
+def time_octets(name: str, value: object) -> bytes:
+    """Read `06:30`, `06:30:00` or `06:30:00.50`, stars for what is open; 4 octets."""
+    match = _TIME.fullmatch(str(value))
+    if not match:
+        raise CommandError(f"{name}: {value!r} is not a time of day such as 06:30:00")
+    hour, minute, second, hundredths = (part or "00" for part in match.groups())
+    octets = _numbers(hour, minute, second, hundredths)
+    if any(
+        part > most and part != UNSPECIFIED
+        for part, most in zip(octets, (23, 59, 59, 99), strict=True)
+    ):
+        raise CommandError(f"{name}: {value!r} is not a time of day")
+    return octets
+
+
+def date_time_octets(
+    name: str, value: object, *, standard: Standard = "DLMS", skip: Set[str] = frozenset()
+) -> bytes:
+    """Read ISO 8601 with a zone, or a date and a time with stars and no zone; 12 octets."""
+    text = str(value)
+    if (moment := _iso(text)) and moment.tzinfo:
+        return encode_date_time(moment, standard=standard, skip=skip)
+    # The time is the last part; a weekday may stand between the two.
+    match = re.fullmatch(r"(\S+?(?: [1-7])?)(?:[T ](\S*:\S*))?", text)
+    day, clock = match.groups() if match else (text, None)
+    try:
+        return (
+            date_octets(name, day) + (time_octets(name, clock) if clock else _ANY_TIME) + _NO_ZONE
+        )
+    except CommandError:
+        raise CommandError(
+            f"{name}: {value!r} is not a date and time such as 2026-12-25T06:30:00+01:00 "
+            "or ****-12-25 06:30:00"
+        ) from None
+
+
+def _iso(text: str) -> datetime | None:
+    # Python 3.10 reads neither Z nor fractions of other than 3 or 6 digits.
+    text = re.sub(r"\.(\d{1,6})", lambda match: f".{match[1]:0<6}", text.replace("Z", "+00:00"))
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None

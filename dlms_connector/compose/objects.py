@@ -1,0 +1,127 @@
+"""The readable forms of attributes that nobody should have to write as octets.
+
+Calendars, special days, limits and dates (IEC 62056-6-2) take the JSON that `interpret`
+shows for them, with the same keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from dlms_connector.compose.moments import date_octets, date_time_octets, time_octets
+from dlms_connector.compose.target import Target
+from dlms_connector.compose.values import compose_value
+from dlms_connector.cosem import AttributeRef
+from dlms_connector.errors import CommandError
+from dlms_connector.obis import Obis
+from dlms_connector.protocol.data import Data, DataType
+
+#: Turns a value into data; told its name for the caller and where it goes.
+Form = Callable[[str, Any, Target], Data]
+
+
+def _octets(octets: bytes) -> Data:
+    return Data(DataType.OCTET_STRING, octets)
+
+
+def _date(name: str, value: Any, target: Target) -> Data:
+    return _octets(date_octets(name, value))
+
+
+def _time(name: str, value: Any, target: Target) -> Data:
+    return _octets(time_octets(name, value))
+
+
+def _date_time(name: str, value: Any, target: Target) -> Data:
+    return _octets(date_time_octets(name, value, standard=target.standard, skip=target.skip))
+
+
+def _obis(name: str, value: Any, target: Target) -> Data:
+    try:
+        return _octets(Obis.parse(str(value)).octets)
+    except ValueError as error:
+        raise CommandError(f"{name}: {error}") from None
+
+
+def _name(name: str, value: Any, target: Target) -> Data:
+    """Names of seasons and weeks are octet strings: text, or `hex:…` for one that is none."""
+    if not isinstance(value, str):
+        raise CommandError(f"{name}: {value!r} is not a name")
+    if value.startswith("hex:"):
+        return compose_value(name, DataType.OCTET_STRING, value)
+    return _octets(value.encode())
+
+
+def _of(type_: DataType) -> Form:
+    return lambda name, value, target: compose_value(name, type_, value)
+
+
+def _each(form: Form) -> Form:
+    """Return the form of an array, given that of its elements."""
+
+    def compose(name: str, value: Any, target: Target) -> Data:
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise CommandError(f"{name}: {value!r} is not a list")
+        parts = (form(f"{name}[{at}]", element, target) for at, element in enumerate(value))
+        return Data(DataType.ARRAY, tuple(parts))
+
+    return compose
+
+
+def _fields(**forms: Form) -> Form:
+    """Return the form of a structure, given those of its fields in their order."""
+
+    def compose(name: str, value: Any, target: Target) -> Data:
+        if not isinstance(value, Mapping):
+            raise CommandError(f"{name}: {value!r} is not an object with {', '.join(forms)}")
+        if wrong := [*(forms.keys() - value.keys()), *(value.keys() - forms.keys())]:
+            raise CommandError(
+                f"{name}: exactly {', '.join(forms)} are expected; wrong: {', '.join(wrong)}"
+            )
+        parts = (form(f"{name}.{key}", value[key], target) for key, form in forms.items())
+        return Data(DataType.STRUCTURE, tuple(parts))
+
+    return compose
+
+
+_UNSIGNED, _LONG_UNSIGNED = _of(DataType.UNSIGNED), _of(DataType.LONG_UNSIGNED)
+_SCRIPT = _fields(script=_obis, selector=_LONG_UNSIGNED)
+_SEASONS = _each(_fields(name=_name, start=_date_time, week=_name))
+_WEEKS = _each(
+    _fields(
+        name=_name, monday=_UNSIGNED, tuesday=_UNSIGNED, wednesday=_UNSIGNED, thursday=_UNSIGNED,
+        friday=_UNSIGNED, saturday=_UNSIGNED, sunday=_UNSIGNED,
+    )
+)  # fmt: skip
+_DAYS = _each(
+    _fields(
+        id=_UNSIGNED,
+        schedule=_each(_fields(start=_time, script=_obis, selector=_LONG_UNSIGNED)),
+    )
+)
+
+#: By class and attribute, as in `interpret.objects`.
+FORMS: Mapping[tuple[int, int], Form] = {
+    (8, 2): _date_time,
+    (8, 5): _date_time,
+    (8, 6): _date_time,
+    (11, 2): _each(_fields(index=_LONG_UNSIGNED, date=_date, dayId=_UNSIGNED)),
+    (20, 6): _name,
+    (20, 7): _SEASONS,
+    (20, 8): _WEEKS,
+    (20, 9): _DAYS,
+    (20, 10): _date_time,
+    (21, 4): _each(_fields(actionUp=_SCRIPT, actionDown=_SCRIPT)),
+    (22, 2): _SCRIPT,
+    (22, 4): _each(_fields(time=_time, date=_date)),
+    (71, 8): _fields(
+        id=_LONG_UNSIGNED, activationTime=_date_time, duration=_of(DataType.DOUBLE_LONG_UNSIGNED)
+    ),
+    (71, 11): _fields(overThreshold=_SCRIPT, underThreshold=_SCRIPT),
+}
+
+
+def form_of(ref: AttributeRef) -> Form | None:
+    """Return the readable form of an attribute, None if it has none."""
+    return FORMS.get((ref.class_id, ref.attribute))

@@ -1,0 +1,29 @@
+"""Where a value goes, and what is known of that place."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+
+from dlms_connector.config.dlms import Standard
+from dlms_connector.cosem import AttributeRef
+from dlms_connector.protocol.data import Data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What a value is written to.
+
+    `known` is what the meter holds there now; its types are used before `type`, the name
+    that the configuration or the caller gave. `scaler` is the power of ten of the
+    attribute's scaler_unit: a value of 230.5 at scaler -1 is written as 2305. `standard` and
+    `skip` say how dates are written.
+    """
+
+    name: str
+    ref: AttributeRef | None = None
+    type: str | None = None
+    known: Data | None = None
+    scaler: int = 0
+    standard: Standard = "DLMS"
+    skip: Set[str] = frozenset()

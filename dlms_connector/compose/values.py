@@ -1,0 +1,214 @@
+"""Single values, arrays and structures by their types.
+
+Nothing is rounded and nothing is cut to fit: what does not fit is refused with a sentence.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from dlms_connector.errors import CommandError
+from dlms_connector.protocol.data import Data, DataType
+
+#: Least and greatest value of the integer types (IEC 62056-6-2, common data types).
+INTEGERS = {
+    DataType.INTEGER: (-(1 << 7), (1 << 7) - 1),
+    DataType.LONG: (-(1 << 15), (1 << 15) - 1),
+    DataType.DOUBLE_LONG: (-(1 << 31), (1 << 31) - 1),
+    DataType.LONG64: (-(1 << 63), (1 << 63) - 1),
+    DataType.UNSIGNED: (0, (1 << 8) - 1),
+    DataType.LONG_UNSIGNED: (0, (1 << 16) - 1),
+    DataType.DOUBLE_LONG_UNSIGNED: (0, (1 << 32) - 1),
+    DataType.LONG64_UNSIGNED: (0, (1 << 64) - 1),
+    DataType.ENUM: (0, 255),
+    DataType.BCD: (0, 99),
+}
+
+#: Other names people use for the types.
+_ALIASES = {
+    "null": DataType.NULL,
+    "bool": DataType.BOOLEAN,
+    "int8": DataType.INTEGER,
+    "int16": DataType.LONG,
+    "int32": DataType.DOUBLE_LONG,
+    "int64": DataType.LONG64,
+    "uint8": DataType.UNSIGNED,
+    "uint16": DataType.LONG_UNSIGNED,
+    "uint32": DataType.DOUBLE_LONG_UNSIGNED,
+    "uint64": DataType.LONG64_UNSIGNED,
+    "string": DataType.VISIBLE_STRING,
+    "utf8": DataType.UTF8_STRING,
+    "octets": DataType.OCTET_STRING,
+    "hex": DataType.OCTET_STRING,
+    "float": DataType.FLOAT32,
+    "double": DataType.FLOAT64,
+    "bits": DataType.BIT_STRING,
+}
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name if c.isalnum()).casefold()
+
+
+_TYPES = {_plain(member.name): member for member in DataType} | _ALIASES
+
+
+def data_type(name: str) -> DataType:
+    """Read the name of a type: `long-unsigned`, `doubleLong` or `uint16`; raises CommandError."""
+    try:
+        return _TYPES[_plain(name)]
+    except KeyError:
+        raise CommandError(
+            f"{name!r} is not a COSEM type such as long-unsigned, enum or octet-string"
+        ) from None
+
+
+def typed(value: Any) -> bool:
+    """Whether a value carries its type: `{"type": "enum", "value": 1}`."""
+    return isinstance(value, Mapping) and set(value) == {"type", "value"}
+
+
+def compose_value(
+    name: str, type_: DataType, value: Any, known: Data | None = None, scaler: int = 0
+) -> Data:
+    """Turn a JSON value into a type; `known` is what it replaces, for the types of elements.
+
+    Raises CommandError where the value does not fit.
+    """
+    if typed(value):
+        type_, value, known = data_type(str(value["type"])), value["value"], None
+    if type_ in INTEGERS:
+        scaled = 0 if type_ is DataType.ENUM else scaler
+        return Data(type_, _integer(name, type_, value, scaled))
+    if type_ in (DataType.ARRAY, DataType.STRUCTURE):
+        return Data(type_, _elements(name, type_, value, known))
+    if make := _SIMPLE.get(type_):
+        return Data(type_, make(name, value))
+    if type_ in (DataType.FLOAT32, DataType.FLOAT64):
+        return Data(type_, _float(name, type_, value, scaler))
+    raise CommandError(f"{name}: values of type {type_.name} cannot be written")
+
+
+def _number(name: str, value: Any) -> Decimal:
+    """Take a JSON number, or a number in text, as the decimal that its author wrote."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise CommandError(f"{name}: {value!r} is not a number")
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        raise CommandError(f"{name}: {value!r} is not a number") from None
+    if not number.is_finite():
+        raise CommandError(f"{name}: {value!r} is not a number")
+    return number
+
+
+def _integer(name: str, type_: DataType, value: Any, scaler: int) -> int:
+    number = _number(name, value)
+    least, most = INTEGERS[type_]
+    # Bounded before it is scaled: 1e999999 must not become a number of a million digits.
+    if number and not -40 < number.adjusted() - scaler < 40:
+        raise CommandError(f"{name}: {value} does not fit {type_.name} at scaler {scaler}")
+    raw = number.scaleb(-scaler)
+    if raw != raw.to_integral_value():
+        raise CommandError(
+            f"{name}: {value} cannot be written exactly: the meter counts in steps of "
+            f"{Decimal(1).scaleb(scaler):f}"
+        )
+    if not least <= raw <= most:
+        low, high = (Decimal(limit).scaleb(scaler) for limit in (least, most))
+        raise CommandError(f"{name}: {value} is not in {low:f}..{high:f} ({type_.name})")
+    return int(raw)
+
+
+def _float(name: str, type_: DataType, value: Any, scaler: int) -> float:
+    number = _number(name, value).scaleb(-scaler)
+    if type_ is DataType.FLOAT64:
+        exact = Decimal(repr(float(number)))
+    else:
+        try:
+            (wide,) = struct.unpack(">f", struct.pack(">f", float(number)))
+        except OverflowError:
+            raise CommandError(f"{name}: {value} does not fit a 32-bit float") from None
+        # A 32-bit float stands for every decimal of up to 6 significant digits.
+        exact = Decimal(f"{wide:.6g}") if len(number.as_tuple().digits) <= 6 else Decimal(wide)
+    if exact != number:
+        raise CommandError(f"{name}: {value} cannot be written exactly as {type_.name}")
+    return float(number)
+
+
+def _boolean(name: str, value: Any) -> bool:
+    words = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
+    if isinstance(value, bool):
+        return value
+    if (word := str(value).casefold()) in words:
+        return words[word]
+    raise CommandError(f"{name}: {value!r} is neither true nor false")
+
+
+def _text(name: str, value: Any) -> bytes:
+    if not isinstance(value, str):
+        raise CommandError(f"{name}: {value!r} is not text")
+    return value.encode()
+
+
+def _octets(name: str, value: Any) -> bytes:
+    """Take octets in hexadecimal; text goes as `text:…`."""
+    if isinstance(value, str):
+        if value.startswith("text:"):
+            return value[5:].encode()
+        try:
+            return bytes.fromhex(value.removeprefix("hex:"))
+        except ValueError:
+            pass
+    raise CommandError(f"{name}: {value!r} is neither hexadecimal nor `text:…`")
+
+
+def _bits(name: str, value: Any) -> str:
+    if isinstance(value, str) and set(value) <= {"0", "1"}:
+        return value
+    raise CommandError(f"{name}: {value!r} is not a string of 0 and 1")
+
+
+def _null(name: str, value: Any) -> None:
+    if value is not None:
+        raise CommandError(f"{name}: only null can be written here, not {value!r}")
+
+
+_SIMPLE: Mapping[DataType, Callable[[str, Any], Any]] = {
+    DataType.NULL: _null,
+    DataType.BOOLEAN: _boolean,
+    DataType.VISIBLE_STRING: _text,
+    DataType.UTF8_STRING: _text,
+    DataType.OCTET_STRING: _octets,
+    DataType.DATE_TIME: _octets,
+    DataType.DATE: _octets,
+    DataType.TIME: _octets,
+    DataType.BIT_STRING: _bits,
+}
+
+
+def _elements(name: str, type_: DataType, value: Any, known: Data | None) -> tuple[Data, ...]:
+    """Compose the elements of an array or structure by the types of those it replaces."""
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        raise CommandError(f"{name}: {value!r} is not a list, which {type_.name} needs")
+    models: tuple[Data, ...] = known.value if known is not None else ()
+    if type_ is DataType.STRUCTURE and models and len(models) != len(value):
+        raise CommandError(f"{name}: the structure has {len(models)} elements, not {len(value)}")
+    elements = []
+    for index, element in enumerate(value):
+        # The elements of an array are alike, so the first one stands for all.
+        model = models[index if type_ is DataType.STRUCTURE else 0] if models else None
+        part = f"{name}[{index}]"
+        if typed(element):
+            elements.append(compose_value(part, DataType.NULL, element))
+        elif model is None:
+            raise CommandError(
+                f"{part}: the type of this element is not known; give it as "
+                '`{"type": …, "value": …}`'
+            )
+        else:
+            elements.append(compose_value(part, model.type, element, model))
+    return tuple(elements)

@@ -1,0 +1,248 @@
+"""JSON values into COSEM data."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlms_connector.compose import Target, compose, data_type
+from dlms_connector.compose.values import INTEGERS
+from dlms_connector.cosem import AttributeRef
+from dlms_connector.errors import CommandError
+from dlms_connector.interpret import ScalerUnit, interpret
+from dlms_connector.obis import Obis
+from dlms_connector.protocol.axdr import decode, encode
+from dlms_connector.protocol.data import Data, DataType, array, structure
+
+VOLTAGE = AttributeRef(3, Obis.parse("1-0:32.7.0"), 2)
+
+
+def target(**known: Any) -> Target:
+    return Target(name="1-0:32.7.0", **known)
+
+
+def ref(class_id: int, attribute: int) -> AttributeRef:
+    return AttributeRef(class_id, Obis.parse("0-0:13.0.0"), attribute)
+
+
+@pytest.mark.parametrize(
+    ("value", "scaler", "raw"),
+    [
+        (230.5, -1, 2305),
+        ("230.5", -1, 2305),
+        (Decimal("230.5"), -1, 2305),
+        (0.1, -3, 100),
+        (5000, 3, 5),
+        (0, -2, 0),
+        (7, 0, 7),
+        (1e3, 0, 1000),
+    ],
+)
+def test_scaling_is_the_exact_inverse(value: Any, scaler: int, raw: int) -> None:
+    known = Data(DataType.LONG_UNSIGNED, 1)
+    assert compose(target(known=known, scaler=scaler), value) == Data(DataType.LONG_UNSIGNED, raw)
+
+
+@pytest.mark.parametrize(
+    ("value", "scaler", "sentence"),
+    [
+        (230.55, -1, "230.55 cannot be written exactly: the meter counts in steps of 0.1"),
+        (70000, 0, "70000 is not in 0..65535 (LONG_UNSIGNED)"),
+        (-1, 0, "-1 is not in 0..65535 (LONG_UNSIGNED)"),
+        (6553.6, -1, "6553.6 is not in 0.0..6553.5 (LONG_UNSIGNED)"),
+        (True, 0, "True is not a number"),
+        ("many", 0, "'many' is not a number"),
+        ("NaN", 0, "'NaN' is not a number"),
+        ("1e999999", 0, "1e999999 does not fit LONG_UNSIGNED at scaler 0"),
+        ([1], 0, "[1] is not a number"),
+    ],
+)
+def test_what_does_not_fit_is_refused(value: Any, scaler: int, sentence: str) -> None:
+    known = Data(DataType.LONG_UNSIGNED, 1)
+    with pytest.raises(CommandError) as caught:
+        compose(target(known=known, scaler=scaler), value)
+    assert str(caught.value) == f"1-0:32.7.0: {sentence}"
+
+
+@given(st.sampled_from(sorted(INTEGERS)), st.data(), st.integers(-6, 6))
+def test_whatever_the_meter_shows_can_be_written_back(
+    type_: DataType, data: st.DataObject, scaler: int
+) -> None:
+    least, most = INTEGERS[type_]
+    held = Data(type_, data.draw(st.integers(least, most)))
+    shown, _ = interpret(VOLTAGE, held, ScalerUnit(scaler))
+    assert compose(target(known=held, scaler=scaler), shown) == held
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "expected"),
+    [
+        ("uint16", 5, Data(DataType.LONG_UNSIGNED, 5)),
+        ("long-unsigned", 5, Data(DataType.LONG_UNSIGNED, 5)),
+        ("doubleLong", -5, Data(DataType.DOUBLE_LONG, -5)),
+        ("enum", 1, Data(DataType.ENUM, 1)),
+        ("boolean", "on", Data(DataType.BOOLEAN, True)),
+        ("boolean", False, Data(DataType.BOOLEAN, False)),
+        ("octet-string", "0A0b", Data(DataType.OCTET_STRING, b"\x0a\x0b")),
+        ("octet-string", "text:hi", Data(DataType.OCTET_STRING, b"hi")),
+        ("visible-string", "hi", Data(DataType.VISIBLE_STRING, b"hi")),
+        ("bit-string", "0101", Data(DataType.BIT_STRING, "0101")),
+        ("float32", 230.1, Data(DataType.FLOAT32, 230.1)),
+        ("float64", 0.1, Data(DataType.FLOAT64, 0.1)),
+        ("null", None, Data(DataType.NULL)),
+        ("array", [{"type": "enum", "value": 1}], array(Data(DataType.ENUM, 1))),
+    ],
+)
+def test_named_types(type_: str, value: Any, expected: Data) -> None:
+    data = compose(target(type=type_), value)
+    assert data == expected
+    encode(data)
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        ("boolean", "maybe"),
+        ("octet-string", "xyz"),
+        ("visible-string", 5),
+        ("bit-string", "012"),
+        ("float32", 230.123456789),
+        ("float32", 1e300),
+        ("null", 1),
+        ("array", "text"),
+        ("array", [1]),
+        ("compact-array", []),
+        ("furlong", 1),
+    ],
+)
+def test_values_that_a_type_cannot_hold(type_: str, value: Any) -> None:
+    with pytest.raises(CommandError):
+        compose(target(type=type_), value)
+
+
+def test_the_meters_own_type_goes_before_the_named_one() -> None:
+    known = Data(DataType.UNSIGNED, 1)
+    assert compose(target(known=known, type="uint32"), 7) == Data(DataType.UNSIGNED, 7)
+
+
+def test_a_typed_value_goes_before_both() -> None:
+    known = Data(DataType.UNSIGNED, 1)
+    value = {"type": "uint32", "value": 7}
+    assert compose(target(known=known), value) == Data(DataType.DOUBLE_LONG_UNSIGNED, 7)
+
+
+def test_without_any_type_the_caller_is_asked_for_one() -> None:
+    with pytest.raises(CommandError, match="give it as `type`"):
+        compose(target(), 7)
+
+
+def test_structures_take_the_types_of_what_they_replace() -> None:
+    known = structure(Data(DataType.UNSIGNED, 1), array(Data(DataType.ENUM, 0)))
+    expected = structure(
+        Data(DataType.UNSIGNED, 2), array(Data(DataType.ENUM, 1), Data(DataType.ENUM, 2))
+    )
+    assert compose(target(known=known), [2, [1, 2]]) == expected
+    with pytest.raises(CommandError, match="has 2 elements, not 1"):
+        compose(target(known=known), [2])
+
+
+SEASON = structure(
+    Data(DataType.OCTET_STRING, b"summer"),
+    Data(DataType.OCTET_STRING, bytes.fromhex("FFFF0401FF 000000 00 8000 FF")),
+    Data(DataType.OCTET_STRING, b"week1"),
+)
+
+
+@pytest.mark.parametrize(
+    ("where", "held"),
+    [
+        (ref(20, 7), array(SEASON)),
+        (
+            ref(20, 8),
+            array(
+                structure(
+                    Data(DataType.OCTET_STRING, b"week1"),
+                    *(Data(DataType.UNSIGNED, day) for day in (1, 1, 1, 1, 1, 2, 2)),
+                )
+            ),
+        ),
+        (
+            ref(20, 9),
+            array(
+                structure(
+                    Data(DataType.UNSIGNED, 1),
+                    array(
+                        structure(
+                            Data(DataType.OCTET_STRING, bytes((6, 30, 0, 0))),
+                            Data(DataType.OCTET_STRING, Obis.parse("0-0:10.0.100").octets),
+                            Data(DataType.LONG_UNSIGNED, 2),
+                        )
+                    ),
+                )
+            ),
+        ),
+        (
+            ref(11, 2),
+            array(
+                structure(
+                    Data(DataType.LONG_UNSIGNED, 1),
+                    Data(DataType.OCTET_STRING, bytes.fromhex("FFFF0C19FF")),
+                    Data(DataType.UNSIGNED, 3),
+                )
+            ),
+        ),
+        (ref(8, 2), Data(DataType.OCTET_STRING, bytes.fromhex("07EA0C1905061E0000FFC400"))),
+    ],
+    ids=["seasons", "weeks", "days", "special-days", "clock"],
+)
+def test_readable_forms_are_what_the_meter_shows(where: AttributeRef, held: Data) -> None:
+    shown, _ = interpret(where, held)
+    data = compose(Target(name="x", ref=where), shown)
+    assert interpret(where, data)[0] == shown
+    assert decode(encode(data))[0] == data
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "sentence"),
+    [
+        (ref(11, 2), [{"index": 1}], r"x\[0\]: exactly index, date, dayId are expected"),
+        (ref(11, 2), [{"index": 1, "date": "2026-02-30", "dayId": 1}], "there is no day 02-30"),
+        (ref(11, 2), {"index": 1}, "is not a list"),
+        (ref(8, 2), "tomorrow", "is not a date and time such as"),
+        (ref(22, 4), [{"time": "25:00:00", "date": "****-**-**"}], "is not a time of day"),
+    ],
+)
+def test_wrong_forms_are_explained(where: AttributeRef, value: Any, sentence: str) -> None:
+    with pytest.raises(CommandError, match=sentence):
+        compose(Target(name="x", ref=where), value)
+
+
+@pytest.mark.parametrize(
+    ("text", "octets"),
+    [
+        ("2026-12-25T06:30:00+01:00", "07EA0C1905 061E0000 FFC4 00"),
+        ("2026-12-25T05:30:00Z", "07EA0C1905 051E0000 0000 00"),
+        ("2026-12-25T06:30:00.50+01:00", "07EA0C1905 061E0032 FFC4 00"),
+        ("****-12-25 06:30:00", "FFFF0C19FF 061E0000 8000 FF"),
+        ("2026-12-25", "07EA0C1905 FFFFFFFF 8000 FF"),
+        ("****-dstEnd-last 7 03:00", "FFFFFDFE07 03000000 8000 FF"),
+    ],
+)
+def test_moments(text: str, octets: str) -> None:
+    data = compose(Target(name="x", ref=ref(8, 2)), text)
+    assert data.value == bytes.fromhex(octets)
+
+
+def test_octets_can_always_be_given_as_they_are() -> None:
+    octets = "hex:07EA0C1905061E0000FFC400"
+    data = compose(Target(name="x", ref=ref(8, 2), type="octet-string"), octets)
+    assert data == Data(DataType.OCTET_STRING, bytes.fromhex(octets[4:]))
+
+
+@pytest.mark.parametrize("name", ["uint16", "Long_Unsigned", "LONG UNSIGNED", "longUnsigned"])
+def test_type_names_are_read_kindly(name: str) -> None:
+    assert data_type(name) is DataType.LONG_UNSIGNED
