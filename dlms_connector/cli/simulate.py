@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -83,12 +85,35 @@ def command(**given: Any) -> None:
         _print_configuration(meters, given)
         return
     try:
+        _allow_sockets(len(meters))
         asyncio.run(_serve(meters, given))
     except OSError as error:
         raise click.ClickException(
-            f"cannot listen at {given['host']}:{given['port']}: {error.strerror or error}; "
-            "another --port may be free, --port 0 takes any"
+            f"cannot listen at {given['host']}, ports from {given['port']}: "
+            f"{error.strerror or error}; {_ADVICE.get(error.errno or 0, 'check --host and --port')}"
         ) from error
+
+
+_ADVICE = {
+    errno.EADDRINUSE: "another --port may be free, --port 0 takes any",
+    errno.EACCES: "ports below 1024 need privileges, take a higher --port",
+    errno.EMFILE: "the limit of open files (ulimit -n) is too low for so many --meters",
+}
+#: Of one meter: where it listens, and two clients at most.
+_SOCKETS = 3
+
+
+def _allow_sockets(meters: int) -> None:
+    """Raise the soft limit of open files as far as many meters need and the system allows."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = meters * _SOCKETS + 256
+    if soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 def _options(number: int, given: dict[str, Any]) -> MeterOptions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,10 @@ def test_the_manual_lists_every_fault_and_option() -> None:
     assert not missing
     options = [option for parameter in command.params for option in parameter.opts]
     assert [option for option in options if f"`{option}" not in manual] == []
+
+
+def test_a_port_that_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = run("--port", str(taken.getsockname()[1]), "--seconds", "0")
+    assert result.exit_code == 1
+    assert "another --port may be free" in result.output
