@@ -138,16 +138,6 @@ class TestScalerUnit:
         codes = (27, 28, 29, 30, 31, 32, 33, 35, 44)
         symbols = ["W", "VA", "var", "Wh", "VAh", "varh", "A", "V", "Hz"]
         assert [UNITS[code] for code in codes] == symbols
-            "W",
-            "VA",
-            "var",
-            "Wh",
-            "VAh",
-            "varh",
-            "A",
-            "V",
-            "Hz",
-        ]
 
 
 class TestOctets:
