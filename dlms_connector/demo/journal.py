@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -34,10 +35,11 @@ class Packet:
 
 
 class Journal:
-    """Packets in the order they passed."""
+    """Packets in the order they passed: the last `most`, or all; `counts` is of all, by type."""
 
-    def __init__(self) -> None:
-        self._packets: list[Packet] = []
+    def __init__(self, most: int | None = None) -> None:
+        self.counts: Counter[tuple[Direction, str]] = Counter()
+        self._packets: deque[Packet] = deque(maxlen=most)
         self._news = asyncio.Event()
 
     def __iter__(self) -> Iterator[Packet]:
@@ -49,17 +51,27 @@ class Journal:
     def note(self, packet: Packet) -> None:
         """Write a packet down and wake those who wait."""
         self._packets.append(packet)
+        self.counts[packet.direction, packet.type] += 1
         self._news.set()
         self._news = asyncio.Event()
 
     def select(
-        self, kind: str = "", topic: str = "", *, direction: Direction = "in"
+        self,
+        kind: str = "",
+        topic: str = "",
+        *,
+        direction: Direction = "in",
+        since: float = float("-inf"),
     ) -> list[Packet]:
-        """Return the packets of a type and topic, either of which may be left open."""
+        """Return the packets of a type and topic, either of which may be left open.
+
+        `since` is a moment of the event loop's time.
+        """
         return [
             packet
             for packet in self._packets
             if packet.direction == direction
+            and packet.at >= since
             and (not kind or packet.type == kind)
             and (not topic or packet.topic == topic)
         ]
@@ -72,10 +84,8 @@ class Journal:
         end = asyncio.get_running_loop().time() + timeout_s
         while not (found := look()):
             left = end - asyncio.get_running_loop().time()
-            if left <= 0:
-                raise asyncio.TimeoutError
             try:
-                await asyncio.wait_for(self._news.wait(), left)
+                await asyncio.wait_for(self._news.wait(), max(left, 0.0))
             except asyncio.TimeoutError:
                 if found := look():
                     return found

@@ -1,99 +1,32 @@
-"""The MQTT 5 side of the platform stand-in: sessions by access token, QoS 0 and 1.
+"""The MQTT side of the platform stand-in: sessions by access token, QoS 0 and 1.
 
 ThingsBoard's transport is no broker: what a session publishes goes to the platform, and
-only the platform publishes to sessions. MQTT 5.0 (OASIS) is cited by section.
+only the platform publishes to sessions. Numbers of sections are those of MQTT 5.0 (OASIS).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import mqtt5
 
-from dlms_connector.demo.journal import Direction, Journal, Packet
+from dlms_connector.demo.journal import Journal
+from dlms_connector.demo.mqtt_dialect import UnknownProtocolError, recognise
+from dlms_connector.demo.mqtt_session import Session
 
-#: A packet of a larger size closes the connection, as ThingsBoard's Netty codec does.
+#: A packet of a larger size closes the connection, as ThingsBoard's codec does.
 MAX_PACKET = 65_536
 
-#: MQTT 3.1.1 section 3.2.2.3: unacceptable protocol version.
-_REFUSE_OLD_PROTOCOL = b"\x20\x02\x00\x01"
-
-
-class Session:
-    """One connection that a token opened."""
-
-    def __init__(self, number: int, writer: asyncio.StreamWriter, journal: Journal) -> None:
-        self.number = number
-        self.token = ""
-        self.client_id = ""
-        self.keep_alive_s = 0
-        self.filters: set[str] = set()
-        self._writer = writer
-        self._journal = journal
-        self._packet_id = 0
-
-    def send(self, packet: Any, topic: str = "", payload: bytes = b"") -> None:
-        """Send a packet and write it down."""
-        self.note("out", type(packet).__name__.removesuffix("Packet"), topic, payload)
-        with suppress(OSError, RuntimeError):  # a peer that is gone is found out by reading
-            self._writer.write(packet.write())
-
-    def deliver(self, topic: str, payload: bytes) -> bool:
-        """Publish to the client at QoS 1, if it subscribed to the topic."""
-        if not any(_matches(pattern, topic) for pattern in self.filters):
-            return False
-        self._packet_id = self._packet_id % 0xFFFF + 1
-        packet = mqtt5.PublishPacket(
-            topic, payload, qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=self._packet_id
-        )
-        self.send(packet, topic, payload)
-        return True
-
-    def refuse_old_protocol(self) -> None:
-        """Tell a client of MQTT 3.1.1 in its own words that it is not understood."""
-        self.note("out", "ConnAck", detail="unacceptable protocol version")
-        self._writer.write(_REFUSE_OLD_PROTOCOL)
-
-    def note(
-        self,
-        direction: Direction,
-        kind: str,
-        topic: str = "",
-        payload: bytes = b"",
-        detail: str = "",
-    ) -> None:
-        """Write down what passed."""
-        at = asyncio.get_running_loop().time()
-        self._journal.note(Packet(at, self.number, direction, kind, topic, payload, detail))
-
-    def close(self) -> None:
-        """Close the connection without a word, which a client knows as code 7."""
-        self._writer.close()
-
-    def abort(self) -> None:
-        """Cut the connection."""
-        self._writer.transport.abort()
-
-
-def _matches(pattern: str, topic: str) -> bool:
-    """Whether a topic filter covers a topic (section 4.7)."""
-    filters, levels = pattern.split("/"), topic.split("/")
-    for index, part in enumerate(filters):
-        if part == "#":
-            return True
-        if index >= len(levels) or part not in ("+", levels[index]):
-            return False
-    return len(filters) == len(levels)
+#: A client that does not introduce itself is sent away after so long.
+_PATIENCE_S = 10.0
 
 
 class MqttServer:
     """Accepts clients by their token; a second session of a token closes the first.
 
     `published` is told of every message, `went` of every session that ended.
-    While `reading` is cleared, nothing is read and so nothing acknowledged.
     """
 
     def __init__(
@@ -105,14 +38,23 @@ class MqttServer:
     ) -> None:
         self.journal = journal
         self.sessions: dict[str, Session] = {}
-        self.reading = asyncio.Event()
-        self.reading.set()
+        self.port = 0
         self._tokens = tokens
         self._published, self._went = published, went
+        self._flowing = asyncio.Event()
+        self._flowing.set()
         self._count = 0
-        self._open: set[asyncio.Task[None]] = set()
+        self._open: dict[asyncio.Task[None], Session] = {}
         self._server: asyncio.Server | None = None
-        self.port = 0
+        self._handlers: Mapping[type, Callable[[Session, Any], None]] = {
+            mqtt5.ConnectPacket: self._connect,
+            mqtt5.PublishPacket: self._publish,
+            mqtt5.PubAckPacket: lambda session, _: session.note("in", "PubAck"),
+            mqtt5.SubscribePacket: self._subscribe,
+            mqtt5.UnsubscribePacket: self._unsubscribe,
+            mqtt5.PingReqPacket: self._ping,
+            mqtt5.DisconnectPacket: self._disconnect,
+        }
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen; a port of 0 takes a free one."""
@@ -120,110 +62,120 @@ class MqttServer:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Stop listening and cut all sessions."""
-        if self._server:
-            self._server.close()
-        for task in self._open:
+        """Stop listening and cut all connections."""
+        server, self._server = self._server, None
+        if server:
+            server.close()
+        tasks = list(self._open)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
-        self._server = None
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # the transports' own last step
 
     def cut(self) -> None:
         """Cut every connection; the clients may come back."""
-        for session in tuple(self.sessions.values()):
+        for session in self._open.values():
             session.abort()
+
+    def stall(self) -> None:
+        """Read nothing any more, and so acknowledge nothing, until `resume`."""
+        self._flowing.clear()
+
+    def resume(self) -> None:
+        """Go on where `stall` stopped."""
+        self._flowing.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._open.add(task)
         self._count += 1
-        session = Session(self._count, writer, self.journal)
+        session = self._open[task] = Session(self._count, writer, self.journal)
         try:
             await self._read(session, reader)
+        except UnknownProtocolError as error:
+            session.refuse_protocol(str(error))
         except (OSError, asyncio.TimeoutError, ValueError) as error:
             session.note("in", "Lost", detail=f"{type(error).__name__}: {error}")
         except asyncio.CancelledError:
-            pass  # the server closes; a stream server would log the cancellation
+            session.abort()  # and no more: a stream server would log the cancellation
         finally:
-            self._open.discard(task)
+            del self._open[task]
             if self.sessions.get(session.token) is session:
                 del self.sessions[session.token]
             self._went(session)
-            session.abort()
+            session.close()
 
     async def _read(self, session: Session, reader: asyncio.StreamReader) -> None:
-        """Handle packets until the peer closes or breaks the protocol."""
+        """Handle packets until the session ends; raises ValueError on a breach of protocol."""
         buffer = b""
-        while True:
-            await self.reading.wait()
+        while not session.over:
             # Section 3.1.2.10: silence for one and a half times the keep-alive ends a session.
-            patience = session.keep_alive_s * 1.5 if session.token else 10.0
+            patience = session.keep_alive_s * 1.5 if session.token else _PATIENCE_S
             data = await asyncio.wait_for(reader.read(65_536), patience or None)
+            await self._flowing.wait()
             if not data:
                 return
-            buffer += data
-            while buffer:
-                try:
-                    packet, used = mqtt5.read(memoryview(buffer))
-                except IndexError:  # more is to come
-                    if len(buffer) > MAX_PACKET:
-                        raise ValueError(f"a packet of more than {MAX_PACKET} octets") from None
-                    break
-                except ValueError as error:
-                    if not session.token and "protocol version" in str(error):
-                        session.refuse_old_protocol()
-                    raise
-                buffer = buffer[used:]
-                if not self._take(session, packet):
-                    return
+            buffer = self._take(session, buffer + data)
+            if len(buffer) > MAX_PACKET:
+                raise ValueError(f"a packet of more than {MAX_PACKET} octets")
 
-    def _take(self, session: Session, packet: Any) -> bool:
-        """Handle one packet; false ends the session."""
-        if isinstance(packet, mqtt5.ConnectPacket):
-            return self._connect(session, packet)
-        if not session.token:
-            raise ValueError("the first packet is no CONNECT")
-        if isinstance(packet, mqtt5.PublishPacket):
-            session.note("in", "Publish", packet.topic, packet.payload)
-            # First what it means, then the receipt: an acknowledged message is stored.
-            self._published(session, packet.topic, packet.payload)
-            if packet.packet_id is not None and packet.qos == mqtt5.QoS.AT_LEAST_ONCE:
-                session.send(mqtt5.PubAckPacket(packet.packet_id))
-        elif isinstance(packet, mqtt5.SubscribePacket):
-            patterns = [one.pattern for one in packet.topic_filters]
-            session.note("in", "Subscribe", " ".join(patterns))
-            session.filters.update(patterns)
-            granted = [mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE] * len(patterns)
-            session.send(mqtt5.SubAckPacket(packet.packet_id, granted))
-        elif isinstance(packet, mqtt5.UnsubscribePacket):
-            session.note("in", "Unsubscribe", " ".join(packet.patterns))
-            session.filters.difference_update(packet.patterns)
-            done = [mqtt5.UnsubAckReasonCode.SUCCESS] * len(packet.patterns)
-            session.send(mqtt5.UnsubAckPacket(packet.packet_id, done))
-        elif isinstance(packet, mqtt5.PingReqPacket):
-            session.note("in", "PingReq")
-            session.send(mqtt5.PingRespPacket())
-        elif isinstance(packet, mqtt5.DisconnectPacket):
-            session.note("in", "Disconnect")
-            return False
-        return True
+    def _take(self, session: Session, buffer: bytes) -> bytes:
+        """Handle the packets in a buffer; return what is left of it."""
+        while buffer and not session.over:
+            session.dialect = session.dialect or recognise(buffer)
+            read = session.dialect.read(buffer) if session.dialect else None
+            if read is None:
+                break
+            packet, used = read
+            buffer = buffer[used:]
+            handle = self._handlers.get(type(packet))
+            if handle is None:
+                raise ValueError(f"a {type(packet).__name__} is not served")
+            handle(session, packet)
+        return buffer
 
-    def _connect(self, session: Session, packet: mqtt5.ConnectPacket) -> bool:
+    def _connect(self, session: Session, packet: mqtt5.ConnectPacket) -> None:
         token = packet.username or ""
-        session.note("in", "Connect", detail=token)
         if session.token:
             raise ValueError("a second CONNECT in one session")
+        session.note("in", "Connect", detail=token)
         if token not in self._tokens:
             refused = mqtt5.ConnAckReasonCode.NOT_AUTHORIZED
-            session.send(mqtt5.ConnAckPacket(reason_code=refused))
-            return False
+            session.send(mqtt5.ConnAckPacket(reason_code=refused), detail="not authorised")
+            session.over = True
+            return
         if earlier := self.sessions.get(token):
-            earlier.note("out", "Closed", detail="another session with the same token")
-            earlier.close()
+            earlier.take_over()
         session.token, session.client_id = token, packet.client_id
         session.keep_alive_s = packet.keep_alive
         self.sessions[token] = session
         assigned = None if packet.client_id else f"client-{session.number}"
-        session.send(mqtt5.ConnAckPacket(assigned_client_id=assigned, max_packet_size=MAX_PACKET))
-        return True
+        session.send(mqtt5.ConnAckPacket(assigned_client_id=assigned))
+
+    def _publish(self, session: Session, packet: mqtt5.PublishPacket) -> None:
+        session.note("in", "Publish", packet.topic, packet.payload)
+        # First what it means, then the receipt: an acknowledged message is stored.
+        self._published(session, packet.topic, packet.payload)
+        if packet.packet_id is not None and packet.qos == mqtt5.QoS.AT_LEAST_ONCE:
+            session.send(mqtt5.PubAckPacket(packet.packet_id))
+
+    def _subscribe(self, session: Session, packet: mqtt5.SubscribePacket) -> None:
+        patterns = [one.pattern for one in packet.topic_filters]
+        session.note("in", "Subscribe", " ".join(patterns))
+        session.filters.update(patterns)
+        granted = [mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE] * len(patterns)
+        session.send(mqtt5.SubAckPacket(packet.packet_id, granted))
+
+    def _unsubscribe(self, session: Session, packet: mqtt5.UnsubscribePacket) -> None:
+        session.note("in", "Unsubscribe", " ".join(packet.patterns))
+        session.filters.difference_update(packet.patterns)
+        done = [mqtt5.UnsubAckReasonCode.SUCCESS] * len(packet.patterns)
+        session.send(mqtt5.UnsubAckPacket(packet.packet_id, done))
+
+    def _ping(self, session: Session, packet: mqtt5.PingReqPacket) -> None:
+        session.note("in", "PingReq")
+        session.send(mqtt5.PingRespPacket())
+
+    def _disconnect(self, session: Session, packet: mqtt5.DisconnectPacket) -> None:
+        session.note("in", "Disconnect")
+        session.over = True

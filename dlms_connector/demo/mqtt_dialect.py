@@ -1,0 +1,202 @@
+"""MQTT 5 and 3.1.1 on the wire, both as packets of the `mqtt5` library.
+
+ThingsBoard serves both: the gateway speaks 5, old installations speak 3.1.1. What 5 added
+to the packets used here are properties, so a 3.1.1 packet becomes one of version 5 by
+putting an empty list of properties where version 5 has them. "5" and "3.1.1" in comments
+are the OASIS standards of MQTT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import mqtt5
+
+_CONNECT, _PUBLISH, _SUBSCRIBE, _UNSUBSCRIBE = 1, 3, 8, 10
+_NO_PROPERTIES = b"\x00"
+_WILL = 0x04
+
+_NAME = b"\x00\x04MQTT"
+
+#: 3.1.1, 3.2.2.3: connect return code 1, unacceptable protocol version.
+REFUSE_PROTOCOL = b"\x20\x02\x00\x01"
+
+#: Connect return codes of 3.1.1 (3.2.2.3) by reason code of 5.
+_RETURN_CODES = {
+    int(mqtt5.ConnAckReasonCode.SUCCESS): 0,
+    int(mqtt5.ConnAckReasonCode.CLIENT_ID_NOT_VALID): 2,
+    int(mqtt5.ConnAckReasonCode.SERVER_UNAVAILABLE): 3,
+    int(mqtt5.ConnAckReasonCode.BAD_USER_NAME_OR_PASSWORD): 4,
+}
+_NOT_AUTHORIZED = 5
+
+
+class UnknownProtocolError(ValueError):
+    """A client of a protocol that is not served."""
+
+
+class Dialect(Protocol):
+    """How packets look on the wire."""
+
+    name: str
+
+    def read(self, buffer: bytes) -> tuple[Any, int] | None:
+        """Return the first packet and its length; None while it is incomplete.
+
+        Raises ValueError.
+        """
+        ...
+
+    def write(self, packet: Any) -> bytes:
+        """Return the packet's octets; none if the dialect has no such packet."""
+        ...
+
+
+class Mqtt5:
+    """As it is."""
+
+    name = "5"
+
+    def read(self, buffer: bytes) -> tuple[Any, int] | None:
+        """Return the first packet and its length; None while it is incomplete."""
+        try:
+            return mqtt5.read(memoryview(buffer))
+        except IndexError:
+            return None
+
+    def write(self, packet: Any) -> bytes:
+        """Return the packet's octets."""
+        octets: bytes = packet.write()
+        return octets
+
+
+class Mqtt311:
+    """Without properties and without a DISCONNECT from the server."""
+
+    name = "3.1.1"
+
+    def read(self, buffer: bytes) -> tuple[Any, int] | None:
+        """Return the first packet, as one of version 5, and its length."""
+        frame = _frame(buffer)
+        if frame is None:
+            return None
+        body, used = frame
+        upgrade = _UPGRADES.get(buffer[0] >> 4)
+        if upgrade is None:
+            return mqtt5.read(memoryview(buffer[:used]))
+        try:
+            body = upgrade(buffer[0], body)
+            return mqtt5.read(memoryview(buffer[:1] + _length(len(body)) + body))[0], used
+        except IndexError:
+            raise ValueError("a packet that ends too early") from None
+
+    def write(self, packet: Any) -> bytes:
+        """Return the packet's octets; none if 3.1.1 has no such packet."""
+        downgrade = _DOWNGRADES.get(type(packet))
+        return downgrade(packet) if downgrade else b""
+
+
+def recognise(buffer: bytes) -> Dialect | None:
+    """Tell the dialect by a CONNECT, which is the first packet; None while too short.
+
+    Raises ValueError where it is none, UnknownProtocolError where it is not served.
+    """
+    if buffer[0] >> 4 != _CONNECT:
+        raise ValueError("the first packet is no CONNECT")
+    frame = _frame(buffer)
+    if frame is None:
+        return None
+    dialect = _DIALECTS.get(frame[0][:7])
+    if dialect is None:
+        raise UnknownProtocolError(f"the CONNECT begins with {frame[0][:9].hex(' ')}")
+    return dialect()
+
+
+#: By the protocol's name and level, with which a CONNECT begins (5, 3.1.2; 3.1.1, 3.1.2).
+_DIALECTS: Mapping[bytes, Callable[[], Dialect]] = {
+    _NAME + b"\x04": Mqtt311,
+    _NAME + b"\x05": Mqtt5,
+}
+
+
+def _frame(buffer: bytes) -> tuple[bytes, int] | None:
+    """Return what follows the fixed header, and the packet's length (3.1.1, 2.2.3)."""
+    length = 0
+    for index in range(1, 5):
+        if index >= len(buffer):
+            return None
+        length |= (buffer[index] & 0x7F) << 7 * (index - 1)
+        if buffer[index] < 0x80:
+            end = index + 1 + length
+            return (buffer[index + 1 : end], end) if len(buffer) >= end else None
+    raise ValueError("a remaining length of more than four octets")
+
+
+def _length(number: int) -> bytes:
+    """Write a remaining length."""
+    octets = bytearray()
+    while True:
+        number, low = divmod(number, 0x80)
+        octets.append(low | (0x80 if number else 0))
+        if not number:
+            return bytes(octets)
+
+
+def _behind_text(body: bytes, at: int) -> int:
+    """Return where the length-prefixed text at a place ends."""
+    return at + 2 + (body[at] << 8 | body[at + 1])
+
+
+def _upgrade_connect(_: int, body: bytes) -> bytes:
+    flags, after_keep_alive = body[7], 10
+    rest = body[after_keep_alive:]
+    if flags & _WILL:  # 5, 3.1.3.2: the will has properties of its own, behind the client id
+        will = _behind_text(rest, 0)
+        rest = rest[:will] + _NO_PROPERTIES + rest[will:]
+    return _NAME + b"\x05" + body[7:after_keep_alive] + _NO_PROPERTIES + rest
+
+
+def _upgrade_publish(header: int, body: bytes) -> bytes:
+    end = _behind_text(body, 0) + (2 if header & 0x06 else 0)
+    return body[:end] + _NO_PROPERTIES + body[end:]
+
+
+def _upgrade_filters(_: int, body: bytes) -> bytes:
+    return body[:2] + _NO_PROPERTIES + body[2:]
+
+
+_UPGRADES: Mapping[int, Callable[[int, bytes], bytes]] = {
+    _CONNECT: _upgrade_connect,
+    _PUBLISH: _upgrade_publish,
+    _SUBSCRIBE: _upgrade_filters,
+    _UNSUBSCRIBE: _upgrade_filters,
+}
+
+
+def _packet(header: int, body: bytes) -> bytes:
+    return bytes((header,)) + _length(len(body)) + body
+
+
+def _downgrade_publish(packet: mqtt5.PublishPacket) -> bytes:
+    topic = packet.topic.encode()
+    number = packet.packet_id.to_bytes(2, "big") if packet.packet_id is not None else b""
+    body = len(topic).to_bytes(2, "big") + topic + number + packet.payload
+    return _packet(_PUBLISH << 4 | int(packet.qos) << 1, body)
+
+
+def _downgrade_connack(packet: mqtt5.ConnAckPacket) -> bytes:
+    code = _RETURN_CODES.get(int(packet.reason_code), _NOT_AUTHORIZED)
+    return _packet(0x20, bytes((packet.session_present, code)))
+
+
+_DOWNGRADES: Mapping[type, Callable[[Any], bytes]] = {
+    mqtt5.ConnAckPacket: _downgrade_connack,
+    mqtt5.PublishPacket: _downgrade_publish,
+    mqtt5.PubAckPacket: lambda packet: _packet(0x40, packet.packet_id.to_bytes(2, "big")),
+    mqtt5.SubAckPacket: lambda packet: _packet(
+        0x90, packet.packet_id.to_bytes(2, "big") + bytes(int(code) for code in packet.reason_codes)
+    ),
+    mqtt5.UnsubAckPacket: lambda packet: _packet(0xB0, packet.packet_id.to_bytes(2, "big")),
+    mqtt5.PingRespPacket: lambda packet: packet.write(),
+}
