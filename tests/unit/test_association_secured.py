@@ -228,6 +228,13 @@ def test_an_aare_that_weakens_what_was_asked(change: dict[str, Any]) -> None:
         finish(mine.open(line))
 
 
+def test_a_meter_that_claims_to_be_us() -> None:
+    mine, meter, line = party(security=ALL)
+    meter.twist_aare = lambda aare: replace(aare, title=CLIENT_TITLE)
+    with pytest.raises(SecurityError, match="cannot be the meter's system title"):
+        finish(mine.open(line))
+
+
 def test_low_does_not_do_where_the_meter_wants_high() -> None:
     mine, meter, line = party(authentication="LOW")
     meter.twist_aare = lambda aare: replace(aare, diagnostic=14)

@@ -117,6 +117,11 @@ def test_more_than_agreed_is_welcome() -> None:
     assert KEYS.unseal(TITLE, KEYS.seal(BOTH, TITLE, 7, PLAIN), AUTHENTICATED).plain == PLAIN
 
 
+def test_another_suite_than_agreed() -> None:
+    with pytest.raises(SecurityError, match="suite 1 instead of 0"):
+        KEYS.unseal(TITLE, SUITES[1].seal(BOTH, TITLE, 7, PLAIN), BOTH)
+
+
 @pytest.mark.parametrize("control", [0x00, 0x31, 0x70, 0xB0])
 def test_control_octets_that_were_not_agreed(control: int) -> None:
     sealed = bytes([control]) + KEYS.seal(BOTH, TITLE, 7, PLAIN)[1:]

@@ -100,8 +100,11 @@ def test_the_counter_that_the_meter_wants() -> None:
     assert caught.value.expected is None
 
 
-def test_a_replayed_reply_is_refused() -> None:
+@pytest.mark.parametrize("with_dedicated", [False, True])
+def test_a_replayed_reply_is_refused(with_dedicated: bool) -> None:
     client, meter = pair()
+    if with_dedicated:
+        dedicated(client, meter)
     first, second = meter.protect(VALUE), meter.protect(VALUE)
     client.unprotect(second)
     for stale in (second, first):
