@@ -20,6 +20,7 @@ from dlms_connector.simulator.faults import fault_table, parse_fault
 from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.options import (
     EXAMPLE_KEY_256,
+    MICROSTAR_FAULTS,
     Authentication,
     Framing,
     MeterOptions,
@@ -99,6 +100,8 @@ _ADVICE = {
     errno.EACCES: "ports below 1024 need privileges, take a higher --port",
     errno.EMFILE: "the limit of open files (ulimit -n) is too low for so many --meters",
 }
+#: With --hold: 2025-01-01 12:00 UTC.
+_HELD_AT = 1_735_732_800.0
 #: Of one meter: where it listens, and two clients at most.
 _SOCKETS = 3
 
@@ -118,34 +121,40 @@ def _allow_sockets(meters: int) -> None:
 
 def _options(number: int, given: dict[str, Any]) -> MeterOptions:
     framing: Framing = given["framing"] or ("WRAPPER" if given["udp"] else "HDLC")
-    security: Security = given["security"]
-    options = microstar(number) if given["profile"] == "microstar" else MeterOptions(serial=number)
-    options.framing, options.security = framing, security
-    options.referencing = given["referencing"]
-    options.security_suite = int(given["suite"])  # type: ignore[assignment]
-    if options.security_suite == 2:
-        options.block_cipher_key = EXAMPLE_KEY_256
-        options.authentication_key = EXAMPLE_KEY_256[::-1]
-    if security != "NONE":
-        options.client_address = 1  # 16 stays free for the public client and the counter
-    authentication: Authentication | None = given["authentication"]
-    options.authentication = authentication or (
-        "LOW" if given["password"] else options.authentication
-    )
-    if given["password"]:
-        options.password = given["password"].encode()
-    if given["hold"] and options.hold_at is None:
-        options.hold_at = 1_735_732_800.0
+    chosen: dict[str, Any] = {
+        "framing": framing,
+        "referencing": given["referencing"],
+        "security": given["security"],
+        **_suite(int(given["suite"])),
+        **_proof(given),
+    }
+    if given["security"] != "NONE":
+        chosen["client_address"] = 1  # 16 stays free for the public client and the counter
+    if given["hold"]:
+        chosen["hold_at"] = _HELD_AT
     if given["objects"]:
-        options.overrides = _read_objects(given["objects"])
-    options.faults = {**_standing(options), **_read_faults(given["faults"])}
+        chosen["overrides"] = _read_objects(given["objects"])
     if given["shared"]:
-        _place(options, number, framing)
-    return options
+        chosen["logical_address" if framing == "WRAPPER" else "physical_address"] = number
+    faults = _read_faults(given["faults"])
+    if given["profile"] == "microstar":
+        return microstar(number, **chosen, faults={**MICROSTAR_FAULTS, **faults})
+    return MeterOptions(serial=number, **chosen, faults=faults)
 
 
-def _standing(options: MeterOptions) -> dict[str, float]:
-    return dict(options.faults) if isinstance(options.faults, dict) else {}
+def _suite(suite: int) -> dict[str, Any]:
+    keys = {"block_cipher_key": EXAMPLE_KEY_256, "authentication_key": EXAMPLE_KEY_256[::-1]}
+    return {"security_suite": suite, **(keys if suite == 2 else {})}
+
+
+def _proof(given: dict[str, Any]) -> dict[str, Any]:
+    """Return authentication and password as far as they are given; a password alone means LOW."""
+    chosen: dict[str, Any] = {}
+    if given["authentication"] or given["password"]:
+        chosen["authentication"] = given["authentication"] or "LOW"
+    if given["password"]:
+        chosen["password"] = given["password"].encode()
+    return chosen
 
 
 def _read_faults(texts: Sequence[str]) -> dict[str, Any]:
@@ -163,14 +172,6 @@ def _read_objects(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise click.UsageError(f"{path}: an object of OBIS codes is expected")
     return raw
-
-
-def _place(options: MeterOptions, number: int, framing: Framing) -> None:
-    """Give a meter on a shared port an address of its own."""
-    if framing == "WRAPPER":
-        options.logical_address = number
-    else:
-        options.physical_address = number
 
 
 def _print_faults() -> None:

@@ -120,6 +120,17 @@ def address_matches(address: bytes, logical: int, physical: int) -> bool:
     return (upper, lower) == (logical, physical) or (not logical and whole == physical)
 
 
+def make_address(logical: int, physical: int) -> bytes:
+    """Return a device's address in as few octets as hold it: 2, or 4 for what exceeds 7 bits."""
+    size = 1 if max(logical, physical) < 0x80 else 2
+    groups = [
+        number >> (7 * (size - 1 - index)) & 0x7F
+        for number in (logical, physical)
+        for index in range(size)
+    ]
+    return bytes(group << 1 for group in groups[:-1]) + bytes((groups[-1] << 1 | 1,))
+
+
 def is_broadcast(address: bytes) -> bool:
     """Tell whether an address field means all stations."""
     half = (len(address) + 1) // 2

@@ -9,7 +9,7 @@ from dlms_connector.simulator import moments
 from dlms_connector.simulator.cosem_object import logical_name
 from dlms_connector.simulator.data import encode, structure
 from dlms_connector.simulator.hdlc import POLL, UI
-from dlms_connector.simulator.hdlc_frames import make_frame
+from dlms_connector.simulator.hdlc_frames import make_address, make_frame
 from dlms_connector.simulator.protection import Protection, Wrapping, strength
 from dlms_connector.simulator.wrapper import make_packet
 
@@ -43,7 +43,7 @@ def frame_notification(meter: Meter) -> bytes:
     if options.framing == "WRAPPER":
         return make_packet(options.logical_address, options.client_address, apdu)
     client = bytes((options.client_address << 1 | 1,))
-    server = bytes((options.logical_address << 1, options.physical_address << 1 | 1))
+    server = make_address(options.logical_address, options.physical_address)
     return make_frame(client, server, UI | POLL, _RESPONSE_LLC + apdu)
 
 

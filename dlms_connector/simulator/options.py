@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Framing = Literal["HDLC", "WRAPPER", "HDLC_WITH_MODE_E"]
@@ -72,16 +72,16 @@ class MeterOptions:
     logical_address: int = 1
     physical_address: int = 1
     authentication: Authentication = "NONE"
-    password: bytes = b"12345678"
+    password: bytes = field(default=b"12345678", repr=False)
     security: Security = "NONE"
     security_suite: Literal[0, 1, 2] = 0
     system_title: bytes = b""
     client_title: bytes = b""
-    authentication_key: bytes = EXAMPLE_AUTHENTICATION_KEY
-    block_cipher_key: bytes = EXAMPLE_BLOCK_CIPHER_KEY
+    authentication_key: bytes = field(default=EXAMPLE_AUTHENTICATION_KEY, repr=False)
+    block_cipher_key: bytes = field(default=EXAMPLE_BLOCK_CIPHER_KEY, repr=False)
     invocation_counter: int = -1
-    signing_key: Any = None
-    client_verifying_key: Any = None
+    signing_key: Any = field(default=None, repr=False)
+    client_verifying_key: Any = field(default=None, repr=False)
     services: frozenset[str] | None = None
     without: frozenset[str] = frozenset()
     max_pdu: int = 0xFFFF
@@ -120,6 +120,10 @@ def conformance(names: Iterable[str]) -> int:
     return bits
 
 
+#: It drops an idle association after three minutes.
+MICROSTAR_FAULTS: Mapping[str, float] = {"inactivity": 180}
+
+
 def microstar(serial: int = 1, **changes: Any) -> MeterOptions:
     """Return the options of a meter like the one of a Microstar installation.
 
@@ -134,6 +138,6 @@ def microstar(serial: int = 1, **changes: Any) -> MeterOptions:
         "authentication": "LOW",
         "password": b"2222222222",
         "hold_at": 0.0,
-        "faults": {"inactivity": 180},
+        "faults": MICROSTAR_FAULTS,
     }
     return MeterOptions(serial=serial, **(defaults | changes))

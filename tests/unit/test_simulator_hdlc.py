@@ -6,7 +6,13 @@ import pytest
 
 from dlms_connector.simulator import Connection, Faults, Meter, MeterOptions, hdlc
 from dlms_connector.simulator.hdlc import Sizes, Station
-from dlms_connector.simulator.hdlc_frames import Frame, Framer, address_matches, make_frame
+from dlms_connector.simulator.hdlc_frames import (
+    Frame,
+    Framer,
+    address_matches,
+    make_address,
+    make_frame,
+)
 
 SNRM = bytes.fromhex("7EA0070303938C117E")
 AARQ = bytes.fromhex(
@@ -72,6 +78,12 @@ def test_four_octet_addresses_of_a_real_installation() -> None:
 )
 def test_addresses(address: str, logical: int, physical: int, matches: bool) -> None:
     assert address_matches(bytes.fromhex(address), logical, physical) is matches
+
+
+def test_addresses_are_as_short_as_can_be() -> None:
+    assert make_address(1, 1) == bytes.fromhex("0203")
+    assert make_address(1, 200) == bytes.fromhex("00020291")
+    assert address_matches(make_address(16383, 16383), 16383, 16383)
 
 
 def test_sizes_are_the_smaller_of_both_wishes() -> None:
