@@ -18,6 +18,17 @@ from dlms_connector.errors import DlmsError
 #: What the gateway runs: its own entry point for a configuration folder of one's choice.
 _PROGRAM = ("-m", "thingsboard_gateway.tb_gateway")
 
+#: The same with a folder of extensions first: where that of the Debian package is, which only
+#: the administrator of a machine can create.
+_WITH_EXTENSIONS = """
+import sys
+from thingsboard_gateway.tb_utility.tb_loader import TBModuleLoader
+from thingsboard_gateway.tb_gateway import main
+TBModuleLoader.find_paths()
+TBModuleLoader.PATHS.insert(0, sys.argv.pop(1))
+main()
+"""
+
 CONNECTOR_NAME = "DLMS"
 CONNECTOR_FILE = "dlms.json"
 
@@ -31,7 +42,8 @@ class GatewayError(DlmsError):
 class GatewayProcess:
     """A gateway with the DLMS connector; `folder` is its own and must exist.
 
-    `connectors` replaces the connector entries of its configuration.
+    `extensions` is a folder more in which it looks for classes. It looks every
+    `check_period_s` whether a configuration file has changed.
     """
 
     def __init__(
@@ -45,6 +57,8 @@ class GatewayProcess:
         storage: Mapping[str, Any] | None = None,
         remote_configuration: bool = False,
         environment: Mapping[str, str] | None = None,
+        extensions: Path | None = None,
+        check_period_s: int = 60,
     ) -> None:
         if importlib.util.find_spec("thingsboard_gateway") is None:
             raise GatewayError(
@@ -55,11 +69,17 @@ class GatewayProcess:
         self.config_dir = folder / "config"
         self.config_dir.mkdir(parents=True, exist_ok=True)
         self._environment = dict(environment or {})
+        self._program = ("-c", _WITH_EXTENSIONS, str(extensions)) if extensions else _PROGRAM
         self._process: asyncio.subprocess.Process | None = None
         self._write(
             "tb_gateway.json",
             _gateway_configuration(
-                platform_port, token, connector_type, storage, remote_configuration
+                platform_port,
+                token,
+                connector_type,
+                storage,
+                remote_configuration=remote_configuration,
+                check_period_s=check_period_s,
             ),
         )
         self._write("logs.json", _logging_configuration())
@@ -90,7 +110,7 @@ class GatewayProcess:
         with (self.folder / "output.log").open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *_PROGRAM,
+                *self._program,
                 cwd=self.folder,
                 env={
                     **os.environ,
@@ -133,7 +153,9 @@ def _gateway_configuration(
     token: str,
     connector_type: str,
     storage: Mapping[str, Any] | None,
+    *,
     remote_configuration: bool,
+    check_period_s: int,
 ) -> Mapping[str, Any]:
     return {
         "thingsboard": {
@@ -145,7 +167,7 @@ def _gateway_configuration(
             "minPackSendDelayMS": 20,
             "minPackSizeToSend": 500,
             "maxPayloadSizeBytes": 8196,
-            "checkConnectorsConfigurationInSeconds": 60,
+            "checkConnectorsConfigurationInSeconds": check_period_s,
             "handleDeviceRenaming": True,
             "security": {"type": "accessToken", "accessToken": token},
             "qos": 1,

@@ -69,6 +69,20 @@ class Site:
         """Wait until values of these devices, or of all, arrived so many times."""
         await self.until(lambda: all(self.polls(name) >= times for name in devices or self.devices))
 
+    async def until_connected_anew(self, session: int) -> None:
+        """Wait until every device was connected in this session or a later one, and data flows."""
+
+        def connected() -> set[str]:
+            return {
+                packet.json["device"]
+                for packet in self.published("v1/gateway/connect")
+                if packet.session >= session
+            }
+
+        await self.until(lambda: connected() == set(self.devices))
+        times = {name: self.polls(name) + 2 for name in self.devices}
+        await self.until(lambda: all(self.polls(name) >= times[name] for name in times))
+
     def polls(self, device: str) -> int:
         """Return how many values the busiest time series of a device has."""
         keys = {
