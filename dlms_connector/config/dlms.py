@@ -127,6 +127,9 @@ class Workarounds(Model):
     fixed_invoke_id: Whole | None = Field(
         None, ge=0, le=15, description="use this invoke-id in every request"
     )
+    use_access: Truth = Field(
+        False, description="propose the ACCESS service, and read lists by it where it is agreed on"
+    )
     single_reads: Truth = Field(False, description="never read several attributes in one request")
     skip_date_time_fields: tuple[DateTimeField, ...] = Field(
         (), description="fields left unspecified in the dates of a request"

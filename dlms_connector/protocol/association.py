@@ -139,7 +139,8 @@ class Association:
     def _proposed(self) -> frozenset[str]:
         services = LN_SERVICES if self._dlms.referencing == "LN" else SN_SERVICES
         general = {"general-protection"} if self._dlms.general_ciphering else frozenset[str]()
-        return services | general
+        access = {"access"} if self._workarounds.use_access else frozenset[str]()
+        return services | general | access
 
     def _begin(self) -> None:
         """Forget an earlier association, and draw new secrets for this one."""

@@ -9,6 +9,7 @@ from typing import Protocol
 from dlms_connector.config.model import Device, Dlms, Workarounds
 from dlms_connector.cosem import AttributeRef, MethodRef
 from dlms_connector.errors import DlmsError, ObjectError
+from dlms_connector.protocol.access import Access
 from dlms_connector.protocol.association import Association
 from dlms_connector.protocol.axdr import Data
 from dlms_connector.protocol.ciphering import InvocationCounter
@@ -77,12 +78,13 @@ class Client:
         self._datalink = datalink
         self._association = association
         conversation = Conversation(datalink, association, workarounds.fixed_invoke_id)
-        selector = Selector(dlms.standard, frozenset(workarounds.skip_date_time_fields))
-        self._services: Services = (
-            LogicalNames(conversation, self._room, selector.encode)
-            if dlms.referencing == "LN"
-            else ShortNames(conversation, self._room, selector.encode, directory or Directory())
-        )
+        select = Selector(dlms.standard, frozenset(workarounds.skip_date_time_fields)).encode
+        self._services: Services = LogicalNames(conversation, self._room, select)
+        self._access: Services | None = Access(conversation, self._room, select)
+        if dlms.referencing == "SN":
+            directory = directory or Directory()
+            self._services = ShortNames(conversation, self._room, select, directory)
+            self._access = None
 
     def connect(self) -> Talk[None]:
         """Set up the data link and the association.
@@ -101,8 +103,8 @@ class Client:
         What the meter will not give is an ObjectError in its place. Raises ServiceError
         where the request as a whole is refused, or the list that comes makes no sense.
         """
-        if len(refs) > 1 and "multiple-references" in self.conformance:
-            return (yield from self._services.get_list(refs))
+        if len(refs) > 1 and (lists := self._lists):
+            return (yield from lists.get_list(refs))
         results = []
         for ref in refs:
             results.append((yield from self._services.get(ref)))
@@ -110,8 +112,8 @@ class Client:
 
     def set(self, writes: Sequence[tuple[AttributeRef, Data]]) -> Talk[list[ObjectError | None]]:
         """SET attributes, in one request where that was agreed on; None is success."""
-        if len(writes) > 1 and "multiple-references" in self.conformance:
-            return (yield from self._services.set_list(writes))
+        if len(writes) > 1 and (lists := self._lists):
+            return (yield from lists.set_list(writes))
         results = []
         for ref, value in writes:
             results.append((yield from self._services.set(ref, value)))
@@ -134,7 +136,7 @@ class Client:
 
     def max_items(self, refs: Sequence[AttributeRef]) -> int:
         """Return how many of these attributes, from the first, fit one request."""
-        if "multiple-references" not in self.conformance:
+        if not self._lists:
             return min(1, len(refs))
         room = self._room() - LIST_HEADER
         for count, ref in enumerate(refs):
@@ -142,6 +144,13 @@ class Client:
             if room < 0:
                 return max(1, count)
         return len(refs)
+
+    @property
+    def _lists(self) -> Services | None:
+        """What serves several attributes at once, if anything does."""
+        if self._access and "access" in self.conformance:
+            return self._access
+        return self._services if "multiple-references" in self.conformance else None
 
     def _room(self) -> int:
         """How many octets a plain request may have."""
