@@ -25,13 +25,14 @@ from thingsboard_gateway.tb_utility.tb_logger import init_logger
 
 from dlms_connector.announcer import Announcer
 from dlms_connector.config.model import Configuration, Device
+from dlms_connector.downlink import AUDIT_KEY, Downlink
 from dlms_connector.fleet import Fleet
 from dlms_connector.meters_thread import MetersThread
 from dlms_connector.prepared import id_of, prepare, state_directory
 from dlms_connector.uplink import Converter, Uplink
 from dlms_connector.uplink_queue import UplinkQueue
 from dlms_converters.message_size import messages
-from dlms_converters.own import uplink_converter
+from dlms_converters.own import downlink_converter, uplink_converter
 
 #: What is left in the uplink queue gets this long at the end. Together with the meters'
 #: goodbye it stays under a second: the gateway closes in a hot loop, for 5 s at most.
@@ -60,6 +61,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         self._lock = Lock()
         self._opened = self._stopped = False
         folder = Path(gateway.get_config_path())
+        self._downlink_converters: dict[str, Any] = {}
         self._prepared = prepare(config, folder, self._log, self._converter)
         announcer = Announcer(gateway, self, self._log, monotonic)
         self._queue = UplinkQueue(
@@ -74,6 +76,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             self._log,
             send=self._send,
             count=self._count,
+            came_online=lambda name: self._downlink.online(name),
         )
         self._meters = MetersThread(
             self._make_fleet,
@@ -81,6 +84,16 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             self._uplink,
             self._log,
             period_s=self._prepared.configuration.diagnostics_period_ms / 1000,
+        )
+        self._downlink = Downlink(
+            gateway,
+            connector_type,
+            self._prepared.devices,
+            self._downlink_converters,
+            run=self._meters.call,
+            tell_attributes=self._uplink.attributes,
+            tell_event=self._tell_event if self._prepared.configuration.audit_telemetry else None,
+            log=self._log,
         )
 
     # What the gateway asks
@@ -149,8 +162,14 @@ class DLMSConnector(Connector):  # type: ignore[misc]
 
     def on_attributes_update(self, content: Any) -> None:
         """Take shared attributes; the platform repeats them, also unasked."""
-        with suppress(Exception):
-            self._log.debug("shared attributes are not supported yet: %s", content.get("device"))
+        try:
+            self._downlink.attributes(content)
+        except Exception:
+            self._log.exception("shared attributes could not be taken")
+
+    def get_device_shared_attributes_keys(self, device_name: str) -> list[str]:
+        """Return which shared attributes the gateway is to ask for when a device connects."""
+        return self._downlink.shared_keys(device_name)
 
     def server_side_rpc_handler(self, content: Any) -> Any:
         """Take a remote call; the answer to a device's call goes out by itself.
@@ -158,15 +177,13 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         A call to the connector is answered by what is returned here.
         """
         try:
-            answer = {"error": "not supported"}
-            if not content.get("device"):
-                return answer
-            self._gateway.send_rpc_reply(
-                device=content["device"], req_id=content["data"]["id"], content=answer
-            )
+            if content.get("device"):
+                self._downlink.device_call(content)
+                return None
+            return self._downlink.connector_call(content)
         except Exception:
-            self._log.exception("a remote call could not be answered")
-        return None
+            self._log.exception("a remote call could not be taken")
+            return {"error": "a fault of the connector"}
 
     # What the parts need
 
@@ -182,8 +199,10 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         return log  # type: ignore[no-any-return]
 
     def _converter(self, device: Device, configuration: Configuration) -> Converter:
-        strategy = configuration.report_strategy
-        made: Converter = uplink_converter(device, self._converter_log, self._type, strategy)
+        log, strategy = self._converter_log, configuration.report_strategy
+        downlink = downlink_converter(device, log, self._type)
+        self._downlink_converters[device.device_name] = downlink
+        made: Converter = uplink_converter(device, log, self._type, strategy)
         return made
 
     def _make_fleet(self) -> Fleet:
@@ -194,7 +213,12 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             self._log,
         )
         factory = type(self).fleet_factory
-        return factory(self._prepared.devices, self._uplink, self._log, state_dir=folder)
+        fleet = factory(self._prepared.devices, self._uplink, self._log, state_dir=folder)
+        self._downlink.start(fleet)
+        return fleet
+
+    def _tell_event(self, device: Device, sentence: str) -> None:
+        self._uplink.event(device, AUDIT_KEY, sentence)
 
     def _send(self, data: Any) -> None:
         parts = messages(data) if isinstance(data, ConvertedData) else (data,)

@@ -51,6 +51,14 @@ class MetersThread:
         if self._thread.is_alive():
             self._log.warning("the meters' thread did not end within %g s: left behind", JOIN_S)
 
+    def call(self, job: Callable[[], None]) -> bool:
+        """Carry something out in the loop, from any thread; false if the loop has ended."""
+        try:
+            self._loop.call_soon_threadsafe(job)
+        except RuntimeError:
+            return False
+        return True
+
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:

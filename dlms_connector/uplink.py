@@ -34,7 +34,8 @@ class Converter(Protocol):
 class Uplink:
     """Where the fleet sends what it finds out; implements the fleet's `Sink`.
 
-    `send` hands converted data to the gateway, `count` adds to its statistics of this connector.
+    `send` hands converted data to the gateway, `count` adds to its statistics of this connector;
+    `came_online` is told in the loop's thread when a meter answers (again).
     """
 
     def __init__(
@@ -46,9 +47,11 @@ class Uplink:
         *,
         send: Callable[[Any], None],
         count: Callable[[str, int], None],
+        came_online: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._converters, self._announcer, self._queue = converters, announcer, queue
         self._log, self._send, self._count = log, send, count
+        self._came_online = came_online
         self._bytes: Counter[str] = Counter()
         self._online: set[str] = set()
         self._complained: set[str] = set()
@@ -68,6 +71,7 @@ class Uplink:
         """Take a meter's change of state."""
         if state == "online":
             self._online.add(device.device_name)
+            self._came_online(device.device_name)
         else:
             self._online.discard(device.device_name)
         name, device_type = device.device_name, device.device_type
@@ -88,6 +92,17 @@ class Uplink:
             ts_ms, values = int(time() * 1000), statistics.telemetry()
             data = diagnostics.telemetry(name, device.device_type, ts_ms, values)
             self._queue.put(partial(self._send, data))
+
+    def attributes(self, device: Device, values: Mapping[str, Any]) -> None:
+        """Send client attributes of a device; call from any thread."""
+        data = diagnostics.attributes(device.device_name, device.device_type, values)
+        self._queue.put(partial(self._send, data))
+
+    def event(self, device: Device, key: str, text: str) -> None:
+        """Send something that happened just now as telemetry of a device."""
+        name, device_type = device.device_name, device.device_type
+        data = diagnostics.telemetry(name, device_type, int(time() * 1000), {key: text})
+        self._queue.put(partial(self._send, data))
 
     def _forward(self, device: Device, poll: Poll) -> None:
         name = device.device_name

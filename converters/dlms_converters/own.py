@@ -10,6 +10,7 @@ from thingsboard_gateway.tb_utility.tb_loader import TBModuleLoader
 
 from dlms_connector.config.model import Device
 from dlms_connector.errors import ConfigError
+from dlms_converters.downlink import DLMSDownlinkConverter
 from dlms_converters.uplink import DLMSUplinkConverter
 
 
@@ -24,6 +25,14 @@ def uplink_converter(
     if name is None or name == DLMSUplinkConverter.__name__:
         return DLMSUplinkConverter(device, log, strategy)
     return _made("uplinkConverter", name, connector_type, device, log)
+
+
+def downlink_converter(device: Device, log: Logger, connector_type: str) -> Any:
+    """Return a device's downlink converter. Raises ConfigError."""
+    name = device.downlink_converter
+    if name is None or name == DLMSDownlinkConverter.__name__:
+        return DLMSDownlinkConverter(device, log)
+    return _made("downlinkConverter", name, connector_type, device, log)
 
 
 def _made(key: str, name: str, connector_type: str, device: Device, log: Logger) -> Any:

@@ -26,11 +26,13 @@ class Event:
     old: Value = None
     new: Value = None
 
-    def __str__(self) -> str:
+    @property
+    def sentence(self) -> str:
+        """What happened, without the name of the device."""
         change = ""
         if self.old is not None or self.new is not None:
             change = f": {_short(self.old)} -> {_short(self.new)}"
-        return f"{self.device}: audit: {self.who}: {self.what}{change}: {self.result}"
+        return f"{self.who}: {self.what}{change}: {self.result}"
 
 
 class Audit:
@@ -41,7 +43,7 @@ class Audit:
 
     def note(self, event: Event) -> None:
         """Write an event down."""
-        self._log.info("%s", event)
+        self._log.info("%s: audit: %s", event.device, event.sentence)
         self._tell(event)
 
 

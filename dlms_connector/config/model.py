@@ -148,6 +148,9 @@ class Configuration(Model):
         description="where `${file:…}` is looked up, besides `/run/secrets`; "
         "`secrets/` in the gateway's configuration folder where left out",
     )
+    audit_telemetry: bool = Field(
+        False, description="also sends every write, action and refusal as telemetry `dlmsAudit`"
+    )
     journal: Literal[False] | Journal = Field(
         False, description="keeps polled readings until the platform confirmed them"
     )
