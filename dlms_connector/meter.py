@@ -64,6 +64,7 @@ class Meter:
             open_link=open_link,
             make_client=make_client,
             counter=counter,
+            shared=shared,
         )
         self._now_ms = now_ms
         self._shared = shared

@@ -42,7 +42,8 @@ class MakeClient(Protocol):
 class Session:
     """The association with a meter over a link that somebody else owns and lends.
 
-    `open_link` opens the link and raises ConnectError. Times are those of the loop.
+    `open_link` opens the link and raises ConnectError; `shared` says that other meters talk
+    over it. Times are those of the loop.
     """
 
     def __init__(
@@ -54,7 +55,9 @@ class Session:
         open_link: Callable[[], Awaitable[None]],
         make_client: MakeClient,
         counter: InvocationCounter | None = None,
+        shared: bool = False,
     ) -> None:
+        self._shared = shared
         self._device = device
         self._link = link
         self._statistics = statistics
@@ -122,6 +125,9 @@ class Session:
         try:
             result = await self._converse(talk, end)
         except LinkError:
+            if self._shared and self._client is not None and self._link.is_open:
+                # It may still think that it is being talked to when the next meter is.
+                await self._clear(self._client, end)
             await self.hang_up()
             raise
         self.proven = True
@@ -176,12 +182,16 @@ class Session:
             raise
         except DlmsError:
             # The meter is there and said no.
-            with suppress(DlmsError):
-                if client is not None:
-                    soon = asyncio.get_running_loop().time() + self._timeout_s
-                    await self._converse(client.clear(), min(end, soon))
+            if client is not None:
+                await self._clear(client, end)
             await self.hang_up()
             raise
+
+    async def _clear(self, client: Client, end: float) -> None:
+        """End what may be open at the meter; it is no matter if that fails."""
+        soon = asyncio.get_running_loop().time() + self._timeout_s
+        with suppress(DlmsError):
+            await self._converse(client.clear(), min(end, soon))
 
     async def _reach(self, client: Client, end: float) -> None:
         """Open the link and end what an earlier session may have left behind."""

@@ -156,6 +156,8 @@ class FakeLink:
             raise LinkClosedError
         if self._reply_at is not None and self._reply_at <= deadline:
             await asyncio.sleep(self._reply_at - loop.time())
+            if self._closed_by_peer:
+                raise LinkClosedError
             self._reply_at = None
             self.bytes_in += 2
             return b"ok"

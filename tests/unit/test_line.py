@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any, TypeVar, cast
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dlms_connector.config.model import Device
 from dlms_connector.counters import InvocationCounter
@@ -469,3 +472,70 @@ def test_who_waits_for_a_call_when_the_line_ends_is_not_left_waiting() -> None:
         return [call.cancelled() for call in calls]
 
     assert fake_time.run(body()) == [True, True]
+
+
+def _plant(fake: FakeMeter, link: FakeLink, fault: str) -> None:
+    match fault:
+        case "silent":
+            fake.silent = True
+        case "refuses":
+            fake.refuses = True
+        case "mute on one":
+            fake.mute_on = {ENERGY}
+        case "closes on one":
+            fake.closes_on = {ENERGY}
+        case "mute on lists":
+            fake.mute_on_lists = True
+        case "refuses lists":
+            fake.longest_list = 1
+        case "refuses all":
+            fake.refuses_all = True
+        case "slow":
+            fake.latency_s = 0.9
+        case "cut":
+            link.cut()
+        case "unreachable":
+            link.reachable = False
+            link.cut()
+
+
+def _heal(fake: FakeMeter, link: FakeLink) -> None:
+    fake.silent = fake.refuses = fake.mute_on_lists = fake.refuses_all = False
+    fake.mute_on, fake.closes_on = set(), set()
+    fake.longest_list, fake.latency_s, link.reachable = 1000, 0.1, True
+
+
+FAULTS = (
+    "silent", "refuses", "mute on one", "closes on one", "mute on lists", "refuses lists",
+    "refuses all", "slow", "cut", "unreachable",
+)  # fmt: skip
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 3), st.sampled_from(FAULTS), st.floats(0.1, 40)), max_size=8),
+    st.booleans(),
+)
+def test_whatever_goes_wrong_all_meters_come_back(
+    troubles: list[tuple[int, str, float]], shared: bool
+) -> None:
+    async def test(bench: Bench) -> None:
+        for number, fault, seconds in troubles:
+            name = f"M{number if shared else 1}"
+            _plant(bench.fakes[name], bench.link, fault)
+            await asyncio.sleep(seconds)
+        for fake in bench.fakes.values():
+            _heal(fake, bench.link)
+        healed = asyncio.get_running_loop().time()
+        # The longest back-off, and the rest of the polls at hand.
+        await asyncio.sleep(400)
+        for name in bench.fakes:
+            assert bench.sink.state_names(name)[-1] == "online"
+            late = [at for at in bench.sink.times(name) if at > healed + 350]
+            assert len(late) >= 9
+        for polls in bench.sink.polls.values():
+            for _, poll in polls:
+                assert all(reading.value == Decimal("230.17") for reading in poll.readings)
+
+    items = ["1-0:1.8.0", "1-0:1.8.0"] if shared else ["1-0:1.8.0"]
+    on(Bench(*(device(f"M{n}", *items) for n in range(1, 4 if shared else 2))), test)
