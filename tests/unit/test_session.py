@@ -192,3 +192,20 @@ async def test_a_wrong_key_is_a_refusal_not_a_loop() -> None:
         assert outcome.error
         assert isinstance(outcome.error, RefusedError | LinkError)
         await meter.session.hang_up()
+
+
+async def test_the_drift_of_a_clock_that_is_read_is_told() -> None:
+    simulated = MeterOptions(now=lambda: 1_790_000_007.0, utc_offset_minutes=120)
+    async with simulate([simulated]) as (server,):
+        meter = make_meter(server)
+        clock = {"key": "clock", "obis": "0-0:1.0.0", "class": "clock"}
+        read = Device.model_validate({
+            "deviceName": "M1",
+            "connection": {"host": "127.0.0.1", "port": server.port},
+            "timeseries": [clock],
+        })  # fmt: skip
+        outcome = await meter.poll(wanted(read))
+        assert not outcome.poll.failures
+        assert meter.statistics.telemetry()["dlmsClockDriftSeconds"] == 7
+        await meter.session.release()
+        await meter.session.hang_up()
