@@ -31,8 +31,8 @@ class Access(LogicalNames):
         Raises ServiceError where the meter does not answer with one result for each.
         """
         doing = f"reading {len(refs)} attributes at once"
-        asked = [(ref, _NOTHING) for ref in refs]
-        results = yield from self._access(_GET, asked, doing)
+        request = self._request(_GET, [(ref, _NOTHING) for ref in refs])
+        results = yield from self._access(request, len(refs), doing, repeatable=True)
         return [
             ObjectError(f"reading {ref}", code) if code else data
             for ref, (code, data) in zip(refs, results, strict=True)
@@ -42,24 +42,24 @@ class Access(LogicalNames):
         self, writes: Sequence[tuple[AttributeRef, Data]]
     ) -> Talk[list[ObjectError | None]]:
         """Write several attributes in one request; where it is too long, as a list."""
-        if len(self._request(_SET, writes)) > self._room():
+        request = self._request(_SET, writes)
+        if len(request) > self._room():
             return (yield from super().set_list(writes))
         doing = f"writing {len(writes)} attributes at once"
-        results = yield from self._access(_SET, writes, doing)
+        results = yield from self._access(request, len(writes), doing, repeatable=False)
         return [
             ObjectError(f"writing {ref}", code) if code else None
             for (ref, _), (code, _) in zip(writes, results, strict=True)
         ]
 
     def _access(
-        self, kind: int, accesses: Sequence[tuple[AttributeRef, Data]], doing: str
+        self, request: bytes, count: int, doing: str, *, repeatable: bool
     ) -> Talk[tuple[tuple[int, Data], ...]]:
-        request = self._request(kind, accesses)
-        answer = yield from self._conversation.ask(request, doing, repeatable=kind == _GET)
+        answer = yield from self._conversation.ask(request, doing, repeatable=repeatable)
         reply = sensible(lambda: parse(answer, doing))
         if not isinstance(reply, AccessDone):
             raise ServiceError(doing, f"{type(reply).__name__} came back")
-        if len(reply.results) != len(accesses):
+        if len(reply.results) != count:
             raise ServiceError(doing, f"{len(reply.results)} results came back")
         return reply.results
 

@@ -1,0 +1,302 @@
+"""Read and Write by short name: names, lists, blocks, and answers of every kind."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlms_connector.cosem import AttributeRef, ByEntry, MethodRef
+from dlms_connector.errors import DlmsError, ObjectError, ProtocolError, ServiceError
+from dlms_connector.obis import Obis
+from dlms_connector.protocol.axdr import Data, DataType, array, encode, encode_length, structure
+from dlms_connector.protocol.blocks import MAX_EMPTY_BLOCKS
+from dlms_connector.protocol.conversation import Conversation
+from dlms_connector.protocol.directory import Directory
+from dlms_connector.protocol.selection import Selector
+from dlms_connector.protocol.short_names import ShortNames
+from dlms_connector.protocol.talk import Talk
+from tests.support.apdus import Answering, Open, PlainLink, hold, in_turn
+
+T = TypeVar("T")
+
+ENERGY = AttributeRef(3, Obis.parse("1-1:1.8.0"), 2)
+SCALER = AttributeRef(3, Obis.parse("1-1:1.8.0"), 3)
+PROFILE = AttributeRef(7, Obis.parse("1-0:99.1.0"), 2)
+ABSENT = AttributeRef(3, Obis.parse("1-1:2.8.0"), 2)
+RESET = MethodRef(3, ENERGY.obis, 1)
+NUMBER = Data(DataType.DOUBLE_LONG_UNSIGNED, 7)
+LONG = Data(DataType.OCTET_STRING, bytes(range(200)))
+
+
+def h(text: str) -> bytes:
+    return bytes.fromhex(text)
+
+
+def entry(base: int, class_id: int, obis: Obis) -> Data:
+    return structure(
+        Data(DataType.LONG, base - 0x10000 if base > 0x7FFF else base),
+        Data(DataType.LONG_UNSIGNED, class_id),
+        Data(DataType.UNSIGNED, 0),
+        Data(DataType.OCTET_STRING, obis.octets),
+    )
+
+
+LIST = array(entry(0x0100, 3, ENERGY.obis), entry(0x9A00, 7, PROFILE.obis))
+
+
+def known() -> Directory:
+    directory = Directory()
+    directory.learn(LIST)
+    return directory
+
+
+class Meter:
+    def __init__(self, *, room: int = 0xFFFF, directory: Directory | None = None) -> None:
+        self.link = PlainLink()
+        self.heard: list[bytes] = []
+        select = Selector("DLMS", frozenset()).encode
+        self.services = ShortNames(
+            Conversation(self.link, Open()), lambda: room, select, directory or known()
+        )
+
+    def hold(self, talk: Talk[T], answering: Answering) -> T:
+        return hold(talk, answering, self.heard)
+
+
+@pytest.fixture
+def meter() -> Meter:
+    return Meter()
+
+
+class TestNames:
+    def test_are_asked_of_the_meter_once(self) -> None:
+        directory = Directory()
+        meter = Meter(directory=directory)
+        answers = in_turn(h("0C 01 00") + encode(LIST), h("0C 01 00 11 01"), h("0C 01 00 11 02"))
+        assert meter.hold(meter.services.get(ENERGY), answers) == Data(DataType.UNSIGNED, 1)
+        assert meter.hold(meter.services.get(ENERGY), answers) == Data(DataType.UNSIGNED, 2)
+        assert meter.heard == [h("05 01 02 FA 08"), h("05 01 02 01 08"), h("05 01 02 01 08")]
+
+    def test_of_attributes_and_methods(self) -> None:
+        directory = known()
+        assert directory.attribute(SCALER) == 0x0110
+        assert directory.attribute(PROFILE) == 0x9A08
+        assert directory.attribute(ABSENT) is None
+        assert directory.method(RESET) == 0x0128
+        assert directory.method(MethodRef(7, PROFILE.obis, 2)) == 0x9A60
+        assert directory.method(MethodRef(3, ABSENT.obis, 1)) is None
+        assert directory.attribute(AttributeRef(17, Obis.parse("0-0:41.0.0"), 2)) == 0xFC08
+
+    def test_of_methods_that_have_none(self) -> None:
+        directory = Directory({(1, ENERGY.obis): 0x100})
+        with pytest.raises(ServiceError, match="no methods by short name"):
+            directory.method(MethodRef(1, ENERGY.obis, 1))
+
+    @pytest.mark.parametrize("listed", ["11 01", "01 01 11 01", "01 01 02 02 10 00 01 12 00 03"])
+    def test_that_make_no_sense(self, listed: str) -> None:
+        meter = Meter(directory=Directory())
+        with pytest.raises(ProtocolError, match="object list"):
+            meter.hold(meter.services.get(ENERGY), in_turn(h("0C 01 00") + h(listed)))
+
+    def test_that_the_meter_will_not_tell(self) -> None:
+        meter = Meter(directory=Directory())
+        with pytest.raises(ServiceError, match="read-write-denied"):
+            meter.hold(meter.services.get(ENERGY), in_turn(h("0C 01 01 03")))
+
+
+class TestRead:
+    def test_one(self, meter: Meter) -> None:
+        assert (
+            meter.hold(meter.services.get(ENERGY), in_turn(h("0C 01 00 06 00 00 00 07"))) == NUMBER
+        )
+        assert meter.link.repeatable == [False]  # a late answer could not be told from another
+
+    def test_what_the_meter_will_not_give(self, meter: Meter) -> None:
+        result = meter.hold(meter.services.get(ENERGY), in_turn(h("0C 01 01 03")))
+        assert isinstance(result, ObjectError)
+        assert result.code == 3
+
+    def test_what_the_meter_does_not_list(self, meter: Meter) -> None:
+        result = meter.hold(meter.services.get(ABSENT), in_turn())
+        assert isinstance(result, ObjectError)
+        assert result.code == 4
+        assert meter.heard == []
+
+    def test_several(self, meter: Meter) -> None:
+        answer = h("0C 02 00 06 00 00 00 07 01 0B")
+        first, second, third = meter.hold(
+            meter.services.get_list([ENERGY, ABSENT, SCALER]), in_turn(answer)
+        )
+        assert first == NUMBER
+        assert isinstance(second, ObjectError)
+        assert second.code == 4
+        assert isinstance(third, ObjectError)
+        assert third.code == 11
+        assert meter.heard == [h("05 02 02 01 08 02 01 10")]
+
+    def test_a_part_of_a_buffer(self, meter: Meter) -> None:
+        ref = AttributeRef(7, PROFILE.obis, 2, ByEntry(first=1, last=2))
+        meter.hold(meter.services.get(ref), in_turn(h("0C 01 00 01 00")))
+        assert meter.heard[0] == h(
+            "05 01 04 9A 08 02 02 04 06 00 00 00 01 06 00 00 00 02 12 00 01 12 00 00"
+        )
+
+    @pytest.mark.parametrize(
+        "answer",
+        ["0C 01 00 11 01", "0C 03 00 00 00 00 00 00", "0C 02 00 11 01", "0C 02 05 11 01 00 11 01",
+         "0C 01 03 00 01", "D8 01 02"],
+    )  # fmt: skip
+    def test_lists_that_make_no_sense(self, meter: Meter, answer: str) -> None:
+        with pytest.raises((ServiceError, ProtocolError)):
+            meter.hold(meter.services.get_list([ENERGY, SCALER]), in_turn(h(answer)))
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            "0C 02 00 11 01 00 11 01",
+            "0C 01 00 11",
+            "0C 01 00 11 01 05",
+            "0C 00",
+            "0C 01 02 01 00 01",
+        ],
+    )
+    def test_answers_that_make_no_sense(self, meter: Meter, answer: str) -> None:
+        with pytest.raises(ProtocolError):
+            meter.hold(meter.services.get(ENERGY), in_turn(h(answer)))
+
+
+def read_block(number: int, last: bool, part: bytes) -> bytes:
+    head = bytes((0x0C, 1, 2, last)) + number.to_bytes(2, "big")
+    return head + encode_length(len(part)) + part
+
+
+def next_block(request: bytes) -> int:
+    return int.from_bytes(request[3:5], "big") + 1 if request[2] == 5 else 1
+
+
+class TestBlocksOfRead:
+    @pytest.mark.parametrize("size", [1, 50, 201])
+    def test_are_put_together(self, meter: Meter, size: int) -> None:
+        whole = b"\x02\x00" + encode(LONG) + b"\x01\x03"
+
+        def answering(request: bytes) -> Iterable[bytes]:
+            number = next_block(request)
+            last = number * size >= len(whole)
+            return [read_block(number, last, whole[(number - 1) * size : number * size])]
+
+        first, second = meter.hold(meter.services.get_list([ENERGY, SCALER]), answering)
+        assert first == LONG
+        assert isinstance(second, ObjectError)
+        assert meter.heard[1] == h("05 01 05 00 01")
+
+    def test_that_are_empty_end(self, meter: Meter) -> None:
+        with pytest.raises(ProtocolError, match="blocks were empty"):
+            meter.hold(
+                meter.services.get(ENERGY), lambda r: [read_block(next_block(r), False, b"")]
+            )
+        assert len(meter.heard) == MAX_EMPTY_BLOCKS + 1
+
+    @pytest.mark.parametrize("wrong", [1, 3, 0])
+    def test_in_the_wrong_place(self, meter: Meter, wrong: int) -> None:
+        answers = in_turn(read_block(1, False, b"\x01"), read_block(wrong, True, b"\x00"))
+        with pytest.raises(ProtocolError, match="instead of block 2"):
+            meter.hold(meter.services.get(ENERGY), answers)
+
+    def test_that_the_meter_aborts(self, meter: Meter) -> None:
+        answers = in_turn(read_block(1, False, b"\x01"), h("0C 01 01 0F"))
+        with pytest.raises(ServiceError, match="long-get-aborted"):
+            meter.hold(meter.services.get(ENERGY), answers)
+
+
+class TestWrite:
+    def test_one(self, meter: Meter) -> None:
+        assert meter.hold(meter.services.set(ENERGY, NUMBER), in_turn(h("0D 01 00"))) is None
+        assert meter.heard == [h("06 01 02 01 08 01 06 00 00 00 07")]
+
+    def test_several(self, meter: Meter) -> None:
+        writes = [(ENERGY, NUMBER), (ABSENT, NUMBER), (SCALER, NUMBER)]
+        answers = in_turn(h("0D 02 00 01 03"))
+        first, second, third = meter.hold(meter.services.set_list(writes), answers)
+        assert first is None
+        assert second is not None
+        assert second.code == 4
+        assert third is not None
+        assert third.code == 3
+
+    @pytest.mark.parametrize(
+        "answer", ["0D 02 00 00", "0D 00", "0D 01", "0D 01 05", "0D 01 02 00 01"]
+    )
+    def test_answers_that_make_no_sense(self, meter: Meter, answer: str) -> None:
+        with pytest.raises(ProtocolError):
+            meter.hold(meter.services.set(ENERGY, NUMBER), in_turn(h(answer)))
+
+    def test_a_long_value_goes_in_blocks(self) -> None:
+        meter = Meter(room=60)
+        taken = bytearray()
+
+        def answering(request: bytes) -> Iterable[bytes]:
+            assert len(request) <= 60
+            assert request[:3] == h("06 01 07")
+            assert request[6:8] == h("01 09")
+            taken.extend(request[9:])
+            return [h("0D 01 00") if request[3] else h("0D 01 02") + request[4:6]]
+
+        assert meter.hold(meter.services.set(ENERGY, LONG), answering) is None
+        assert taken == h("01 02 01 08 01") + encode(LONG)
+
+    def test_a_transfer_that_the_meter_aborts(self) -> None:
+        meter = Meter(room=60)
+        error = meter.hold(meter.services.set(ENERGY, LONG), in_turn(h("0D 01 01 13")))
+        assert error is not None
+        assert error.code == 19
+
+    def test_a_block_that_was_not_sent(self) -> None:
+        meter = Meter(room=60)
+        with pytest.raises(ProtocolError, match="block 9"):
+            meter.hold(meter.services.set(ENERGY, LONG), in_turn(h("0D 01 02 00 09")))
+
+
+class TestAction:
+    def test_is_a_write_of_its_argument(self, meter: Meter) -> None:
+        meter.hold(meter.services.action(RESET, None), in_turn(h("0D 01 00")))
+        assert meter.heard == [h("06 01 02 01 28 01 0F 00")]
+
+    def test_that_the_meter_will_not_do(self, meter: Meter) -> None:
+        with pytest.raises(ObjectError, match="read-write-denied"):
+            meter.hold(meter.services.action(RESET, NUMBER), in_turn(h("0D 01 01 03")))
+
+    def test_of_an_object_that_the_meter_does_not_list(self, meter: Meter) -> None:
+        with pytest.raises(ObjectError, match="object-undefined"):
+            meter.hold(meter.services.action(MethodRef(3, ABSENT.obis, 1), None), in_turn())
+
+
+ANSWERS = [
+    "0C 01 00 06 00 00 00 07",
+    "0C 02 00 11 01 01 03",
+    "0C 01 02 00 00 01 02 01 00",
+    "0D 01 00",
+    "0D 01 02 00 01",
+    "0E 05 03 02",
+]
+
+
+@given(st.sampled_from(ANSWERS), st.data())
+def test_mutated_answers_raise_nothing_but_ours(answer: str, draw: st.DataObject) -> None:
+    octets = bytearray(h(answer))
+    octets[draw.draw(st.integers(0, len(octets) - 1))] = draw.draw(st.integers(0, 255))
+    cut = draw.draw(st.integers(1, len(octets)))
+    talks: list[Callable[[ShortNames], Talk[object]]] = [
+        lambda services: services.get(ENERGY),
+        lambda services: services.get_list([ENERGY, SCALER]),
+        lambda services: services.set(ENERGY, LONG),
+        lambda services: services.action(RESET, None),
+    ]
+    for talk in talks:
+        meter = Meter(room=100)
+        with contextlib.suppress(DlmsError):
+            meter.hold(talk(meter.services), lambda _: [bytes(octets[:cut])])
