@@ -94,7 +94,9 @@ class PlatformApi:
             if key in content or not content:
                 wanted = [part for part in content.get(key, "").split(",") if part]
                 kept = self._store.attributes(name, scope)
-                answer[scope] = {k: v for k, v in kept.items() if k in wanted or not wanted}
+                found = {k: v for k, v in kept.items() if k in wanted or not wanted}
+                if found:  # the platform leaves out an empty scope, and the gateway relies on it
+                    answer[scope] = found
         session.deliver(f"{ME}attributes/response/{number}", octets(answer))
 
     def _own_rpc_request(self, session: Session, number: int, content: Any) -> None:

@@ -84,6 +84,7 @@ async def test_client_attributes(platform: Platform, client: MqttClient) -> None
         ({"sharedKeys": "s,unknown"}, {"shared": {"s": 1}}),
         ({"clientKeys": "c"}, {"client": {"c": 3}}),
         ({"sharedKeys": ""}, {"shared": {"s": 1, "t": 2}}),
+        ({"sharedKeys": "unknown", "clientKeys": "unknown"}, {}),
     ],
 )
 async def test_a_gateway_asks_for_its_attributes(
