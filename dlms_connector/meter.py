@@ -81,7 +81,9 @@ class Meter:
         loop = asyncio.get_running_loop()
         start, turn = loop.time(), Round(due, self.learned, self._now_ms)
         broken, down = await self._read(turn, start + self._budget_s(len(due)))
-        result = outcome(due, turn.answers, self.learned.scalers, broken=broken, down=down)
+        result = outcome(
+            due, turn.answers, self.learned.scalers, broken=broken, down=down, dlms=self.device.dlms
+        )
         statistics = self.statistics
         if result.error:
             statistics.polls_failed += 1

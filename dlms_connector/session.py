@@ -22,6 +22,7 @@ from dlms_connector.errors import (
 from dlms_connector.exchange import converse
 from dlms_connector.link import Link
 from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.directory import Directory
 from dlms_connector.protocol.talk import Talk
 
 T = TypeVar("T")
@@ -34,7 +35,12 @@ _INACTIVITY_S = {"HDLC": 120.0, "HDLC_WITH_MODE_E": 120.0, "WRAPPER": 180.0}
 class MakeClient(Protocol):
     """Makes the client of a new association; raises ConfigError."""
 
-    def __call__(self, device: Device, counter: InvocationCounter | None = None) -> Client:
+    def __call__(
+        self,
+        device: Device,
+        counter: InvocationCounter | None = None,
+        directory: Directory | None = None,
+    ) -> Client:
         """Return a client that has not connected yet."""
         ...
 
@@ -63,6 +69,8 @@ class Session:
         self._statistics = statistics
         self._open_link = open_link
         self._make_client = make_client
+        #: A meter's short names are asked for once, not in every association.
+        self._directory = Directory()
         self._counter = counter
         self._client: Client | None = None
         #: Whether a conversation is under way, or was when its task was cancelled.
@@ -157,7 +165,7 @@ class Session:
         self.quiet_until = asyncio.get_running_loop().time() + self.quiet_s
 
     async def _begin(self, end: float) -> Client:
-        client = self._make_client(self._device, self._counter)
+        client = self._make_client(self._device, self._counter, self._directory)
         if self._counter is not None and not self._counter.known:
             await self._catch_up(self._counter, end)
         await self._reach(client, end)
