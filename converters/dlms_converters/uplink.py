@@ -1,8 +1,5 @@
 """Readings into the gateway's telemetry and attributes.
 
-A value goes through unit, multiplier and decimals in this order, all in exact decimals.
-`decimals` rounds half to even, so that sums of rounded values do not drift.
-
 Every key of telemetry carries its report strategy: its own, else the device's, else the
 connector's, else ON_RECEIVED. The gateway's own default could be one that drops equal
 values, and a register that did not move is still a reading. Rows of a profile are always
@@ -13,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from logging import Logger
 from typing import Any
 
@@ -29,12 +26,10 @@ from dlms_converters.device_data import DeviceData
 from dlms_converters.json_value import json_size, json_value
 from dlms_converters.message_size import LARGEST_ENTRY, LARGEST_VALUE, chunks
 from dlms_converters.report_strategy import ON_RECEIVED, ReportStrategyError, report_strategy
-from dlms_converters.units import UnitError, factor
+from dlms_converters.shaping import shaped
+from dlms_converters.units import UnitError
 
 _PROFILE_GENERIC = 7
-
-#: Products of 64-bit values, factors and multipliers stay exact.
-_EXACT = Context(prec=80)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +129,15 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
 
     def _value(self, reading: Reading, shape: _Shape) -> Any:
         try:
-            value = json_value(_shaped(reading, shape))
+            value = json_value(
+                shaped(
+                    reading.value,
+                    reading.unit,
+                    to_unit=shape.unit,
+                    multiplier=shape.multiplier,
+                    decimals=shape.decimals,
+                )
+            )
         except (UnitError, InvalidOperation, TypeError) as error:
             self._complain(f"{reading.key} ({reading.obis}) is not sent: {error}")
             return None
@@ -166,20 +169,3 @@ def _readings(data: Poll | Reading | Sequence[Reading]) -> Sequence[Reading]:
     if isinstance(data, Poll):
         return data.readings
     return (data,) if isinstance(data, Reading) else data
-
-
-def _shaped(reading: Reading, shape: _Shape) -> Any:
-    """Apply unit, multiplier and decimals to a number; leave the rest as it is."""
-    value = reading.value
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        return value
-    number = Decimal(value)
-    if not number.is_finite():
-        return None
-    if shape.unit and reading.unit:
-        number = _EXACT.multiply(number, factor(reading.unit, shape.unit))
-    if shape.multiplier is not None:
-        number = _EXACT.multiply(number, shape.multiplier)
-    if shape.decimals is not None:
-        number = number.quantize(Decimal(1).scaleb(-shape.decimals), context=_EXACT)
-    return number

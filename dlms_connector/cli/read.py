@@ -7,7 +7,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Context, Decimal
+from decimal import Decimal
 from pathlib import Path
 
 import click
@@ -27,11 +27,11 @@ from dlms_connector.outcome import Outcome
 from dlms_connector.plan import wanted
 from dlms_connector.protocol.client import make_client
 from dlms_connector.reading import Failure, Kind, Poll, Reading, Value
-from dlms_converters.units import UnitError, factor
+from dlms_converters.shaping import shaped
+from dlms_converters.units import UnitError
 
 #: Lines that are talked to at once.
 _AT_ONCE = 50
-_EXACT = Context(prec=80)
 
 
 @click.command()
@@ -151,21 +151,21 @@ def _items(device: Device) -> Mapping[tuple[Kind, str], Item]:
 def _as_sent(reading: Reading, item: Item) -> tuple[Value, str | None]:
     """Return value and unit as the platform gets them."""
     value, unit = reading.value, reading.unit
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+    try:
+        sent = shaped(
+            value,
+            unit,
+            to_unit=item.unit,
+            multiplier=item.multiplier,
+            decimals=item.decimals,
+        )
+    except UnitError:
+        # The connector sends nothing then, and says so; here the meter's value helps.
         return value, unit
-    number = Decimal(value)
-    if item.unit and unit:
-        try:
-            number, unit = _EXACT.multiply(number, factor(unit, item.unit)), item.unit
-        except UnitError:
-            # The connector sends nothing then, and says so; here the meter's value helps.
-            return value, unit
-    if item.multiplier is not None:
-        number = _EXACT.multiply(number, Decimal(str(item.multiplier)))
-    if item.decimals is not None:
-        number = number.quantize(Decimal(1).scaleb(-item.decimals), context=_EXACT)
-    whole = isinstance(value, int) and number == number.to_integral_value()
-    return (int(number) if whole and item.decimals is None else number), item.unit or unit
+    unit = item.unit or unit
+    if isinstance(value, int) and isinstance(sent, Decimal) and item.decimals is None:
+        return (int(sent) if sent == sent.to_integral_value() else sent), unit
+    return sent, unit
 
 
 def _object_failures(outcome: Outcome) -> list[Failure]:

@@ -30,6 +30,7 @@ from dlms_connector.protocol.talk import Talk
 _MOST_OCTETS = 1 << 20
 _MOST_FRAMES = 4096
 _MOST_POLLS = 200  # of a meter that says it has nothing to say yet
+_MOST_MORE = 5  # of one that has answered, for another answer
 _POLL_PAUSE_S = 0.05
 _LONGEST_POLL_PAUSE_S = 0.5
 
@@ -110,9 +111,11 @@ class Hdlc:
 
     def receive(self) -> Talk[bytes]:
         """Return the next APDU the meter sends, polling for it after silence."""
-        return (yield from self._transfer([], repeatable=True))
+        return (yield from self._transfer([], repeatable=True, most_polls=_MOST_MORE))
 
-    def _transfer(self, segments: list[bytes], *, repeatable: bool) -> Talk[bytes]:
+    def _transfer(
+        self, segments: list[bytes], *, repeatable: bool, most_polls: int = _MOST_POLLS
+    ) -> Talk[bytes]:
         if not self._usable:
             raise ProtocolError(EXCHANGING, "the link is not set up, or failed before")
         self._begin()
@@ -134,7 +137,7 @@ class Hdlc:
             if transfer.complete:
                 break
             if transfer.wants_pause:
-                yield from self._rest(transfer.polls)
+                yield from self._rest(transfer.polls, most_polls)
             if transfer.repeats > self._retries:
                 raise ProtocolError(EXCHANGING, "frames keep arriving out of sequence")
             frame = yield from self._next(self._frames_of(commands))
@@ -237,9 +240,9 @@ class Hdlc:
             return True
         return False
 
-    def _rest(self, polls: int) -> Talk[None]:
+    def _rest(self, polls: int, most: int) -> Talk[None]:
         """Give a busy meter time before it is polled again."""
-        if polls > _MOST_POLLS:
+        if polls > most:
             raise ProtocolError(EXCHANGING, f"the meter had nothing to say {polls} times")
         data = yield Pause(min(polls * _POLL_PAUSE_S, _LONGEST_POLL_PAUSE_S))
         if data:

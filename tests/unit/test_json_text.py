@@ -9,7 +9,6 @@ from dlms_connector import json_text
 ENTRY = {"type": "custom", "class": "C"}
 
 
-
 def _same_start(one: str, other: str) -> int:
     pairs = enumerate(zip(one, other, strict=False))
     return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))

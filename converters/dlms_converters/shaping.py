@@ -1,0 +1,40 @@
+"""Unit, multiplier and decimals of an item, in this order, all in exact decimals.
+
+`decimals` rounds half to even, so that sums of rounded values do not drift.
+"""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal
+
+from dlms_connector.reading import Value
+from dlms_converters.units import factor
+
+#: Products of 64-bit values, factors and multipliers stay exact.
+_EXACT = Context(prec=80)
+
+
+def shaped(
+    value: Value,
+    unit: str | None,
+    *,
+    to_unit: str | None = None,
+    multiplier: Decimal | None = None,
+    decimals: int | None = None,
+) -> Value:
+    """Return a number as it is sent, None for one that is not finite; the rest as it is.
+
+    `unit` is the meter's own. Raises UnitError where it cannot be converted.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return value
+    number = Decimal(value)
+    if not number.is_finite():
+        return None
+    if to_unit and unit:
+        number = _EXACT.multiply(number, factor(unit, to_unit))
+    if multiplier is not None:
+        number = _EXACT.multiply(number, multiplier)
+    if decimals is not None:
+        number = number.quantize(Decimal(1).scaleb(-decimals), context=_EXACT)
+    return number
