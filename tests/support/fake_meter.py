@@ -23,6 +23,7 @@ from dlms_connector.member import MeterState
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.axdr import Data, DataType, structure
 from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.directory import Directory
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Poll
 from dlms_connector.session import MakeClient
@@ -222,7 +223,11 @@ class FakeClient:
 def client_of(*meters: FakeMeter) -> MakeClient:
     by_name = {meter.name: meter for meter in meters}
 
-    def make(device: Device, counter: InvocationCounter | None = None) -> Client:
+    def make(
+        device: Device,
+        counter: InvocationCounter | None = None,
+        directory: Directory | None = None,
+    ) -> Client:
         return cast("Client", FakeClient(by_name[device.device_name]))
 
     return make

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlms_connector.config.model import Device
-from dlms_connector.counters import InvocationCounter
 from dlms_connector.errors import (
     ConfigError,
     ConnectError,
@@ -56,7 +55,7 @@ class Bench:
             LOG,
             link=self.link,
             open_link=lambda link: link.open(),
-            make_client=lambda configured, counter=None: self.make(configured, counter),
+            make_client=lambda configured, *rest: self.make(configured, *rest),
             now_ms=lambda: round(asyncio.get_running_loop().time() * 1000),
         )
 
@@ -240,7 +239,7 @@ def test_a_meter_that_cannot_be_set_up_is_misconfigured_and_costs_the_others_not
     async def test(bench: Bench) -> None:
         make = bench.make
 
-        def fail(configured: Device, counter: InvocationCounter | None = None) -> Client:
+        def fail(configured: Device, *_rest: object) -> Client:
             if configured.device_name == "M1":
                 raise ConfigError("devices[0].dlms.password: required")
             return make(configured)
@@ -266,7 +265,7 @@ def test_a_fault_of_ours_in_one_meter_costs_the_others_nothing(
                 yield from self._exchange("get", *refs)
                 raise ZeroDivisionError("our fault")
 
-        bench.make = lambda configured, counter=None: (
+        bench.make = lambda configured, *_rest: (
             cast("Client", Faulty(bench.fakes["M1"]))
             if configured.device_name == "M1"
             else make(configured)
