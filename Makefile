@@ -45,7 +45,9 @@ docs: .venv/.installed
 
 build: .venv/.installed
 	rm -rf dist
-	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	$(BIN)/hatchling build --target sdist
+	@# The wheel is built from the sdist: what is missing there is missing for everybody.
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist dist/*.tar.gz
 
 smoke: build
 	.ci/smoke
