@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from dlms_connector.errors import ProtocolError, ServiceError
+from dlms_connector.errors import LinkTimeoutError, ProtocolError, ServiceError
 from dlms_connector.protocol.initiate import describe_service_error
 from dlms_connector.protocol.replies import (
     CONFIRMED_SERVICE_ERROR,
@@ -79,7 +79,10 @@ class Conversation:
             if _answers(request, plain) and plain != previous:
                 return plain
             _raise_refusal(plain, doing)
-            answer = yield from self._datalink.receive()
+            try:
+                answer = yield from self._datalink.receive()
+            except LinkTimeoutError as error:
+                raise ProtocolError(doing, _only_others(request, plain)) from error
         raise ProtocolError(doing, f"{MAX_PASSED_OVER} answers came, none to this request")
 
 
@@ -91,6 +94,16 @@ def _answers(request: bytes, answer: bytes) -> bool:
         return True
     at, mask = _INVOKE_ID[tag]
     return len(answer) > at and not (answer[at] ^ request[at]) & mask
+
+
+def _only_others(request: bytes, answer: bytes) -> str:
+    at, mask = _INVOKE_ID.get(_ANSWERS[request[0]], (0, 0))
+    if not mask or len(answer) <= at or answer[0] != _ANSWERS[request[0]]:
+        return "the only answer was to something else"
+    return (
+        f"the only answer has invoke-id {answer[at] & mask} instead of {request[at] & mask}; for a "
+        "meter that knows but one, set workarounds.fixedInvokeId"
+    )
 
 
 def _raise_refusal(answer: bytes, doing: str) -> None:

@@ -113,8 +113,12 @@ class TestGet:
         assert result == Data(DataType.UNSIGNED, 1)
 
     def test_a_forged_invoke_id_is_never_used(self, meter: Meter) -> None:
-        with pytest.raises(LinkTimeoutError):
+        with pytest.raises(ProtocolError, match=r"invoke-id 2 instead of 1; .*fixedInvokeId"):
             meter.get("C4 01 C2 00 11 01")
+
+    def test_silence_is_silence(self, meter: Meter) -> None:
+        with pytest.raises(LinkTimeoutError):
+            meter.get()
 
     def test_a_flood_of_others_ends(self, meter: Meter) -> None:
         flood = [h("C4 01 C2 00 11 01")] * (MAX_PASSED_OVER + 1)

@@ -1,0 +1,124 @@
+"""Questions and their answers: protection, late answers, refusals."""
+
+from __future__ import annotations
+
+import pytest
+
+from dlms_connector.errors import (
+    LinkTimeoutError,
+    ProtocolError,
+    SecurityError,
+    ServiceError,
+)
+from dlms_connector.protocol.conversation import MAX_PASSED_OVER, Conversation
+from tests.support.apdus import Open, PlainLink, hold, in_turn
+
+
+def h(text: str) -> bytes:
+    return bytes.fromhex(text)
+
+
+GET = h("C0 01 C3 00 08 00 00 01 00 00 FF 02 00")
+ANSWER = h("C4 01 C3 00 11 01")
+
+
+class Sealed(Open):
+    """Protection that anybody can see through: an octet in front."""
+
+    ciphered = True
+
+    def protect(self, apdu: bytes) -> bytes:
+        return b"\xff" + apdu
+
+    def unprotect(self, apdu: bytes) -> bytes:
+        if apdu[:1] != b"\xff":
+            raise SecurityError("deciphering", "it came in clear")
+        return apdu[1:]
+
+
+def ask(*answers: bytes, request: bytes = GET, previous: bytes = b"") -> bytes:
+    conversation = Conversation(PlainLink(), Open())
+    return hold(conversation.ask(request, "testing", previous=previous), lambda _: answers)
+
+
+def test_an_answer() -> None:
+    assert ask(ANSWER) == ANSWER
+
+
+@pytest.mark.parametrize("flags", ["03", "83", "43", "C3"])
+def test_priority_and_service_class_need_not_come_back(flags: str) -> None:
+    answer = h(f"C4 01 {flags} 00 11 01")
+    assert ask(answer) == answer
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer"),
+    [
+        ("C1 01 C1 00", "C5 01 C1 00"),
+        ("C3 01 C1 00", "C7 01 C1 00"),
+        ("D9 C0 00 00 07 00", "DA C0 00 00 07 00"),
+        ("05 01 02 FA 08", "0C 01 00 00"),
+        ("06 01 02 FA 08 01 00", "0D 01 00"),
+    ],
+)
+def test_every_service_has_its_answer(request_: str, answer: str) -> None:
+    assert ask(ANSWER, h(answer), request=h(request_)) == h(answer)
+
+
+def test_requests_and_answers_are_protected() -> None:
+    link, heard = PlainLink(), list[bytes]()
+    conversation = Conversation(link, Sealed())
+    talk = conversation.ask(GET, "testing", repeatable=True)
+    assert hold(talk, in_turn(b"\xff" + ANSWER), heard) == ANSWER
+    assert heard == [b"\xff" + GET]
+    assert link.repeatable == [False]  # the same octets again would be a replay
+    with pytest.raises(SecurityError):
+        hold(conversation.ask(GET, "testing"), in_turn(ANSWER))
+
+
+def test_a_block_that_comes_again_is_passed_over() -> None:
+    block, following = h("C4 02 C3 00 00 00 00 01 00 00"), h("C4 02 C3 01 00 00 00 02 00 00")
+    request = h("C0 02 C3 00 00 00 01")
+    assert ask(block, following, request=request, previous=block) == following
+
+
+def test_silence() -> None:
+    with pytest.raises(LinkTimeoutError):
+        ask()
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ("C4 01 C0 00 11 01", "invoke-id 0 instead of 3; .*workarounds.fixedInvokeId"),
+        ("C5 01 C3 00", "the only answer was to something else"),
+        ("C4 01", "the only answer was to something else"),
+    ],
+)
+def test_only_other_answers(answer: str, problem: str) -> None:
+    with pytest.raises(ProtocolError, match=problem):
+        ask(h(answer))
+
+
+def test_a_flood_of_other_answers() -> None:
+    with pytest.raises(ProtocolError, match=f"{MAX_PASSED_OVER} answers came"):
+        ask(*[h("C4 01 C2 00 11 01")] * 1000)
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ("D8 01 02", "testing: service-not-allowed, service-not-supported"),
+        ("0E 05 03 01", "testing: service: pdu-size"),
+    ],
+)
+def test_refusals(answer: str, problem: str) -> None:
+    with pytest.raises(ServiceError, match=problem):
+        ask(h("C4 01 C2 00 11 01"), h(answer))
+
+
+def test_invoke_ids() -> None:
+    counting = Conversation(PlainLink(), Open())
+    assert [counting.next_invoke_id() for _ in range(17)] == [*range(1, 16), 1, 2]
+    fixed = Conversation(PlainLink(), Open(), 7)
+    assert [fixed.next_invoke_id() for _ in range(2)] == [7, 7]
