@@ -58,6 +58,7 @@ class GatewayProcess:
         remote_configuration: bool = False,
         environment: Mapping[str, str] | None = None,
         extensions: Path | None = None,
+        report_strategy: Mapping[str, Any] | None = None,
         check_period_s: int = 60,
     ) -> None:
         if importlib.util.find_spec("thingsboard_gateway") is None:
@@ -79,6 +80,7 @@ class GatewayProcess:
                 connector_type,
                 storage,
                 remote_configuration=remote_configuration,
+                report_strategy=report_strategy or {"type": "ON_RECEIVED"},
                 check_period_s=check_period_s,
             ),
         )
@@ -155,6 +157,7 @@ def _gateway_configuration(
     storage: Mapping[str, Any] | None,
     *,
     remote_configuration: bool,
+    report_strategy: Mapping[str, Any],
     check_period_s: int,
 ) -> Mapping[str, Any]:
     return {
@@ -171,7 +174,7 @@ def _gateway_configuration(
             "handleDeviceRenaming": True,
             "security": {"type": "accessToken", "accessToken": token},
             "qos": 1,
-            "reportStrategy": {"type": "ON_RECEIVED"},
+            "reportStrategy": report_strategy,
             "checkingDeviceActivity": {"checkDeviceInactivity": False},
         },
         "storage": storage

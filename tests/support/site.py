@@ -57,13 +57,11 @@ class Site:
 
     async def until_logged(self, pattern: str, timeout_s: float = START_S) -> str:
         """Wait until a line of the log matches, and return it."""
-        end = asyncio.get_running_loop().time() + timeout_s
-        while not (lines := self.log_lines(pattern)):
-            if asyncio.get_running_loop().time() > end:
-                tail = self.gateway.log()[-4000:]
-                raise AssertionError(f"{pattern!r} is not in the gateway's log:\n{tail}")
-            await asyncio.sleep(0.05)  # a file tells nobody that it grew
-        return lines[0]
+        try:
+            return (await watch(lambda: self.log_lines(pattern), timeout_s))[0]
+        except asyncio.TimeoutError:
+            tail = self.gateway.log()[-4000:]
+            raise AssertionError(f"{pattern!r} is not in the gateway's log:\n{tail}") from None
 
     async def until_polled(self, *devices: str, times: int = 1) -> None:
         """Wait until values of these devices, or of all, arrived so many times."""
@@ -108,6 +106,17 @@ class Site:
     def log_lines(self, pattern: str) -> list[str]:
         """Return the lines of the gateway's log in which a pattern is found."""
         return [line for line in self.gateway.log().splitlines() if re.search(pattern, line)]
+
+
+async def watch(look: Callable[[], T], timeout_s: float = START_S) -> T:
+    """Look at what tells nobody when it changes until it is true; raises asyncio.TimeoutError."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + timeout_s
+    while loop.time() < end:
+        if found := look():
+            return found
+        await asyncio.sleep(0.05)
+    raise asyncio.TimeoutError
 
 
 def sample(endpoints: Sequence[Endpoint], *, poll_period_ms: int = 1000) -> Configuration:

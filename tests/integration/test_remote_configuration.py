@@ -1,0 +1,117 @@
+"""The platform configures the connector, as its user interface does."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from dlms_connector.demo.gateway_process import CONNECTOR_FILE, CONNECTOR_NAME
+from dlms_connector.simulator import MeterOptions
+from tests.support.site import GATEWAY, Configuration, Site, site
+
+PASSWORD = "a-password-of-a-meter"
+REFERENCE = "${env:METER_02_PASSWORD}"
+METERS = [
+    MeterOptions(serial=1),
+    MeterOptions(serial=2, authentication="LOW", password=PASSWORD.encode()),
+]
+
+
+async def test_a_new_configuration_from_the_platform(tmp_path: Path) -> None:
+    held_back: list[dict[str, Any]] = []
+
+    def only_the_first(configuration: Configuration) -> None:
+        configuration["devices"][1]["dlms"]["password"] = REFERENCE
+        held_back.append(configuration["devices"].pop())
+
+    async with site(
+        tmp_path,
+        METERS,
+        only_the_first,
+        remote_configuration=True,
+        environment={"METER_02_PASSWORD": PASSWORD},
+    ) as running:
+        await running.until_polled()
+        await running.until_logged("Remote Configurator started")
+        await running.until(lambda: CONNECTOR_NAME in echoed(running))
+        configuration = copy.deepcopy(running.configuration)
+        configuration["devices"] += held_back
+        push(running, configuration)
+        running.configuration = configuration
+        await running.until_polled("DLMS-Meter-02", times=2)
+        echo = echoed(running)[CONNECTOR_NAME]
+        devices = echo["configurationJson"]["devices"]
+        assert (echo["name"], echo["type"], echo["class"]) == (
+            CONNECTOR_NAME,
+            "custom",
+            "DLMSConnector",
+        )
+        assert [one["deviceName"] for one in devices] == ["DLMS-Meter-01", "DLMS-Meter-02"]
+        assert devices[1]["dlms"]["password"] == REFERENCE
+        assert_secret(running)
+        # The first connector was closed, with a goodbye to its meter, before the second began.
+        assert running.endpoints[0].meter.seen["disc"] >= 1
+        assert len(running.log_lines(r"\| DLMS \| closed within")) == 1
+        assert len(running.platform.journal.select("Connect")) == 1
+        before = running.polls("DLMS-Meter-01")
+        await running.until_polled("DLMS-Meter-01", times=before + 2)
+        # And away again: what is no longer configured is no longer polled.
+        configuration = copy.deepcopy(configuration)
+        del configuration["devices"][0]
+        push(running, configuration)
+        await running.until(lambda: "DLMS-Meter-01" not in running.platform.connected)
+        polled = running.polls("DLMS-Meter-01"), running.polls("DLMS-Meter-02")
+        running.configuration["devices"].pop(0)
+        await running.until_polled("DLMS-Meter-02", times=polled[1] + 3)
+        assert len(running.platform.telemetry("DLMS-Meter-01", "voltage_l1")) == polled[0]
+        assert_secret(running)
+        assert not running.log_lines("Traceback")
+
+
+async def test_a_wrong_configuration_from_the_platform(tmp_path: Path) -> None:
+    """It is refused with its reasons, and a right one that follows is taken."""
+    async with site(tmp_path, METERS[:1], remote_configuration=True) as running:
+        await running.until_polled()
+        await running.until_logged("Remote Configurator started")
+        push(running, {"devices": [{"deviceName": "A", "pollPeriod": "often"}], "unknown": 1})
+        await running.until_logged(r"\|ERROR\| DLMS \| A is not polled: .*pollPeriod")
+        assert running.log_lines(r"\|ERROR\| DLMS \| configuration: .*unknown")
+        before = running.polls("DLMS-Meter-01")
+        push(running, running.configuration)
+        await running.until_polled(times=before + 2)
+        assert running.gateway.running
+        assert not running.log_lines("Traceback")
+
+
+def push(running: Site, configuration: Configuration) -> None:
+    """Do what the user interface does when a connector is saved."""
+    entry = {
+        "name": CONNECTOR_NAME,
+        "type": "custom",
+        "class": "DLMSConnector",
+        "configuration": CONNECTOR_FILE,
+        "logLevel": "INFO",
+        "enableRemoteLogging": False,
+        "configVersion": "3.8.5",
+        "configurationJson": configuration,
+        "ts": int(time.time() * 1000) + 1,  # what is older than the file is passed over
+    }
+    running.platform.set_gateway_attributes({"active_connectors": [CONNECTOR_NAME]})
+    running.platform.set_gateway_attributes({CONNECTOR_NAME: entry})
+
+
+def echoed(running: Site) -> dict[str, Any]:
+    """Return what the gateway reports about itself: its client attributes."""
+    return running.platform.store.attributes(GATEWAY)
+
+
+def assert_secret(running: Site) -> None:
+    """The password stands in no packet, no log and no file of the gateway's."""
+    for packet in running.platform.journal:
+        assert PASSWORD.encode() not in packet.payload
+    for path in running.gateway.folder.rglob("*"):
+        assert not path.is_file() or PASSWORD.encode() not in path.read_bytes(), path
+    assert json.loads((running.gateway.config_dir / CONNECTOR_FILE).read_text())
