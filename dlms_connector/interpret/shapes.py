@@ -107,6 +107,11 @@ def flags(names: Mapping[int, str]) -> Shape:
     return shape
 
 
+def short_name(data: Data, context: Context) -> Value:
+    """Show a short name, which meters write as a signed number."""
+    return data.value & 0xFFFF if data.type is DataType.LONG else plain(data, context)
+
+
 def hidden(_data: Data, _context: Context) -> Value:
     """Show nothing: secrets do not leave the meter."""
     return None
