@@ -104,6 +104,8 @@ class Protection:
         plain = self._open(control, counter, sealed, dedicated)
         if plain_tag is not None and plain[:1] != bytes((plain_tag,)):
             raise RejectedError(_UNDECIPHERABLE)
+        key = "dedicated" if dedicated else "global"
+        self._meter.seen[f"general-{key}" if general else key] += 1
         return plain, Wrapping(control, dedicated, general)
 
     def _open(self, control: int, counter: int, sealed: bytes, dedicated: bool) -> bytes:

@@ -33,11 +33,14 @@ if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter
 
 BY_RANGE, BY_ENTRY = 1, 2
+_KINDS = {BY_RANGE: "by-range", BY_ENTRY: "by-entry"}
 _CLOCK = 8
 
 
 def read_rows(meter: Meter, table: Table, selector: int, parameters: Data) -> Data:
     """Return the buffer's rows that a selector names (0 = all); raises AccessError."""
+    if selector in _KINDS:
+        meter.seen[_KINDS[selector]] += 1
     times = table.times(meter)
     columns = list(range(len(table.columns)))
     if selector == BY_RANGE and "no-range" not in meter.faults:

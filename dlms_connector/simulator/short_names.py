@@ -84,6 +84,7 @@ class ShortNameServices:
             reader.number()
             return self._read_in_blocks(reader)
         self._outgoing = None
+        self._meter.seen["read-with-list"] += count > 1
         if count > 1 and not self._grant.offers("multiple-references"):
             return bytes((READ_RESPONSE, 1, 1, OTHER_REASON))
         results = [self._result(reader) for _ in range(count)]
@@ -134,6 +135,7 @@ class ShortNameServices:
         return head + length(len(part)) + part
 
     def _next_block(self, wanted: int) -> bytes:
+        self._meter.seen["read-next"] += 1
         if self._outgoing is None or wanted != self._outgoing.number:
             self._outgoing = None
             return bytes((READ_RESPONSE, 1, 1, BLOCK_NUMBER_INVALID))
@@ -156,6 +158,7 @@ class ShortNameServices:
         if count == 1 and reader.peek(1) == bytes((_WRITE_BLOCK,)):
             reader.number()
             return self._write_in_blocks(reader)
+        self._meter.seen["write-with-list"] += count > 1
         targets = [self._target(reader) for _ in range(count)]
         if reader.length() != count:
             raise MalformedError("not as many values as variables")
@@ -181,6 +184,7 @@ class ShortNameServices:
         return b"\x00"
 
     def _write_in_blocks(self, reader: Reader) -> bytes:
+        self._meter.seen["write-block"] += 1
         last, number = reader.number(), reader.number(2)
         if reader.length() != 1:
             raise MalformedError("one block at a time")

@@ -74,6 +74,7 @@ def open_signed(meter: Meter, apdu: bytes) -> tuple[bytes, Signed]:
     if for_others or not is_signature(meter, text, reader.string()) or reader.left:
         meter.seen["forged"] += 1
         raise RejectedError(exception(NOT_ALLOWED, DECIPHERING))
+    meter.seen["signed"] += 1
     return content, Signed(transaction, originator, recipient)
 
 
