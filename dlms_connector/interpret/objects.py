@@ -111,7 +111,9 @@ SHAPES: Mapping[tuple[int, int], Shape] = {
     (8, 9): named("notDefined", "internalCrystal", "mains50Hz", "mains60Hz", "gps", "radio"),
     (9, 2): _SCRIPTS,
     (11, 2): each(fields(index=plain, date=date, dayId=plain)),
-    (12, 2): each(fields(**{"baseName": short_name, "class": plain, "version": plain, "obis": obis})),
+    (12, 2): each(
+        fields(**{"baseName": short_name, "class": plain, "version": plain, "obis": obis})
+    ),
     (12, 4): obis,
     (15, 2): _OBJECT_LIST,
     (15, 3): fields(clientSap=plain, serverSap=plain),
