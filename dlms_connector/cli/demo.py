@@ -8,17 +8,14 @@ import importlib.util
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
-from dlms_connector.errors import ConfigError
+from dlms_connector.errors import DlmsError
 
 if TYPE_CHECKING:
     from dlms_connector.demo.scene import Scene
@@ -26,22 +23,35 @@ if TYPE_CHECKING:
 #: Without a terminal there is nobody to press Ctrl-C.
 _SECONDS_UNWATCHED = 30.0
 _REFRESH_S = 0.5
+_NEEDED = ("mqtt5", "thingsboard_gateway")
 
 
-@click.command("demo", help="Show the whole way at work on this machine.")
-@click.option("--meters", default=5, show_default=True, type=click.IntRange(1, 200))
+class MissingExtraError(DlmsError):
+    """Something that only the demo needs is not installed."""
+
+    hint = "pip install 'thingsboard-dlms-connector[demo]', with Python 3.11 or newer"
+
+
+@click.command("demo")
+@click.option(
+    "--meters", default=5, show_default=True, type=click.IntRange(1, 200), help="How many meters."
+)
 @click.option(
     "--seconds",
     type=click.FloatRange(min=1),
     help="Stop after so long; by default at Ctrl-C, or after 30 s without a terminal.",
 )
 def command(meters: int, seconds: float | None) -> None:
-    """Start simulated meters, the real gateway and a stand-in for the platform."""
-    for module in ("mqtt5", "thingsboard_gateway"):
-        if importlib.util.find_spec(module) is None:
-            raise ConfigError(
-                f"the demo needs {module}; pip install 'thingsboard-dlms-connector[demo]'"
-            )
+    """Show the whole way at work on this machine.
+
+    Simulated meters, the real gateway process with the connector, and a stand-in for the
+    platform; what arrived there is shown as it arrives. Nothing is left behind.
+
+    Exit code 0 if all values of every meter arrived, 1 if not.
+    """
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(f"the demo needs {' and '.join(missing)}, not installed here")
     console = Console()
     if seconds is None and not console.is_terminal:
         seconds = _SECONDS_UNWATCHED
@@ -49,47 +59,58 @@ def command(meters: int, seconds: float | None) -> None:
         sys.exit(1)
 
 
-@dataclass
-class _Status:
-    """What the line under the table says."""
-
-    started: float
-    scene: Scene
-
-    def __str__(self) -> str:
-        platform = self.scene.platform
-        accepted = len(platform.journal.select("Connect"))
-        sessions = f"{accepted} MQTT session{'s' if accepted != 1 else ''}"
-        return (
-            f"{monotonic() - self.started:.0f} s · gateway process {self.scene.gateway.pid} · "
-            f"{sessions} · {len(platform.store.devices())} devices · "
-            f"{platform.store.count()} values at the platform"
-        )
-
-
 async def _show(console: Console, meters: int, seconds: float | None) -> bool:
-    """Run the demo; true if values of every meter arrived."""
+    """Run the demo; true if the values of every meter arrived."""
     from dlms_connector.demo.scene import stage
 
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(name, stop.set)
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    until = "until Ctrl-C" if seconds is None else f"for {seconds:g} s"
     console.print(
         f"starting {meters} simulated meter{'s' if meters != 1 else ''}, a stand-in for the "
-        "platform, and the real gateway process with the connector …"
+        f"platform, and the real gateway process with the connector, {until} …"
     )
+    started = monotonic()
+    end = started + seconds if seconds else None
     async with stage(meters) as scene:
-        status = _Status(monotonic(), scene)
-        end = monotonic() + seconds if seconds else None
         if console.is_terminal:
-            with Live(console=console, auto_refresh=False) as live:
-                await _until(stop, end, scene, lambda: live.update(_view(scene, status), refresh=True))
+            await _watch(console, stop, end, scene, started)
         else:
-            await _until(stop, end, scene, lambda: None)
-            console.print(_view(scene, status))
+            await _list(console, stop, end, scene, started)
         return _report(console, scene)
+
+
+async def _watch(
+    console: Console, stop: asyncio.Event, end: float | None, scene: Scene, started: float
+) -> None:
+    """Keep a table up to date; the last one stays."""
+    from dlms_connector.demo.board import board
+
+    def refresh() -> None:
+        view = board(scene, time(), monotonic() - started, console.height)
+        live.update(view, refresh=True)
+
+    with Live(console=console, auto_refresh=False) as live:
+        await _until(stop, end, scene, refresh)
+
+
+async def _list(
+    console: Console, stop: asyncio.Event, end: float | None, scene: Scene, started: float
+) -> None:
+    """Print the first value of each time series as a line, and the table at the end."""
+    from dlms_connector.demo.board import board, line
+
+    listed: set[tuple[str, str]] = set()
+
+    def refresh() -> None:
+        for point in scene.points():
+            if (point.device, point.key) not in listed:
+                listed.add((point.device, point.key))
+                click.echo(line(scene, point))
+
+    await _until(stop, end, scene, refresh)
+    console.print(board(scene, time(), monotonic() - started))
 
 
 async def _until(
@@ -103,38 +124,16 @@ async def _until(
     refresh()
 
 
-def _view(scene: Scene, status: _Status) -> Group:
-    from dlms_connector.demo.scene import UNITS
-
-    table = Table(title="What arrived at the platform")
-    for heading in ("device", "key"):
-        table.add_column(heading)
-    table.add_column("value", justify="right")
-    table.add_column("unit")
-    table.add_column("age", justify="right")
-    now_ms, last = time() * 1000, ""
-    for point in scene.platform.store.latest():
-        if point.device not in scene.devices or point.key not in UNITS:
-            continue
-        table.add_row(
-            point.device if point.device != last else "",
-            point.key,
-            str(point.value),
-            UNITS[point.key],
-            f"{(now_ms - point.ts) / 1000:.1f} s",
-            end_section=point.key == max(UNITS),
-        )
-        last = point.device
-    return Group(table, Text(str(status)))
-
-
 def _report(console: Console, scene: Scene) -> bool:
     """Say how it went; true if all is well."""
-    arrived = {point.device for point in scene.platform.store.latest()}
-    silent = [name for name in scene.devices if name not in arrived]
-    if not silent:
-        console.print(f"values of all {len(scene.devices)} meters arrived")
+    missing = scene.missing()
+    if scene.gateway.running and not missing:
+        click.echo(f"the values of all {len(scene.devices)} meters arrived")
         return True
-    console.print(f"nothing arrived of {', '.join(silent)}; the end of the gateway's log:")
-    console.print("\n".join(scene.gateway.log().splitlines()[-20:]), markup=False)
+    if not scene.gateway.running:
+        click.echo("the gateway process ended by itself")
+    if missing:
+        click.echo(f"not everything arrived of {', '.join(missing)}")
+    click.echo("the end of the gateway's log:")
+    click.echo("\n".join(scene.gateway.log().splitlines()[-20:]))
     return False

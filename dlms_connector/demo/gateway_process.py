@@ -29,6 +29,9 @@ TBModuleLoader.PATHS.insert(0, sys.argv.pop(1))
 main()
 """
 
+#: The gateway asks its maker for updates: through a proxy that is not there it does so in vain.
+_STAY_AT_HOME = {"https_proxy": "http://127.0.0.1:9", "no_proxy": ""}
+
 CONNECTOR_NAME = "DLMS"
 CONNECTOR_FILE = "dlms.json"
 
@@ -119,10 +122,12 @@ class GatewayProcess:
                     **self._environment,
                     "TB_GW_CONFIG_DIR": f"{self.config_dir}{os.sep}",
                     "PYTHONUNBUFFERED": "1",
+                    **_STAY_AT_HOME,
                 },
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                start_new_session=True,  # Ctrl-C at a terminal is for its parent, which stops it
             )
 
     async def stop(self, how: signal.Signals = signal.SIGINT, within_s: float = 10.0) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,14 @@ from typing import Any
 
 from dlms_connector.demo.gateway_process import GatewayProcess
 from dlms_connector.demo.platform_server import Platform
+from dlms_connector.demo.platform_store import Point
 from dlms_connector.simulator.options import MeterOptions, microstar
 from dlms_connector.simulator.sample import sample_configuration
-from dlms_connector.simulator.server import simulate
+from dlms_connector.simulator.server import Endpoint, simulate
 
 POLL_PERIOD_MS = 2000
 
-#: What each quantity is sent in, so that the table can say so: by key.
+#: What each quantity is asked to be sent in, by key: telemetry itself has no units.
 UNITS = {
     "voltage_l1": "V",
     "current_l1": "A",
@@ -27,55 +29,84 @@ UNITS = {
     "active_energy": "kWh",
 }
 
+#: A demo may run for days: so many packets are remembered.
+_PACKETS = 1000
+
+#: The kinds of meters, in turn.
+_KINDS: Sequence[Mapping[str, Any]] = (
+    {"framing": "HDLC"},
+    {"framing": "WRAPPER", "authentication": "LOW"},
+    {
+        "framing": "WRAPPER",
+        "authentication": "HIGH_GMAC",
+        "security": "AUTHENTICATION_ENCRYPTION",
+        "client_address": 1,
+    },
+    {"framing": "HDLC", "authentication": "LOW"},
+)
+
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that runs; `devices` are the names of the meters."""
+    """Everything that runs; `units` has each time series to come, by device and key."""
 
     platform: Platform
     gateway: GatewayProcess
-    devices: tuple[str, ...]
+    units: Mapping[tuple[str, str], str]
+
+    @property
+    def devices(self) -> list[str]:
+        """The names of the meters."""
+        return list(dict.fromkeys(device for device, _ in self.units))
+
+    def points(self) -> list[Point]:
+        """Return the latest value of each time series that the meters have."""
+        latest = self.platform.store.latest()
+        return [point for point in latest if (point.device, point.key) in self.units]
+
+    def missing(self) -> list[str]:
+        """Return the meters of which not every time series has arrived."""
+        arrived = {(point.device, point.key) for point in self.points()}
+        return list(dict.fromkeys(one[0] for one in self.units if one not in arrived))
 
 
 def cast(count: int) -> list[MeterOptions]:
-    """Return meters of several kinds: HDLC and wrapper, with and without a password."""
-    kinds: tuple[Mapping[str, Any], ...] = (
-        {"framing": "HDLC", "authentication": "LOW"},
-        {"framing": "WRAPPER"},
-        {"framing": "HDLC"},
-        {"framing": "WRAPPER", "authentication": "LOW"},
-    )
-    meters = [MeterOptions(serial=number, **kinds[number % len(kinds)]) for number in range(count)]
-    for number, meter in enumerate(meters, 1):
-        meter.serial = number
+    """Return meters of several kinds: HDLC and wrapper, open, with a password, ciphered."""
+    meters = [MeterOptions(serial=n, **_KINDS[(n - 1) % len(_KINDS)]) for n in range(1, count + 1)]
     if count > 1:
         meters[-1] = microstar(count)  # a meter that offers no GET-with-list
     return meters
 
 
+def configuration(meters: Sequence[MeterOptions], endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+    """Return the connector's configuration: each quantity in the unit of the demo's table."""
+    places = [(one, at.host, at.port) for one, at in zip(meters, endpoints, strict=True)]
+    made = copy.deepcopy(sample_configuration(places))
+    made["defaults"]["pollPeriod"] = POLL_PERIOD_MS
+    for device in made["devices"]:
+        for item in device["timeseries"]:
+            item["unit"] = UNITS[item["key"]]
+    return made
+
+
 @asynccontextmanager
 async def stage(count: int) -> AsyncIterator[Scene]:
     """Run a scene with so many meters; when it ends nothing is left behind."""
-    token = secrets.token_hex(10)
-    meters = cast(count)
+    token, meters = secrets.token_hex(10), cast(count)
     with tempfile.TemporaryDirectory(prefix="dlms-demo-") as folder:
-        async with Platform({token: "Gateway"}) as platform, simulate(meters) as endpoints:
-            places = [
-                (meter, endpoint.host, endpoint.port)
-                for meter, endpoint in zip(meters, endpoints, strict=True)
-            ]
-            configuration = sample_configuration(places)
-            configuration["defaults"]["pollPeriod"] = POLL_PERIOD_MS
-            for device in configuration["devices"]:
-                for item in device["timeseries"]:
-                    item["unit"] = UNITS[item["key"]]
+        async with (
+            Platform({token: "Gateway"}, packets=_PACKETS) as platform,
+            simulate(meters) as endpoints,
+        ):
+            configured = configuration(meters, endpoints)
+            units = {
+                (device["deviceName"], item["key"]): item["unit"]
+                for device in configured["devices"]
+                for item in device["timeseries"]
+            }
             gateway = GatewayProcess(
-                Path(folder),
-                platform_port=platform.port,
-                token=token,
-                configuration=configuration,
+                Path(folder), platform_port=platform.port, token=token, configuration=configured
             )
-            names = tuple(device["deviceName"] for device in configuration["devices"])
             async with gateway:
-                yield Scene(platform, gateway, names)
+                yield Scene(platform, gateway, units)
                 await gateway.stop()
