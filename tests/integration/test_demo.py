@@ -61,7 +61,7 @@ async def test_it_shows_values_of_all_meters_and_cleans_up(tmp_path: Path) -> No
 async def test_it_ends_at_ctrl_c(tmp_path: Path) -> None:
     process = await start(tmp_path)
     assert process.stdout is not None
-    assert b"starting" in await asyncio.wait_for(process.stdout.readline(), 30)
+    assert b"simulated meters" in await asyncio.wait_for(process.stdout.readline(), 30)
     await watch(lambda: "Gateway started" in log_of(tmp_path))
     process.send_signal(signal.SIGINT)
     output, _ = await asyncio.wait_for(process.communicate(), 20)
