@@ -7,7 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from dlms_connector.config.base import Model
-from dlms_connector.config.types import KeepOpen, Whole
+from dlms_connector.config.types import (
+    Address,
+    HexBytes,
+    KeepOpen,
+    LineText,
+    Network,
+    ObisCode,
+    Whole,
+)
+from dlms_connector.obis import Obis
 
 _HOST = "name or address of the meter or of the converter in front of it"
 _TIMEOUT = "time for one reply, in ms; slow meters behind converters need more"
@@ -17,6 +26,8 @@ _KEEP_OPEN = (
     "`auto` keeps the association when the next poll comes before the meter's inactivity "
     "timeout and releases it otherwise; `true` always keeps it, `false` never"
 )
+#: Device ID 1, IEC 62056-6-1: the number that its maker gave to the meter.
+_SERIAL_NUMBER = Obis.parse("0-0:96.1.0")
 
 
 class TcpConnection(Model):
@@ -73,6 +84,71 @@ class SerialConnection(Model):
         return f"serial:{self.port}"
 
 
+class ListenConnection(Model):
+    """A meter that dials in: we listen, it calls, and is known by one of three marks."""
+
+    type: Literal["listen"] = Field(description="the kind of connection")
+    host: str = Field(
+        "0.0.0.0",  # noqa: S104
+        min_length=1,
+        description="the local address listened on; `::` takes calls by IPv6 too",
+    )
+    port: Whole = Field(4059, ge=1, le=65535, description="the local TCP port listened on")
+    peer: Address | None = Field(
+        None, description="the meter calls from this address: a sign of three, one is needed"
+    )
+    serial_number: LineText | None = Field(
+        None, description="the meter that calls has this serial number, asked for at each call"
+    )
+    system_title: HexBytes | None = Field(
+        None, description="the meter that calls tells this system title in its AARE, in hex"
+    )
+    serial_number_obis: ObisCode | None = Field(
+        None,
+        description="object of class data that holds the number; `0-0:96.1.0` where left out",
+    )
+    identify_as: Literal["device", "public"] = Field(
+        "device",
+        description="who asks a caller for its number or title: `device` with the client, "
+        "password and keys of `dlms`, `public` the client 16 without any",
+    )
+    allow: tuple[Network, ...] = Field(
+        (),
+        description="networks that may call, such as `10.0.0.0/8`; empty allows all. "
+        "The port takes the calls that one of its devices allows",
+    )
+    timeout_ms: Whole = Field(5000, ge=50, le=300_000, description=_TIMEOUT)
+    connect_timeout_ms: Whole = Field(
+        30_000, ge=50, le=300_000, description="time to find out who calls, in ms"
+    )
+    retries: Whole = Field(2, ge=0, le=10, description=_RETRIES)
+    keep_open: KeepOpen = Field("auto", description=_KEEP_OPEN)
+
+    @property
+    def number_object(self) -> Obis:
+        """The object that holds the serial number."""
+        return self.serial_number_obis or _SERIAL_NUMBER
+
+    @property
+    def door(self) -> str:
+        """What devices that call the same port have in common."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def caller(self) -> str:
+        """The mark that the meter is known by, in words."""
+        if self.peer is not None:
+            return self.peer
+        if self.serial_number is not None:
+            return f"serial number {self.serial_number}"
+        return f"system title {(self.system_title or b'').hex()}"
+
+    @property
+    def endpoint(self) -> str:
+        """What devices behind one caller have in common."""
+        return f"listen://{self.door} {self.caller}"
+
+
 def _kind(value: Any) -> Any:
     """Tell which kind of connection a value is: tcp unless it says otherwise."""
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
@@ -82,6 +158,7 @@ def _kind(value: Any) -> Any:
 Connection = Annotated[
     Annotated[TcpConnection, Tag("tcp")]
     | Annotated[UdpConnection, Tag("udp")]
-    | Annotated[SerialConnection, Tag("serial")],
+    | Annotated[SerialConnection, Tag("serial")]
+    | Annotated[ListenConnection, Tag("listen")],
     Discriminator(_kind),
 ]

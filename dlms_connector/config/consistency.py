@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from dlms_connector.config.inheritance import NAMED_LISTS, Location
-from dlms_connector.config.model import Device, Dlms, SerialConnection, UdpConnection
+from dlms_connector.config.model import (
+    Device,
+    Dlms,
+    ListenConnection,
+    SerialConnection,
+    UdpConnection,
+)
 
 Contradictions = Iterator[tuple[Location, str]]
 
@@ -148,8 +154,49 @@ def _names(device: Device) -> Contradictions:
             seen.add(name)
 
 
+def _dial_in(device: Device) -> Contradictions:
+    """Whoever calls a port is a stranger until it is known: it gets no secret in clear."""
+    connection, dlms = device.connection, device.dlms
+    if not isinstance(connection, ListenConnection):
+        return
+    marks = {
+        "peer": connection.peer,
+        "serialNumber": connection.serial_number,
+        "systemTitle": connection.system_title,
+    }
+    given = [key for key, value in marks.items() if value is not None]
+    if len(given) != 1:
+        named = " and ".join(given) or "nothing"
+        yield (
+            ("connection", given[-1] if given else "serialNumber"),
+            f"a meter that dials in is known by one of {', '.join(marks)}; given: {named}",
+        )
+        return
+    title = connection.system_title
+    if title is not None and len(title) != _TITLE_BYTES:
+        yield (
+            ("connection", "systemTitle"),
+            f"has {len(title)} bytes; a system title has {_TITLE_BYTES}",
+        )
+    if connection.peer is not None or connection.identify_as == "public":
+        return
+    if dlms.authentication == "LOW" and not connection.allow:
+        yield (
+            ("connection", "allow"),
+            "authentication LOW shows its password to whoever calls: name the networks that may "
+            "call, or set identifyAs to public",
+        )
+    if dlms.security != "NONE" and dlms.invocation_counter is None:
+        yield (
+            ("dlms", "invocationCounter"),
+            "needed to ask a caller who it is by a ciphered association, unless identifyAs is "
+            "public",
+        )
+
+
 _RULES: Sequence[Callable[[Device], Contradictions]] = (
     _framing,
+    _dial_in,
     _addresses,
     _credentials,
     _ciphering,

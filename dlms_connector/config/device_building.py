@@ -29,7 +29,7 @@ SECRETS = frozenset(
     ("dlms", key)
     for key in ("password", "authenticationKey", "blockCipherKey", "dedicatedKey", "signingKey")
 )
-_CONNECTIONS = ("tcp", "udp", "serial")
+_CONNECTIONS = ("tcp", "udp", "serial", "listen")
 #: Stand-ins for what is missing, so that the rest can still be checked.
 _STAND_INS: dict[str, Any] = {
     "deviceName": "?",

@@ -8,7 +8,16 @@ from pydantic import Field
 
 from dlms_connector.config.base import Model
 from dlms_connector.config.secret import KeyBytes, Password
-from dlms_connector.config.types import Formula, HexBytes, ObisCode, TimeZone, Truth, Whole
+from dlms_connector.config.types import (
+    Baudrate,
+    Formula,
+    HexBytes,
+    ObisCode,
+    SignOnAddress,
+    TimeZone,
+    Truth,
+    Whole,
+)
 
 InterfaceType = Literal["HDLC", "WRAPPER", "HDLC_WITH_MODE_E"]
 Authentication = Literal[
@@ -19,12 +28,27 @@ Standard = Literal["DLMS", "INDIA", "ITALY", "SAUDI_ARABIA", "IDIS", "SPAIN"]
 DateTimeField = Literal["deviation", "status", "dayOfWeek", "hundredths"]
 
 
+class ModeE(Model):
+    """The sign-on of HDLC_WITH_MODE_E (IEC 62056-21 mode E)."""
+
+    address: SignOnAddress = Field(
+        "",
+        description="the meter's device address in `/?address!`; empty asks whoever is there",
+    )
+    start_baudrate: Baudrate = Field(300, description="bits per second of the sign-on, 7E1")
+    max_baudrate: Baudrate | None = Field(
+        None,
+        description="highest rate to change to; what the meter proposes where left out",
+    )
+
+
 class Dlms(Model):
     """How to talk to a meter: framing, addresses, authentication and keys."""
 
     interface_type: InterfaceType = Field(
         "HDLC", description="the framing; where left out, `WRAPPER` on udp and `HDLC` elsewhere"
     )
+    mode_e: ModeE = Field(ModeE(), alias="modeE", description="the sign-on of HDLC_WITH_MODE_E")
     referencing: Literal["LN", "SN"] = Field(
         "LN", description="logical names, or the short names of older meters"
     )
@@ -117,6 +141,12 @@ class Workarounds(Model):
     )
     max_info_receive: Whole | None = Field(
         None, ge=32, le=2030, description="longest HDLC information field we accept"
+    )
+    window_transmit: Whole | None = Field(
+        None, ge=1, le=7, description="HDLC frames we propose to send before an acknowledgement"
+    )
+    window_receive: Whole | None = Field(
+        None, ge=1, le=7, description="HDLC frames we propose to receive before we acknowledge"
     )
     max_pdu: Whole = Field(0xFFFF, ge=12, le=0xFFFF, description="longest APDU we offer to accept")
     challenge_size: Whole = Field(16, ge=8, le=64, description="bytes of our challenge")

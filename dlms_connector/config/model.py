@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from dlms_connector.config.base import Model
 from dlms_connector.config.connection import (
     Connection,
+    ListenConnection,
     SerialConnection,
     TcpConnection,
     UdpConnection,
@@ -21,6 +22,7 @@ from dlms_connector.config.dlms import (
     DateTimeField,
     Dlms,
     InterfaceType,
+    ModeE,
     Security,
     Standard,
     Workarounds,
@@ -47,6 +49,8 @@ __all__ = [
     "Item",
     "Journal",
     "KeepOpen",
+    "ListenConnection",
+    "ModeE",
     "Model",
     "Profile",
     "PushListener",

@@ -21,7 +21,7 @@ Schema = Mapping[str, Any]
 #: What marks a schema whose value is not an object.
 _MEMBERS = {"enum", "const"}
 #: Steps of pydantic's locations that are the kind of a connection, not a key.
-_TAGS = ("tcp", "udp", "serial")
+_TAGS = ("tcp", "udp", "serial", "listen")
 
 
 def problems_of(

@@ -143,7 +143,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     **{
         f"keys-{section}": _keys(section)
         for section in (
-            *("top", "Device", "Connection", "Dlms", "Workarounds", "Item", "Profile"),
+            *("top", "Device", "Connection", "Dlms", "ModeE", "Workarounds", "Item", "Profile"),
             *("AttributeUpdate", "RpcMethod", "Journal", "PushListener"),
         )
     },

@@ -17,7 +17,7 @@ from dlms_connector.config.templates import DEFAULTS, TEMPLATES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-_CONNECTIONS = ("TcpConnection", "UdpConnection", "SerialConnection")
+_CONNECTIONS = ("TcpConnection", "UdpConnection", "SerialConnection", "ListenConnection")
 _EXAMPLE = {
     "devices": [
         {
@@ -70,7 +70,7 @@ def document_schema() -> Schema:
             key: value if key in required else _or_null(value)
             for key, value in node["properties"].items()
         }
-    for name in ("Connection", "Dlms", "Workarounds"):
+    for name in ("Connection", "Dlms", "ModeE", "Workarounds"):
         definitions[name] = _or_null(definitions[name])
     own = {key: {"description": "set and read by the gateway itself"} for key in GATEWAY_KEYS}
     return {
@@ -124,11 +124,13 @@ def _any_connection(kinds: list[Schema]) -> Schema:
         "default": "tcp",
         "description": kinds[0]["properties"]["type"]["description"],
     }
-    properties["port"]["description"] = "TCP or UDP port, or the serial port's name"
+    properties["port"]["description"] = (
+        "TCP or UDP port, also that listened on, or the serial port's name"
+    )
     return {
         "type": "object",
         "additionalProperties": False,
-        "description": "Where a meter is reached: keys of tcp, udp or serial.",
+        "description": "Where a meter is reached: keys of tcp, udp, serial or listen.",
         "properties": properties,
     }
 

@@ -181,6 +181,30 @@ def _network(value: Any) -> str:
         raise ValueError(f"{shown(value)} is not a network such as 10.0.0.0/8") from None
 
 
+def _address(value: Any) -> str:
+    try:
+        return str(ipaddress.ip_address(value.strip() if isinstance(value, str) else ""))
+    except ValueError:
+        raise ValueError(f"{shown(value)} is not an address such as 10.0.0.5") from None
+
+
+def _line_text(value: Any) -> str:
+    """Take a short text, also where it was written as a number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not value.strip() or not value.strip().isprintable():
+        raise ValueError(f"{shown(value)} is not a text of one line")
+    return str(value.strip())
+
+
+def _sign_on_address(value: Any) -> str:
+    """Take a device address (IEC 62056-21 clause 6.3.1), also where it was written as a number."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not re.fullmatch(r"[0-9A-Za-z ]{0,32}", text):
+        raise ValueError(f"{shown(value)} is not up to 32 letters, digits and spaces")
+    return text
+
+
 def _finite(value: Any) -> Any:
     """Refuse numbers that JSON does not know, at any depth."""
     match value:
@@ -227,6 +251,7 @@ _OBIS_SCHEMA = {
 }
 
 Whole = Annotated[int, BeforeValidator(_whole)]
+Baudrate = Annotated[Literal[300, 600, 1200, 2400, 4800, 9600, 19200], BeforeValidator(_whole)]
 Truth = Annotated[bool, BeforeValidator(_truth)]
 ObisCode = Annotated[
     InstanceOf[Obis],
@@ -258,6 +283,15 @@ Formula = Annotated[str, BeforeValidator(_formula), WithJsonSchema({"type": "str
 TimeZone = Annotated[str, BeforeValidator(_time_zone), WithJsonSchema({"type": "string"})]
 Encoding = Annotated[str, BeforeValidator(_encoding), WithJsonSchema({"type": "string"})]
 Network = Annotated[str, BeforeValidator(_network), WithJsonSchema({"type": "string"})]
+Address = Annotated[str, BeforeValidator(_address), WithJsonSchema({"type": "string"})]
+LineText = Annotated[
+    str, BeforeValidator(_line_text), WithJsonSchema({"type": ["string", "integer"]})
+]
+SignOnAddress = Annotated[
+    str,
+    BeforeValidator(_sign_on_address),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": "^[0-9A-Za-z ]{0,32}$"}),
+]
 JsonValue = Annotated[Any, BeforeValidator(_finite)]
 ReportStrategy = Annotated[
     dict[str, Any],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dlms_connector.config.model import Dlms, Workarounds
 from dlms_connector.protocol.addressing import client_address, server_address_of
 from dlms_connector.protocol.hdlc import Hdlc
-from dlms_connector.protocol.hdlc_parameters import DEFAULT_INFORMATION, HdlcParameters
+from dlms_connector.protocol.hdlc_parameters import HdlcParameters
 from dlms_connector.protocol.mode_e import ModeE
 from dlms_connector.protocol.talk import DataLink
 from dlms_connector.protocol.wrapper import Wrapper
@@ -17,7 +17,13 @@ def make_datalink(dlms: Dlms, connection_retries: int, workarounds: Workarounds)
         return Wrapper(dlms.client_address, dlms.logical_address, retries=connection_retries)
     hdlc = _hdlc(dlms, connection_retries, workarounds)
     if dlms.interface_type == "HDLC_WITH_MODE_E":
-        return ModeE(hdlc, retries=connection_retries)
+        return ModeE(
+            hdlc,
+            device_address=dlms.mode_e.address,
+            retries=connection_retries,
+            start_baudrate=dlms.mode_e.start_baudrate,
+            max_baudrate=dlms.mode_e.max_baudrate,
+        )
     return hdlc
 
 
@@ -33,7 +39,11 @@ def _hdlc(dlms: Dlms, retries: int, workarounds: Workarounds) -> Hdlc:
 
 def _proposal(workarounds: Workarounds) -> HdlcParameters | None:
     """Return what SNRM proposes; without workarounds it carries no parameters."""
-    transmit, receive = workarounds.max_info_transmit, workarounds.max_info_receive
-    if transmit is None and receive is None:
-        return None
-    return HdlcParameters(transmit or DEFAULT_INFORMATION, receive or DEFAULT_INFORMATION)
+    proposed = {
+        "info_transmit": workarounds.max_info_transmit,
+        "info_receive": workarounds.max_info_receive,
+        "window_transmit": workarounds.window_transmit,
+        "window_receive": workarounds.window_receive,
+    }
+    given = {name: value for name, value in proposed.items() if value is not None}
+    return HdlcParameters(**given) if given else None

@@ -1,9 +1,9 @@
 """The sign-on of optical ports: IEC 62056-21 mode E, after which the meter speaks HDLC.
 
-At 300 baud 7E1 we ask `/?!`, the meter identifies itself and names its fastest baud
-rate, we choose binary mode and that rate, and both change to it, 8N1. The meter then
-confirms at the new rate; not all do, and HDLC takes the confirmation for line noise,
-so we merely let the line rest meanwhile.
+At 300 baud 7E1 (a few meters want another rate) we ask `/?!`, the meter identifies itself
+and names its fastest baud rate, we choose binary mode and that rate, and both change to
+it, 8N1. The meter then confirms at the new rate; not all do, and HDLC takes the
+confirmation for line noise, so we merely let the line rest meanwhile.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ from dlms_connector.protocol.talk import DataLink, Talk
 #: Clause 6.3.14, table of baud rate identifications of mode C, which mode E shares.
 BAUDRATES = {"0": 300, "1": 600, "2": 1200, "3": 2400, "4": 4800, "5": 9600, "6": 19200}
 
-_SIGN_ON_BAUDRATE = 300
+START_BAUDRATE = 300
+#: What meters propose most often: the likely rate of a session that nobody remembers.
+_USUAL_BAUDRATE = 9600
+#: Time for the answer to a DISC that is not waited for.
+_FAREWELL_S = 0.3
 #: Rest of the line after the change of rate, in seconds: optical heads need it.
 SETTLE_S = 1.0
 
@@ -62,7 +66,8 @@ def sign_on(
     device_address: str = "",
     *,
     retries: int = 2,
-    baudrate: int | None = None,
+    start_baudrate: int = START_BAUDRATE,
+    max_baudrate: int | None = None,
     settle_s: float = SETTLE_S,
 ) -> Talk[Identification]:
     """Bring the meter into binary mode at the rate it proposes, or a slower one of ours.
@@ -70,15 +75,15 @@ def sign_on(
     `settle_s` seconds of rest follow the change of rate.
     Raises LinkTimeoutError on silence, ProtocolError if the meter cannot do mode E.
     """
-    yield LineSettings(_SIGN_ON_BAUDRATE, 7, "E")
+    yield LineSettings(start_baudrate, 7, "E")
     identification = yield from _identify(device_address, retries)
-    character = _choose(identification, baudrate)
+    character = _choose(identification, max_baudrate)
     choice = f"\x062{character}2\r\n".encode()
     yield Pause(_REACTION_S)
     yield LineSettings(
         BAUDRATES[character],
         send=choice,
-        hold_s=len(choice) * _BITS_PER_CHARACTER / _SIGN_ON_BAUDRATE,
+        hold_s=len(choice) * _BITS_PER_CHARACTER / start_baudrate,
     )
     yield Pause(settle_s)
     return identification
@@ -93,19 +98,32 @@ class ModeE:
         *,
         device_address: str = "",
         retries: int = 2,
+        start_baudrate: int = START_BAUDRATE,
+        max_baudrate: int | None = None,
         settle_s: float = SETTLE_S,
     ) -> None:
         self.identification: Identification | None = None
         self._datalink = datalink
         self._device_address = device_address
         self._retries = retries
+        self._start_baudrate, self._max_baudrate = start_baudrate, max_baudrate
         self._settle_s = settle_s
+        self._signed_on = False
 
     def connect(self) -> Talk[None]:
-        """Sign on, then set the data link up."""
-        self.identification = yield from sign_on(
-            self._device_address, retries=self._retries, settle_s=self._settle_s
-        )
+        """Sign on, then set the data link up.
+
+        A meter that does not hear the first request may still be in the binary mode of a
+        session that broke off: then it is told to end that before it is asked again.
+        """
+        try:
+            self.identification = yield from self._sign_on(0)
+        except LinkTimeoutError as silence:
+            if not self._retries or silence.received:
+                raise
+            yield from self._end_earlier_session()
+            self.identification = yield from self._sign_on(self._retries - 1)
+        self._signed_on = True
         yield from self._datalink.connect()
 
     def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:
@@ -117,8 +135,34 @@ class ModeE:
         return (yield from self._datalink.receive())
 
     def disconnect(self) -> Talk[None]:
-        """End the session; the meter then returns to 300 baud by itself."""
-        yield from self._datalink.disconnect()
+        """End the session; the meter then returns to its first rate by itself.
+
+        Before a sign-on there is nothing to end that the meter could hear: no time is lost.
+        """
+        if self._signed_on:
+            self._signed_on = False
+            yield from self._datalink.disconnect()
+
+    def _sign_on(self, retries: int) -> Talk[Identification]:
+        return (
+            yield from sign_on(
+                self._device_address,
+                retries=retries,
+                start_baudrate=self._start_baudrate,
+                max_baudrate=self._max_baudrate,
+                settle_s=self._settle_s,
+            )
+        )
+
+    def _end_earlier_session(self) -> Talk[None]:
+        """Send a DISC at the rate that session most likely had, and wait for no answer."""
+        rate = self._max_baudrate or _USUAL_BAUDRATE
+        disconnecting = self._datalink.disconnect()
+        disc = next(disconnecting)
+        disconnecting.close()
+        yield LineSettings(rate)
+        sending_s = len(disc) * _BITS_PER_CHARACTER / rate
+        yield LineSettings(self._start_baudrate, 7, "E", send=disc, hold_s=sending_s + _FAREWELL_S)
 
 
 def _identify(device_address: str, retries: int) -> Talk[Identification]:

@@ -84,7 +84,7 @@ def test_device_address() -> None:
 )
 def test_rate(proposed: str, ours: int | None, agreed: str) -> None:
     script = Script([IDENTIFICATION.replace(b"5", proposed.encode(), 1)])
-    drive(sign_on(baudrate=ours), script)
+    drive(sign_on(max_baudrate=ours), script)
     assert script.heard[-1] == f"\x062{agreed}2\r\n".encode()
 
 
