@@ -1,0 +1,283 @@
+"""`dlms-connector discover`: finds a meter and writes its device entry."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import simplejson
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from dlms_connector.cli import FAILED
+from dlms_connector.config import preset
+from dlms_connector.config.dlms import Authentication, InterfaceType
+from dlms_connector.config.secret import holds_reference
+from dlms_connector.discovery import (
+    Discovery,
+    Pace,
+    Request,
+    Server,
+    Wanted,
+    discover,
+    document,
+    report,
+)
+from dlms_connector.discovery.entry import left_out
+from dlms_connector.errors import ConfigError
+
+_SECRETS = ("password", "authenticationKey", "blockCipherKey", "dedicatedKey", "signingKey")
+_SEEN = "a secret on the command line is seen by all users of this computer: "
+
+
+def _read_servers(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> tuple[Server, ...]:
+    return tuple(map(_read_server, values))
+
+
+def _read_server(text: str) -> Server:
+    """Read `1/17`, `1/17/4` (the octets of its form) or `144`."""
+    try:
+        numbers = [int(part) for part in text.split("/")]
+    except ValueError:
+        numbers = []
+    match numbers:
+        case [whole] if 0 <= whole <= 0xFFFF:
+            # On an HDLC line one number is the address as a whole.
+            return Server(0, whole)
+        case [logical, physical] if 0 <= min(numbers) <= max(numbers) < 0x4000:
+            return Server(logical, physical)
+        case [logical, physical, 1 | 2 | 4 as size] if 0 <= min(numbers) <= max(numbers) < 0x4000:
+            return Server(logical, physical, size)
+    raise click.BadParameter(f"{text!r} is not an address such as 1/17, 1/17/4 (octets) or 144")
+
+
+@click.command()
+@click.option("--host", help="Name or address of the meter, or of the converter before it.")
+@click.option("--port", type=click.IntRange(1, 65535), help="TCP or UDP port.  [default: 4059]")
+@click.option("--udp", is_flag=True, help="UDP instead of TCP.")
+@click.option("--serial", "serial_port", metavar="PORT", help="Serial port, such as /dev/ttyUSB0.")
+@click.option("--baudrate", type=int, help="Only this baud rate.  [default: the usual ones]")
+@click.option("--bytesize", type=click.Choice(["7", "8"]), default="8", show_default=True)
+@click.option("--parity", type=click.Choice(["N", "E", "O"]), default="N", show_default=True)
+@click.option("--stopbits", type=click.Choice(["1", "2"]), default="1", show_default=True)
+@click.option("--interface", "interfaces", multiple=True, help="Only this framing; repeatable.",
+              type=click.Choice(get_args(InterfaceType), case_sensitive=False))  # fmt: skip
+@click.option("--client", "clients", multiple=True, type=click.IntRange(1, 127),
+              help="Only this client address; repeatable.")  # fmt: skip
+@click.option("--server", "servers", multiple=True, callback=_read_servers,
+              metavar="L/P",
+              help="Only this server address; repeatable.")  # fmt: skip
+@click.option("--serial-number", type=click.IntRange(0), help="The meter's; makes its address.")
+@click.option("--preset", "preset_name", help="Begin with what a shipped preset says.")
+@click.option("--authentication", help="How to prove who we are.  [default: LOW with a password]",
+              type=click.Choice(get_args(Authentication), case_sensitive=False))  # fmt: skip
+@click.option("--password", help="A reference: ${env:DLMS_…}, ${env:METER_…} or ${file:…}.")
+@click.option("--password-env", metavar="NAME",
+              help="Environment variable with the password, DLMS_… or METER_….")  # fmt: skip
+@click.option("--dlms", "more", multiple=True, metavar="KEY=VALUE",
+              help="Any other key of `dlms`, such as systemTitle=…; repeatable.")  # fmt: skip
+@click.option("--name", help="The entry's deviceName.  [default: from the serial number]")
+@click.option("--all", "every", is_flag=True, help="Registers of unknown meaning too.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False),
+              help="Write the entry as a whole dlms.json; never over a file.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Write a report as JSON.")
+@click.option("--timeout", default=2.0, show_default=True, type=click.FloatRange(0.05, 120),
+              help="Seconds to wait for an answer to a probe.")  # fmt: skip
+@click.option("--rate", default=2.0, show_default=True, type=click.FloatRange(0.01, 1000),
+              help="Probes per second at most.")  # fmt: skip
+@click.option("--max-probes", default=120, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--max-seconds", default=600.0, show_default=True, type=click.FloatRange(1, 86_400))
+def command(
+    serial_port: str | None,
+    host: str | None,
+    output: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Find out how to talk to a meter and what it has; write its device entry.
+
+    Give --host (and --port), or --serial. The public client asks first, without a password;
+    passwords are never guessed, and one that is given is tried once.
+
+    Exit codes: 0 the entry is written, 1 no meter answered or none lets us in (the last
+    lines say what to suspect), 2 an option is wrong.
+    """
+    if (host is None) == (serial_port is None):
+        raise click.UsageError("give either --host or --serial")
+    if output is not None and output.exists():
+        raise click.BadParameter(f"{output} exists already", param_hint="--output")
+    request = Request(
+        connection=_connection(host, serial_port, options),
+        wanted=_wanted(options),
+        credentials=_credentials(options),
+        pace=Pace(
+            timeout_s=options["timeout"],
+            per_second=options["rate"],
+            max_probes=options["max_probes"],
+            max_s=options["max_seconds"],
+        ),
+        name=options["name"],
+        every_register=options["every"],
+        all_baudrates=options["baudrate"] is None,
+        folder=(output.parent if output else Path()).resolve(),
+    )
+    found = _run(request)
+    if output is not None and found.entry is not None:
+        output.write_text(document(found.entry) + "\n", "utf-8")
+    if as_json:
+        click.echo(_json(report(found)))
+    else:
+        _show(found, output)
+    if found.entry is None:
+        sys.exit(FAILED)
+
+
+def _run(request: Request) -> Discovery:
+    with _progress() as progress:
+        probing = progress.add_task("looking for the meter", total=None)
+
+        def trying(what: str, done: int, total: int) -> None:
+            progress.update(probing, description=what, completed=done, total=total)
+
+        def reading(done: int, total: int) -> None:
+            progress.update(probing, description="reading objects", completed=done, total=total)
+
+        try:
+            return asyncio.run(discover(request, trying=trying, reading=reading))
+        except ConfigError as error:
+            raise _with_options(error) from None
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as it:
+        yield it
+
+
+def _with_options(error: ConfigError) -> ConfigError:
+    """Speak of options where the configuration would speak of keys."""
+    told = ConfigError(*error.problems)
+    told.hint = "keys of `dlms` are given by --dlms KEY=VALUE, others by the option of that name"
+    return told
+
+
+def _connection(
+    host: str | None, serial_port: str | None, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    if serial_port is not None:
+        if options["port"] is not None or options["udp"]:
+            raise click.UsageError("--port and --udp go with --host")
+        section: dict[str, Any] = {
+            "type": "serial", "port": serial_port, "baudrate": options["baudrate"] or 9600,
+        }  # fmt: skip
+        given = {"bytesize": int(options["bytesize"]), "parity": options["parity"],
+                 "stopbits": int(options["stopbits"])}  # fmt: skip
+        usual = {"bytesize": 8, "parity": "N", "stopbits": 1}
+        return section | {key: value for key, value in given.items() if value != usual[key]}
+    kind = {"type": "udp"} if options["udp"] else {"type": "tcp"}
+    return {**kind, "host": host, "port": options["port"] or 4059}
+
+
+def _wanted(options: Mapping[str, Any]) -> Wanted:
+    name = options["preset_name"]
+    if name is not None and name not in preset.names():
+        there_are = ", ".join(preset.names())
+        raise click.BadParameter(f"{name!r} is none; there are: {there_are}", param_hint="--preset")
+    interfaces = options["interfaces"]
+    if options["udp"] and set(interfaces) - {"WRAPPER"}:
+        raise click.BadParameter("only WRAPPER goes over UDP", param_hint="--interface")
+    if options["serial_number"] is not None and options["servers"]:
+        raise click.UsageError("give either --server or --serial-number")
+    return Wanted(
+        interfaces=tuple(dict.fromkeys(interfaces)),
+        clients=tuple(dict.fromkeys(options["clients"])),
+        servers=tuple(options["servers"]),
+        preset=name,
+        serial_number=options["serial_number"],
+    )
+
+
+def _credentials(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of `dlms` that the association needs; nothing for the public client."""
+    given: dict[str, Any] = {}
+    for pair in options["more"]:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"{pair!r} is not KEY=VALUE", param_hint="--dlms")
+        given[key] = value
+    password, variable = options["password"], options["password_env"]
+    if password and variable:
+        raise click.UsageError("give either --password or --password-env")
+    if variable:
+        if not os.environ.get(variable):
+            raise click.BadParameter(f"{variable} is not set", param_hint="--password-env")
+        password = f"${{env:{variable}}}"
+    if password:
+        given["password"] = password
+    for key in _SECRETS:
+        if key in given and not holds_reference(str(given[key])):
+            option = "--password" if key == "password" else f"--dlms {key}"
+            raise click.BadParameter(
+                _SEEN + "put it into an environment variable DLMS_… or METER_… and "
+                "write ${env:NAME}",
+                param_hint=option,
+            )
+    authentication = options["authentication"]
+    if authentication is None and "password" in given and options["preset_name"] is None:
+        authentication = "LOW"
+    if authentication not in (None, "NONE"):
+        given["authentication"] = authentication
+    return given
+
+
+def _show(found: Discovery, output: Path | None) -> None:
+    """Show what was found on stderr, and on stdout the entry alone."""
+
+    def say(text: str) -> None:
+        click.echo(text, err=True)
+
+    for note in found.notes:
+        say(note)
+    description = found.description
+    if found.dlms and description is not None:
+        say(f"found a meter at {found.endpoint}: {_words(found.dlms)}")
+        say(f"  calls itself {description.logical_device_name or '(nothing)'}, serial number "
+            f"{description.serial_number or 'unknown'}")  # fmt: skip
+        read = sum(one.is_read for one in description.objects)
+        say(f"  {len(description.objects)} objects, {read} of them read")
+        unnamed = left_out(description)
+        if unnamed:
+            say(f"  {len(unnamed)} registers of unknown meaning left out (--all takes them)")
+        fits = ", ".join(found.presets[:3])
+        say(f"  presets that fit: {fits}" if fits else "  no preset fits")
+    elif found.dlms:
+        say(f"a meter answers at {found.endpoint}: {_words(found.dlms)}")
+    for line in found.advice:
+        say(line)
+    if found.entry is None:
+        return
+    if output is not None:
+        say(f"wrote {output}; try: dlms-connector read {output}")
+    else:
+        click.echo(document(found.entry))
+
+
+def _words(dlms: Mapping[str, Any]) -> str:
+    names = {"interfaceType": "", "clientAddress": "client ", "logicalAddress": "logical address ",
+             "physicalAddress": "physical address ", "addressSize": "octets of address ",
+             "referencing": "", "authentication": "authentication "}  # fmt: skip
+    return ", ".join(f"{words}{dlms[key]}" for key, words in names.items() if key in dlms)
+
+
+def _json(value: Any) -> str:
+    return str(simplejson.dumps(value, use_decimal=True, indent=2, ensure_ascii=False))

@@ -1,0 +1,34 @@
+"""Finds a meter's addresses and objects, and writes its device entry.
+
+Safe for meters in use: the public client without authentication comes first, probes are few
+and slow, each ends with a goodbye, and a secret is tried once.
+"""
+
+from dlms_connector.discovery.candidates import Candidate, Server, Wanted
+from dlms_connector.discovery.description import Description, FoundObject, describe
+from dlms_connector.discovery.entry import items_of, objects_as_json
+from dlms_connector.discovery.naming import name_of, profile_name
+from dlms_connector.discovery.probes import Attempt
+from dlms_connector.discovery.report import document, report
+from dlms_connector.discovery.search import Pace
+from dlms_connector.discovery.survey import Discovery, Request, discover
+
+__all__ = [
+    "Attempt",
+    "Candidate",
+    "Description",
+    "Discovery",
+    "FoundObject",
+    "Pace",
+    "Request",
+    "Server",
+    "Wanted",
+    "describe",
+    "discover",
+    "document",
+    "items_of",
+    "name_of",
+    "objects_as_json",
+    "profile_name",
+    "report",
+]

@@ -1,0 +1,161 @@
+"""What to suspect, in sentences: from what was tried and what came back, no IO."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from dlms_connector.discovery.candidates import Wanted
+from dlms_connector.discovery.probes import Attempt
+
+_FLAG, _WRAPPER_VERSION = b"\x7e", b"\x00\x01"
+_SHOWN_BYTES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An association that the meter did not want."""
+
+    client: int
+    authentication: str
+    diagnostic: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"client {self.client} with authentication {self.authentication}: {self.diagnostic}"
+
+
+def advise(
+    attempts: Sequence[Attempt],
+    refusals: Sequence[Refusal],
+    wanted: Wanted,
+    *,
+    serial: bool,
+    timeout_s: float,
+) -> tuple[str, ...]:
+    """Return what was tried and what to suspect next, where no association came of it."""
+    if refusals:
+        return tuple(_of_refusals(refusals))
+    if any(attempt.answered for attempt in attempts):
+        return tuple(_of_links(attempts))
+    return tuple(_of_silence(attempts, wanted, serial=serial, timeout_s=timeout_s))
+
+
+def tried(attempts: Iterable[Attempt]) -> str:
+    """Put into words where it was knocked."""
+    kinds: dict[str, list[Attempt]] = {}
+    for attempt in attempts:
+        baud = f" at {attempt.baudrate} baud" if attempt.baudrate else ""
+        kinds.setdefault(f"{attempt.candidate.interface}{baud}", []).append(attempt)
+    return "; ".join(f"{kind}: {_addresses(group)}" for kind, group in kinds.items())
+
+
+def _addresses(attempts: Sequence[Attempt]) -> str:
+    clients = dict.fromkeys(str(each.candidate.client) for each in attempts)
+    servers = dict.fromkeys(
+        f"{each.candidate.server.logical}/{each.candidate.server.physical}"
+        if each.candidate.is_hdlc
+        else f"{each.candidate.server.logical}"
+        for each in attempts
+    )
+    return (
+        f"{len(attempts)} probe{'s' * (len(attempts) > 1)}, client{'s' * (len(clients) > 1)} "
+        f"{', '.join(clients)}, server{'s' * (len(servers) > 1)} {', '.join(servers)}"
+    )
+
+
+def _of_refusals(refusals: Sequence[Refusal]) -> Iterator[str]:
+    yield "the meter is there and its address is right, but it refuses us:"
+    for refusal in refusals:
+        yield f"  {refusal}"
+    yield from dict.fromkeys(each.hint for each in refusals if each.hint)
+    if any(each.authentication != "NONE" for each in refusals):
+        yield (
+            "suspect --client first, then --authentication, then the password; it was tried "
+            "once and will not be tried again by itself: meters lock out guessers"
+        )
+    else:
+        yield (
+            "suspect the authentication: ask the meter's owner for client address, "
+            "authentication and password, and give --client, --authentication LOW and "
+            "--password-env DLMS_PASSWORD"
+        )
+
+
+def _of_links(attempts: Sequence[Attempt]) -> Iterator[str]:
+    heard = [attempt for attempt in attempts if attempt.answered and attempt.found]
+    for attempt in heard:
+        said = attempt.detail or "accepts the link"
+        yield f"{attempt.found} answers: {said}"
+    if all(attempt.kind == "refused" for attempt in heard):
+        yield (
+            "the server address is right; suspect the client address (--client), or another "
+            "client that holds the meter: it lets go after its inactivity timeout, often 120 s"
+        )
+    else:
+        yield (
+            "the addresses and the framing are right, but no association came of it; suspect "
+            "--client, and a meter that is slow: raise --timeout"
+        )
+
+
+def _of_silence(
+    attempts: Sequence[Attempt], wanted: Wanted, *, serial: bool, timeout_s: float
+) -> Iterator[str]:
+    yield f"no meter answered; tried {tried(attempts) or 'nothing'}"
+    closed = [attempt for attempt in attempts if attempt.kind == "closed"]
+    noise = next((attempt for attempt in attempts if attempt.noise), None)
+    if noise:
+        yield _of_noise(noise, serial=serial)
+    if closed:
+        yield (
+            f"the peer hung up {len(closed)} times: another client may hold the only connection, "
+            "or it does so to clients that it does not know (--client)"
+        )
+    yield from _of_narrowing(wanted)
+    if not wanted.servers and wanted.serial_number is None:
+        yield (
+            "suspect the server address first: on RS-485 it is often made of the last four "
+            "digits of the serial number (--serial-number), or written in the meter's menu "
+            "(--server LOGICAL/PHYSICAL)"
+        )
+    if not wanted.interfaces and not serial:
+        yield "then the framing: HDLC behind converters, WRAPPER on meters with their own IP"
+    if serial and not noise:
+        yield (
+            "then baud rate, parity and wiring (A and B swapped, no termination); an optical "
+            "head needs HDLC_WITH_MODE_E and to sit on the meter"
+        )
+    elif not noise:
+        yield (
+            "then the converter: its serial side must have the meter's baud rate (often 9600 "
+            "8N1), and pass bytes on unchanged"
+        )
+    yield (
+        f"each probe waited {timeout_s:g} s: behind slow modems raise --timeout; a meter that was "
+        "cut off in the middle of a session may stay silent until its inactivity timeout"
+    )
+
+
+def _of_noise(attempt: Attempt, *, serial: bool) -> str:
+    noise = attempt.noise
+    shown = noise[:_SHOWN_BYTES].hex(" ")
+    if attempt.candidate.is_hdlc and noise.startswith(_WRAPPER_VERSION):
+        return f"what came ({shown}) looks like the wrapper: give --interface WRAPPER"
+    if not attempt.candidate.is_hdlc and noise.startswith(_FLAG):
+        return f"what came ({shown}) looks like HDLC: give --interface HDLC"
+    if noise.startswith(b"/") and noise[1:4].isalpha():
+        return f"what came ({noise[:24]!r}) is IEC 62056-21: give --interface HDLC_WITH_MODE_E"
+    where = "baud rate and parity" if serial else "the converter's baud rate, parity and mode"
+    return f"bytes came that are no frames ({shown} …): suspect {where}"
+
+
+def _of_narrowing(wanted: Wanted) -> Iterator[str]:
+    narrowed = {
+        "--client": wanted.clients,
+        "--server": wanted.servers,
+        "--interface": wanted.interfaces,
+    }
+    given = [option for option, value in narrowed.items() if value]
+    if given:
+        yield f"the search was narrowed by {', '.join(given)}: try without"

@@ -1,0 +1,105 @@
+"""One association with the meter that was found: opened once, used, and released."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+from dlms_connector.config.model import Device
+from dlms_connector.counter_reading import catch_up
+from dlms_connector.counters import counter_of
+from dlms_connector.discovery.search import MakeLink
+from dlms_connector.errors import DlmsError, LinkClosedError, LinkError
+from dlms_connector.exchange import converse
+from dlms_connector.link import Link
+from dlms_connector.protocol.client import Client, make_client
+from dlms_connector.protocol.talk import Talk
+
+T = TypeVar("T")
+
+#: What reading all objects may take at most: the slowest lines read a register per second.
+_LONGEST_S = 1800.0
+#: An accepted connection, and quiet, before the meter is asked again.
+_REOPEN_PAUSE_S = 0.2
+
+
+async def within(device: Device, make_link: MakeLink, job: Callable[[Client], Talk[T]]) -> T:
+    """Open an association, hold a conversation in it, and say goodbye whatever happens.
+
+    The association is asked for once: nothing here tries a second time with what was refused.
+    Raises DlmsError.
+    """
+    link = make_link(device.connection)
+    conversation = _Conversation(device, link)
+    try:
+        await conversation.open()
+        client = await conversation.associate()
+        try:
+            return await conversation.hold(job(client))
+        finally:
+            await conversation.part(client)
+    finally:
+        await link.close()
+
+
+class _Conversation:
+    """The talks with one meter, at its pace."""
+
+    def __init__(self, device: Device, link: Link) -> None:
+        self._device, self._link = device, link
+        self._timeout_s = device.connection.timeout_ms / 1000
+
+    async def open(self) -> None:
+        """Open the link and end what an earlier session may have left behind."""
+        await self._open()
+        if self._device.dlms.interface_type != "HDLC":
+            return
+        try:
+            await self.hold(make_client(self._device).clear())
+        except LinkClosedError:
+            # Some meters hang up when they hear a DISC they did not expect.
+            await self._link.close()
+            await self._open()
+
+    async def associate(self) -> Client:
+        """Return the client of an open association; invocation counters are read before."""
+        device = self._device
+        counter = counter_of(device, None, logging.getLogger(__name__))
+        if counter is not None and not counter.known:
+            await self.hold(catch_up(counter, device, make_client))
+            await self._link.close()
+            await self._open()
+        client = make_client(device, counter)
+        try:
+            await self.hold(client.connect())
+        except LinkError:
+            raise
+        except DlmsError:
+            await self.part(client)
+            raise
+        return client
+
+    async def hold(self, talk: Talk[T]) -> T:
+        """Hold one talk."""
+        return await converse(
+            talk,
+            self._link,
+            timeout_s=self._timeout_s,
+            pause_s=self._device.workarounds.pause_between_frames_ms / 1000,
+            overall_s=_LONGEST_S,
+        )
+
+    async def part(self, client: Client) -> None:
+        """Say goodbye; that it fails is no error."""
+        if self._link.is_open:
+            await asyncio.sleep(self._device.workarounds.pause_before_disconnect_ms / 1000)
+            with suppress(DlmsError):
+                await self.hold(client.release())
+
+    async def _open(self) -> None:
+        await asyncio.sleep(_REOPEN_PAUSE_S)
+        await self._link.open()
+        await asyncio.sleep(self._device.workarounds.pause_after_connect_ms / 1000)

@@ -1,0 +1,198 @@
+"""Where to knock, in the order of how likely somebody is there: bounded lists, no IO."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from dlms_connector.config import preset
+from dlms_connector.config.model import InterfaceType
+from dlms_connector.errors import ConfigError
+from dlms_connector.protocol.addressing import DEFAULT_FORMULA, evaluate_formula, server_address
+
+PUBLIC_CLIENT = 16
+#: Client addresses met in the field, the public one first: management, the readers of
+#: several countries, Kamstrup, pre-established.
+CLIENTS = (PUBLIC_CLIENT, 1, 32, 48, 2, 19, 18, 102, 3)
+#: Those worth trying at every likely server when nobody answers the public client.
+_SECOND_CLIENTS = (1, 32)
+
+#: An address that every physical device listens to lets the meter tell its own.
+BROADCASTS = ((1, 0x7F, 2), (1, 0x3FFF, 4), (0, 0x7F, 1))
+#: Logical and physical address with the octets of its form. A UA to the first names the
+#: meter; the broadcasts stand before the guesses.
+_SERVERS = (
+    (1, 1, 2),
+    (0, 1, 1),
+    *BROADCASTS,
+    (1, 16, 2),
+    (1, 17, 2),
+    (0, 16, 1),
+    (1, 1, 4),
+    (1, 17, 4),
+    (1, 16, 4),
+    (0, 17, 1),
+    (1, 35, 2),
+    (0, 2, 1),
+    (1, 2, 2),
+)
+#: How many of them are tried in a first round, before another framing gets its turn.
+_FIRST_ROUND = 5
+_FEW_SERVERS = 9
+#: Server wPorts of the wrapper: 1 is the management logical device (IEC 62056-47).
+_WPORTS = (1, 16, 17, 2, 0)
+_SIZES = (1, 2, 4)
+#: Baud rates of a serial line, the usual one first.
+BAUDRATES = (9600, 19200, 2400, 4800, 38400, 115200, 57600, 1200)
+
+
+class Server(NamedTuple):
+    """A server address, and the octets of its form on an HDLC line."""
+
+    logical: int
+    physical: int = 0
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One door to knock at."""
+
+    interface: InterfaceType
+    client: int
+    server: Server
+
+    @property
+    def is_hdlc(self) -> bool:
+        """Whether SNRM is understood there."""
+        return self.interface != "WRAPPER"
+
+    @property
+    def octets(self) -> bytes:
+        """The server's address on an HDLC line. Raises ConfigError if it fits none."""
+        return server_address(*self.server)
+
+    def __str__(self) -> str:
+        logical, physical, size = self.server
+        if not self.is_hdlc:
+            return f"client {self.client}, server wPort {logical}"
+        form = "" if size is None else f" in {size} octet{'s' * (size > 1)}"
+        return f"client {self.client}, server {logical}/{physical}{form}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What the user knows already: an empty tuple leaves it open."""
+
+    interfaces: tuple[InterfaceType, ...] = ()
+    clients: tuple[int, ...] = ()
+    servers: tuple[Server, ...] = ()
+    preset: str | None = None
+    serial_number: int | None = None
+
+
+def preset_dlms(name: str | None) -> Mapping[str, Any]:
+    """Return the section `dlms` of a preset, of its templates too. Raises KeyError."""
+    if name is None:
+        return {}
+    values = preset.values(name)
+    own = values.get("dlms") or {}
+    return {**preset_dlms(values.get("template")), **own}
+
+
+def hdlc(
+    wanted: Wanted, *, quick: bool = False, interface: InterfaceType = "HDLC"
+) -> Iterator[Candidate]:
+    """Yield HDLC addresses, none twice; `quick` yields those of the first round alone."""
+    seen: set[tuple[int, bytes]] = set()
+    for client, server in _quick_pairs(wanted) if quick else _pairs(wanted):
+        candidate = Candidate(interface, client, server)
+        with suppress(ConfigError):
+            key = (client, candidate.octets)
+            if key not in seen:
+                seen.add(key)
+                yield candidate
+
+
+def wrapper(wanted: Wanted) -> Iterator[Candidate]:
+    """Yield wPorts, none twice."""
+    seen = set()
+    for client, port in _port_pairs(wanted):
+        if (client, port) not in seen:
+            seen.add((client, port))
+            yield Candidate("WRAPPER", client, Server(port))
+
+
+def clients_first(wanted: Wanted) -> tuple[int, ...]:
+    """Return the clients in the order in which they are tried."""
+    if wanted.clients:
+        return wanted.clients
+    named = preset_dlms(wanted.preset).get("clientAddress")
+    order = (PUBLIC_CLIENT, *((named,) if named else ()), *CLIENTS)
+    return tuple(dict.fromkeys(order))
+
+
+def _known_servers(wanted: Wanted) -> list[Server]:
+    """Return the servers that the user's serial number and the preset point at.
+
+    Raises ConfigError for a serial number that makes no address.
+    """
+    dlms = preset_dlms(wanted.preset)
+    logical = dlms.get("logicalAddress", 1)
+    found = []
+    if wanted.serial_number is not None:
+        formula = dlms.get("serialNumberFormula") or DEFAULT_FORMULA
+        physical = evaluate_formula(formula, wanted.serial_number)
+        uppers = tuple(dict.fromkeys((logical, 1, 0)))
+        found += [Server(upper, physical, size) for size in (None, 4) for upper in uppers]
+    if "physicalAddress" in dlms:
+        found.append(Server(logical, dlms["physicalAddress"], dlms.get("addressSize")))
+    return found
+
+
+def _sized(server: Server) -> Iterator[Server]:
+    """Yield the forms of an address whose form is not known: the shortest first."""
+    if server.size is not None:
+        yield server
+        return
+    yield from (Server(server.logical, server.physical, size) for size in _SIZES)
+
+
+def _servers(wanted: Wanted) -> list[Server]:
+    if wanted.servers:
+        return [form for server in wanted.servers for form in _sized(server)]
+    return [*_known_servers(wanted), *(Server(*each) for each in _SERVERS)]
+
+
+def _quick_pairs(wanted: Wanted) -> Iterator[tuple[int, Server]]:
+    servers = _servers(wanted)
+    few = servers if wanted.servers else servers[: len(_known_servers(wanted)) + _FIRST_ROUND]
+    clients = clients_first(wanted)
+    yield from ((clients[0], server) for server in few)
+    yield from ((client, few[0]) for client in clients[1:3])
+
+
+def _pairs(wanted: Wanted) -> Iterator[tuple[int, Server]]:
+    clients, servers = clients_first(wanted), _servers(wanted)
+    few = servers[: len(servers) - len(_SERVERS) + _FEW_SERVERS] if not wanted.servers else servers
+    yield from ((clients[0], server) for server in servers)
+    if wanted.clients:
+        yield from ((client, server) for client in clients[1:] for server in servers)
+        return
+    named = [client for client in clients[1:] if client not in CLIENTS[1:]]
+    second = dict.fromkeys((*named, *_SECOND_CLIENTS))
+    yield from ((client, server) for client in second for server in few)
+    rest = [client for client in clients[1:] if client not in second]
+    yield from ((client, server) for client in rest for server in few[:_FIRST_ROUND])
+
+
+def _port_pairs(wanted: Wanted) -> Iterator[tuple[int, int]]:
+    clients = clients_first(wanted)
+    ports = [each.logical or each.physical for each in wanted.servers] or list(_WPORTS)
+    if not wanted.servers and (own := preset_dlms(wanted.preset).get("logicalAddress")):
+        ports = list(dict.fromkeys((own, *ports)))
+    yield from ((client, ports[0]) for client in clients)
+    for port in ports[1:]:
+        yield from ((client, port) for client in (clients if wanted.clients else clients[:3]))

@@ -1,0 +1,227 @@
+"""What a meter has: its objects with names, values and units, read once over an association."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from dlms_connector.cosem import CLASSES, AttributeRef
+from dlms_connector.discovery.naming import free_name, name_of, plain_name, profile_name
+from dlms_connector.discovery.object_list import ListedObject, read_object_list
+from dlms_connector.errors import ObjectError, ProtocolError, ServiceError
+from dlms_connector.interpret import DEFAULTS, Options, ScalerUnit, interpret, scaler_unit
+from dlms_connector.obis import Obis
+from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.data import Data
+from dlms_connector.protocol.talk import Talk
+from dlms_connector.reading import Value
+
+DATA, REGISTER, EXTENDED_REGISTER, DEMAND_REGISTER = 1, 3, 4, 5
+PROFILE_GENERIC, CLOCK, DISCONNECT_CONTROL = 7, 8, 70
+REGISTERS = (REGISTER, EXTENDED_REGISTER, DEMAND_REGISTER)
+
+#: The attribute with the value, of the classes that are read; a profile's is its columns.
+VALUE_ATTRIBUTES = {
+    DATA: 2,
+    REGISTER: 2,
+    EXTENDED_REGISTER: 2,
+    DEMAND_REGISTER: 2,
+    CLOCK: 2,
+    DISCONNECT_CONTROL: 2,
+    PROFILE_GENERIC: 3,
+}
+#: Meters that offer lists answer long ones late.
+_AT_ONCE = 16
+_MOST_OBJECTS = 5000
+
+#: Told how many of how many attributes are read.
+Progress = Callable[[int, int], None]
+Read = Mapping[AttributeRef, Data | ObjectError]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundObject:
+    """An object, the key for its value, and the value as it was.
+
+    `known` says that the key comes from a known meaning. `problem` is why there is no value.
+    """
+
+    listed: ListedObject
+    key: str
+    known: bool = False
+    value: Value = None
+    unit: str | None = None
+    problem: str = ""
+    columns: tuple[Obis, ...] = ()
+
+    @property
+    def obis(self) -> Obis:
+        """Its logical name."""
+        return self.listed.obis
+
+    @property
+    def is_read(self) -> bool:
+        """Whether there is a value."""
+        return not self.problem and self.value is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """All that an association offers, in the order of the meter's own list."""
+
+    objects: tuple[FoundObject, ...] = ()
+    conformance: frozenset[str] = field(default_factory=frozenset)
+    max_pdu: int = 0xFFFF
+
+    def value_of(self, *codes: str) -> Value:
+        """Return the value of the first of these objects that has one."""
+        values = {str(one.obis): one.value for one in self.objects if one.is_read}
+        return next((values[code] for code in codes if code in values), None)
+
+    @property
+    def logical_device_name(self) -> str | None:
+        """How the meter calls itself: three letters of its maker first."""
+        name = self.value_of("0-0:42.0.0")
+        return None if name is None else str(name)
+
+    @property
+    def serial_number(self) -> str | None:
+        """The number on its plate, as far as it tells."""
+        number = self.value_of("0-0:96.1.0", "1-0:0.0.0", "1-1:0.0.0", "0-0:96.1.1")
+        return None if number is None else str(number)
+
+
+def describe(
+    client: Client,
+    *,
+    referencing: Literal["LN", "SN"] = "LN",
+    options: Options = DEFAULTS,
+    progress: Progress | None = None,
+    values: bool = True,
+) -> Talk[Description]:
+    """Read what an open association offers: its objects, scalers and units, and values once.
+
+    Without `values` the objects are only listed. Raises ObjectError where the meter does not
+    give its object list, LinkError where it falls silent.
+    """
+    listed = (yield from read_object_list(client, referencing))[:_MOST_OBJECTS]
+    wanted = list(_wanted(listed)) if values else []
+    read: Read = (yield from _read(client, wanted, progress)) if wanted else {}
+    return Description(
+        objects=_named(listed, read, options, values=values),
+        conformance=client.conformance,
+        max_pdu=client.max_pdu,
+    )
+
+
+def _wanted(listed: Iterable[ListedObject]) -> Iterable[AttributeRef]:
+    for one in listed:
+        attribute = VALUE_ATTRIBUTES.get(one.class_id)
+        if attribute is None or not one.may_read(attribute):
+            continue
+        if (scaler := _scaler_of(one)) is not None:
+            yield scaler
+        yield _value_of(one)
+
+
+def _value_of(one: ListedObject) -> AttributeRef:
+    return AttributeRef(one.class_id, one.obis, VALUE_ATTRIBUTES[one.class_id])
+
+
+def _scaler_of(one: ListedObject) -> AttributeRef | None:
+    row = CLASSES.get(one.class_id)
+    index = row.scalers.get(VALUE_ATTRIBUTES[one.class_id]) if row else None
+    return AttributeRef(one.class_id, one.obis, index) if index else None
+
+
+def _read(
+    client: Client, wanted: Sequence[AttributeRef], progress: Progress | None
+) -> Talk[dict[AttributeRef, Data | ObjectError]]:
+    """Read attributes, several at once until the meter does not like that."""
+    read: dict[AttributeRef, Data | ObjectError] = {}
+    most = _AT_ONCE
+    at = 0
+    while at < len(wanted):
+        refs = wanted[at : at + most]
+        refs = refs[: max(1, client.max_items(refs))]
+        try:
+            results = yield from client.get(refs)
+        except ServiceError as error:
+            if len(refs) > 1:
+                most = 1
+                continue
+            results = [_refused(refs[0], error)]
+        read |= zip(refs, results, strict=True)
+        at += len(refs)
+        if progress:
+            progress(at, len(wanted))
+    return read
+
+
+def _refused(ref: AttributeRef, error: ServiceError) -> ObjectError:
+    """Make a refusal of the request one of the object: discovery goes on."""
+    refusal = ObjectError(f"reading {ref}", 250)
+    refusal.__cause__ = error
+    return refusal
+
+
+def _named(
+    listed: Sequence[ListedObject], read: Read, options: Options, *, values: bool
+) -> tuple[FoundObject, ...]:
+    """Give every object a key of its own; known ones choose first, channel 0 before others."""
+    keys: dict[ListedObject, tuple[str, bool]] = {}
+    taken: set[str] = set()
+    for one in sorted(listed, key=_precedence):
+        name = profile_name(one.obis) if one.class_id == PROFILE_GENERIC else name_of(one.obis)
+        key = free_name(name or plain_name(one.obis), one.obis, taken)
+        taken.add(key)
+        keys[one] = key, name is not None
+    return tuple(_found(one, *keys[one], read, options, values=values) for one in listed)
+
+
+def _precedence(one: ListedObject) -> tuple[bool, bool, bytes]:
+    """Sort values before what else has the same name, and the usual serial number first."""
+    return one.class_id not in VALUE_ATTRIBUTES, name_of(one.obis) is None, one.obis.octets
+
+
+def _found(
+    one: ListedObject, key: str, known: bool, read: Read, options: Options, *, values: bool
+) -> FoundObject:
+    if one.class_id not in VALUE_ATTRIBUTES:
+        return FoundObject(listed=one, key=key, known=known, problem="not read: its class has none")
+    ref = _value_of(one)
+    data = read.get(ref)
+    if data is None:
+        problem = "no right to read" if values else "not read"
+        return FoundObject(listed=one, key=key, known=known, problem=problem)
+    if isinstance(data, ObjectError):
+        problem = str(data).rpartition(": ")[2]
+        return FoundObject(listed=one, key=key, known=known, problem=problem)
+    if one.class_id == PROFILE_GENERIC:
+        columns = tuple(_columns(data))
+        return FoundObject(
+            listed=one, key=key, known=known, value=[str(each) for each in columns],
+            columns=columns,
+        )  # fmt: skip
+    try:
+        value, unit = interpret(ref, data, _scaling(one, read), options)
+    except ProtocolError as error:
+        return FoundObject(listed=one, key=key, known=known, problem=error.problem)
+    return FoundObject(listed=one, key=key, known=known, value=value, unit=unit)
+
+
+def _scaling(one: ListedObject, read: Read) -> ScalerUnit | None:
+    """Return an object's scaler; None where it has none or will not give it."""
+    ref = _scaler_of(one)
+    data = read.get(ref) if ref else None
+    if data is None or isinstance(data, ObjectError):
+        return None
+    return scaler_unit(data)
+
+
+def _columns(data: Data) -> Iterable[Obis]:
+    for column in data.value if isinstance(data.value, tuple) else ():
+        match column:
+            case Data(value=(Data(value=int()), Data(value=bytes(name)), *_)) if len(name) == 6:
+                yield Obis(name)

@@ -1,0 +1,114 @@
+"""What an association offers: its object list, by logical names and by short names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from dlms_connector.cosem import CLASSES, AttributeRef
+from dlms_connector.errors import ObjectError, ProtocolError
+from dlms_connector.obis import Obis
+from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.data import Data, DataType
+from dlms_connector.protocol.talk import Talk
+
+CURRENT_ASSOCIATION = Obis.parse("0-0:40.0.0")
+ASSOCIATION_SN, ASSOCIATION_LN = 12, 15
+_OBJECT_LIST = 2
+_DOING = "reading the meter's object list"
+
+#: Access modes of attributes up to version 2 of the class: read in some way.
+_READING_MODES = frozenset({1, 3, 4, 6})
+#: From version 3 on the mode is a set of bits, of which this one lets us read.
+_MAY_READ = 0x01
+_MODES_AS_BITS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """An object as the association lists it; `readable` is None where it does not tell."""
+
+    class_id: int
+    version: int
+    obis: Obis
+    readable: frozenset[int] | None = None
+
+    def may_read(self, attribute: int) -> bool:
+        """Whether it is worth asking for an attribute."""
+        return self.readable is None or attribute in self.readable
+
+    @property
+    def class_name(self) -> str:
+        """The name of its class, or its number."""
+        row = CLASSES.get(self.class_id)
+        return row.name if row else str(self.class_id)
+
+
+def read_object_list(
+    client: Client, referencing: Literal["LN", "SN"]
+) -> Talk[tuple[ListedObject, ...]]:
+    """Read what the open association offers. Raises ObjectError, ProtocolError."""
+    class_id = ASSOCIATION_LN if referencing == "LN" else ASSOCIATION_SN
+    (data,) = yield from client.get([AttributeRef(class_id, CURRENT_ASSOCIATION, _OBJECT_LIST)])
+    if isinstance(data, ObjectError):
+        raise data
+    return parse_object_list(data)
+
+
+def parse_object_list(data: Data) -> tuple[ListedObject, ...]:
+    """Read the list of either association class, each object once; what is no entry is skipped.
+
+    Raises ProtocolError if nothing in it is.
+    """
+    if data.type not in (DataType.ARRAY, DataType.COMPACT_ARRAY):
+        raise ProtocolError(_DOING, f"{data.type.name} came instead of an array")
+    version = _own_version(data)
+    objects = {
+        (entry.class_id, entry.obis): entry
+        for element in data.value
+        if (entry := _entry(element, as_bits=version >= _MODES_AS_BITS)) is not None
+    }
+    if data.value and not objects:
+        raise ProtocolError(_DOING, "none of its entries describes an object")
+    return tuple(objects.values())
+
+
+def _own_version(data: Data) -> int:
+    """Return the version of the association itself, which tells how rights are written."""
+    for element in data.value:
+        entry = _entry(element, as_bits=False)
+        if entry and entry.class_id == ASSOCIATION_LN and entry.obis.octets[2] == 40:
+            return entry.version
+    return 0
+
+
+def _entry(element: Data, *, as_bits: bool) -> ListedObject | None:
+    match element:
+        case Data(
+            DataType.STRUCTURE,
+            (Data(value=int(class_id)), Data(value=int(version)), Data(value=bytes(name)), *rights),
+        ) if len(name) == 6:  # fmt: skip
+            readable = _readable(rights[0], as_bits=as_bits) if rights else None
+            return ListedObject(class_id, version, Obis(name), readable)
+        case Data(
+            DataType.STRUCTURE,
+            (Data(), Data(value=int(class_id)), Data(value=int(version)), Data(value=bytes(name))),
+        ) if len(name) == 6:  # fmt: skip
+            return ListedObject(class_id, version, Obis(name))
+    return None
+
+
+def _readable(rights: Data, *, as_bits: bool) -> frozenset[int] | None:
+    match rights:
+        case Data(DataType.STRUCTURE, (Data(value=tuple(attributes)), *_)) if attributes:
+            return frozenset(_readable_of(attributes, as_bits=as_bits))
+    return None
+
+
+def _readable_of(attributes: tuple[Data, ...], *, as_bits: bool) -> Iterator[int]:
+    for attribute in attributes:
+        match attribute:
+            case Data(DataType.STRUCTURE, (Data(value=int(index)), Data(value=int(mode)), *_)):
+                if mode & _MAY_READ if as_bits else mode in _READING_MODES:
+                    yield index

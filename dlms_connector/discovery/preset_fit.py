@@ -1,0 +1,74 @@
+"""Which shipped presets fit what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dlms_connector.config import preset
+from dlms_connector.discovery.candidates import preset_dlms
+from dlms_connector.obis import Obis
+
+#: Makers by the three letters that a logical device name begins with (FLAG association), and
+#: what the names of their presets begin with.
+_MAKERS = {
+    "LGZ": "landisgyr-",
+    "KAM": "kamstrup-",
+    "ISK": "iskra-",
+    "SAG": "sagemcom-",
+    "ZIV": "ziv-",
+    "EDM": "edmi-",
+    "HXE": "hexing",
+    "ELS": "honeywell-",
+    "MET": "metcom-",
+    "LNT": "lt-",
+}
+_MODELS = (*_MAKERS.values(), "energomera-", "mercury-", "meter-italia-", "microstar",
+           "mikroelektronika-", "milur-", "nartis-", "rim-")  # fmt: skip
+_COMPARED = {"interfaceType": "HDLC", "referencing": "LN", "logicalAddress": None,
+             "physicalAddress": None, "clientAddress": None, "authentication": None}  # fmt: skip
+
+
+def fitting(
+    dlms: Mapping[str, Any], objects: Sequence[Obis], logical_device_name: str | None
+) -> tuple[str, ...]:
+    """Return the presets that say nothing else than what was found, the best first.
+
+    `dlms` is the section of the association that was opened. A preset fits if addresses,
+    framing and authentication agree and all it reads is there; one of another maker does not.
+    """
+    there = set(objects)
+    ranked = []
+    for name in preset.names():
+        rank = _rank(name, dlms, there, logical_device_name)
+        if rank is not None:
+            ranked.append((rank, name))
+    return tuple(name for _, name in sorted(ranked))
+
+
+def _rank(
+    name: str, dlms: Mapping[str, Any], there: set[Obis], device_name: str | None
+) -> tuple[bool, int] | None:
+    """Return a sort key, the maker's own first, then who reads most; None if it does not fit."""
+    if not _same_maker(name, device_name) or not _agrees(preset_dlms(name), dlms):
+        return None
+    values = preset.values(name)
+    items = [*values.get("timeseries", ()), *values.get("attributes", ())]
+    wanted = {Obis.parse(item["obis"]) for item in items}
+    if not wanted or not wanted <= there:
+        return None
+    return not name.startswith(_MODELS), -len(wanted)
+
+
+def _same_maker(name: str, device_name: str | None) -> bool:
+    """Whether a preset may be for this meter: presets of no maker are for all."""
+    maker = _MAKERS.get((device_name or "")[:3].upper())
+    return not name.startswith(_MODELS) or (maker is not None and name.startswith(maker))
+
+
+def _agrees(own: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    for key, usual in _COMPARED.items():
+        wanted = own.get(key, usual)
+        if wanted is not None and found.get(key, usual) != wanted:
+            return False
+    return True
