@@ -25,7 +25,7 @@ from thingsboard_gateway.tb_utility.tb_logger import init_logger
 
 from dlms_connector.announcer import Announcer
 from dlms_connector.config.model import Configuration, Device
-from dlms_connector.downlink import AUDIT_KEY, Downlink
+from dlms_connector.downlink import Downlink
 from dlms_connector.fleet import Fleet
 from dlms_connector.meters_thread import MetersThread
 from dlms_connector.prepared import id_of, prepare, state_directory
@@ -92,7 +92,8 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             self._downlink_converters,
             run=self._meters.call,
             tell_attributes=self._uplink.attributes,
-            tell_event=self._tell_event if self._prepared.configuration.audit_telemetry else None,
+            tell_telemetry=self._uplink.event,
+            audit_telemetry=self._prepared.configuration.audit_telemetry,
             log=self._log,
         )
 
@@ -142,6 +143,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
                 return
             started = monotonic()
             self._meters.stop()
+            self._downlink.close()
             self._queue.close(FLUSH_S)
             self._forget_reports()
             self._log.info("closed within %.0f ms", (monotonic() - started) * 1000)
@@ -214,11 +216,8 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         )
         factory = type(self).fleet_factory
         fleet = factory(self._prepared.devices, self._uplink, self._log, state_dir=folder)
-        self._downlink.start(fleet)
+        self._downlink.start(fleet, folder)
         return fleet
-
-    def _tell_event(self, device: Device, sentence: str) -> None:
-        self._uplink.event(device, AUDIT_KEY, sentence)
 
     def _send(self, data: Any) -> None:
         parts = messages(data) if isinstance(data, ConvertedData) else (data,)

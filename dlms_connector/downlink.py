@@ -9,15 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from itertools import count
 from logging import Logger
+from pathlib import Path
 from typing import Any, Protocol
 
 from dlms_connector.commands.attribute_updates import AttributeUpdates
 from dlms_connector.commands.audit import Audit, Event
-from dlms_connector.commands.dispatcher import Dispatcher, Meters
-from dlms_connector.commands.request import Request, device_request
-from dlms_connector.commands.work import Converter
+from dlms_connector.commands.dispatcher import STOPPED, Answer, Dispatcher
+from dlms_connector.commands.image_calls import image_methods
+from dlms_connector.commands.image_file import FOLDER
+from dlms_connector.commands.image_jobs import ImageJobs
+from dlms_connector.commands.kept import Kept
+from dlms_connector.commands.ledger import Ledger
+from dlms_connector.commands.meters import Meters
+from dlms_connector.commands.request import Request, device_request, wanted_timeout_s
+from dlms_connector.commands.work import Context, Converter
 from dlms_connector.config.model import Device
 from dlms_connector.errors import CommandError
 from dlms_connector.reading import Value
@@ -35,16 +41,22 @@ _LARGEST_ANSWER = 48 * 1024
 class Gateway(Protocol):
     """What of the gateway answers need."""
 
+    #: The client of the platform; None until there is one.
+    tb_client: Any
+
     def send_rpc_reply(self, *, device: str, req_id: int, content: Mapping[str, Any]) -> None:
         """Queue the answer to a device's call."""
+
+    def get_config_path(self) -> str:
+        """Return the folder of the gateway's configuration."""
 
 
 class Downlink:
     """What the platform asks of the meters.
 
     `run` carries something out in the meters' loop and is false if there is none any more;
-    `tell_attributes` and `tell_event` bring client attributes and an audit event to the
-    platform.
+    `tell_attributes` and `tell_telemetry` bring client attributes and something that
+    happened just now to the platform. With `audit_telemetry` the audit goes there too.
     """
 
     def __init__(
@@ -56,48 +68,61 @@ class Downlink:
         *,
         run: Callable[[Callable[[], None]], bool],
         tell_attributes: Callable[[Device, Mapping[str, Any]], None],
-        tell_event: Callable[[Device, str], None] | None,
+        tell_telemetry: Callable[[Device, str, Any], None],
+        audit_telemetry: bool,
         log: Logger,
     ) -> None:
         self._gateway, self._type = gateway, connector_type
         self._devices = {device.device_name: device for device in devices}
         self._converters, self._run = converters, run
-        self._tell_attributes, self._tell_event, self._log = tell_attributes, tell_event, log
+        self._tell_attributes, self._tell_telemetry = tell_attributes, tell_telemetry
+        self._audit_telemetry, self._log = audit_telemetry, log
+        self._ledger = Ledger(self._reply)
         self._dispatcher: Dispatcher | None = None
         self._updates: AttributeUpdates | None = None
-        # Calls to the connector count downwards: the platform's own ids are positive.
-        self._own_ids = count(-1, -1)
-        self._own_calls: dict[int, str] = {}
+        self._images: ImageJobs | None = None
 
     # In the meters' loop
 
-    def start(self, meters: Meters) -> None:
+    def start(self, meters: Meters, state_dir: Path | None = None) -> None:
         """Begin to serve; called once there is a fleet."""
         audit = Audit(self._log, self._event)
-        self._dispatcher = Dispatcher(
-            self._devices,
-            self._converters,
+        clock_sets = Kept(state_dir, "clock-sets.json", self._log)
+        contexts = {
+            name: Context(device, self._converters[name], _now, clock_sets)
+            for name, device in self._devices.items()
+        }
+        self._images = ImageJobs(
+            Path(self._gateway.get_config_path()) / FOLDER,
             meters,
-            reply=self._reply,
+            Kept(state_dir, "image-transfers.json", self._log),
+            self._log,
+            tell_state=lambda device, key, value: self._tell_attributes(device, {key: value}),
+            tell_progress=self._tell_telemetry,
+        )
+        self._updates = AttributeUpdates(
+            contexts, meters, report=self._tell_attributes, audit=audit, log=self._log
+        )
+        self._dispatcher = Dispatcher(
+            contexts,
+            meters,
             json_value=_bounded,
             audit=audit,
             log=self._log,
-            now=_now,
-        )
-        self._updates = AttributeUpdates(
-            self._devices,
-            self._converters,
-            meters,
-            report=self._report,
-            audit=audit,
-            log=self._log,
-            now=_now,
+            more=image_methods(self._images),
+            wrote=self._updates.wrote,
         )
 
     def online(self, device: str) -> None:
-        """Write what was wanted of a meter while it was away."""
+        """Go on with what waited for a meter while it was away."""
         if self._updates:
             self._updates.retry(device)
+        if self._images:
+            self._images.online(device)
+
+    def close(self) -> None:
+        """Answer the calls that are still open; called once the meters' loop has ended."""
+        self._ledger.close({"error": STOPPED})
 
     # In the gateway's threads
 
@@ -106,17 +131,18 @@ class Downlink:
         try:
             request = device_request(content)
         except CommandError as error:
-            self._log.warning(
-                "a remote call to %s makes no sense: %s", content.get("device"), error
-            )
-            data = content.get("data")
-            number = data.get("id") if isinstance(data, Mapping) else content.get("id")
+            self._log.warning("a remote call makes no sense: %s", error)
+            device, data = content.get("device"), content.get("data")
+            number = data.get("id") if isinstance(data, Mapping) else None
+            number = content.get("id") if number is None else number
             if isinstance(number, int):
-                self._reply(str(content.get("device")), number, {"error": str(error)})
+                self._reply(str(device), number, {"error": str(error)})
             return
-        if not self._run(partial(self._call, request)):
-            answer = {"error": f"{request.device}: the connector is stopped"}
-            self._reply(request.device, request.id, answer)
+        answer = self._ledger.take(request)
+        if answer is None:
+            self._log.debug("%s: call %d came again", request.device, request.id)
+        elif not self._run(partial(self._call, request, answer)):
+            answer({"error": f"{request.device}: {STOPPED}"})
 
     def connector_call(self, content: Mapping[str, Any]) -> Mapping[str, Any]:
         """Take a call to the connector: `<type>_<method>`, for `device` or for all of them.
@@ -131,10 +157,10 @@ class Downlink:
         names = [*self._devices] if chosen is None else [str(chosen)]
         if unknown := [name for name in names if name not in self._devices]:
             return {"error": f"this connector polls no device {unknown[0]}"}
+        timeout_s = wanted_timeout_s(params)
         for name in names:
-            number = next(self._own_ids)
-            self._own_calls[number] = method
-            if not self._run(partial(self._call, Request(name, number, method, params))):
+            request = Request(name, -1, method, params, timeout_s)
+            if not self._run(partial(self._call, request, self._outcome_of(name, method))):
                 return {"error": "the connector is stopped"}
         return {"result": {"accepted": names, "outcome": f"client attribute {CALL_KEY}"}}
 
@@ -150,36 +176,46 @@ class Downlink:
         self._run(partial(self._update, device, dict(data)))
 
     def shared_keys(self, device: str) -> list[str]:
-        """Return the shared attributes that are to be brought in line at the start."""
+        """Return the shared attributes that are to be brought in line at the start.
+
+        The gateway asks for a device that was renamed by its new name, which is not known
+        here: then for those of any.
+        """
         known = self._devices.get(device)
-        return [update.key for update in known.attribute_updates] if known else []
+        asked = [known] if known else self._devices.values()
+        return sorted({update.key for one in asked for update in one.attribute_updates})
 
     # The parts between
 
-    def _call(self, request: Request) -> None:
+    def _call(self, request: Request, answer: Answer) -> None:
         if self._dispatcher is None:
-            answer = {"error": f"{request.device}: the connector is starting; try again"}
-            self._reply(request.device, request.id, answer)
+            answer({"error": f"{request.device}: the connector is starting; try again"})
         else:
-            self._dispatcher.call(request)
+            self._dispatcher.call(request, answer)
 
     def _update(self, device: str, data: Mapping[str, Any]) -> None:
         if self._updates:
             self._updates.update(device, data)
 
-    def _reply(self, device: str, number: int, content: Mapping[str, Any]) -> None:
-        if number >= 0:
-            self._gateway.send_rpc_reply(device=device, req_id=number, content=content)
-        elif known := self._devices.get(device):
-            outcome = {"method": self._own_calls.pop(number, ""), **content}
-            self._tell_attributes(known, {CALL_KEY: outcome})
+    def _outcome_of(self, device: str, method: str) -> Answer:
+        def answer(content: Mapping[str, Any]) -> None:
+            self._tell_attributes(self._devices[device], {CALL_KEY: {"method": method, **content}})
 
-    def _report(self, device: Device, values: Mapping[str, Value]) -> None:
-        self._tell_attributes(device, values)
+        return answer
+
+    def _reply(self, device: str, number: int, content: Mapping[str, Any]) -> bool:
+        """Send an answer; false if the platform is away, or the gateway in trouble."""
+        try:
+            self._gateway.send_rpc_reply(device=device, req_id=number, content=content)
+            client = self._gateway.tb_client
+            return client is None or bool(client.is_connected())
+        except Exception:
+            self._log.exception("%s: the answer could not be sent", device)
+            return False
 
     def _event(self, event: Event) -> None:
-        if self._tell_event:
-            self._tell_event(self._devices[event.device], event.sentence)
+        if self._audit_telemetry:
+            self._tell_telemetry(self._devices[event.device], AUDIT_KEY, event.sentence)
 
 
 def _bounded(value: Value) -> Any:

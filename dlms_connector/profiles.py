@@ -1,7 +1,6 @@
-"""Rows of a Profile Generic: which columns there are, which rows are wanted, what they say.
+"""Rows of a Profile Generic: what it captures, and what its rows say.
 
-IEC 62056-6-2, Profile generic (class 7). Meters differ in what they let one select: a range
-of time is asked for first, then entries, and the whole buffer where neither is known.
+IEC 62056-6-2, Profile generic (class 7). How rows are asked for is in `profile_reading`.
 """
 
 from __future__ import annotations
@@ -10,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 
-from dlms_connector.cosem import CLASSES, AttributeRef, ByEntry, ByRange, Selection
-from dlms_connector.errors import ObjectError, ProtocolError, ServiceError
+from dlms_connector.cosem import CLASSES, AttributeRef
+from dlms_connector.errors import ObjectError, ProtocolError
 from dlms_connector.interpret import Options, ScalerUnit, interpret, scaler_unit
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.client import Client
@@ -21,8 +20,10 @@ from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 
 PROFILE_GENERIC = 7
+BUFFER, CAPTURE_OBJECTS, CAPTURE_PERIOD, SORT_METHOD, ENTRIES_IN_USE = 2, 3, 4, 5, 7
 _CLOCK = 8
-_BUFFER, _CAPTURE_OBJECTS, _CAPTURE_PERIOD, _ENTRIES_IN_USE = 2, 3, 4, 7
+#: Values of sort_method that put the newest row first.
+_LIFO = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,67 +55,50 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The columns of a profile, and the seconds between rows (0 where there is no period)."""
+    """The columns of a profile, the seconds between rows (0 where there is no period)."""
 
     columns: tuple[Column, ...]
     period_s: int
+    newest_first: bool = False
+
+    @property
+    def clock(self) -> AttributeRef | None:
+        """The column that tells when a row was captured, None if there is none."""
+        return next((one.ref for one in self.columns if one.is_clock), None)
 
 
 def layout(client: Client, obis: Obis) -> Talk[Layout]:
     """Read what a profile captures. Raises ObjectError, and ProtocolError if it makes no sense."""
-    objects = yield from _get(client, AttributeRef(PROFILE_GENERIC, obis, _CAPTURE_OBJECTS))
+    objects = yield from get(client, AttributeRef(PROFILE_GENERIC, obis, CAPTURE_OBJECTS))
     refs = [_captured(part) for part in objects.value] if isinstance(objects.value, tuple) else []
     if not refs:
         raise ProtocolError(f"reading the columns of {obis}", "the profile captures nothing")
     columns = []
     for ref in refs:
         columns.append(Column(ref, (yield from _scaler(client, ref))))
-    period = yield from _get(client, AttributeRef(PROFILE_GENERIC, obis, _CAPTURE_PERIOD))
-    return Layout(tuple(columns), period.value if isinstance(period.value, int) else 0)
+    period = yield from _number(client, obis, CAPTURE_PERIOD)
+    order = yield from _number(client, obis, SORT_METHOD)
+    return Layout(tuple(columns), period or 0, order == _LIFO)
 
 
-def by_time(
-    client: Client, obis: Obis, start: datetime, end: datetime, options: Options
-) -> Talk[list[Row]]:
-    """Read the rows captured from `start` to `end`, both included, oldest first as they come.
-
-    Raises ObjectError if the meter will not give the profile at all.
-    """
-    shape = yield from layout(client, obis)
-    clock = next((one.ref for one in shape.columns if one.is_clock), None)
-    selection = ByRange(start=start, end=end, clock=clock)
-    try:
-        data = yield from _buffer(client, obis, selection)
-    except (ObjectError, ServiceError):
-        data = yield from _buffer(client, obis, None)
-    rows = _rows(data, shape, options)
-    # A meter may give more than it was asked for, or know no ranges at all.
-    return [row for row in rows if row.at is None or start <= _aware(row.at, options) <= end]
-
-
-def last(client: Client, obis: Obis, count: int, options: Options) -> Talk[list[Row]]:
-    """Read the newest rows, at most `count`. Raises ObjectError."""
-    shape = yield from layout(client, obis)
-    used = yield from _get(client, AttributeRef(PROFILE_GENERIC, obis, _ENTRIES_IN_USE))
-    entries = used.value if isinstance(used.value, int) else 0
-    if entries == 0:
-        return []
-    try:
-        data = yield from _buffer(client, obis, ByEntry(first=max(1, entries - count + 1)))
-    except (ObjectError, ServiceError):
-        data = yield from _buffer(client, obis, None)
-    return _rows(data, shape, options)[-count:]
-
-
-def _get(client: Client, ref: AttributeRef) -> Talk[Data]:
+def get(client: Client, ref: AttributeRef) -> Talk[Data]:
+    """GET one attribute. Raises ObjectError where the meter refuses it."""
     (result,) = yield from client.get([ref])
     if isinstance(result, ObjectError):
         raise result
     return result
 
 
-def _buffer(client: Client, obis: Obis, selection: Selection | None) -> Talk[Data]:
-    return (yield from _get(client, AttributeRef(PROFILE_GENERIC, obis, _BUFFER, selection)))
+def _number(client: Client, obis: Obis, attribute: int) -> Talk[int | None]:
+    """Read a number that is good to know; None where the meter will not tell."""
+    (result,) = yield from client.get([AttributeRef(PROFILE_GENERIC, obis, attribute)])
+    known = isinstance(result, Data) and isinstance(result.value, int)
+    return result.value if isinstance(result, Data) and known else None
+
+
+def capture_period_s(client: Client, obis: Obis) -> Talk[int]:
+    """Read a profile's capture period in seconds; 0 where there is none, or it is not told."""
+    return (yield from _number(client, obis, CAPTURE_PERIOD)) or 0
 
 
 def _captured(data: Data) -> AttributeRef:
@@ -134,17 +118,19 @@ def _scaler(client: Client, ref: AttributeRef) -> Talk[ScalerUnit | None]:
     if index is None:
         return None
     try:
-        data = yield from _get(client, AttributeRef(ref.class_id, ref.obis, index))
+        data = yield from get(client, AttributeRef(ref.class_id, ref.obis, index))
     except ObjectError:
         return None  # captured, but not there as an object of its own
     return scaler_unit(data)
 
 
-def _rows(buffer: Data, shape: Layout, options: Options) -> list[Row]:
+def rows_of(buffer: Data, shape: Layout, options: Options) -> list[Row]:
+    """Return the rows of a buffer in its own order. Raises ProtocolError for a ragged one."""
     if not isinstance(buffer.value, tuple):
         return []
     rows: list[Row] = []
     at: datetime | None = None
+    period_s = -shape.period_s if shape.newest_first else shape.period_s
     for entry in buffer.value:
         cells: Sequence[Data] = entry.value if isinstance(entry.value, tuple) else ()
         if len(cells) != len(shape.columns):
@@ -154,7 +140,7 @@ def _rows(buffer: Data, shape: Layout, options: Options) -> list[Row]:
         values: dict[str, Value] = {}
         for column, cell in zip(shape.columns, cells, strict=True):
             if column.is_clock:
-                at = _instant(cell, at, shape.period_s, options)
+                at = _instant(cell, at, period_s, options)
             else:
                 values[column.name] = interpret(column.ref, cell, column.scaler, options)[0]
         rows.append(Row(at, values))
@@ -167,13 +153,31 @@ def _instant(
     """Return when a row was captured; null stands for one period after the row before it."""
     if cell.type is DataType.NULL:
         return before + timedelta(seconds=period_s) if before and period_s else None
-    if isinstance(cell.value, bytes) and len(cell.value) == 12:
-        return DateTime.parse(cell.value).instant(options.zone, options.standard)
-    if isinstance(cell.value, int):
-        return datetime.fromtimestamp(cell.value, timezone.utc)
+    if moment := moment_of(cell):
+        found = moment.instant(options.zone, options.standard)
+        return found and aware(found, options)
+    if isinstance(cell.value, int) and not isinstance(cell.value, bool):
+        try:
+            return datetime.fromtimestamp(cell.value, timezone.utc)
+        except (OverflowError, ValueError, OSError):
+            return None
     return None
 
 
-def _aware(moment: datetime, options: Options) -> datetime:
+def moment_of(data: Data) -> DateTime | None:
+    """Return the date and time in data; None if it holds none.
+
+    Some meters put an octet string with its tag and length into an octet string.
+    """
+    octets = data.value
+    if not isinstance(octets, bytes):
+        return None
+    if len(octets) == 14 and octets[:2] == bytes((DataType.OCTET_STRING, 12)):
+        octets = octets[2:]
+    return DateTime.parse(octets) if len(octets) == 12 else None
+
+
+def aware(moment: datetime, options: Options) -> datetime:
+    """Return a moment with a zone: its own, the meter's, else UTC."""
     zone: tzinfo = options.zone or timezone.utc
     return moment if moment.tzinfo else moment.replace(tzinfo=zone)

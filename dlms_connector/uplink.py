@@ -98,10 +98,10 @@ class Uplink:
         data = diagnostics.attributes(device.device_name, device.device_type, values)
         self._queue.put(partial(self._send, data))
 
-    def event(self, device: Device, key: str, text: str) -> None:
+    def event(self, device: Device, key: str, value: Any) -> None:
         """Send something that happened just now as telemetry of a device."""
         name, device_type = device.device_name, device.device_type
-        data = diagnostics.telemetry(name, device_type, int(time() * 1000), {key: text})
+        data = diagnostics.telemetry(name, device_type, int(time() * 1000), {key: value})
         self._queue.put(partial(self._send, data))
 
     def _forward(self, device: Device, poll: Poll) -> None:

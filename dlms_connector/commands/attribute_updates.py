@@ -2,28 +2,31 @@
 
 The platform repeats shared attributes at every start and after every renaming, so a value
 that the meter is known to hold is not written again; and a value that could not be written
-because the meter was away is written when it is back.
+because the meter was away is written when it is back. What the platform wants is what
+counts: an attribute that a call has written otherwise is written again when the platform
+repeats it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from functools import partial
 from logging import Logger
 from typing import Any
 
 from dlms_connector.commands.audit import Audit, Event
-from dlms_connector.commands.dispatcher import Meters
+from dlms_connector.commands.meters import Meters
 from dlms_connector.commands.operations import Written, write
-from dlms_connector.commands.work import Context, Converter
+from dlms_connector.commands.work import Context
 from dlms_connector.config.model import AttributeUpdate, Device
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import DlmsError, LinkError, RefusedError
 from dlms_connector.reading import Value
 
 _TIMEOUT_S = 30.0
+#: A meter that is away says so itself when it is back; this is for a line that is just busy.
+_RETRY_S, _LONGEST_RETRY_S = 10.0, 300.0
 
 #: Told of what a device holds now, by attribute key; or of why it does not.
 Report = Callable[[Device, Mapping[str, Value]], None]
@@ -40,22 +43,20 @@ class AttributeUpdates:
 
     def __init__(
         self,
-        devices: Mapping[str, Device],
-        converters: Mapping[str, Converter],
+        contexts: Mapping[str, Context],
         meters: Meters,
         *,
         report: Report,
         audit: Audit,
         log: Logger,
-        now: Callable[[], datetime],
     ) -> None:
-        self._contexts = {
-            name: Context(device, converters[name], now) for name, device in devices.items()
-        }
+        self._contexts = contexts
         self._meters, self._report, self._audit, self._log = meters, report, audit, log
         self._held: dict[tuple[str, str], Any] = {}
         self._wanted: dict[tuple[str, str], Any] = {}
         self._busy: set[str] = set()
+        self._retries: dict[str, int] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def update(self, device: str, data: Mapping[str, Any]) -> None:
@@ -72,10 +73,18 @@ class AttributeUpdates:
         """Write what is still wanted of a meter, now that it may be there."""
         if device in self._busy or not any(name == device for name, _ in self._wanted):
             return
+        if timer := self._timers.pop(device, None):
+            timer.cancel()
         self._busy.add(device)
         task = asyncio.get_running_loop().create_task(self._write_all(self._contexts[device]))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def wrote(self, device: str, ref: AttributeRef) -> None:
+        """Forget what the meter held, as something else has written it."""
+        for one in self._contexts[device].device.attribute_updates:
+            if (one.class_id, one.obis, one.attribute) == (ref.class_id, ref.obis, ref.attribute):
+                self._held.pop((device, one.key), None)
 
     async def _write_all(self, context: Context) -> None:
         device = context.device.device_name
@@ -83,13 +92,21 @@ class AttributeUpdates:
             while pending := self._pending(context):
                 for update, value in pending:
                     if not await self._write(context, update, value):
+                        self._later(device)
                         return
+            self._retries.pop(device, None)
         except Exception:
             self._log.exception("%s: a shared attribute could not be written", device)
             for update in context.device.attribute_updates:
                 self._wanted.pop((device, update.key), None)
         finally:
             self._busy.discard(device)
+
+    def _later(self, device: str) -> None:
+        count = self._retries[device] = self._retries.get(device, 0) + 1
+        wait_s = min(_RETRY_S * 2 ** min(count - 1, 10), _LONGEST_RETRY_S)
+        loop = asyncio.get_running_loop()
+        self._timers[device] = loop.call_later(wait_s, self.retry, device)
 
     def _pending(self, context: Context) -> list[tuple[AttributeUpdate, Any]]:
         device = context.device.device_name

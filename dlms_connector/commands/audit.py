@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from logging import Logger
 
+import simplejson
+
 from dlms_connector.reading import Value
+from dlms_converters.json_value import json_value
 
 #: Old and new values of tables are shown no longer than this.
 _LONGEST = 200
@@ -30,8 +33,10 @@ class Event:
     def sentence(self) -> str:
         """What happened, without the name of the device."""
         change = ""
-        if self.old is not None or self.new is not None:
+        if self.old is not None:
             change = f": {_short(self.old)} -> {_short(self.new)}"
+        elif self.new is not None:
+            change = f": {_short(self.new)}"
         return f"{self.who}: {self.what}{change}: {self.result}"
 
 
@@ -48,5 +53,5 @@ class Audit:
 
 
 def _short(value: Value) -> str:
-    text = "unknown" if value is None else str(value)
+    text: str = simplejson.dumps(json_value(value), ensure_ascii=False)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

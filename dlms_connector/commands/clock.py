@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,6 +12,7 @@ from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import CommandError, ObjectError
 from dlms_connector.interpret import Options
 from dlms_connector.obis import Obis
+from dlms_connector.profiles import capture_period_s, moment_of
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.cosem_time import DateTime, encode_date_time
 from dlms_connector.protocol.data import Data, DataType
@@ -25,8 +26,10 @@ TIME = AttributeRef(8, CLOCK, 2)
 THRESHOLD_S = 30.0
 #: A meter that captures while its clock is set may capture twice, or not at all.
 BOUNDARY_MARGIN_S = 120.0
-#: Captured at these periods unless the configured profiles say otherwise.
+#: Rows are captured this often unless the configured profiles say otherwise.
 DEFAULT_CAPTURE_PERIOD_S = 900
+#: A clock that is off again so soon is broken, or somebody else sets it too.
+LEAST_INTERVAL = timedelta(days=1)
 
 Now = Callable[[], datetime]
 
@@ -54,7 +57,7 @@ def read_clock(client: Client, options: Options, now: Now) -> Talk[Clock]:
     asked = now()
     data = yield from get_one(client, TIME)
     answered = now()
-    moment = DateTime.parse(data.value) if _is_date_time(data) else None
+    moment = moment_of(data)
     zone = options.zone or answered.tzinfo
     instant = moment.instant(zone, options.standard) if moment else None
     if moment is None or instant is None:
@@ -64,20 +67,40 @@ def read_clock(client: Client, options: Options, now: Now) -> Talk[Clock]:
     return Clock(moment, instant, (instant - middle).total_seconds(), trip_s)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """When a clock may be set.
+
+    `periods_s` are capture periods whose boundaries are kept away from; None has the periods
+    of `profiles` read. `last` is when the clock was set before. `force` disregards all that.
+    """
+
+    threshold_s: float = THRESHOLD_S
+    periods_s: tuple[int, ...] | None = None
+    profiles: tuple[Obis, ...] = ()
+    last: datetime | None = None
+    force: bool = False
+
+
 def set_clock(
-    client: Client, options: Options, now: Now, *, threshold_s: float, period_s: int, force: bool
+    client: Client, options: Options, now: Now, setting: Setting
 ) -> Talk[dict[str, Value]]:
     """Set the clock if it is off by more than a threshold; return what was found and done.
 
     Half the round trip is added, as the request needs that long to arrive. Raises
-    CommandError close to the end of a capture period, unless forced.
+    CommandError close to a capture boundary and if it was set within a day, unless forced.
     """
     before = yield from read_clock(client, options, now)
     found: dict[str, Value] = {"driftSeconds": before.describe()["driftSeconds"]}
-    if abs(before.drift_s) < threshold_s and not force:
-        return {**found, "set": False, "reason": f"within {threshold_s:g} s"}
-    if not force:
-        _require_distance(now(), before, period_s)
+    if not setting.force:
+        if abs(before.drift_s) < setting.threshold_s:
+            return {**found, "set": False, "reason": f"within {setting.threshold_s:g} s"}
+        _require_day(now(), before, setting.last)
+        periods_s = setting.periods_s
+        if periods_s is None:
+            periods_s = yield from _periods(client, setting.profiles)
+        for period_s in periods_s:
+            _require_distance(now(), before, period_s)
     arrival = now() + timedelta(seconds=before.round_trip_s / 2)
     data = Data(DataType.OCTET_STRING, _octets(arrival, before, options))
     (refused,) = yield from client.set([(TIME, data)])
@@ -85,6 +108,14 @@ def set_clock(
         raise refused
     after = yield from read_clock(client, options, now)
     return {**found, "set": True, "driftAfterSeconds": after.describe()["driftSeconds"]}
+
+
+def _periods(client: Client, profiles: Iterable[Obis]) -> Talk[tuple[int, ...]]:
+    """Return the capture periods of profiles in seconds; a usual one if none is told."""
+    found = set()
+    for obis in profiles:
+        found.add((yield from capture_period_s(client, obis)))
+    return tuple(sorted(found - {0})) or (DEFAULT_CAPTURE_PERIOD_S,)
 
 
 def _octets(arrival: datetime, before: Clock, options: Options) -> bytes:
@@ -98,12 +129,24 @@ def _octets(arrival: datetime, before: Clock, options: Options) -> bytes:
         skip.add("dayOfWeek")
     local = arrival.astimezone(before.instant.tzinfo)
     octets = encode_date_time(local, standard=options.standard, skip=skip)
+    if before.moment.status is None or before.moment.deviation is None:
+        return octets
     # A fixed deviation does not tell daylight saving time: the meter's own flag does.
-    return octets if before.moment.status is None else octets[:-1] + bytes((_season(before),))
+    return octets[:-1] + bytes((_season(before),))
 
 
 def _season(clock: Clock) -> int:
     return (clock.moment.status or 0) & 0x80
+
+
+def _require_day(now: datetime, clock: Clock, last: datetime | None) -> None:
+    """Raise if the clock was set within a day."""
+    if last is not None and timedelta(0) <= now - last < LEAST_INTERVAL:
+        raise CommandError(
+            f"the clock is off by {clock.drift_s:.1f} s, but it was set at "
+            f"{last.isoformat(timespec='seconds')} already, and it is set once a day at most; "
+            "look at the meter's battery and at who else sets it, or use force"
+        )
 
 
 def _require_distance(now: datetime, clock: Clock, period_s: int) -> None:
@@ -112,14 +155,13 @@ def _require_distance(now: datetime, clock: Clock, period_s: int) -> None:
         return
     margin = min(BOUNDARY_MARGIN_S, period_s / 4)
     for moment in (now, clock.instant):
-        past = moment.timestamp() % period_s
+        # Boundaries are those of the meter's wall clock: days do not begin at midnight UTC.
+        local = moment.astimezone(clock.instant.tzinfo)
+        offset = local.utcoffset() or timedelta(0)
+        past = (local.timestamp() + offset.total_seconds()) % period_s
         if past < margin or period_s - past < margin:
             wait_s = (margin - past) % period_s
             raise CommandError(
                 f"the clock is off by {clock.drift_s:.1f} s, but a row is captured about now; "
                 f"try again in {wait_s:.0f} s, or use force"
             )
-
-
-def _is_date_time(data: Data) -> bool:
-    return isinstance(data.value, bytes) and len(data.value) == 12

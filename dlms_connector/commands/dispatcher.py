@@ -1,116 +1,85 @@
-"""Calls of the platform: understood, allowed, carried out on the meter's line, answered once.
+"""Calls of the platform: understood, allowed, carried out on the meter's line, answered.
 
-Everything here runs in the meters' loop. Whatever happens, a call gets one answer and
+Everything here runs in the meters' loop. Whatever happens, a call gets its answer and
 nothing is raised.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from logging import Logger
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from dlms_connector.commands.audit import Audit, Event
-from dlms_connector.commands.methods import METHODS, configured
+from dlms_connector.commands.meters import Meters
+from dlms_connector.commands.methods import METHODS
+from dlms_connector.commands.object_calls import changes, configured
 from dlms_connector.commands.operations import Written
-from dlms_connector.commands.request import Arguments, Request
-from dlms_connector.commands.work import Context, Converter, Work
-from dlms_connector.config.model import Device
-from dlms_connector.diagnostics import Statistics
+from dlms_connector.commands.request import DEFAULT_TIMEOUT_S, Arguments, Request
+from dlms_connector.commands.work import Context, Local, Method, Outcome, Work
+from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import CommandError, DlmsError
-from dlms_connector.protocol.client import Client
-from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
-
-T = TypeVar("T")
 
 #: Calls of one meter that wait or are under way; more are refused at once.
 MOST_WAITING = 100
-#: So many answered calls are remembered, in case the platform repeats one.
-_REMEMBERED = 1000
 
-#: Sends an answer: device, request id, content.
-Reply = Callable[[str, int, Mapping[str, Any]], None]
+STOPPED = "the connector was stopped; the call may have been carried out or not"
 
-
-class Meters(Protocol):
-    """What of the fleet calls need."""
-
-    def submit(
-        self, device_name: str, job: Callable[[Client], Talk[T]], *, timeout_s: float
-    ) -> asyncio.Future[T]:
-        """Hold a conversation ahead of queued polls; the future fails with a DlmsError."""
-        ...
-
-    def reconnect(self, device_name: str) -> None:
-        """Poll a meter at once over a new association."""
-        ...
-
-    def statistics(self, device_name: str) -> Statistics:
-        """Return a meter's counters."""
-        ...
+#: Takes the answer to one call.
+Answer = Callable[[Mapping[str, Any]], None]
 
 
 class Dispatcher:
-    """Answers calls to the devices of one connector.
+    """Carries out calls to the devices of one connector.
 
-    `json_value` turns an exact value into what the gateway can send.
+    `json_value` turns an exact value into what the gateway can send. `more` are methods
+    beside those of `METHODS`. `wrote` is told of every attribute that a call has written.
     """
 
     def __init__(
         self,
-        devices: Mapping[str, Device],
-        converters: Mapping[str, Converter],
+        contexts: Mapping[str, Context],
         meters: Meters,
         *,
-        reply: Reply,
         json_value: Callable[[Value], Any],
         audit: Audit,
         log: Logger,
-        now: Callable[[], datetime],
+        more: Mapping[str, Method] | None = None,
+        wrote: Callable[[str, AttributeRef], None] = lambda device, ref: None,
     ) -> None:
-        self._contexts = {
-            name: Context(device, converters[name], now) for name, device in devices.items()
+        self._contexts = contexts
+        self._meters, self._json_value = meters, json_value
+        self._audit, self._log, self._wrote = audit, log, wrote
+        self._methods = {
+            **METHODS,
+            "reconnect": Method(self._reconnecting),
+            "getStatistics": Method(self._counting),
+            **(more or {}),
         }
-        self._meters, self._reply, self._json_value = meters, reply, json_value
-        self._audit, self._log = audit, log
-        self._waiting = dict.fromkeys(devices, 0)
-        self._seen: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._waiting = dict.fromkeys(contexts, 0)
         self._tasks: set[asyncio.Task[None]] = set()
-        #: Methods that are about a meter and need no conversation with it.
-        self._local: Mapping[str, Callable[[str], Value]] = {
-            "reconnect": self._reconnect,
-            "getStatistics": self._get_statistics,
-        }
 
-    def call(self, request: Request) -> None:
-        """Take a call; its answer goes out later. A repeated call is answered once."""
-        key = (request.device, request.id)
-        if key in self._seen:
-            self._log.debug("%s: call %d came again", *key)
-            return
-        self._seen[key] = None
-        if len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
-        task = asyncio.get_running_loop().create_task(self._answer(request))
+    def call(self, request: Request, answer: Answer) -> None:
+        """Take a call; `answer` is called once, later."""
+        task = asyncio.get_running_loop().create_task(self._answer(request, answer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _answer(self, request: Request) -> None:
+    async def _answer(self, request: Request, answer: Answer) -> None:
         try:
             content = {"result": self._json_value(await self._carry_out(request))}
         except DlmsError as error:
             content = {"error": _sentence(request.device, error)}
+        except asyncio.CancelledError:
+            answer({"error": f"{request.device}: {STOPPED}"})
+            raise
         except Exception:
-            self._log.exception("%s: %s failed", request.device, request.method)
-            content = {"error": f"{request.device}: {request.method}: a fault of the connector"}
-        try:
-            self._reply(request.device, request.id, content)
-        except Exception:
-            self._log.exception("%s: the answer could not be sent", request.device)
+            self._log.exception("%s: %s failed", request.device, request.who)
+            content = {"error": f"{request.device}: a fault of the connector; see its log"}
+        answer(content)
 
     async def _carry_out(self, request: Request) -> Value:
         """Return the result of a call. Raises DlmsError."""
@@ -120,59 +89,84 @@ class Dispatcher:
             raise CommandError("this connector polls no such device")
         if self._waiting[device] >= MOST_WAITING:
             raise CommandError(f"{MOST_WAITING} calls are waiting already; try again later")
-        who = f"call {request.id} {request.method}"
-        try:
-            work = self._understand(context, request)
-        except CommandError as error:
-            self._audit.note(Event(device, who, "refused", str(error)))
-            raise
-        if not isinstance(work, Work):
-            return work
+        work = self._understand(context, request)
         self._waiting[device] += 1
         try:
-            return await self._hold(device, who, work, request.timeout_s)
+            return await self._do(request, work)
         finally:
             self._waiting[device] -= 1
 
-    def _understand(self, context: Context, request: Request) -> Work | Value:
-        """Return what a call is to do, or its result where no meter is needed."""
-        for method in context.device.server_side_rpc:
-            if method.method == request.method:
-                return configured(context, method, request.params)
-        if local := self._local.get(request.method):
-            return local(request.device)
-        build = METHODS.get(request.method)
-        if build is None:
-            own = [method.method for method in context.device.server_side_rpc]
-            names = ", ".join([*own, *METHODS, *self._local])
-            raise CommandError(f"{request.method}: no such method; there are {names}")
-        arguments = Arguments.read(request.method, request.params)
-        work = build(context, arguments)
-        arguments.done()
-        return work
+    def _understand(self, context: Context, request: Request) -> Work | Local:
+        """Return what a call is to do; refusals of what would change the meter are noted."""
+        for own in context.device.server_side_rpc:
+            if own.method == request.method:
+                with self._noted(request, changes(own)):
+                    return configured(context, own, request.params)
+        method = self._methods.get(request.method)
+        if method is None:
+            names = [own.method for own in context.device.server_side_rpc]
+            names += [name for name in self._methods if name not in names]
+            raise CommandError(f"no such method; there are {', '.join(names)}")
+        with self._noted(request, method.changes):
+            arguments = Arguments.read(request.method, request.params)
+            work = method.build(context, arguments)
+            arguments.done()
+            return work
 
-    async def _hold(self, device: str, who: str, work: Work, timeout_s: float) -> Value:
-        """Hold the conversation; what changes the meter is written down. Raises DlmsError."""
-        timeout_s = max(timeout_s, work.timeout_s or 0.0) if work.timeout_s else timeout_s
+    @contextmanager
+    def _noted(self, request: Request, changes: bool) -> Iterator[None]:
         try:
-            outcome = await self._meters.submit(device, work.talk, timeout_s=timeout_s)
+            yield
+        except CommandError as error:
+            if changes:
+                what = "not carried out"
+                self._audit.note(Event(request.device, request.who, what, f"refused: {error}"))
+            raise
+
+    async def _do(self, request: Request, work: Work | Local) -> Value:
+        """Carry it out; what changes the meter is written down. Raises DlmsError."""
+        device = request.device
+        try:
+            outcome = await self._outcome(request, work)
         except DlmsError as error:
             if work.changes:
-                self._audit.note(Event(device, who, work.what, f"failed: {error}"))
+                self._audit.note(Event(device, request.who, work.what, f"failed: {error}"))
+            raise
+        except asyncio.CancelledError:
+            if work.changes:
+                self._audit.note(Event(device, request.who, work.what, f"unknown: {STOPPED}"))
             raise
         if isinstance(outcome, Written):
-            self._audit.note(Event(device, who, work.what, "done", outcome.old, outcome.new))
+            event = Event(device, request.who, work.what, "done", outcome.old, outcome.new)
+            self._audit.note(event)
             return outcome.new
         if work.changes:
-            self._audit.note(Event(device, who, work.what, "done", new=outcome))
+            self._audit.note(Event(device, request.who, work.what, "done", new=outcome))
         return outcome
 
-    def _reconnect(self, device: str) -> Value:
-        self._meters.reconnect(device)
-        return "reconnecting"
+    async def _outcome(self, request: Request, work: Work | Local) -> Outcome:
+        if isinstance(work, Local):
+            return await work.run()
+        timeout_s = request.timeout_s or work.timeout_s or DEFAULT_TIMEOUT_S
+        try:
+            return await self._meters.submit(request.device, work.talk, timeout_s=timeout_s)
+        finally:
+            # Also if it failed: it may have been written all the same.
+            if work.writes is not None:
+                self._wrote(request.device, work.writes)
 
-    def _get_statistics(self, device: str) -> Value:
-        return self._meters.statistics(device).telemetry()
+    def _reconnecting(self, context: Context, arguments: Arguments) -> Local:
+        async def reconnect() -> Value:
+            self._meters.reconnect(context.device.device_name)
+            return "reconnecting"
+
+        return Local(run=reconnect, what="reconnecting")
+
+    def _counting(self, context: Context, arguments: Arguments) -> Local:
+        async def count() -> Value:
+            return self._meters.statistics(context.device.device_name).telemetry()
+
+        return Local(run=count, what="counting")
 
 
 def _sentence(device: str, error: DlmsError) -> str:

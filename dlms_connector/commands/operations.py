@@ -55,6 +55,8 @@ def get_scaled(
     except ServiceError:  # it offers lists and does not like this one
         (data,) = yield from client.get(refs[:1])
         (unit,) = yield from client.get(refs[1:])
+    if isinstance(data, ObjectError):
+        return data, None
     if isinstance(unit, ObjectError):
         raise unit
     return data, scaler_unit(unit)

@@ -17,15 +17,19 @@ DISCONNECT_CONTROL = 70
 DISCONNECT, RECONNECT = 1, 2
 _OUTPUT_STATE, _CONTROL_STATE, _CONTROL_MODE = 2, 3, 4
 
-#: What each control mode lets a remote caller do: disconnect, reconnect.
+#: A relay takes a moment to move: its state is read so many times before it counts.
+_LOOKS = 5
+
+#: What a remote reconnection comes to in each control mode (Blue Book, class 70).
+_NEVER, _AT_THE_METER, _AT_ONCE = "never", "at the meter", "at once"
 _REMOTE = {
-    0: (False, False),
-    1: (True, True),
-    2: (True, True),
-    3: (True, False),
-    4: (True, False),
-    5: (True, True),
-    6: (True, False),
+    0: _NEVER,
+    1: _AT_THE_METER,
+    2: _AT_ONCE,
+    3: _AT_THE_METER,
+    4: _AT_ONCE,
+    5: _AT_THE_METER,
+    6: _AT_THE_METER,
 }
 
 
@@ -52,18 +56,30 @@ def switch_relay(client: Client, obis: Obis, method: int) -> Talk[dict[str, Valu
     try:
         yield from client.action(MethodRef(DISCONNECT_CONTROL, obis, method), argument)
     except ObjectError as error:
-        state = yield from relay_state(client, obis)
+        try:
+            state = yield from relay_state(client, obis)
+        except ObjectError:
+            raise error from None
         raise CommandError(f"{_doing(method)}: {error}; {_explain(state, method)}") from error
     state = yield from relay_state(client, obis)
-    wanted = ("connected", "readyForReconnection") if method == RECONNECT else ("disconnected",)
-    if method == DISCONNECT:
-        wanted = ("disconnected", "readyForReconnection")
-    if state["controlState"] not in wanted:
+    for _ in range(_LOOKS - 1):
+        if state["controlState"] in _REACHED[method]:
+            break
+        state = yield from relay_state(client, obis)
+    if state["controlState"] not in _REACHED[method]:
         raise CommandError(
             f"{_doing(method)}: the meter accepted the command, but the relay is "
             f"{state['controlState']}; {_explain(state, method)}"
         )
+    if method == RECONNECT and state["controlState"] == "readyForReconnection":
+        return {**state, "note": "somebody has to close the relay at the meter"}
     return state
+
+
+_REACHED = {
+    DISCONNECT: ("disconnected", "readyForReconnection"),
+    RECONNECT: ("connected", "readyForReconnection"),
+}
 
 
 def _doing(method: int) -> str:
@@ -73,6 +89,9 @@ def _doing(method: int) -> str:
 def _explain(state: dict[str, Value], method: int) -> str:
     mode = state["controlMode"]
     text = f"the control mode is {mode}"
-    if isinstance(mode, int) and mode in _REMOTE and not _REMOTE[mode][method - 1]:
-        text += f", which does not allow remote {_doing(method)}"
+    remote = _REMOTE.get(mode) if isinstance(mode, int) else None
+    if remote == _NEVER:
+        text += ", in which the relay cannot be switched"
+    elif remote == _AT_THE_METER and method == RECONNECT:
+        text += ", in which a reconnection ends with somebody at the meter"
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,19 +14,28 @@ from dlms_connector.obis import Obis
 #: What a two-way call from a dashboard waits by default, less the way there and back.
 DEFAULT_TIMEOUT_S = 9.0
 
+_LONGEST_SHOWN = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """A remote procedure call to one device.
 
-    `id` is the platform's request id, `timeout_s` what the caller is ready to wait.
+    `id` is the platform's request id, negative for a call that came to the connector.
+    `timeout_s` is what the caller is ready to wait, None if it does not say.
     """
 
     device: str
     id: int
     method: str
     params: Any
-    timeout_s: float = DEFAULT_TIMEOUT_S
+    timeout_s: float | None = None
+
+    @property
+    def who(self) -> str:
+        """What asked, for the audit."""
+        number = "to the connector" if self.id < 0 else str(self.id)
+        return f"call {number} {_short(self.method)}"
 
 
 def device_request(content: Mapping[str, Any]) -> Request:
@@ -45,16 +55,22 @@ def device_request(content: Mapping[str, Any]) -> Request:
         id=request_id,
         method=data["method"],
         params=params,
-        timeout_s=_timeout_s(params),
+        timeout_s=wanted_timeout_s(params),
     )
 
 
-def _timeout_s(params: Any) -> float:
-    """`timeout` among the parameters is in seconds, as the gateway itself reads it."""
+def wanted_timeout_s(params: Any) -> float | None:
+    """Return `timeout` among the parameters, in seconds, as the gateway itself reads it."""
     wanted = params.get("timeout") if isinstance(params, Mapping) else None
     if isinstance(wanted, bool) or not isinstance(wanted, int | float) or not 0 < wanted <= 3600:
-        return DEFAULT_TIMEOUT_S
+        return None
     return float(wanted)
+
+
+def _short(text: Any) -> str:
+    """Return a caller's text fit for a sentence: in one line, and not too long."""
+    shown = repr(text) if not isinstance(text, str) or not text.isprintable() else text
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +83,8 @@ class Arguments:
     @classmethod
     def read(cls, method: str, params: Any) -> Arguments:
         """Read an object, the gateway's `key=value;key=value;` text, or nothing."""
+        if isinstance(params, str) and params.lstrip().startswith("{"):
+            params = _parsed(method, params)
         if params is None or params == "":
             return cls(method)
         if isinstance(params, Mapping):
@@ -76,7 +94,7 @@ class Arguments:
             return cls(method, {key.strip(): value.strip() for key, _, value in pairs})
         raise CommandError(
             f"{method}: parameters are an object or text such as `obis=1-1:32.7.0;attribute=2;`, "
-            f"not {params!r}"
+            f"not {_short(params)}"
         )
 
     def obis(self) -> Obis:
@@ -108,8 +126,9 @@ class Arguments:
             if isinstance(value, bool) or int(str(value)) != float(value):
                 raise ValueError
             number = int(str(value))
-        except (TypeError, ValueError):
-            raise CommandError(f"{self.method}: {key}: {value!r} is not a whole number") from None
+        except (TypeError, ValueError, OverflowError):
+            shown = _short(value)
+            raise CommandError(f"{self.method}: {key}: {shown} is not a whole number") from None
         if not least <= number <= most:
             raise CommandError(f"{self.method}: {key}: {number} is not in {least}..{most}")
         return number
@@ -118,25 +137,36 @@ class Arguments:
         """Take an optional text."""
         value = self.values.pop(key, None)
         if value is not None and not isinstance(value, str):
-            raise CommandError(f"{self.method}: {key}: {value!r} is not text")
+            raise CommandError(f"{self.method}: {key}: {_short(value)} is not text")
         return value
 
     def flag(self, key: str) -> bool:
         """Take an optional truth value, false where it is missing."""
         value = self.values.pop(key, False)
         if str(value).casefold() not in ("true", "false", "1", "0"):
-            raise CommandError(f"{self.method}: {key}: {value!r} is neither true nor false")
+            raise CommandError(f"{self.method}: {key}: {_short(value)} is neither true nor false")
         return str(value).casefold() in ("true", "1")
 
     def value(self) -> Any:
         """Take the required `value`; null is a value too."""
         if "value" not in self.values:
             raise CommandError(f"{self.method}: `value` is missing")
-        return self.values.pop("value")
+        value = self.values.pop("value")
+        # In the `key=value;` form lists and objects are written in JSON.
+        if isinstance(value, str) and value[:1] in ("[", "{"):
+            return _parsed(self.method, value)
+        return value
 
     def done(self) -> None:
         """Whatever is left, nobody asked for: a typo must not pass in silence."""
         self.values.pop("timeout", None)
         if self.values:
-            names = ", ".join(f"`{key}`" for key in self.values)
+            names = ", ".join(f"`{_short(key)}`" for key in list(self.values)[:5])
             raise CommandError(f"{self.method}: unknown parameter {names}")
+
+
+def _parsed(method: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise CommandError(f"{method}: {_short(text)} is not JSON") from None

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from dlms_connector.commands.kept import Kept
 from dlms_connector.commands.operations import Encode, Written
+from dlms_connector.commands.request import Arguments
 from dlms_connector.compose import Target
 from dlms_connector.config.model import Device
 from dlms_connector.cosem import AttributeRef, MethodRef
+from dlms_connector.errors import CommandError
 from dlms_connector.interpret import Options, options_of
+from dlms_connector.profile_reading import Ways
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.talk import Talk
@@ -30,21 +34,40 @@ class Converter(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """A conversation to hold, what it does in words, and whether it changes the meter."""
+    """A conversation to hold, what it does in words, and whether it changes the meter.
+
+    `timeout_s` is the time it gets if the caller does not say. `writes` is the attribute
+    that is written, where it is one.
+    """
 
     talk: Callable[[Client], Talk[Outcome]]
     what: str
     changes: bool = False
     timeout_s: float | None = None
+    writes: AttributeRef | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Local:
+    """What is done without a conversation of its own, by the connector itself."""
+
+    run: Callable[[], Awaitable[Value]]
+    what: str
+    changes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The meter that a call is for, how values are written for it, and what time it is."""
+    """The meter that a call is for, how values are written for it, and what time it is.
+
+    `clock_sets` remembers when clocks were set, `ways` how this meter's profiles are read.
+    """
 
     device: Device
     converter: Converter
     now: Callable[[], datetime]
+    clock_sets: Kept
+    ways: Ways = field(default_factory=dict)
 
     @property
     def options(self) -> Options:
@@ -85,5 +108,24 @@ class Context:
             standard=self.device.dlms.standard,
             skip=frozenset(self.device.workarounds.skip_date_time_fields),
         )
-        data: Data = self.converter.convert(target, value)
+        try:
+            data = self.converter.convert(target, value)
+        except CommandError:
+            raise
+        except Exception as error:  # it may be the user's own
+            raise CommandError(
+                f"{name}: the downlink converter failed: {type(error).__name__}: {error}"
+            ) from error
+        if not isinstance(data, Data):
+            raise CommandError(
+                f"{name}: the downlink converter returned {type(data).__name__} instead of Data"
+            )
         return data
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """What understands a call; `changes` if what it does, or refuses, belongs in the audit."""
+
+    build: Callable[[Context, Arguments], Work | Local]
+    changes: bool = False

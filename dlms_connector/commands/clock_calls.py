@@ -1,0 +1,57 @@
+"""Calls about the meter's clock."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from dlms_connector.commands.clock import CLOCK, THRESHOLD_S, Setting, read_clock, set_clock
+from dlms_connector.commands.policy import require_write
+from dlms_connector.commands.request import Arguments
+from dlms_connector.commands.work import Context, Work
+from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.talk import Talk
+from dlms_connector.reading import Value
+
+_DAY_S = 86_400
+
+
+def clock_reading(context: Context, arguments: Arguments) -> Work:
+    """`readClock`: what the clock says, and how far it is off."""
+
+    def talk(client: Client) -> Talk[Value]:
+        return (yield from read_clock(client, context.options, context.now)).describe()
+
+    return Work(talk=talk, what="reading the clock")
+
+
+def clock_setting(context: Context, arguments: Arguments) -> Work:
+    """`syncClock`: sets the clock where that is due and does no harm."""
+    require_write(context.device, arguments.method, CLOCK)
+    device = context.device.device_name
+    period_s = None
+    if "capturePeriodSeconds" in arguments.values:
+        period_s = arguments.integer("capturePeriodSeconds", None, least=0, most=_DAY_S)
+    setting = Setting(
+        threshold_s=arguments.integer("thresholdSeconds", int(THRESHOLD_S), least=0, most=_DAY_S),
+        periods_s=None if period_s is None else (period_s,),
+        profiles=tuple(profile.obis for profile in context.device.profiles),
+        last=_last(context),
+        force=arguments.flag("force"),
+    )
+
+    def talk(client: Client) -> Talk[Value]:
+        outcome = yield from set_clock(client, context.options, context.now, setting)
+        if outcome["set"]:
+            context.clock_sets.put(device, {"at": context.now().isoformat()})
+        return outcome
+
+    return Work(talk=talk, what="setting the clock", changes=True)
+
+
+def _last(context: Context) -> datetime | None:
+    """Return when the clock was set last, as far as is remembered."""
+    try:
+        at = datetime.fromisoformat(str(context.clock_sets.get(context.device.device_name)["at"]))
+    except (KeyError, ValueError):
+        return None
+    return at if at.tzinfo else None

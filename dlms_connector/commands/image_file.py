@@ -1,0 +1,88 @@
+"""Firmware images on the gateway's disk: from one folder alone, whatever a call says."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from dlms_connector.errors import CommandError
+
+#: Under the gateway's configuration folder.
+FOLDER = "firmware"
+_LARGEST = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A firmware image and the identifier under which the meter takes it."""
+
+    file: str
+    identifier: bytes
+    octets: bytes = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        """Its octets."""
+        return len(self.octets)
+
+    @property
+    def digest(self) -> str:
+        """What tells it from other images of the same name."""
+        return hashlib.sha256(self.octets).hexdigest()
+
+
+def read_image(folder: Path, name: str, identifier: str | None) -> Image:
+    """Read an image below `folder`; neither links nor `..` are followed. Raises CommandError.
+
+    The identifier is text or `hex:…`; the file's name without its ending if there is none.
+    """
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise CommandError(f"file: {name[:80]!r} is not a file within {FOLDER}/")
+    octets = _read(folder, path)
+    if not octets:
+        raise CommandError(f"file: {FOLDER}/{path} is empty")
+    return Image(str(path), _identifier(identifier, path), octets)
+
+
+def _identifier(text: str | None, path: PurePosixPath) -> bytes:
+    if text is None:
+        return path.stem.encode()
+    if not text.startswith("hex:"):
+        return text.encode()
+    try:
+        return bytes.fromhex(text[4:])
+    except ValueError:
+        raise CommandError(f"identifier: {text[:80]!r} is not hexadecimal") from None
+
+
+def _read(folder: Path, path: PurePosixPath) -> bytes:
+    """Open part by part: a link put in at the last moment is not followed either."""
+    opened: list[int] = []
+    try:
+        opened.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+        for part in path.parts[:-1]:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+            opened.append(os.open(part, flags, dir_fd=opened[-1]))
+        # Without O_NONBLOCK a pipe in that place would be waited for.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        opened.append(os.open(path.name, flags, dir_fd=opened[-1]))
+        facts = os.fstat(opened[-1])
+        if not stat.S_ISREG(facts.st_mode):
+            raise CommandError(f"file: {FOLDER}/{path} is not a file")
+        if facts.st_size > _LARGEST:
+            raise CommandError(f"file: {FOLDER}/{path} has {facts.st_size} bytes, too many")
+        with os.fdopen(opened.pop(), "rb") as file:
+            return file.read(_LARGEST + 1)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise CommandError(
+            f"file: {FOLDER}/{path} cannot be read: {reason}; put the image into the folder "
+            f"{FOLDER}/ beside the gateway's configuration (links are not followed)"
+        ) from error
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)

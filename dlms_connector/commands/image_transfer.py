@@ -1,0 +1,139 @@
+"""Image transfer, class 18 (IEC 62056-6-2): the conversations that a firmware update is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dlms_connector.commands.image_file import Image
+from dlms_connector.cosem import AttributeRef, MethodRef
+from dlms_connector.errors import CommandError, ObjectError
+from dlms_connector.interpret import interpret
+from dlms_connector.obis import Obis
+from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.data import Data, DataType, structure
+from dlms_connector.protocol.talk import Talk
+from dlms_connector.reading import Value
+
+IMAGE_TRANSFER = 18
+IMAGE = Obis(bytes((0, 0, 44, 0, 0, 255)))
+_BLOCK_SIZE, _FIRST_MISSING, _ENABLED, _STATUS, _TO_ACTIVATE = 2, 4, 5, 6, 7
+_INITIATE, _BLOCK, _VERIFY, _ACTIVATE = 1, 2, 3, 4
+#: image_transfer_status
+INITIATED, VERIFICATION_SUCCESSFUL = 1, 3
+#: Action-Result temporary-failure: the meter is still at it.
+TEMPORARY_FAILURE = 2
+
+_ZERO = Data(DataType.INTEGER, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Where a meter stands; `state` is its status in words."""
+
+    block_size: int
+    first_missing: int
+    enabled: bool
+    status: int
+    state: str
+
+    def describe(self) -> dict[str, Value]:
+        """Return what a caller is told."""
+        return {
+            "meterState": self.state,
+            "transferEnabled": self.enabled,
+            "blockSize": self.block_size,
+            "firstBlockNotTransferred": self.first_missing,
+        }
+
+    def blocks(self, image: Image) -> int:
+        """Return how many blocks an image has."""
+        return -(-image.size // self.block_size)
+
+
+def _ref(attribute: int) -> AttributeRef:
+    return AttributeRef(IMAGE_TRANSFER, IMAGE, attribute)
+
+
+def survey(client: Client) -> Talk[Survey]:
+    """Read where the meter stands. Raises ObjectError if it takes no images."""
+    attributes = (_BLOCK_SIZE, _FIRST_MISSING, _ENABLED, _STATUS)
+    found = []
+    for attribute in attributes:
+        (one,) = yield from client.get([_ref(attribute)])
+        found.append(one)
+    size, missing, enabled, status = found
+    if isinstance(size, ObjectError):
+        raise size
+    if isinstance(status, ObjectError):
+        raise status
+    if not isinstance(size.value, int) or size.value < 1:
+        raise CommandError(f"the meter tells no block size, but {size.value!r}")
+    number = status.value if isinstance(status.value, int) else 0
+    return Survey(
+        size.value,
+        # Some meters tell it only while a transfer is under way.
+        missing.value if isinstance(missing, Data) and isinstance(missing.value, int) else 0,
+        not isinstance(enabled, Data) or bool(enabled.value),
+        number,
+        str(interpret(_ref(_STATUS), status)[0]),
+    )
+
+
+def initiate(client: Client, image: Image) -> Talk[Survey]:
+    """Begin anew: the meter forgets what it has. Raises ObjectError."""
+    argument = structure(
+        Data(DataType.OCTET_STRING, image.identifier),
+        Data(DataType.DOUBLE_LONG_UNSIGNED, image.size),
+    )
+    yield from client.action(MethodRef(IMAGE_TRANSFER, IMAGE, _INITIATE), argument)
+    return (yield from survey(client))
+
+
+def send_blocks(client: Client, image: Image, block_size: int, first: int, count: int) -> Talk[int]:
+    """Send some blocks and return the number of the next. Raises ObjectError."""
+    for number in range(first, first + count):
+        part = image.octets[number * block_size : (number + 1) * block_size]
+        if not part:
+            return number
+        argument = structure(
+            Data(DataType.DOUBLE_LONG_UNSIGNED, number), Data(DataType.OCTET_STRING, part)
+        )
+        yield from client.action(MethodRef(IMAGE_TRANSFER, IMAGE, _BLOCK), argument)
+    return first + count
+
+
+def verify(client: Client) -> Talk[dict[str, Value]]:
+    """Have the meter verify the image. Raises CommandError with the meter's state."""
+    yield from _invoke(client, _VERIFY, "verifying the image")
+    return (yield from _outcome(client))
+
+
+def activate(client: Client) -> Talk[dict[str, Value]]:
+    """Activate a verified image. Raises CommandError if it is not verified."""
+    before = yield from survey(client)
+    if before.status != VERIFICATION_SUCCESSFUL:
+        raise CommandError(
+            f"only a verified image is activated, and the meter's state is {before.state}; "
+            "call verifyImage first"
+        )
+    yield from _invoke(client, _ACTIVATE, "activating the image")
+    return (yield from _outcome(client))
+
+
+def _invoke(client: Client, method: int, doing: str) -> Talk[None]:
+    try:
+        yield from client.action(MethodRef(IMAGE_TRANSFER, IMAGE, method), _ZERO)
+    except ObjectError as error:
+        if error.code == TEMPORARY_FAILURE:
+            return  # it takes its time; the state tells
+        state = (yield from survey(client)).state
+        raise CommandError(f"{doing}: {error}; the meter's state is {state}") from error
+
+
+def _outcome(client: Client) -> Talk[dict[str, Value]]:
+    after = yield from survey(client)
+    result: dict[str, Value] = {"meterState": after.state}
+    (info,) = yield from client.get([_ref(_TO_ACTIVATE)])
+    if isinstance(info, Data):
+        result["imageToActivate"] = interpret(_ref(_TO_ACTIVATE), info)[0]
+    return result

@@ -1,0 +1,31 @@
+"""What of the fleet commands need."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from dlms_connector.diagnostics import Statistics
+from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.talk import Talk
+
+T = TypeVar("T")
+
+
+class Meters(Protocol):
+    """The meters of a connector, by their devices' names."""
+
+    def submit(
+        self, device_name: str, job: Callable[[Client], Talk[T]], *, timeout_s: float
+    ) -> asyncio.Future[T]:
+        """Hold a conversation ahead of queued polls; the future fails with a DlmsError."""
+        ...
+
+    def reconnect(self, device_name: str) -> None:
+        """Poll a meter at once over a new association."""
+        ...
+
+    def statistics(self, device_name: str) -> Statistics:
+        """Return a meter's counters."""
+        ...

@@ -1,0 +1,122 @@
+"""Calls that read, write and invoke: any object, and what the configuration names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from dlms_connector.commands.operations import invoke, read, write
+from dlms_connector.commands.policy import require_write
+from dlms_connector.commands.profile_calls import read_rows
+from dlms_connector.commands.relay import DISCONNECT, DISCONNECT_CONTROL, RECONNECT
+from dlms_connector.commands.relay_calls import switching
+from dlms_connector.commands.request import Arguments
+from dlms_connector.commands.work import Context, Work
+from dlms_connector.config.model import RpcMethod
+from dlms_connector.cosem import AttributeRef, MethodRef
+from dlms_connector.errors import CommandError
+
+_REGISTER, _DATA = 3, 1
+
+
+def read_object(context: Context, arguments: Arguments) -> Work:
+    """`readObject` and `get`: any attribute."""
+    return _reading(context, _attribute(arguments))
+
+
+def write_object(context: Context, arguments: Arguments) -> Work:
+    """`writeObject` and `set`: an attribute that `allowWrite` covers."""
+    ref = _attribute(arguments)
+    require_write(context.device, arguments.method, ref.obis)
+    return _writing(context, ref, arguments.value(), arguments.text("type"))
+
+
+def invoke_method(context: Context, arguments: Arguments) -> Work:
+    """`invokeMethod`: a method of an object that `allowWrite` covers."""
+    obis = arguments.obis()
+    require_write(context.device, arguments.method, obis)
+    class_id = arguments.class_id(_DATA)
+    index = arguments.integer("method", None, least=1, most=127)
+    value = arguments.values.pop("value", None)
+    return _invoking(context, MethodRef(class_id, obis, index), value, arguments.text("type"))
+
+
+def configured(context: Context, method: RpcMethod, params: Any) -> Work:
+    """Return the work of a method of the configuration: its author allowed what it does."""
+    work = _configured(context, method, params)
+    if method.request_timeout_ms is None:
+        return work
+    return replace(work, timeout_s=method.request_timeout_ms / 1000)
+
+
+def changes(method: RpcMethod) -> bool:
+    """Whether a configured method changes the meter."""
+    return method.request_type in ("set", "action")
+
+
+def _configured(context: Context, method: RpcMethod, params: Any) -> Work:
+    ref = AttributeRef(method.class_id, method.obis, method.attribute)
+    if method.request_type == "get":
+        return _reading(context, ref, method.scaler)
+    if method.request_type == "profile":
+        arguments = Arguments.read(method.method, params)
+        work = read_rows(context, method.obis, arguments)
+        arguments.done()
+        return work
+    value = _given(method, params)
+    if method.request_type == "set":
+        if value is None:
+            raise CommandError(f"{method.method}: a value to write is missing")
+        return _writing(context, ref, value, method.type, method.scaler)
+    index = method.method_index or 1
+    if method.class_id == DISCONNECT_CONTROL and index in (DISCONNECT, RECONNECT):
+        return switching(method.obis, index)
+    called = MethodRef(method.class_id, method.obis, index)
+    # Methods without a parameter of their own take an integer of 0.
+    type_ = method.type or ("integer" if value is None else None)
+    return _invoking(context, called, 0 if value is None else value, type_)
+
+
+def _given(method: RpcMethod, params: Any) -> Any:
+    """Return the call's value, bare or as `{"value": …}`, else the configured one."""
+    if isinstance(params, Mapping) and ("value" in params or set(params) <= {"timeout"}):
+        if unknown := sorted(str(key) for key in set(params) - {"value", "type", "timeout"}):
+            raise CommandError(f"{method.method}: unknown parameter `{unknown[0]}`")
+        if "type" in params:
+            return {"type": params["type"], "value": params.get("value")}
+        return params.get("value", method.value)
+    return method.value if params is None or params in ("", {}) else params
+
+
+def _attribute(arguments: Arguments) -> AttributeRef:
+    obis = arguments.obis()
+    class_id = arguments.class_id(_REGISTER)
+    return AttributeRef(class_id, obis, arguments.integer("attribute", 2, least=1, most=127))
+
+
+def _reading(context: Context, ref: AttributeRef, scaler: int | None = None) -> Work:
+    return Work(
+        talk=lambda client: read(client, ref, context.options, scaler), what=f"reading {ref}"
+    )
+
+
+def _writing(
+    context: Context, ref: AttributeRef, value: Any, type_: str | None, scaler: int | None = None
+) -> Work:
+    encode = context.encoder(ref, value, type_)
+    return Work(
+        talk=lambda client: write(client, ref, encode, context.options, scaler),
+        what=f"writing {ref}",
+        changes=True,
+        writes=ref,
+    )
+
+
+def _invoking(context: Context, method: MethodRef, value: Any, type_: str | None) -> Work:
+    argument = context.argument(method, value, type_)
+    return Work(
+        talk=lambda client: invoke(client, method, argument),
+        what=f"invoking {method}",
+        changes=True,
+    )

@@ -1,0 +1,44 @@
+"""Calls about the supply's relay."""
+
+from __future__ import annotations
+
+from dlms_connector.commands.policy import require_write
+from dlms_connector.commands.relay import DISCONNECT, RECONNECT, RELAY, relay_state, switch_relay
+from dlms_connector.commands.request import Arguments
+from dlms_connector.commands.work import Context, Work
+from dlms_connector.obis import Obis
+
+
+def relay_reading(context: Context, arguments: Arguments) -> Work:
+    """`getRelayState`: output state, control state and control mode."""
+    obis = _relay(arguments)
+    return Work(talk=lambda client: relay_state(client, obis), what="reading the relay's state")
+
+
+def disconnecting(context: Context, arguments: Arguments) -> Work:
+    """`disconnectRelay`."""
+    return _allowed(context, arguments, DISCONNECT)
+
+
+def reconnecting(context: Context, arguments: Arguments) -> Work:
+    """`reconnectRelay`."""
+    return _allowed(context, arguments, RECONNECT)
+
+
+def switching(obis: Obis, method: int) -> Work:
+    """Return the work of switching a relay."""
+    return Work(
+        talk=lambda client: switch_relay(client, obis, method),
+        what="disconnecting the relay" if method == DISCONNECT else "reconnecting the relay",
+        changes=True,
+    )
+
+
+def _allowed(context: Context, arguments: Arguments, method: int) -> Work:
+    obis = _relay(arguments)
+    require_write(context.device, arguments.method, obis)
+    return switching(obis, method)
+
+
+def _relay(arguments: Arguments) -> Obis:
+    return arguments.obis() if "obis" in arguments.values else RELAY

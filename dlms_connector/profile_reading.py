@@ -1,0 +1,176 @@
+"""Asking for rows of a Profile Generic in the way that the meter knows.
+
+Meters differ in what they let one select: a range of time, the same without fields that
+some do not understand, entries by number, or nothing but the whole buffer. What worked is
+remembered by the caller and tried first the next time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from dlms_connector.cosem import AttributeRef, ByEntry, ByRange, Selection
+from dlms_connector.errors import CommandError, ObjectError, ServiceError
+from dlms_connector.interpret import Options
+from dlms_connector.obis import Obis
+from dlms_connector.profiles import (
+    BUFFER,
+    ENTRIES_IN_USE,
+    PROFILE_GENERIC,
+    Layout,
+    Row,
+    get,
+    layout,
+    rows_of,
+)
+from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.data import Data
+from dlms_connector.protocol.talk import Talk
+
+#: The way of reading that worked, by profile; one mapping for each meter.
+Ways = MutableMapping[Obis, int]
+
+#: Left unspecified where a range with all of them yields nothing.
+_DOUBTFUL = frozenset({"deviation", "status", "hundredths", "dayOfWeek"})
+#: Entries asked for at first where the period does not tell how many are needed.
+_FIRST_ENTRIES = 32
+_GROWTH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Which rows are wanted, and what is known of the profile."""
+
+    obis: Obis
+    shape: Layout
+    start: datetime
+    end: datetime
+    options: Options
+
+    def within(self, rows: Sequence[Row]) -> list[Row]:
+        """Return the rows wanted: meters may give more than was asked for."""
+        return [row for row in rows if row.at is None or self.start <= row.at <= self.end]
+
+
+def by_time(
+    client: Client, obis: Obis, start: datetime, end: datetime, options: Options, ways: Ways
+) -> Talk[list[Row]]:
+    """Read the rows captured from `start` to `end`, both included, oldest first.
+
+    Raises ObjectError if the meter will not give the profile at all, CommandError if its
+    rows have no instants.
+    """
+    shape = yield from layout(client, obis)
+    if shape.clock is None:
+        raise CommandError(f"{obis} does not capture its clock: ask for its `last` rows")
+    question = _Question(obis, shape, start, end, options)
+    learned = ways.get(obis)
+    order = [] if learned is None else [learned]
+    order += [way for way in range(len(_WAYS)) if way != learned]
+    refusal: ObjectError | ServiceError | None = None
+    answered = False
+    for way in order:
+        # All of it is much to read: only where there is no other way.
+        if _WAYS[way] is _whole and answered:
+            break
+        try:
+            rows = question.within((yield from _WAYS[way](client, question)))
+        except (ObjectError, ServiceError) as error:
+            refusal = refusal or error
+            continue
+        answered = True
+        if rows or way == learned:
+            if rows:
+                ways[obis] = way
+            return _sorted(rows)
+    if refusal and not answered:
+        raise refusal
+    return []
+
+
+def last(client: Client, obis: Obis, count: int, options: Options) -> Talk[list[Row]]:
+    """Read the newest rows, at most `count`, oldest first. Raises ObjectError."""
+    shape = yield from layout(client, obis)
+    entries = yield from _entries_in_use(client, obis)
+    if entries == 0:
+        return []
+    try:
+        rows = yield from _newest(client, obis, shape, min(count, entries), entries, options)
+    except (ObjectError, ServiceError):
+        rows = rows_of((yield from _buffer(client, obis, None)), shape, options)
+    rows = _sorted(rows[::-1] if shape.newest_first else rows)
+    return rows[-count:]
+
+
+def _by_range(skip: frozenset[str] | None) -> Callable[[Client, _Question], Talk[list[Row]]]:
+    def read(client: Client, wanted: _Question) -> Talk[list[Row]]:
+        zone = wanted.options.zone
+        start, end = wanted.start, wanted.end
+        if zone is not None:
+            start, end = start.astimezone(zone), end.astimezone(zone)
+        selection = ByRange(start=start, end=end, clock=wanted.shape.clock, skip=skip)
+        data = yield from _buffer(client, wanted.obis, selection)
+        return rows_of(data, wanted.shape, wanted.options)
+
+    return read
+
+
+def _by_entries(client: Client, wanted: _Question) -> Talk[list[Row]]:
+    """Read so many of the newest rows that the oldest of them lies before the range."""
+    obis, shape = wanted.obis, wanted.shape
+    entries = yield from _entries_in_use(client, obis)
+    count = _FIRST_ENTRIES
+    while entries:
+        count = min(count, entries)
+        rows = yield from _newest(client, obis, shape, count, entries, wanted.options)
+        known = [row.at for row in rows if row.at is not None]
+        if count == entries or (known and min(known) < wanted.start):
+            return rows
+        count *= _GROWTH
+        if known and shape.period_s:
+            missing_s = (min(known) - wanted.start).total_seconds()
+            count = max(len(rows) + int(missing_s // shape.period_s) + 2, len(rows) + 1)
+    return []
+
+
+def _whole(client: Client, wanted: _Question) -> Talk[list[Row]]:
+    data = yield from _buffer(client, wanted.obis, None)
+    return rows_of(data, wanted.shape, wanted.options)
+
+
+#: In the order in which they are tried.
+_WAYS: Sequence[Callable[[Client, _Question], Talk[list[Row]]]] = (
+    _by_range(None),
+    _by_range(_DOUBTFUL),
+    _by_entries,
+    _whole,
+)
+
+
+def _newest(
+    client: Client, obis: Obis, shape: Layout, count: int, entries: int, options: Options
+) -> Talk[list[Row]]:
+    """Read the newest rows by their numbers, which follow the buffer's order."""
+    if shape.newest_first:
+        selection = ByEntry(first=1, last=count)
+    else:
+        selection = ByEntry(first=entries - count + 1)
+    return rows_of((yield from _buffer(client, obis, selection)), shape, options)
+
+
+def _entries_in_use(client: Client, obis: Obis) -> Talk[int]:
+    used = yield from get(client, AttributeRef(PROFILE_GENERIC, obis, ENTRIES_IN_USE))
+    return used.value if isinstance(used.value, int) else 0
+
+
+def _buffer(client: Client, obis: Obis, selection: Selection | None) -> Talk[Data]:
+    return (yield from get(client, AttributeRef(PROFILE_GENERIC, obis, BUFFER, selection)))
+
+
+def _sorted(rows: list[Row]) -> list[Row]:
+    """Return rows oldest first; those without an instant keep the buffer's order."""
+    if any(row.at is None for row in rows):
+        return rows
+    return sorted(rows, key=lambda row: row.at.timestamp() if row.at else 0.0)
