@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import mqtt5
 
+from dlms_connector.demo import mqtt_packets
+
 _CONNECT, _PUBLISH, _SUBSCRIBE, _UNSUBSCRIBE = 1, 3, 8, 10
 _NO_PROPERTIES = b"\x00"
 _WILL = 0x04
@@ -60,15 +62,12 @@ class Mqtt5:
 
     def read(self, buffer: bytes) -> tuple[Any, int] | None:
         """Return the first packet and its length; None while it is incomplete."""
-        try:
-            return mqtt5.read(memoryview(buffer))
-        except IndexError:
-            return None
+        frame = _frame(buffer)
+        return (mqtt_packets.read(buffer[: frame[1]]), frame[1]) if frame else None
 
     def write(self, packet: Any) -> bytes:
         """Return the packet's octets."""
-        octets: bytes = packet.write()
-        return octets
+        return mqtt_packets.write(packet)
 
 
 class Mqtt311:
@@ -82,14 +81,12 @@ class Mqtt311:
         if frame is None:
             return None
         body, used = frame
-        upgrade = _UPGRADES.get(buffer[0] >> 4)
-        if upgrade is None:
-            return mqtt5.read(memoryview(buffer[:used]))
-        try:
-            body = upgrade(buffer[0], body)
-            return mqtt5.read(memoryview(buffer[:1] + _length(len(body)) + body))[0], used
-        except IndexError:
-            raise ValueError("a packet that ends too early") from None
+        if upgrade := _UPGRADES.get(buffer[0] >> 4):
+            try:
+                body = upgrade(buffer[0], body)
+            except IndexError:
+                raise ValueError("a packet that ends too early") from None
+        return mqtt_packets.read(buffer[:1] + _length(len(body)) + body), used
 
     def write(self, packet: Any) -> bytes:
         """Return the packet's octets; none if 3.1.1 has no such packet."""
@@ -181,7 +178,7 @@ def _packet(header: int, body: bytes) -> bytes:
 def _downgrade_publish(packet: mqtt5.PublishPacket) -> bytes:
     topic = packet.topic.encode()
     number = packet.packet_id.to_bytes(2, "big") if packet.packet_id is not None else b""
-    body = len(topic).to_bytes(2, "big") + topic + number + packet.payload
+    body = len(topic).to_bytes(2, "big") + topic + number + mqtt_packets.payload_of(packet)
     return _packet(_PUBLISH << 4 | int(packet.qos) << 1, body)
 
 
@@ -198,5 +195,5 @@ _DOWNGRADES: Mapping[type, Callable[[Any], bytes]] = {
         0x90, packet.packet_id.to_bytes(2, "big") + bytes(int(code) for code in packet.reason_codes)
     ),
     mqtt5.UnsubAckPacket: lambda packet: _packet(0xB0, packet.packet_id.to_bytes(2, "big")),
-    mqtt5.PingRespPacket: lambda packet: packet.write(),
+    mqtt5.PingRespPacket: mqtt_packets.write,
 }

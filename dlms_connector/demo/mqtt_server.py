@@ -14,6 +14,7 @@ import mqtt5
 
 from dlms_connector.demo.journal import Journal
 from dlms_connector.demo.mqtt_dialect import UnknownProtocolError, recognise
+from dlms_connector.demo.mqtt_packets import patterns_of, payload_of
 from dlms_connector.demo.mqtt_session import Session
 
 #: A packet of a larger size closes the connection, as ThingsBoard's codec does.
@@ -153,14 +154,15 @@ class MqttServer:
         session.send(mqtt5.ConnAckPacket(assigned_client_id=assigned))
 
     def _publish(self, session: Session, packet: mqtt5.PublishPacket) -> None:
-        session.note("in", "Publish", packet.topic, packet.payload)
+        payload = payload_of(packet)
+        session.note("in", "Publish", packet.topic, payload)
         # First what it means, then the receipt: an acknowledged message is stored.
-        self._published(session, packet.topic, packet.payload)
+        self._published(session, packet.topic, payload)
         if packet.packet_id is not None and packet.qos == mqtt5.QoS.AT_LEAST_ONCE:
             session.send(mqtt5.PubAckPacket(packet.packet_id))
 
     def _subscribe(self, session: Session, packet: mqtt5.SubscribePacket) -> None:
-        patterns = [one.pattern for one in packet.topic_filters]
+        patterns = patterns_of(packet)
         session.note("in", "Subscribe", " ".join(patterns))
         session.filters.update(patterns)
         granted = [mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE] * len(patterns)

@@ -9,6 +9,7 @@ import mqtt5
 
 from dlms_connector.demo.journal import Direction, Journal, Packet
 from dlms_connector.demo.mqtt_dialect import REFUSE_PROTOCOL, Dialect
+from dlms_connector.demo.mqtt_packets import message
 
 
 class Session:
@@ -39,10 +40,7 @@ class Session:
         if self.over or not any(matches(pattern, topic) for pattern in self.filters):
             return False
         self._packet_id = self._packet_id % 0xFFFF + 1
-        packet = mqtt5.PublishPacket(
-            topic, payload, qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=self._packet_id
-        )
-        self.send(packet, topic, payload)
+        self.send(message(topic, payload, self._packet_id), topic, payload)
         return True
 
     def take_over(self) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import mqtt5
 
+from dlms_connector.demo.mqtt_dialect import Mqtt5
+from dlms_connector.demo.mqtt_packets import message, payload_of, subscription
 from dlms_connector.demo.platform_server import Platform
 
 WITHIN_S = 5.0
@@ -20,6 +22,7 @@ class MqttClient:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
+        self._dialect = Mqtt5()
         self._buffer = b""
         self._packet_id = 0
 
@@ -29,7 +32,7 @@ class MqttClient:
 
     def send(self, packet: Any) -> None:
         """Send a packet."""
-        self.write(packet.write())
+        self.write(self._dialect.write(packet))
 
     async def read(self, count: int) -> bytes:
         """Return so many octets as they came."""
@@ -38,14 +41,14 @@ class MqttClient:
     async def receive(self) -> Any:
         """Return the next packet."""
         while True:
-            try:
-                packet, used = mqtt5.read(memoryview(self._buffer))
-            except IndexError:
+            read = self._dialect.read(self._buffer) if self._buffer else None
+            if read is None:
                 data = await asyncio.wait_for(self._reader.read(4096), WITHIN_S)
                 if not data:
-                    raise ConnectionError("closed by the platform") from None
+                    raise ConnectionError("closed by the platform")
                 self._buffer += data
             else:
+                packet, used = read
                 self._buffer = self._buffer[used:]
                 return packet
 
@@ -61,18 +64,14 @@ class MqttClient:
 
     async def subscribe(self, *patterns: str) -> None:
         """Subscribe and wait for the SUBACK."""
-        self.send(mqtt5.SubscribePacket(9, [mqtt5.TopicFilter(one) for one in patterns]))
+        self.send(subscription(9, patterns))
         assert isinstance(await self.receive(), mqtt5.SubAckPacket)
 
     def publish(self, topic: str, content: Any) -> int:
         """Publish JSON, or text as it is, at QoS 1; return the packet id."""
         text = content if isinstance(content, str) else json.dumps(content)
         self._packet_id += 1
-        self.send(
-            mqtt5.PublishPacket(
-                topic, text.encode(), qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=self._packet_id
-            )
-        )
+        self.send(message(topic, text.encode(), self._packet_id))
         return self._packet_id
 
     async def acknowledged(self, topic: str, content: Any) -> None:
@@ -88,7 +87,7 @@ class MqttClient:
             assert isinstance(packet, mqtt5.PubAckPacket)
         assert packet.packet_id is not None
         self.send(mqtt5.PubAckPacket(packet.packet_id))
-        return packet.topic, json.loads(packet.payload)
+        return packet.topic, json.loads(payload_of(packet))
 
 
 @asynccontextmanager

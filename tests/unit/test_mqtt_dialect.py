@@ -11,9 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlms_connector.demo.mqtt_dialect import Mqtt5, Mqtt311, UnknownProtocolError, recognise
+from dlms_connector.demo.mqtt_packets import (
+    message,
+    patterns_of,
+    payload_of,
+    subscription,
+    write,
+)
 
 CONNECT_311 = bytes.fromhex("10 13 0004 4D515454 04 82 003C 0002 6964 0003 746F6B")
-CONNECT_5 = mqtt5.ConnectPacket("id", username="tok", keep_alive=60).write()
+CONNECT_5 = write(mqtt5.ConnectPacket("id", username="tok", keep_alive=60))
 
 
 def read_slowly(dialect: Mqtt311 | Mqtt5, octets: bytes) -> Any:
@@ -74,13 +81,13 @@ def test_a_will_of_3_1_1() -> None:
 )
 def test_messages_of_3_1_1(octets: str, topic: str, payload: bytes, number: int | None) -> None:
     packet = read_slowly(Mqtt311(), bytes.fromhex(octets))
-    assert (packet.topic, packet.payload, packet.packet_id) == (topic, payload, number)
+    assert (packet.topic, payload_of(packet), packet.packet_id) == (topic, payload, number)
 
 
 def test_subscriptions_of_3_1_1() -> None:
     packet = read_slowly(Mqtt311(), bytes.fromhex("82 0B 0007 0001 61 01 0002 2F2B 00"))
     assert packet.packet_id == 7
-    assert [one.pattern for one in packet.topic_filters] == ["a", "/+"]
+    assert patterns_of(packet) == ["a", "/+"]
     packet = read_slowly(Mqtt311(), bytes.fromhex("A2 05 0008 0001 61"))
     assert (packet.packet_id, packet.patterns) == (8, ["a"])
 
@@ -113,13 +120,34 @@ def test_answers_in_3_1_1(packet: Any, octets: str) -> None:
 
 @given(st.binary(max_size=300), st.integers(1, 0xFFFF))
 def test_a_message_in_3_1_1_is_read_back(payload: bytes, number: int) -> None:
-    packet = mqtt5.PublishPacket("v1/ü", payload, qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=number)
+    packet = message("v1/ü", payload, number)
     octets = Mqtt311().write(packet)
     read = Mqtt311().read(octets)
     assert read is not None
     again, used = read
     assert used == len(octets)
-    assert (again.topic, again.payload, again.packet_id) == ("v1/ü", payload, number)
+    assert (again.topic, payload_of(again), again.packet_id) == ("v1/ü", payload, number)
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        message("v1/gateway/telemetry", bytes(70_000), 7),
+        message("v1/gateway/telemetry", b""),
+        subscription(3, ["a/+", "b/#"]),
+        mqtt5.DisconnectPacket(),
+    ],
+    ids=lambda packet: type(packet).__name__,
+)
+def test_packets_of_5_are_read_back(packet: Any) -> None:
+    octets = Mqtt5().write(packet)
+    for count in {1, 2, len(octets) // 2, len(octets) - 1} - {len(octets)}:
+        assert Mqtt5().read(octets[:count]) is None
+    read = Mqtt5().read(octets + b"\xc0")
+    assert read is not None
+    again, used = read
+    assert used == len(octets)
+    assert Mqtt5().write(again) == octets
 
 
 @given(st.binary(max_size=40))

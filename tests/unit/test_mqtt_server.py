@@ -9,6 +9,7 @@ import mqtt5
 import pytest
 import pytest_asyncio
 
+from dlms_connector.demo.mqtt_packets import message, write
 from dlms_connector.demo.mqtt_session import matches
 from dlms_connector.demo.platform_server import Platform
 from tests.support.mqtt_client import connection, gateway
@@ -70,7 +71,7 @@ async def test_another_protocol_is_refused_in_words_of_3_1_1(platform: Platform)
 async def test_messages_are_acknowledged_and_told(platform: Platform) -> None:
     async with gateway(platform) as client:
         await client.acknowledged("v1/devices/me/telemetry", {"a": 1})
-        client.send(mqtt5.PublishPacket("v1/devices/me/telemetry", b'{"b": 2}'))  # QoS 0
+        client.send(message("v1/devices/me/telemetry", b'{"b": 2}'))  # QoS 0
         client.send(mqtt5.PingReqPacket())
         assert isinstance(await client.receive(), mqtt5.PingRespPacket)
     assert platform.messages == 2
@@ -78,11 +79,9 @@ async def test_messages_are_acknowledged_and_told(platform: Platform) -> None:
 
 
 async def test_a_message_that_comes_octet_by_octet(platform: Platform) -> None:
-    packet = mqtt5.PublishPacket(
-        "v1/devices/me/telemetry", b'{"a": 1}', qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=1
-    )
+    packet = message("v1/devices/me/telemetry", b'{"a": 1}', 1)
     async with gateway(platform) as client:
-        for octet in packet.write():
+        for octet in write(packet):
             client.write(bytes((octet,)))
             await asyncio.sleep(0)
         assert isinstance(await client.receive(), mqtt5.PubAckPacket)
@@ -115,9 +114,9 @@ async def test_whoever_does_not_introduce_himself_is_sent_away(
 @pytest.mark.parametrize(
     "octets",
     [
-        pytest.param(mqtt5.ConnectPacket("again", username="token").write(), id="a second CONNECT"),
+        pytest.param(write(mqtt5.ConnectPacket("again", username="token")), id="a second CONNECT"),
         pytest.param(b"\x30\x01\x00", id="a malformed packet"),
-        pytest.param(mqtt5.PubRelPacket(1).write(), id="a packet of QoS 2"),
+        pytest.param(write(mqtt5.PubRelPacket(1)), id="a packet of QoS 2"),
         pytest.param(b"\x30\xff\xff\xff\x7f" + bytes(70_000), id="a packet too large"),
     ],
 )
