@@ -14,7 +14,7 @@ METERS = [MeterOptions(serial=1), MeterOptions(serial=2, framing="WRAPPER"), Met
 async def test_after_a_cut_all_devices_are_connected_again(tmp_path: Path) -> None:
     async with site(tmp_path, METERS) as running:
         await running.until_polled(times=2)
-        running.platform.server.cut()
+        running.platform.cut()
         await running.until_connected_anew(session=2)
         assert_healthy(running)
 
@@ -22,11 +22,10 @@ async def test_after_a_cut_all_devices_are_connected_again(tmp_path: Path) -> No
 async def test_after_a_restart_of_the_platform(tmp_path: Path) -> None:
     async with site(tmp_path, METERS) as running:
         await running.until_polled(times=2)
-        server, port = running.platform.server, running.platform.port
-        await server.close()
+        await running.platform.go_offline()
         await running.until_logged("MQTT client was disconnected")
         await asyncio.sleep(1.5)  # the gateway tries in vain meanwhile
-        await server.start(port=port)
+        await running.platform.go_online()
         await running.until_connected_anew(session=2)
         assert_healthy(running)
 

@@ -7,7 +7,7 @@ import contextlib
 import json
 import re
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -140,14 +140,17 @@ async def site(
     configure: Callable[[Configuration], Any] = lambda configuration: None,
     *,
     text: str | None = None,
-    tokens: Mapping[str, str] | None = None,
+    platform_online: bool = True,
     **gateway_options: Any,
 ) -> AsyncIterator[Site]:
     """Run meters, a platform and a gateway that polls them once per second.
 
     `configure` may change the configuration, `text` is written in place of it.
+    Without `platform_online` nobody listens where the platform will be.
     """
-    async with Platform(tokens or {TOKEN: GATEWAY}) as platform, simulate(meters) as endpoints:
+    async with Platform({TOKEN: GATEWAY}) as platform, simulate(meters) as endpoints:
+        if not platform_online:
+            await platform.go_offline()
         configuration = sample(endpoints)
         configure(configuration)
         gateway = GatewayProcess(

@@ -1,0 +1,78 @@
+"""What happens at the platform: it is slow, not there yet, and people rename devices."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from dlms_connector.simulator import MeterOptions
+from tests.support.site import Site, site
+
+METERS = [MeterOptions(serial=1), MeterOptions(serial=2, framing="WRAPPER")]
+FIRST, SECOND = "DLMS-Meter-01", "DLMS-Meter-02"
+
+
+async def test_a_platform_that_is_not_there_yet(tmp_path: Path) -> None:
+    """Data flow as soon as it is."""
+    async with site(tmp_path, METERS, platform_online=False) as running:
+        await running.until_logged("Connecting to ThingsBoard")
+        await asyncio.sleep(2)
+        await running.platform.go_online()
+        await running.until_connected_anew(session=1)
+        assert {running.states(name)[-1] for name in running.devices} == {"online"}
+        assert not running.log_lines("Traceback")
+
+
+async def test_a_platform_that_stalls(tmp_path: Path) -> None:
+    """Polling goes on, and what was read meanwhile arrives with its own time."""
+    async with site(tmp_path, METERS) as running:
+        await running.until_polled(times=2)
+        running.platform.stall()
+        stalled_ms = int(time.time() * 1000)
+        await asyncio.sleep(5)
+        resumed_ms = int(time.time() * 1000)
+        running.platform.resume()
+        await running.until(
+            lambda: running.platform.telemetry(FIRST, "active_power")[-1].ts > resumed_ms
+        )
+        meanwhile = [
+            point
+            for point in running.platform.telemetry(FIRST, "active_power")
+            if stalled_ms < point.ts < resumed_ms
+        ]
+        assert len(meanwhile) >= 4
+        assert len(running.platform.journal.select("Connect")) == 1
+
+
+async def test_a_device_renamed_at_the_platform(tmp_path: Path) -> None:
+    """Its data follow it, also in the next session, and no second device appears."""
+    async with site(tmp_path, METERS) as running:
+        await running.until_polled(times=2)
+        await running.platform.gateway_rpc("gateway_device_renamed", {FIRST: "Kitchen"})
+        await running.until(lambda: running.platform.telemetry("Kitchen", "voltage_l1"))
+        ended = len(running.platform.telemetry(FIRST, "voltage_l1"))
+        running.platform.cut()
+        await running.until(lambda: {"Kitchen", SECOND} <= connected_in(running, 2))
+        assert FIRST not in connected_in(running, 2)
+        after = len(running.platform.telemetry("Kitchen", "voltage_l1"))
+        await running.until(
+            lambda: len(running.platform.telemetry("Kitchen", "voltage_l1")) >= after + 3
+        )
+        assert len(running.platform.telemetry(FIRST, "voltage_l1")) <= ended + 1
+        assert not running.log_lines("Traceback")
+
+
+def connected_in(running: Site, session: int) -> set[str]:
+    """Return the devices that were connected in an MQTT session."""
+    connects = running.published("v1/gateway/connect")
+    return {packet.json["device"] for packet in connects if packet.session == session}
+
+
+async def test_a_device_deleted_at_the_platform_comes_back(tmp_path: Path) -> None:
+    async with site(tmp_path, METERS) as running:
+        await running.until_polled(times=2)
+        await running.platform.gateway_rpc("gateway_device_deleted", FIRST)
+        before = running.polls(FIRST)
+        await running.until_polled(FIRST, times=before + 3)
+        assert not running.log_lines("Traceback")
