@@ -57,17 +57,23 @@ class Availability:
         self.failures, self.since, self.error = 0, None, None
 
 
+def _problem(error: DlmsError) -> object:
+    """Return what makes two errors the same news: a sentence may hold what changes each time."""
+    fact = getattr(error, "code", None) or getattr(error, "diagnostic", None)
+    return type(error), fact
+
+
 class ObjectNews:
     """Objects that a meter does not give; each is named once, and once when that changes."""
 
     def __init__(self, meter: str, log: logging.Logger) -> None:
         self._meter, self._log = meter, log
-        self._known: dict[tuple[str, Obis], str] = {}
+        self._known: dict[tuple[str, Obis], object] = {}
 
     def polled(self, read: Iterable[tuple[str, Obis]], failures: Iterable[Failure]) -> None:
         """Note which keys and objects were read and which were not."""
         for failure in failures:
-            name, problem = (failure.key, failure.obis), str(failure.error)
+            name, problem = (failure.key, failure.obis), _problem(failure.error)
             if self._known.get(name) != problem:
                 self._known[name] = problem
                 self._log.warning("%s: %s: %s", self._meter, failure.key, _sentence(failure.error))

@@ -224,9 +224,7 @@ class Line:
         except DlmsError as error:
             _fail(job.future, error)
             if isinstance(error, ConnectError | RefusedError | ConfigError):
-                at = self._failed(member, error, loop.time(), 0.0)
-                if member.agenda.due < inf:
-                    self._schedule.set(member.name, at)
+                self._schedule.set(member.name, self._failed(member, error, loop.time(), 0.0))
         except Exception as error:
             await member.meter.session.release()
             await member.meter.session.hang_up()
@@ -240,10 +238,11 @@ class Line:
     async def _rest(self) -> None:
         """Wait until something is due or a job comes."""
         loop = asyncio.get_running_loop()
+        # Before the goodbye, which takes a while: a job that comes meanwhile must wake us.
+        self._wake.clear()
         await self._settle()
         due = self._schedule.next_due
         until = min(inf if due is None else due, self._linger_until)
-        self._wake.clear()
         left = None if until == inf else max(0.0, until - loop.time())
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._wake.wait(), left)

@@ -86,11 +86,16 @@ class Member:
         return self.meter.device
 
     def begin(self, now: float, spread_s: float) -> float:
-        """Start the meter's grid, a little later than that of others; return when it is due."""
+        """Start the meter's grid, a little later than that of others; return when it is due.
+
+        A meter without items is visited too, until it has answered once: the platform must
+        know that it is there to send it calls.
+        """
         items = wanted(self.device)
-        shortest = min((one.period_s for one in items), default=0.0)
-        self.agenda = Agenda(items, now + spread(self.name) * min(shortest, spread_s))
-        return self.agenda.due
+        shortest = min((one.period_s for one in items), default=spread_s)
+        start = now + spread(self.name) * min(shortest, spread_s)
+        self.agenda = Agenda(items, start)
+        return start
 
     def unavailable(self, now: float) -> UnavailableError | None:
         """Return why a call is not worth the time just now, or None."""
@@ -132,7 +137,7 @@ class Member:
     def deliver(self, outcome: Outcome) -> None:
         """Hand over what a poll yielded, if it yielded anything."""
         poll = outcome.poll
-        if outcome.error and not poll.readings:
+        if not poll.readings and (outcome.error or not poll.failures):
             return
         unread = {(one.item.key, one.item.obis) for one in outcome.unread}
         self._objects.polled(

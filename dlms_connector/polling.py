@@ -34,7 +34,7 @@ class Learned:
         self.alone: set[AttributeRef] = set()
         #: Objects refused singly too: their code in a list needs no second question.
         self.refused: dict[AttributeRef, int] = {}
-        #: Objects that killed the association, until when they rest, and how it died.
+        #: Objects that killed the association, when they did, and how it died.
         self.killers: dict[AttributeRef, tuple[int, LinkError]] = {}
         self._lists_worked = False
         self._lists_died = 0
@@ -178,12 +178,14 @@ class Round:
         if self._deaths[ref] > 1 and self.data_count:
             now = self._now_ms()
             self._keep(ref, error)
-            self._learned.killers[ref] = (now + _KILLER_REST_MS, error)
+            self._learned.killers[ref] = (now, error)
 
     def _rest_killers(self) -> None:
         now = self._now_ms()
         for ref in self._asked:
-            if (killer := self._learned.killers.get(ref)) and now < killer[0]:
+            killer = self._learned.killers.get(ref)
+            # A host's clock that was far ahead and is set back must not prolong the rest.
+            if killer and 0 <= now - killer[0] < _KILLER_REST_MS:
                 self.answers[ref] = Answer(killer[1], now)
 
     def _keep(self, ref: AttributeRef, result: Data | DlmsError) -> None:

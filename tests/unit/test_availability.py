@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from dlms_connector.availability import Availability, ObjectNews
-from dlms_connector.errors import ConnectError, LinkTimeoutError, ObjectError
+from dlms_connector.errors import ConnectError, LinkTimeoutError, ObjectError, ProtocolError
 from dlms_connector.obis import Obis
 from dlms_connector.reading import Failure
 
@@ -56,6 +56,15 @@ def test_durations_read_well(caplog: pytest.LogCaptureFixture, seconds: float, t
 def failure(code: int) -> Failure:
     error = ObjectError("reading 1-0:32.7.0", code)
     return Failure(key="voltage", kind="timeseries", obis=OBIS, error=error)
+
+
+def test_the_same_problem_in_other_words_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    objects = ObjectNews("M1", LOG)
+    for second in range(3):
+        wrong = ProtocolError("reading the clock", f"31 February, second {second}")
+        objects.polled((), [Failure(key="clock", kind="timeseries", obis=OBIS, error=wrong)])
+    assert len(news(caplog)) == 1
 
 
 def test_an_object_is_named_once_until_it_changes(caplog: pytest.LogCaptureFixture) -> None:

@@ -405,23 +405,50 @@ def test_reconnect_tries_a_meter_that_is_down_at_once() -> None:
     on(Bench(device()), test)
 
 
-def test_a_meter_without_items_does_jobs_and_is_not_asked_for_more() -> None:
+def test_a_meter_without_items_is_visited_once_and_does_jobs() -> None:
     async def test(bench: Bench) -> None:
-        await asyncio.sleep(100)
-        assert bench.fake.heard == []
-        await bench.read()
+        await asyncio.sleep(1000)
+        assert bench.fake.verbs == ["clear", "connect", "release"]
         assert bench.sink.state_names("M1") == ["online"]
+        assert bench.sink.times("M1") == [], "there was nothing to read"
+        await bench.read()
         bench.fake.refuses = True
         await asyncio.sleep(10)
         for error in (RefusedError, UnavailableError):
             with pytest.raises(error):
                 await bench.read()
-        await asyncio.sleep(80)
         bench.fake.refuses = False
-        await bench.read()
+        await asyncio.sleep(80)
         assert bench.sink.state_names("M1") == ["online", "refused", "online"]
 
     on(Bench(device(timeseries=[])), test)
+
+
+def test_a_meter_without_items_is_visited_until_it_answers() -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.silent = True
+        await asyncio.sleep(100)
+        assert bench.sink.state_names("M1") == ["offline"]
+        bench.fake.silent = False
+        await asyncio.sleep(100)
+        assert bench.sink.state_names("M1") == ["offline", "online"]
+
+    on(Bench(device(timeseries=[])), test)
+
+
+def test_a_job_that_comes_during_a_goodbye_is_not_left_until_the_next_poll() -> None:
+    async def test(bench: Bench) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(10)
+        await bench.read()
+        released = bench.fake.count("release")
+        while bench.fake.count("release") == released:
+            await asyncio.sleep(0.01)
+        asked = loop.time()
+        await bench.read()
+        assert loop.time() - asked < 1.0
+
+    on(Bench(device(pollPeriod=600_000)), test)
 
 
 def test_the_farewell_ends_the_open_association() -> None:

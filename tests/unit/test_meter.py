@@ -39,12 +39,14 @@ class Bench:
             self.fake.give(code, 10_000 + n)
         self.link = FakeLink(self.fake)
         self.due = wanted(self.device)
+        #: How far the host's clock has been set.
+        self.clock_ms = 0
         self.meter = Meter(
             self.device,
             self.link,
             open_link=self.link.open,
             make_client=client_of(self.fake),
-            now_ms=lambda: round(asyncio.get_running_loop().time() * 1000),
+            now_ms=lambda: self.clock_ms + round(asyncio.get_running_loop().time() * 1000),
             log=LOG,
             shared=shared,
         )
@@ -239,6 +241,20 @@ def test_an_association_that_breaks_mid_poll_costs_only_the_object_that_broke_it
         outcome = await bench.poll()
         assert failed_keys(outcome) == {CODES[1]}
         assert bench.gets() == [1] * 4, "it is left alone for a while"
+
+    on(Bench(), test)
+
+
+def test_a_clock_set_back_does_not_prolong_the_rest_of_an_object() -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.conformance = frozenset({"get"})
+        bench.fake.closes_on = {ref(CODES[1])}
+        bench.clock_ms = 1_000_000_000_000
+        await bench.poll()
+        bench.fake.closes_on = set()
+        assert failed_keys(await bench.poll()) == {CODES[1]}
+        bench.clock_ms = 0
+        assert failed_keys(await bench.poll()) == set()
 
     on(Bench(), test)
 
