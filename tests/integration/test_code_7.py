@@ -29,7 +29,7 @@ import paho.mqtt.client as mqtt
 client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION1, client_id="dlms-bridge")
 client.username_pw_set(sys.argv[2])
 client.on_connect = lambda *args: print("connected", args[-1], flush=True)
-client.on_disconnect = lambda client, data, code: print("disconnected", code, flush=True)
+client.on_disconnect = lambda client, data, code: print("disconnected", int(code), flush=True)
 client.reconnect_delay_set(1, 1)
 client.connect("127.0.0.1", int(sys.argv[1]))
 client.loop_start()
