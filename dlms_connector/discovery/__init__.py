@@ -6,12 +6,13 @@ and slow, each ends with a goodbye, and a secret is tried once.
 
 from dlms_connector.discovery.candidates import Candidate, Server, Wanted
 from dlms_connector.discovery.description import Description, FoundObject, describe
+from dlms_connector.discovery.draft import Request
 from dlms_connector.discovery.entry import items_of, objects_as_json
 from dlms_connector.discovery.naming import name_of, profile_name
 from dlms_connector.discovery.probes import Attempt
 from dlms_connector.discovery.report import document, report
 from dlms_connector.discovery.search import Pace
-from dlms_connector.discovery.survey import Discovery, Request, discover
+from dlms_connector.discovery.survey import Discovery, discover
 
 __all__ = [
     "Attempt",

@@ -21,6 +21,21 @@ class Refusal:
     diagnostic: str
     hint: str = ""
 
+    @property
+    def wants_proof(self) -> bool:
+        """Whether the meter asked for an authentication that we did not try."""
+        return self.authentication == "NONE" and "authentication" in self.diagnostic
+
+    @property
+    def advice(self) -> str:
+        """What to look at; without authentication there is nothing yet to check."""
+        if self.wants_proof:
+            return (
+                f"client {self.client} wants authentication: its owner knows the password; give "
+                f"--client {self.client} --authentication LOW --password-env DLMS_PASSWORD"
+            )
+        return "" if self.authentication == "NONE" else self.hint
+
     def __str__(self) -> str:
         return f"client {self.client} with authentication {self.authentication}: {self.diagnostic}"
 
@@ -64,20 +79,36 @@ def _addresses(attempts: Sequence[Attempt]) -> str:
     )
 
 
+def further(refusals: Sequence[Refusal], *, measures: bool) -> tuple[str, ...]:
+    """Say how to get more, where one association was opened and others were not."""
+    if measures:
+        refusals = [each for each in refusals if each.authentication != "NONE"]
+    lines = [f"refused: {refusal}" for refusal in refusals]
+    hints = dict.fromkeys(each.advice for each in refusals if each.advice)
+    lines += hints
+    if not measures and not hints:
+        lines.append(
+            "this client reads no measured values: give --client, --authentication and "
+            "--password-env of one that does; the meter's owner knows them"
+        )
+    return tuple(lines)
+
+
 def _of_refusals(refusals: Sequence[Refusal]) -> Iterator[str]:
     yield "the meter is there and its address is right, but it refuses us:"
     for refusal in refusals:
         yield f"  {refusal}"
-    yield from dict.fromkeys(each.hint for each in refusals if each.hint)
+    hints = dict.fromkeys(each.advice for each in refusals if each.advice)
+    yield from hints
     if any(each.authentication != "NONE" for each in refusals):
         yield (
             "suspect --client first, then --authentication, then the password; it was tried "
             "once and will not be tried again by itself: meters lock out guessers"
         )
-    else:
+    elif not hints:
         yield (
-            "suspect the authentication: ask the meter's owner for client address, "
-            "authentication and password, and give --client, --authentication LOW and "
+            "suspect the client address and the authentication: ask the meter's owner for client "
+            "address, authentication and password, and give --client, --authentication LOW and "
             "--password-env DLMS_PASSWORD"
         )
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 from dlms_connector.cosem import CLASSES, AttributeRef
 from dlms_connector.discovery.naming import free_name, name_of, plain_name, profile_name
-from dlms_connector.discovery.object_list import ListedObject, read_object_list
-from dlms_connector.errors import ObjectError, ProtocolError, ServiceError
+from dlms_connector.discovery.object_list import ListedObject, read_object_list, usual_objects
+from dlms_connector.errors import DlmsError, ObjectError, ProtocolError, ServiceError
 from dlms_connector.interpret import DEFAULTS, Options, ScalerUnit, interpret, scaler_unit
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.client import Client
@@ -73,6 +73,8 @@ class Description:
     objects: tuple[FoundObject, ...] = ()
     conformance: frozenset[str] = field(default_factory=frozenset)
     max_pdu: int = 0xFFFF
+    #: Why the objects are merely those that are often there; empty where the meter told.
+    unlisted: str = ""
 
     def value_of(self, *codes: str) -> Value:
         """Return the value of the first of these objects that has one."""
@@ -102,16 +104,39 @@ def describe(
 ) -> Talk[Description]:
     """Read what an open association offers: its objects, scalers and units, and values once.
 
-    Without `values` the objects are only listed. Raises ObjectError where the meter does not
-    give its object list, LinkError where it falls silent.
+    Without `values` the objects are only listed. A meter that does not give its object list
+    is asked for what is usual; raises ObjectError or ServiceError if it gives nothing of
+    that either, LinkError where it falls silent.
     """
-    listed = (yield from read_object_list(client, referencing))[:_MOST_OBJECTS]
+    try:
+        listed = (yield from read_object_list(client, referencing))[:_MOST_OBJECTS]
+    except (ObjectError, ServiceError) as error:
+        if not values:
+            raise
+        return (yield from _describe_usual(client, options, progress, error))
     wanted = list(_wanted(listed)) if values else []
     read: Read = (yield from _read(client, wanted, progress)) if wanted else {}
     return Description(
         objects=_named(listed, read, options, values=values),
         conformance=client.conformance,
         max_pdu=client.max_pdu,
+    )
+
+
+def _describe_usual(
+    client: Client, options: Options, progress: Progress | None, error: DlmsError
+) -> Talk[Description]:
+    """Ask for what meters usually have; raises the error if this one has nothing of it."""
+    usual = tuple(usual_objects())
+    read = yield from _read(client, list(_wanted(usual)), progress)
+    there = [one for one in usual if isinstance(read.get(_value_of(one)), Data)]
+    if not there:
+        raise error
+    return Description(
+        objects=_named(there, read, options, values=True),
+        conformance=client.conformance,
+        max_pdu=client.max_pdu,
+        unlisted=str(error),
     )
 
 

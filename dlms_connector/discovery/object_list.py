@@ -16,6 +16,19 @@ from dlms_connector.protocol.talk import Talk
 CURRENT_ASSOCIATION = Obis.parse("0-0:40.0.0")
 ASSOCIATION_SN, ASSOCIATION_LN = 12, 15
 _OBJECT_LIST = 2
+#: What to ask for where a meter lists nothing, by class; electricity on channels 0 and 1.
+_USUAL = {
+    1: ("0-0:42.0.0", "0-0:96.1.0", "1-0:0.0.0"),
+    3: tuple(
+        f"1-{channel}:{code}"
+        for channel in (0, 1)
+        for code in (
+            *("32.7.0", "52.7.0", "72.7.0", "31.7.0", "51.7.0", "71.7.0", "14.7.0", "1.7.0"),
+            *("1.8.0", "1.8.1", "1.8.2", "2.8.0", "3.8.0", "4.8.0"),
+        )
+    ),
+    8: ("0-0:1.0.0",),
+}
 _DOING = "reading the meter's object list"
 
 #: Access modes of attributes up to version 2 of the class: read in some way.
@@ -54,6 +67,13 @@ def read_object_list(
     if isinstance(data, ObjectError):
         raise data
     return parse_object_list(data)
+
+
+def usual_objects() -> Iterator[ListedObject]:
+    """Yield objects that most electricity meters have."""
+    for class_id, codes in _USUAL.items():
+        for code in codes:
+            yield ListedObject(class_id, 0, Obis.parse(code))
 
 
 def parse_object_list(data: Data) -> tuple[ListedObject, ...]:

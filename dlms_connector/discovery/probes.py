@@ -33,6 +33,9 @@ from dlms_connector.protocol.talk import Talk
 #: `noise`: bytes that are no frame. `closed`: the peer hung up.
 Kind = Literal["accepted", "refused", "noise", "silence", "closed"]
 
+#: Within the diagnostic of a meter that wants the other referencing, or ciphering.
+WRONG_CONTEXT = "application-context-name"
+
 _MOST_NOISE = 32
 _REFUSALS = {DM: "the meter is in disconnected mode (DM)", FRMR: "the meter rejects frames (FRMR)"}
 _ANSWERS = (UA, DM, FRMR)
@@ -59,6 +62,11 @@ class Attempt:
     def answered(self) -> bool:
         """Whether a DLMS server is there."""
         return self.kind in ("accepted", "refused")
+
+    @property
+    def is_decisive(self) -> bool:
+        """Whether a refusal says that the client is right, and what else it wants."""
+        return WRONG_CONTEXT in self.detail or "authentication" in self.detail
 
 
 def located(interface_of: Candidate, client: int, server: bytes) -> Candidate:

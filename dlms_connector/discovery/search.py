@@ -150,7 +150,7 @@ class Search:
     async def _ask_around(self, first: Attempt, stage: _Stage, link: Link) -> None:
         """Try other clients at the server that answered, if it does not like this one."""
         found = first.found
-        if found is None:
+        if found is None or first.is_decisive:
             return
         done = {found.client, first.candidate.client}
         clients = [one for one in candidates.clients_first(self._wanted) if one not in done]

@@ -2,53 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from dlms_connector.config import preset
-from dlms_connector.config.loading import load
-from dlms_connector.config.model import Connection, Device, SerialConnection
-from dlms_connector.discovery.advice import Refusal, advise
+from dlms_connector.config.model import Connection, SerialConnection
+from dlms_connector.discovery.advice import Refusal, advise, further
 from dlms_connector.discovery.association import within
-from dlms_connector.discovery.candidates import PUBLIC_CLIENT, Candidate, Wanted, preset_dlms
+from dlms_connector.discovery.candidates import (
+    PUBLIC_CLIENT,
+    Candidate,
+    clients_first,
+    preset_dlms,
+)
 from dlms_connector.discovery.description import Description, Progress, describe
-from dlms_connector.discovery.entry import device_name, items_of, make_entry
+from dlms_connector.discovery.draft import Draft, Request, device_of, section_of
+from dlms_connector.discovery.entry import device_name, items_of
 from dlms_connector.discovery.preset_fit import fitting
-from dlms_connector.discovery.probes import Attempt
-from dlms_connector.discovery.search import MakeLink, Pace, Search, Trying
-from dlms_connector.errors import ConfigError, DlmsError, RefusedError
+from dlms_connector.discovery.probes import WRONG_CONTEXT, Attempt
+from dlms_connector.discovery.search import MakeLink, Search, Trying
+from dlms_connector.errors import DlmsError, RefusedError
 from dlms_connector.interpret import options_of
 from dlms_connector.link import make_link as make_real_link
 
 #: Associations without authentication that are asked for: each is a knock in the meter's log.
 _MOST_OPEN_DOORS = 4
-_WRONG_CONTEXT = "application-context-name"
-_PROBE = "discovered"
-#: What of a preset the search itself finds out.
-_ADDRESS = ("interfaceType", "clientAddress", "logicalAddress", "physicalAddress", "addressSize",
-            "serialNumber", "serialNumberFormula")  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What to discover, and what is known before.
-
-    `connection` and `credentials` are sections of `dlms.json` as they are written there
-    (`credentials` are keys of `dlms` such as `authentication`, `password`): they come back
-    in the entry. References to secrets are looked up below `folder`.
-    """
-
-    connection: Mapping[str, Any]
-    wanted: Wanted = field(default_factory=Wanted)
-    credentials: Mapping[str, Any] = field(default_factory=dict)
-    pace: Pace = field(default_factory=Pace)
-    name: str | None = None
-    every_register: bool = False
-    all_baudrates: bool = True
-    folder: Path = Path()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +73,9 @@ class _Survey:
         self._refusals: list[Refusal] = []
         self._notes: list[str] = []
         self._dlms: Mapping[str, Any] | None = None
-        self._credentials = _credentials(request)
-        first = self._device(self._credentials)
+        self._draft = Draft(request)
+        self._credentials = self._draft.credentials
+        first = self._draft.device(self._credentials)
         self._connection: Connection = first.connection
         self._search = Search(
             first.connection, request.wanted, request.pace,
@@ -124,21 +104,42 @@ class _Survey:
     # -- associations
 
     async def _without_authentication(self) -> Description | None:
-        """Ask for associations that need no secret, the public client's first."""
-        doors = list(self._doors())
-        for candidate in doors[:_MOST_OPEN_DOORS]:
-            described = await self._describe(candidate, {})
-            if described is not None:
-                return described
-        return None
+        """Ask for associations that need no secret, the public client's first.
 
-    def _doors(self) -> Iterator[Candidate]:
-        """Yield who may be asked without authentication, the public client first."""
-        places = self._places()
-        own = self._own_client() if self._credentials else None
-        for candidate in sorted(places, key=lambda one: one.client != PUBLIC_CLIENT):
-            if candidate.client == PUBLIC_CLIENT or own is None:
-                yield candidate
+        The one that shows measured values is enough; so is a client that wants a proof: it is
+        the one to have a secret for.
+        """
+        best: tuple[Description, Mapping[str, Any]] | None = None
+        for candidate in self._doors()[:_MOST_OPEN_DOORS]:
+            described = await self._describe(candidate, {})
+            if described is not None and self._dlms is not None:
+                best = best or (described, self._dlms)
+                if items_of(described)["timeseries"]:
+                    return described
+            elif self._wanting_proof() is not None:
+                break
+        if best is None:
+            return None
+        description, self._dlms = best
+        return description
+
+    def _doors(self) -> list[Candidate]:
+        """Return who may be asked without authentication, the public client first."""
+        places = sorted(self._places(), key=lambda one: one.client != PUBLIC_CLIENT)
+        if places and not places[0].is_hdlc:
+            # Over the wrapper the search stopped at the first client that was let in.
+            others = clients_first(self._request.wanted)
+            tried = [each.candidate for each in self._search.attempts]
+            asked = {each.client for each in tried if not each.is_hdlc}
+            places += [replace(places[0], client=one) for one in others if one not in asked]
+        if self._credentials and self._told_client() is not None:
+            return [candidate for candidate in places if candidate.client == PUBLIC_CLIENT]
+        return places
+
+    def _wanting_proof(self) -> int | None:
+        """Return the client that the meter would let in with authentication."""
+        refusals = (each for each in self._refusals if each.wants_proof)
+        return next((each.client for each in refusals), None)
 
     def _places(self) -> list[Candidate]:
         """Return who accepted a link, or refused for a reason that does not concern the client."""
@@ -146,7 +147,7 @@ class _Survey:
             attempt.found
             for attempt in self._search.answers
             if attempt.found is not None
-            and (attempt.kind == "accepted" or _WRONG_CONTEXT in attempt.detail)
+            and (attempt.kind == "accepted" or WRONG_CONTEXT in attempt.detail)
         ))  # fmt: skip
 
     async def _with_credentials(self) -> Description | None:
@@ -159,15 +160,20 @@ class _Survey:
 
     def _own_client(self) -> int | None:
         """Return the client that the secret is for: as told, else as the meter answered."""
+        known = self._told_client() or self._wanting_proof()
+        if known is not None:
+            return known
+        answered = [each.found.client for each in self._search.answers if each.found]
+        others = (each for each in answered if each != PUBLIC_CLIENT)
+        return next(others, None) or next(iter(answered), None)
+
+    def _told_client(self) -> int | None:
+        """Return the client that the user or the preset names."""
         wanted = self._request.wanted
         if wanted.clients:
             return wanted.clients[0]
-        if client := preset_dlms(wanted.preset).get("clientAddress"):
-            return int(client)
-        answered = [each.found.client for each in self._search.answers if each.found]
-        return next((each for each in answered if each != PUBLIC_CLIENT), None) or next(
-            iter(answered), None
-        )
+        client = preset_dlms(wanted.preset).get("clientAddress")
+        return None if client is None else int(client)
 
     async def _describe(
         self, candidate: Candidate, credentials: Mapping[str, Any]
@@ -179,7 +185,7 @@ class _Survey:
             dlms = {**section_of(candidate), **credentials}
             if referencing != "LN":
                 dlms["referencing"] = referencing
-            device = self._device(dlms)
+            device = self._draft.device(dlms, self._connection)
             job = partial(
                 describe,
                 referencing=device.dlms.referencing,
@@ -191,7 +197,7 @@ class _Survey:
             except RefusedError as error:
                 self._refuse(candidate.client, device.dlms.authentication, error)
                 # The one reason after which asking in the other way is not guessing.
-                if credentials or _WRONG_CONTEXT not in error.diagnostic:
+                if credentials or WRONG_CONTEXT not in error.diagnostic:
                     return None
                 continue
             except DlmsError as error:
@@ -204,39 +210,29 @@ class _Survey:
     def _refuse(self, client: int, authentication: str, error: RefusedError) -> None:
         self._refusals.append(Refusal(client, authentication, error.diagnostic, error.hint))
 
-    def _device(self, dlms: Mapping[str, Any]) -> Device:
-        """Return a device of the entry as far as it is known. Raises ConfigError."""
-        entry = make_entry(
-            _PROBE, self._connection_section(), dlms, {}, self._preset_section("workarounds")
-        )
-        return device_of(entry, self._request.folder)
-
     # -- what comes of it
 
     def _complete(
         self, result: Discovery, description: Description, dlms: Mapping[str, Any]
     ) -> Discovery:
         request = self._request
+        notes = result.notes
+        if description.unlisted:
+            notes += (f"{description.unlisted}; asked for what is usual instead",)
         name = request.name or device_name(description, result.endpoint.rpartition("/")[2])
         items = items_of(description, every=request.every_register)
-        entry = make_entry(
-            name, self._connection_section(), dlms, items, self._preset_section("workarounds")
-        )
+        entry = self._draft.entry(name, dlms, items, self._connection)
         device_of(entry, request.folder)
         objects = [one.obis for one in description.objects]
         presets = fitting(dlms, objects, description.logical_device_name)
-        return replace(result, entry=entry, presets=presets, advice=self._further(items))
+        return replace(
+            result, entry=entry, presets=presets, notes=notes, advice=self._further(items)
+        )
 
     def _further(self, items: Mapping[str, Any]) -> tuple[str, ...]:
         """Say how to get further where an association was opened that shows little."""
-        advice = [f"refused: {refusal}" for refusal in self._refusals]
-        advice += dict.fromkeys(each.hint for each in self._refusals if each.hint)
-        if not items["timeseries"]:
-            advice.append(
-                "this client reads no measured values: give --client, --authentication and "
-                "--password-env of one that does; its owner knows them"
-            )
-        return tuple(advice)
+        refusals = [each for each in self._refusals if WRONG_CONTEXT not in each.diagnostic]
+        return further(refusals, measures=bool(items["timeseries"]))
 
     def _advice(self) -> tuple[str, ...]:
         refusals = [*self._refusals]
@@ -261,53 +257,3 @@ class _Survey:
             self._notes.append(self._search.stopped)
         if self._search.identification:
             self._notes.append(f"IEC 62056-21: {self._search.identification}")
-
-    def _connection_section(self) -> Mapping[str, Any]:
-        """Return the connection as given, with the preset's times and the baud rate found."""
-        section = {**self._preset_section("connection"), **self._request.connection}
-        found = getattr(self, "_connection", None)
-        if isinstance(found, SerialConnection):
-            section["baudrate"] = found.baudrate
-        return section
-
-    def _preset_section(self, key: str) -> Mapping[str, Any]:
-        name = self._request.wanted.preset
-        section: dict[str, Any] = {}
-        while name is not None:
-            values = preset.values(name)
-            section = {**values.get(key, {}), **section}
-            name = values.get("template")
-        return section
-
-
-def _credentials(request: Request) -> Mapping[str, Any]:
-    """Return what the user has to prove himself with, and what the preset adds to it."""
-    if not request.credentials:
-        return {}
-    known = preset_dlms(request.wanted.preset)
-    return {key: value for key, value in known.items() if key not in _ADDRESS} | dict(
-        request.credentials
-    )
-
-
-def section_of(candidate: Candidate) -> dict[str, Any]:
-    """Return the section `dlms` that reaches a candidate."""
-    logical, physical, size = candidate.server
-    section: dict[str, Any] = {
-        "interfaceType": candidate.interface,
-        "clientAddress": candidate.client,
-        "logicalAddress": logical,
-    }
-    if candidate.is_hdlc:
-        section["physicalAddress"] = physical
-        if size is not None:
-            section["addressSize"] = size
-    return section
-
-
-def device_of(entry: Mapping[str, Any], folder: Path) -> Device:
-    """Return the device of an entry, validated as the connector does. Raises ConfigError."""
-    loaded = load({"devices": [entry]}, base=folder)
-    if loaded.every_problem:
-        raise ConfigError(*(each.removeprefix("devices[0].") for each in loaded.every_problem))
-    return loaded.configuration.devices[0]

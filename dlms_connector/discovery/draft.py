@@ -1,0 +1,107 @@
+"""The device entry as far as it is known: what the user gave, the preset, what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dlms_connector.config import preset
+from dlms_connector.config.loading import load
+from dlms_connector.config.model import Connection, Device, SerialConnection
+from dlms_connector.discovery.candidates import Candidate, Wanted, preset_dlms
+from dlms_connector.discovery.entry import make_entry
+from dlms_connector.discovery.search import Pace
+from dlms_connector.errors import ConfigError
+
+_NAMELESS = "discovered"
+#: What of a preset the search itself finds out.
+_ADDRESS = ("interfaceType", "clientAddress", "logicalAddress", "physicalAddress", "addressSize",
+            "serialNumber", "serialNumberFormula")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to discover, and what is known before.
+
+    `connection` and `credentials` are sections of `dlms.json` as they are written there
+    (`credentials` are keys of `dlms` such as `authentication`, `password`): they come back
+    in the entry. References to secrets are looked up below `folder`.
+    """
+
+    connection: Mapping[str, Any]
+    wanted: Wanted = field(default_factory=Wanted)
+    credentials: Mapping[str, Any] = field(default_factory=dict)
+    pace: Pace = field(default_factory=Pace)
+    name: str | None = None
+    every_register: bool = False
+    all_baudrates: bool = True
+    folder: Path = Path()
+
+
+class Draft:
+    """Makes entries, and devices of them, out of a request and what was found so far."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self.credentials = _credentials(request)
+
+    def device(self, dlms: Mapping[str, Any], connection: Connection | None = None) -> Device:
+        """Return a device that is reached so. Raises ConfigError."""
+        return device_of(self.entry(_NAMELESS, dlms, {}, connection), self._request.folder)
+
+    def entry(
+        self,
+        name: str,
+        dlms: Mapping[str, Any],
+        items: Mapping[str, Sequence[Mapping[str, Any]]],
+        connection: Connection | None = None,
+    ) -> dict[str, Any]:
+        """Return an element of `devices`, with the preset's times and quirks."""
+        reached = {**self._of_preset("connection"), **self._request.connection}
+        if isinstance(connection, SerialConnection):
+            reached["baudrate"] = connection.baudrate
+        return make_entry(name, reached, dlms, items, self._of_preset("workarounds"))
+
+    def _of_preset(self, key: str) -> Mapping[str, Any]:
+        name = self._request.wanted.preset
+        section: dict[str, Any] = {}
+        while name is not None:
+            values = preset.values(name)
+            section = {**values.get(key, {}), **section}
+            name = values.get("template")
+        return section
+
+
+def _credentials(request: Request) -> Mapping[str, Any]:
+    """Return what the user has to prove himself with, and what the preset adds to it."""
+    if not request.credentials:
+        return {}
+    known = preset_dlms(request.wanted.preset)
+    return {key: value for key, value in known.items() if key not in _ADDRESS} | dict(
+        request.credentials
+    )
+
+
+def section_of(candidate: Candidate) -> dict[str, Any]:
+    """Return the section `dlms` that reaches a candidate."""
+    logical, physical, size = candidate.server
+    section: dict[str, Any] = {
+        "interfaceType": candidate.interface,
+        "clientAddress": candidate.client,
+        "logicalAddress": logical,
+    }
+    if candidate.is_hdlc:
+        section["physicalAddress"] = physical
+        if size is not None:
+            section["addressSize"] = size
+    return section
+
+
+def device_of(entry: Mapping[str, Any], folder: Path) -> Device:
+    """Return the device of an entry, validated as the connector does. Raises ConfigError."""
+    loaded = load({"devices": [entry]}, base=folder)
+    if loaded.every_problem:
+        raise ConfigError(*(each.removeprefix("devices[0].") for each in loaded.every_problem))
+    return loaded.configuration.devices[0]
