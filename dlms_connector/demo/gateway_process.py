@@ -15,19 +15,8 @@ from typing import Any
 
 from dlms_connector.errors import DlmsError
 
-#: What the gateway runs: its own entry point for a configuration folder of one's choice.
-_PROGRAM = ("-m", "thingsboard_gateway.tb_gateway")
-
-#: The same with a folder of extensions first: where that of the Debian package is, which only
-#: the administrator of a machine can create.
-_WITH_EXTENSIONS = """
-import sys
-from thingsboard_gateway.tb_utility.tb_loader import TBModuleLoader
-from thingsboard_gateway.tb_gateway import main
-TBModuleLoader.find_paths()
-TBModuleLoader.PATHS.insert(0, sys.argv.pop(1))
-main()
-"""
+#: The gateway's own entry point, in a process that ends with this one.
+_PROGRAM = ("-m", "dlms_connector.demo.gateway_program")
 
 #: The gateway asks its maker for updates: through a proxy that is not there it does so in vain.
 _STAY_AT_HOME = {"https_proxy": "http://127.0.0.1:9", "no_proxy": ""}
@@ -73,7 +62,7 @@ class GatewayProcess:
         self.config_dir = folder / "config"
         self.config_dir.mkdir(parents=True, exist_ok=True)
         self._environment = dict(environment or {})
-        self._program = ("-c", _WITH_EXTENSIONS, str(extensions)) if extensions else _PROGRAM
+        self._program = (*_PROGRAM, *([str(extensions)] if extensions else []))
         self._process: asyncio.subprocess.Process | None = None
         self._write(
             "tb_gateway.json",
@@ -124,7 +113,7 @@ class GatewayProcess:
                     "PYTHONUNBUFFERED": "1",
                     **_STAY_AT_HOME,
                 },
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.PIPE,  # never written to: it closes when this process ends
                 stdout=output,
                 stderr=output,
                 start_new_session=True,  # Ctrl-C at a terminal is for its parent, which stops it

@@ -84,7 +84,7 @@ async def test_the_relay_is_switched_and_its_state_read_back(running: Site) -> N
 @pytest.mark.parametrize(
     ("method", "params", "named"),
     [
-        ("noSuchMethod", None, "noSuchMethod"),
+        ("noSuchMethod", None, "no such method"),
         ("readObject", {}, "obis"),
         ("readObject", {"obis": "1-0:99.99.99"}, "1-0:99.99.99"),
         ("readObject", {"obis": "1-0:32.7.0", "atribute": 2}, "atribute"),
