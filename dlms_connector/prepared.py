@@ -18,27 +18,18 @@ from dlms_connector.uplink import Converter
 #: How the gateway marks the id in a configuration that is no JSON.
 _ID_MARK = re.compile(r"^\{id_var_start\}(.*?)\{id_var_end\}", re.DOTALL)
 
-#: The type of a device whose section could not be read.
-_DEVICE_TYPE: str = Device.model_fields["device_type"].default
-
-
-@dataclass(frozen=True)
-class Misconfigured:
-    """A device that is not polled, as the platform is to see it."""
-
-    name: str
-    device_type: str
-    problems: tuple[str, ...]
-
 
 @dataclass(frozen=True)
 class Prepared:
-    """Meters ready to be polled with their converters, and the devices that are not."""
+    """Meters ready to be polled with their converters, and the devices that are not.
+
+    `misconfigured` are those that the platform is to see: the name is theirs.
+    """
 
     configuration: Configuration
     devices: tuple[Device, ...]
     converters: Mapping[str, Converter]
-    misconfigured: tuple[Misconfigured, ...]
+    misconfigured: tuple[Refused, ...]
 
 
 def id_of(raw: Any) -> str | None:
@@ -67,7 +58,7 @@ def prepare(
             converters[device.device_name] = converter_of(device, loaded.configuration)
             devices.append(device)
         except ConfigError as error:
-            refused.append(Refused(device.device_name, "", error.problems))
+            refused.append(Refused(device.device_name, "", error.problems, device.device_type))
     for one in refused:
         for problem in one.problems:
             log.error("%s is not polled: %s", one.name, problem)
@@ -76,7 +67,7 @@ def prepare(
         tuple(devices),
         converters,
         tuple(
-            Misconfigured(one.name, _device_type(raw, one.name), one.problems)
+            one
             for one in refused
             # One without a name goes by its path; one with another's name is not its device.
             if one.name != one.path and one.name not in converters
@@ -119,11 +110,3 @@ def _load(raw: Any, folder: Path, log: Logger) -> Loaded:
     for problem in loaded.problems:
         log.error("configuration: %s", problem)
     return loaded
-
-
-def _device_type(raw: Any, name: str) -> str:
-    devices = raw.get("devices") if isinstance(raw, Mapping) else None
-    for device in devices if isinstance(devices, list) else ():
-        if isinstance(device, Mapping) and device.get("deviceName") == name:
-            return str(device.get("deviceType") or _DEVICE_TYPE)
-    return _DEVICE_TYPE

@@ -9,11 +9,14 @@ from pydantic import Discriminator, Field, Tag
 from dlms_connector.config.base import Model
 from dlms_connector.config.types import (
     Address,
+    DataBits,
     HexBytes,
+    Host,
     KeepOpen,
     LineText,
     Network,
     ObisCode,
+    StopBits,
     Whole,
 )
 from dlms_connector.obis import Obis
@@ -34,7 +37,7 @@ class TcpConnection(Model):
     """A meter, or a converter with meters behind it, that listens on TCP."""
 
     type: Literal["tcp"] = Field("tcp", description="the kind of connection")
-    host: str = Field(min_length=1, description=_HOST)
+    host: Host = Field(min_length=1, description=_HOST)
     port: Whole = Field(4059, ge=1, le=65535, description="TCP port")
     timeout_ms: Whole = Field(5000, ge=50, le=300_000, description=_TIMEOUT)
     connect_timeout_ms: Whole = Field(10_000, ge=50, le=300_000, description=_CONNECT_TIMEOUT)
@@ -44,14 +47,14 @@ class TcpConnection(Model):
     @property
     def endpoint(self) -> str:
         """What devices on one line have in common."""
-        return f"tcp://{self.host}:{self.port}"
+        return f"tcp://{self.host.lower()}:{self.port}"
 
 
 class UdpConnection(Model):
     """A meter that answers datagrams (WRAPPER only)."""
 
     type: Literal["udp"] = Field(description="the kind of connection")
-    host: str = Field(min_length=1, description=_HOST)
+    host: Host = Field(min_length=1, description=_HOST)
     port: Whole = Field(4059, ge=1, le=65535, description="UDP port")
     timeout_ms: Whole = Field(5000, ge=50, le=300_000, description=_TIMEOUT)
     connect_timeout_ms: Whole = Field(10_000, ge=50, le=300_000, description=_CONNECT_TIMEOUT)
@@ -61,7 +64,7 @@ class UdpConnection(Model):
     @property
     def endpoint(self) -> str:
         """What devices on one line have in common."""
-        return f"udp://{self.host}:{self.port}"
+        return f"udp://{self.host.lower()}:{self.port}"
 
 
 class SerialConnection(Model):
@@ -70,9 +73,9 @@ class SerialConnection(Model):
     type: Literal["serial"] = Field(description="the kind of connection")
     port: str = Field(min_length=1, description="the serial port, such as `/dev/ttyUSB0`")
     baudrate: Whole = Field(9600, ge=110, le=4_000_000, description="bits per second")
-    bytesize: Literal[7, 8] = Field(8, description="data bits")
+    bytesize: DataBits = Field(8, description="data bits")
     parity: Literal["N", "E", "O"] = Field("N", description="none, even or odd parity")
-    stopbits: Literal[1, 2] = Field(1, description="stop bits")
+    stopbits: StopBits = Field(1, description="stop bits")
     timeout_ms: Whole = Field(5000, ge=50, le=300_000, description=_TIMEOUT)
     connect_timeout_ms: Whole = Field(10_000, ge=50, le=300_000, description=_CONNECT_TIMEOUT)
     retries: Whole = Field(2, ge=0, le=10, description=_RETRIES)

@@ -9,10 +9,12 @@ from pydantic import Field
 from dlms_connector.config.base import Model
 from dlms_connector.config.secret import KeyBytes, Password
 from dlms_connector.config.types import (
+    AddressSize,
     Baudrate,
     Formula,
     HexBytes,
     ObisCode,
+    SecuritySuite,
     SignOnAddress,
     TimeZone,
     Truth,
@@ -61,7 +63,7 @@ class Dlms(Model):
     physical_address: Whole = Field(
         1, ge=0, le=16383, description="physical device on an HDLC line; WRAPPER has none"
     )
-    address_size: Literal[1, 2, 4] | None = Field(
+    address_size: AddressSize | None = Field(
         None, description="octets of the HDLC server address; chosen by value where left out"
     )
     serial_number: Whole | None = Field(
@@ -99,7 +101,7 @@ class Dlms(Model):
         None, description="the meter's public signing key in hex: its two coordinates"
     )
     security: Security = Field("NONE", description="how messages are protected")
-    security_suite: Literal[0, 1, 2] = Field(
+    security_suite: SecuritySuite = Field(
         0, description="suites 0 and 1 take keys of 16 bytes, suite 2 of 32"
     )
     invocation_counter: ObisCode | None = Field(

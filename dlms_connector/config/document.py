@@ -12,6 +12,7 @@ from dlms_connector.errors import ConfigError
 #: The gateway prepends this to a text that it could not parse itself.
 _PREFIX = re.compile(r"\A\{id_var_start\}.*?\{id_var_end\}", re.DOTALL)
 _LARGEST_FILE = 200_000_000
+_DEEPEST = 32
 
 
 def parse(text: str) -> Any:
@@ -29,6 +30,21 @@ def parse(text: str) -> Any:
         raise ConfigError("not valid JSON: nested too deeply") from None
     except ValueError as error:  # a number with more digits than Python converts
         raise ConfigError(f"not valid JSON: {error}") from None
+
+
+def too_deep(value: Any) -> bool:
+    """Whether a value is nested more deeply than any configuration is, however deep that be."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def read(path: Path) -> str:

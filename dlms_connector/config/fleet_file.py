@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -88,7 +87,7 @@ def _value(text: str) -> Any:
     """Return a cell's text, or the list or object that it holds."""
     if text[0] in "[{":
         try:
-            return json.loads(text)
-        except ValueError:
+            return document.parse(text)
+        except ConfigError:
             return text
     return text

@@ -7,15 +7,17 @@ from typing import Literal
 from pydantic import Field
 
 from dlms_connector.config.base import Model
+from dlms_connector.config.report_strategy import ReportStrategy
 from dlms_connector.config.types import (
+    LONGEST_PERIOD_MS,
     AttributeIndex,
     ClassId,
     Duration,
     Encoding,
     JsonValue,
     Multiplier,
+    Name,
     ObisCode,
-    ReportStrategy,
     Whole,
 )
 
@@ -33,7 +35,7 @@ _TYPE = "COSEM type of the value, such as `uint16`; the meter's own where left o
 class Item(Model):
     """One attribute of a COSEM object, and the key it is sent under."""
 
-    key: str = Field(min_length=1, description="the key on the platform")
+    key: Name = Field(min_length=1, description="the key on the platform")
     obis: ObisCode = Field(description=_OBIS)
     class_id: ClassId = Field(3, alias="class", description=_CLASS)
     attribute: AttributeIndex = Field(2, description=_ATTRIBUTE)
@@ -53,7 +55,11 @@ class Item(Model):
         None, description="encoding of its text, such as `cp1251`; UTF-8 where left out"
     )
     poll_period_ms: Whole | None = Field(
-        None, ge=100, alias="pollPeriod", description="period of this item in ms; the device's"
+        None,
+        ge=100,
+        le=LONGEST_PERIOD_MS,
+        alias="pollPeriod",
+        description="period of this item in ms; the device's",
     )
     report_strategy: ReportStrategy | None = Field(
         None, description="the gateway's report strategy for this key"
@@ -69,7 +75,11 @@ class Profile(Model):
         None, description="how far back to read at first, as ISO 8601 duration such as `P7D`"
     )
     poll_period_ms: Whole | None = Field(
-        None, ge=1000, alias="pollPeriod", description="how often to look for new rows, in ms"
+        None,
+        ge=1000,
+        le=LONGEST_PERIOD_MS,
+        alias="pollPeriod",
+        description="how often to look for new rows, in ms",
     )
 
 
@@ -101,5 +111,9 @@ class RpcMethod(Model):
     value: JsonValue = Field(None, description="the value where the call brings none")
     scaler: Whole | None = Field(None, ge=-128, le=127, description=_SCALER)
     request_timeout_ms: Whole | None = Field(
-        None, ge=100, alias="requestTimeout", description="time for the whole call, in ms"
+        None,
+        ge=100,
+        le=LONGEST_PERIOD_MS,
+        alias="requestTimeout",
+        description="time for the whole call, in ms",
     )

@@ -7,7 +7,7 @@ What is wrong in a template or in `defaults` is said once, however many devices 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from dlms_connector.config import document, fleet_file
 from dlms_connector.config.base import DOCUMENT
 from dlms_connector.config.device_building import Problem, SharedLists, build, check_partially
+from dlms_connector.config.document import too_deep
 from dlms_connector.config.inheritance import Layer, Place
 from dlms_connector.config.model import Configuration, Device
 from dlms_connector.config.problems import did_you_mean, problems_of
@@ -34,16 +35,22 @@ GATEWAY_KEYS = frozenset(
     )
 )
 DEVICES_FILE = "devicesFile"
+_TOO_DEEP = "nested too deeply"
+_DEVICE_TYPE: str = Device.model_fields["device_type"].default
 _BUILT_HERE = frozenset({"devices", DEVICES_FILE, TEMPLATES, DEFAULTS})
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A device that is not in force, and everything that is wrong with it."""
+    """A device that is not in force, and everything that is wrong with it.
+
+    One without a name of its own goes by its path.
+    """
 
     name: str
     path: str
     problems: tuple[str, ...]
+    device_type: str = _DEVICE_TYPE
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,11 @@ class _Loading:
         self._base = base
         self._config_dir = config_dir
         self._problems: dict[str, None] = {}  # a set that keeps its order
+        for key in [
+            key for key, value in self._raw.items() if key != "devices" and too_deep(value)
+        ]:
+            self._note([f"{key}: {_TOO_DEEP}"])
+            del self._raw[key]
         self._refused: list[Refused] = []
         self._devices: dict[str, Device] = {}
         self._paths: dict[str, str] = {}
@@ -145,13 +157,14 @@ class _Loading:
         except (OSError, RuntimeError, ValueError):
             self._note([f"secretsDirectory: {shown(named)} is not the name of a folder"])
             return (config_dir / "secrets", RUN_SECRETS)
-        # The configuration may come from afar: it must not turn the whole host into secrets.
-        if path.is_relative_to(config_dir) or "secret" in path.name.lower():
+        # The configuration may come from afar: it must not turn the whole host into secrets,
+        # nor the gateway's own files, which hold its access token.
+        if config_dir in path.parents or "secret" in path.name.lower():
             return (path, RUN_SECRETS)
         self._note(
             [
-                "secretsDirectory: outside of the gateway's configuration folder "
-                "the folder's name must say that it holds secrets, such as /srv/meters/secrets"
+                "secretsDirectory: name a folder within the gateway's configuration folder, "
+                "or one whose name says that it holds secrets, such as /srv/meters/secrets"
             ]
         )
         return (config_dir / "secrets", RUN_SECRETS)
@@ -206,10 +219,16 @@ class _Loading:
         if isinstance(row, Refused):
             self._refused.append(row)
             return
+        path = row.place.path
+        if too_deep(row.values):
+            self._refused.append(Refused(path, path, (f"{path}: {_TOO_DEEP}",)))
+            return
         problems: list[str] = []
         template = row.values.get("template", templates.default_template())
+        layers = [row, *templates.chain(None)]
         try:
-            built = build([row, *templates.chain(template)], source, self._shared)
+            layers = [row, *templates.chain(template)]
+            built = build(layers, source, self._shared)
         except LookupError as error:
             if "template" in row.values:
                 problems.append(f"{row.place.at(('template',))}: {error.args[0]}")
@@ -217,17 +236,16 @@ class _Loading:
                 problems.append(_unusable(row.place, Place(DEFAULTS)))
             rest = {key: value for key, value in row.values.items() if key != "template"}
             built = check_partially([Layer(row.place, rest), *templates.chain(None)])
-        path = row.place.path
+        name = _text_of("deviceName", [row]) or path
         if isinstance(built, Device):
-            name = built.device_name
             if other := self._paths.get(name):
                 where = row.place.at(("deviceName",))
                 problems.append(f"{where}: {shown(name)} is the name of {other} already")
         else:
-            name = row.values.get("deviceName") or path
             problems += self._sorted_out(built, row.place)
         if problems or not isinstance(built, Device):
-            self._refused.append(Refused(str(name), path, tuple(problems)))
+            device_type = _text_of("deviceType", layers) or _DEVICE_TYPE
+            self._refused.append(Refused(name, path, tuple(problems), device_type))
             return
         self._devices[name] = built
         self._paths[name] = path
@@ -240,6 +258,12 @@ class _Loading:
         for place in dict.fromkeys(problem.place for problem in shared):
             sentences.append(_unusable(own, place))
         return sentences
+
+
+def _text_of(key: str, layers: Sequence[Layer]) -> str | None:
+    """Return what the topmost layer says under a key, None unless it is a name."""
+    said = next((layer.values[key] for layer in layers if key in layer.values), None)
+    return said if isinstance(said, str) and said.strip() and said.isprintable() else None
 
 
 def _unusable(own: Place, shared: Place) -> str:

@@ -28,11 +28,13 @@ from dlms_connector.config.dlms import (
     Workarounds,
 )
 from dlms_connector.config.items import AttributeUpdate, Item, Profile, RpcMethod
+from dlms_connector.config.report_strategy import ReportStrategy
 from dlms_connector.config.types import (
+    LONGEST_PERIOD_MS,
     Duration,
     KeepOpen,
+    Name,
     Network,
-    ReportStrategy,
     Whole,
     Writable,
 )
@@ -67,7 +69,7 @@ __all__ = [
 class Device(Model):
     """A meter: where it is, how to talk to it, and what to read from it."""
 
-    device_name: str = Field(min_length=1, description="the device's name on the platform")
+    device_name: Name = Field(min_length=1, description="the device's name on the platform")
     device_type: str = Field("DLMS Energy Meter", description="its device profile there")
     template: str | None = Field(
         None, description="an entry of `templates`, or a preset shipped with the package"
@@ -75,7 +77,11 @@ class Device(Model):
     connection: Connection = Field(description="where the meter is reached")
     dlms: Dlms = Field(Dlms(), description="how to talk to it")
     poll_period_ms: Whole = Field(
-        60_000, ge=100, alias="pollPeriod", description="period of its items, in ms"
+        60_000,
+        ge=100,
+        le=LONGEST_PERIOD_MS,
+        alias="pollPeriod",
+        description="period of its items, in ms",
     )
     report_strategy: ReportStrategy | None = Field(
         None, description="the gateway's report strategy for the device"
@@ -160,5 +166,9 @@ class Configuration(Model):
     )
     push: tuple[PushListener, ...] = Field((), description="listeners for meters that talk first")
     diagnostics_period_ms: Whole = Field(
-        60_000, ge=0, alias="diagnosticsPeriod", description="ms between diagnostics; 0 is off"
+        60_000,
+        ge=0,
+        le=LONGEST_PERIOD_MS,
+        alias="diagnosticsPeriod",
+        description="ms between diagnostics; 0 is off",
     )

@@ -90,6 +90,15 @@ def _kind_of_connection(found: _Found) -> str:
     return f"{shown(kind)} is not one of {', '.join(_TAGS)}" + did_you_mean(kind, _TAGS)
 
 
+def _not_an_object(found: _Found) -> str:
+    keys = [
+        each for branch in _branches(found.schema) for each in branch.get("properties", {}).values()
+    ]
+    if isinstance(found.value, str) and any(is_secret(each) for each in keys):
+        return "expected an object, got text"  # which may hold the secret
+    return f"expected an object, got {found.shown}"
+
+
 def _unknown(found: _Found) -> str:
     known = [key for branch in _branches(found.parent) for key in branch.get("properties", ())]
     return "unknown key" + did_you_mean(found.key, known)
@@ -122,8 +131,8 @@ _SENTENCES: Mapping[str, Callable[[_Found], str]] = {
     "string_too_short": lambda _: "must not be empty",
     "too_short": lambda _: "needs at least one entry",
     "tuple_type": lambda found: f"expected a list, got {found.shown}",
-    "model_type": lambda found: f"expected an object, got {found.shown}",
-    "model_attributes_type": lambda found: f"expected an object, got {found.shown}",
+    "model_type": _not_an_object,
+    "model_attributes_type": _not_an_object,
     "union_tag_not_found": lambda found: f"expected an object, got {found.shown}",
     "dict_type": lambda found: f"expected an object, got {found.shown}",
     "value_error": _own,

@@ -72,7 +72,7 @@ class Templates:
             known = [*self.own, *preset.names()]
             raise LookupError(
                 f"{name!r} is neither in templates nor a preset"
-                + (did_you_mean(name, known) or "; `dlms-connector check --presets` lists them")
+                + (did_you_mean(name, known) or f"; there are: {', '.join(known)}")
             ) from None
 
     def _bottom(self) -> Layer:

@@ -19,21 +19,14 @@ from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, WithJs
 from dlms_connector.cosem import class_id
 from dlms_connector.obis import Obis
 
-#: What the gateway knows, spelled as its documentation does.
-REPORT_STRATEGIES = (
-    "ON_REPORT_PERIOD",
-    "ON_CHANGE",
-    "ON_CHANGE_OR_REPORT_PERIOD",
-    "ON_RECEIVED",
-    "DISABLED",
-)
-_PERIODIC = ("ON_REPORT_PERIOD", "ON_CHANGE_OR_REPORT_PERIOD")
 _DURATION = re.compile(
     r"P(?=.)(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
     r"(?:T(?=.)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?"
 )
 _OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
 _LONGEST_SHOWN = 60
+#: A year: whoever writes more has a digit too many.
+LONGEST_PERIOD_MS = 366 * 24 * 3_600_000
 
 
 def shown(value: Any) -> str:
@@ -112,6 +105,17 @@ def _whole(value: Any) -> Any:
     return int(value)
 
 
+def _name(value: Any) -> Any:
+    """Take what people call something: a text that is not blank, and printable."""
+    if isinstance(value, str) and value and not (value.strip() and value.isprintable()):
+        raise ValueError(f"{shown(value)} is not a name: blank, or not printable")
+    return value
+
+
+def _host(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
 def _truth(value: Any) -> Any:
     truths = {"true": True, "false": False}
     if isinstance(value, str):
@@ -149,29 +153,6 @@ def _duration(value: Any) -> str:
     if not isinstance(value, str) or not duration(value):
         raise ValueError(f"{shown(value)} is not a duration such as P7D or PT12H")
     return value
-
-
-def _report_strategy(value: Any) -> dict[str, Any]:
-    """Check a report strategy against what the gateway accepts; it is handed on as it is."""
-    if not isinstance(value, dict):
-        raise ValueError(
-            f'expected an object such as {{"type": "ON_RECEIVED"}}, got {shown(value)}'
-        )
-    if unknown := sorted(str(key) for key in value if key not in _STRATEGY_KEYS):
-        raise ValueError(f"unknown key {', '.join(unknown)}; known: {', '.join(_STRATEGY_KEYS)}")
-    kind = value.get("type")
-    if not isinstance(kind, str) or kind.upper() not in REPORT_STRATEGIES:
-        raise ValueError(f"type {shown(kind)} is not one of {', '.join(REPORT_STRATEGIES)}")
-    for key in ("reportPeriod", "ttl"):
-        number = value.get(key)
-        if number is None and not (key == "reportPeriod" and kind.upper() in _PERIODIC):
-            continue
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise ValueError(f"{kind} needs a {key} in ms, at least 1, not {shown(number)}")
-    return value
-
-
-_STRATEGY_KEYS = ("type", "reportPeriod", "aggregationFunction", "ttl")
 
 
 def _network(value: Any) -> str:
@@ -250,8 +231,15 @@ _OBIS_SCHEMA = {
     "pattern": r"^\s*(\d+-\d+:\d+\.\d+\.\d+([*.]\d+)?|(\d+\.){5}\d+)\s*$",
 }
 
+Name = Annotated[str, BeforeValidator(_name)]
+Host = Annotated[str, BeforeValidator(_host)]
 Whole = Annotated[int, BeforeValidator(_whole)]
+# Choices among numbers; in a CSV they are written as text.
 Baudrate = Annotated[Literal[300, 600, 1200, 2400, 4800, 9600, 19200], BeforeValidator(_whole)]
+DataBits = Annotated[Literal[7, 8], BeforeValidator(_whole)]
+StopBits = Annotated[Literal[1, 2], BeforeValidator(_whole)]
+AddressSize = Annotated[Literal[1, 2, 4], BeforeValidator(_whole)]
+SecuritySuite = Annotated[Literal[0, 1, 2], BeforeValidator(_whole)]
 Truth = Annotated[bool, BeforeValidator(_truth)]
 ObisCode = Annotated[
     InstanceOf[Obis],
@@ -293,23 +281,6 @@ SignOnAddress = Annotated[
     WithJsonSchema({"type": ["string", "integer"], "pattern": "^[0-9A-Za-z ]{0,32}$"}),
 ]
 JsonValue = Annotated[Any, BeforeValidator(_finite)]
-ReportStrategy = Annotated[
-    dict[str, Any],
-    BeforeValidator(_report_strategy),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["type"],
-            "properties": {
-                "type": {"type": "string", "enum": list(REPORT_STRATEGIES)},
-                "reportPeriod": {"type": "integer", "minimum": 1},
-                "aggregationFunction": {"type": "string"},
-                "ttl": {"type": "integer", "minimum": 1},
-            },
-        }
-    ),
-]
 KeepOpen = Annotated[
     Literal["auto"] | bool,
     BeforeValidator(_keep_open),

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from dlms_connector.config.loading import Loaded, load
+from dlms_connector.config.model import SerialConnection
 
 TEMPLATES = {
     "house": {"connection": {"retries": 1}, "timeseries": [{"key": "p", "obis": "1-1:1.7.0"}]}
@@ -110,3 +111,32 @@ def test_only_files_of_the_configurations_folder(name: Any, tmp_path: Path) -> N
     (sentence,) = load({"devicesFile": name}, base=base).problems
     assert sentence.startswith("devicesFile: ")
     assert "treasure" not in sentence
+
+
+def test_choices_among_numbers_are_cells_as_well(tmp_path: Path) -> None:
+    loaded = fleet(
+        tmp_path,
+        "deviceName,connection.type,connection.port,connection.baudrate,connection.bytesize,"
+        "connection.stopbits,dlms.addressSize,dlms.securitySuite,dlms.modeE.startBaudrate\n"
+        "A,serial,/dev/ttyS0,9600,7,2,4,1,300\n"
+        "B,serial,/dev/ttyS0,9600,9,1,3,0,300\n",
+    )
+    (a,) = loaded.configuration.devices
+    assert isinstance(a.connection, SerialConnection)
+    assert (a.connection.bytesize, a.connection.stopbits) == (7, 2)
+    assert (a.dlms.address_size, a.dlms.security_suite) == (4, 1)
+    assert loaded.every_problem == (
+        "meters.csv line 3, column connection.bytesize: 9 is not one of 7, 8",
+        "meters.csv line 3, column dlms.addressSize: 3 is not one of 1, 2, 4",
+    )
+
+
+def test_a_cell_of_brackets_costs_its_own_device_only(tmp_path: Path) -> None:
+    loaded = fleet(
+        tmp_path,
+        "deviceName,connection.host,timeseries\n"
+        f"A,h,{'[' * 60_000}\n"
+        f"B,h,{'[' * 100}{']' * 100}\n"
+        "C,h,\n",
+    )
+    assert [device.device_name for device in loaded.configuration.devices] == ["C"]

@@ -230,3 +230,93 @@ def test_whatever_stands_somewhere_there_is_no_traceback(data: st.DataObject) ->
     loaded = load(raw, base=Path(__file__).parent)
     assert not any(TREASURE in problem for problem in loaded.every_problem)
     json.dumps(loaded.every_problem)
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """Return an object in an object in an object …"""
+    outermost: dict[str, Any] = {}
+    innermost = outermost
+    for _ in range(depth):
+        innermost["x"] = {}
+        innermost = innermost["x"]
+    return outermost
+
+
+@pytest.mark.parametrize("depth", [40, 500, 5000])
+def test_what_is_nested_beyond_reason_costs_nobody_else(tmp_path: Path, depth: int) -> None:
+    good = {"deviceName": "good", "connection": {"host": "h"}}
+    raw = {
+        "devices": [{"deviceName": "bad", "connection": nested(depth)}, good],
+        "journal": nested(depth),
+        "templates": nested(depth),
+    }
+    loaded = load(raw, base=tmp_path)
+    assert [device.device_name for device in loaded.configuration.devices] == ["good"]
+    assert loaded.every_problem == (
+        "journal: nested too deeply",
+        "templates: nested too deeply",
+        "devices[0]: nested too deeply",
+    )
+
+
+@pytest.mark.parametrize("name", [5, {"a": 1}, "", "  ", "a\nb"])
+def test_what_is_no_name_never_becomes_a_device_of_the_platform(tmp_path: Path, name: Any) -> None:
+    raw = {"devices": [{"deviceName": name, "connection": {"host": "h"}}]}
+    (refused,) = load(raw, base=tmp_path).refused
+    assert refused.name == refused.path == "devices[0]"
+
+
+def test_a_refused_device_has_the_type_of_its_layers(tmp_path: Path) -> None:
+    raw = {
+        "defaults": {"deviceType": "D", "pollPeriod": 1},
+        "templates": {"t": {"deviceType": "T"}},
+        "devices": [
+            {"deviceName": "a", "template": "t"},
+            {"deviceName": "b"},
+            {"deviceName": "c", "template": "unknown"},
+            {"deviceName": "d", "deviceType": 3},
+        ],
+    }
+    found = [one.device_type for one in load(raw, base=tmp_path).refused]
+    assert found == ["T", "D", "D", "DLMS Energy Meter"]
+
+
+def test_one_endpoint_written_in_two_ways_is_one_line(tmp_path: Path) -> None:
+    devices = [
+        {"deviceName": str(n), "connection": {"host": host}}
+        for n, host in enumerate(("meter.lan", "Meter.LAN", " meter.lan "))
+    ]
+    loaded = load({"devices": devices}, base=tmp_path)
+    assert {device.connection.endpoint for device in loaded.configuration.devices} == {
+        "tcp://meter.lan:4059"
+    }
+
+
+@pytest.mark.parametrize("digits", [12, 400])
+def test_periods_end_at_a_year(tmp_path: Path, digits: int) -> None:
+    item = {"key": "k", "obis": "1-0:1.8.0", "pollPeriod": 10**digits}
+    device = {"deviceName": "a", "connection": {"host": "h"}, "timeseries": [item]}
+    raw = {"diagnosticsPeriod": 10**digits, "devices": [{**device, "pollPeriod": 10**digits}]}
+    problems = load(raw, base=tmp_path).every_problem
+    assert [problem.partition(":")[0] for problem in problems] == [
+        "diagnosticsPeriod",
+        "devices[0].pollPeriod",
+        "devices[0].timeseries[0].pollPeriod",
+    ]
+
+
+def test_a_password_in_the_place_of_an_object_is_not_shown(tmp_path: Path) -> None:
+    device = {"deviceName": "a", "connection": {"host": "h"}, "dlms": "password=TOPSECRET"}
+    assert load({"devices": [device]}, base=tmp_path).every_problem == (
+        "devices[0].dlms: expected an object, got text",
+    )
+
+
+def test_the_gateways_own_files_are_no_secrets(tmp_path: Path) -> None:
+    (tmp_path / "tb_gateway.json").write_text("the access token")
+    dlms = {"authentication": "LOW", "password": "${file:tb_gateway.json}"}
+    device = {"deviceName": "a", "connection": {"host": "h"}, "dlms": dlms}
+    for folder in (".", "", str(tmp_path), "x/.."):
+        loaded = load({"secretsDirectory": folder, "devices": [device]}, base=tmp_path)
+        assert not loaded.configuration.devices
+        assert loaded.problems[0].startswith("secretsDirectory: name a folder within")

@@ -6,6 +6,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from dlms_connector.config import types
+from dlms_connector.config.report_strategy import ReportStrategy
 from dlms_connector.config.types import duration, shown
 
 
@@ -84,7 +85,7 @@ def test_no_keep_open(value: Any) -> None:
     ],
 )
 def test_report_strategies(value: dict[str, Any]) -> None:
-    assert read(types.ReportStrategy, value) == value
+    assert read(ReportStrategy, value) == value
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ def test_report_strategies(value: dict[str, Any]) -> None:
     ],
 )
 def test_no_report_strategies(value: Any, problem: str) -> None:
-    assert problem in sentence(types.ReportStrategy, value)
+    assert problem in sentence(ReportStrategy, value)
 
 
 @pytest.mark.parametrize("formula", ["SN", "SN % 10000 + 1000", "(sn/2)*3-1"])

@@ -8,7 +8,7 @@ import pytest
 
 from dlms_connector.config.model import Configuration, Device
 from dlms_connector.errors import ConfigError
-from dlms_connector.prepared import Misconfigured, id_of, prepare, state_directory
+from dlms_connector.prepared import id_of, prepare, state_directory
 
 LOG = logging.getLogger("prepared")
 
@@ -48,26 +48,30 @@ def test_id(raw: Any, found: str | None) -> None:
 
 def test_good_bad_and_half_good(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     raw = {
+        "templates": {"house": {"deviceType": "H", "pollPeriod": 1}},
         "devices": [
             device("Good"),
+            device("House", template="house"),
             device("Own", uplinkConverter="X", deviceType="T"),
             device("Bad", pollPeriod=1),
             device("Good"),
             {"deviceName": "Half"},
             3,
-        ]
+        ],
     }
     prepared = prepare(raw, tmp_path, LOG, converter_of)
     assert [one.device_name for one in prepared.devices] == ["Good"]
     assert set(prepared.converters) == {"Good"}
     assert {one.name: one.device_type for one in prepared.misconfigured} == {
+        "House": "H",
         "Own": "T",
         "Bad": "DLMS Energy Meter",
         "Half": "DLMS Energy Meter",
     }
-    assert Misconfigured("Own", "T", ("uplinkConverter: no such class",)) in prepared.misconfigured
+    own = next(one for one in prepared.misconfigured if one.name == "Own")
+    assert own.problems == ("uplinkConverter: no such class",)
     lines = [record.getMessage() for record in caplog.records]
-    for start in ("Own", "Bad", "Good", "Half", "devices[5]"):
+    for start in ("Own", "Bad", "Good", "Half", "devices[6]"):
         assert [line for line in lines if line.startswith(f"{start} is not polled: ")]
 
 

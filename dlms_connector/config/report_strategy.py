@@ -1,0 +1,59 @@
+"""How a report strategy of the gateway's is read; it is handed on as it is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+from dlms_connector.config.types import shown
+
+#: What the gateway knows, spelled as its documentation does.
+REPORT_STRATEGIES = (
+    "ON_REPORT_PERIOD",
+    "ON_CHANGE",
+    "ON_CHANGE_OR_REPORT_PERIOD",
+    "ON_RECEIVED",
+    "DISABLED",
+)
+_PERIODIC = ("ON_REPORT_PERIOD", "ON_CHANGE_OR_REPORT_PERIOD")
+_STRATEGY_KEYS = ("type", "reportPeriod", "aggregationFunction", "ttl")
+
+
+def _report_strategy(value: Any) -> dict[str, Any]:
+    """Check a report strategy against what the gateway accepts; it is handed on as it is."""
+    if not isinstance(value, dict):
+        raise ValueError(
+            f'expected an object such as {{"type": "ON_RECEIVED"}}, got {shown(value)}'
+        )
+    if unknown := sorted(str(key) for key in value if key not in _STRATEGY_KEYS):
+        raise ValueError(f"unknown key {', '.join(unknown)}; known: {', '.join(_STRATEGY_KEYS)}")
+    kind = value.get("type")
+    if not isinstance(kind, str) or kind.upper() not in REPORT_STRATEGIES:
+        raise ValueError(f"type {shown(kind)} is not one of {', '.join(REPORT_STRATEGIES)}")
+    for key in ("reportPeriod", "ttl"):
+        number = value.get(key)
+        if number is None and not (key == "reportPeriod" and kind.upper() in _PERIODIC):
+            continue
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise ValueError(f"{kind} needs a {key} in ms, at least 1, not {shown(number)}")
+    return value
+
+
+ReportStrategy = Annotated[
+    dict[str, Any],
+    BeforeValidator(_report_strategy),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["type"],
+            "properties": {
+                "type": {"type": "string", "enum": list(REPORT_STRATEGIES)},
+                "reportPeriod": {"type": "integer", "minimum": 1},
+                "aggregationFunction": {"type": "string"},
+                "ttl": {"type": "integer", "minimum": 1},
+            },
+        }
+    ),
+]
