@@ -77,10 +77,19 @@ async def demo(
         await asyncio.wait_for(process.wait(), WITHIN_S)
         assert entries(folder) == [], "nothing is left behind"
     finally:
-        if process.returncode is None:
+        await end(process)
+        output.close()
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """End a demo that a failed test left running, politely: its gateway is its to end."""
+    if process.returncode is None:
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), WITHIN_S)
+        except asyncio.TimeoutError:
             process.kill()
             await process.wait()
-        output.close()
 
 
 def entries(folder: Path) -> list[Path]:
@@ -93,6 +102,15 @@ def alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+async def test_told_to_terminate_it_leaves_nothing_behind(tmp_path: Path) -> None:
+    async with demo(tmp_path, "--meters", "1") as (process, output):
+        pid = int(await output.until(r"gateway process (\d+)"))
+        process.terminate()
+        await output.until("(not everything arrived of DLMS-Meter-01)")
+        assert await process.wait() == 1
+    assert not alive(pid)
 
 
 async def test_a_table_is_kept_up_to_date_until_ctrl_c(tmp_path: Path) -> None:
