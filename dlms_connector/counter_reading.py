@@ -61,7 +61,9 @@ def public_device(device: Device) -> Device:
             **dict.fromkeys(nothing),
         }
     )
-    workarounds = device.workarounds.model_copy(update={"pre_established": False})
+    workarounds = device.workarounds.model_copy(
+        update={"pre_established": False, "sign": "never"}  # it has no key to sign with
+    )
     return device.model_copy(update={"dlms": dlms, "workarounds": workarounds})
 
 

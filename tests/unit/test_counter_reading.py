@@ -106,3 +106,9 @@ def test_the_public_client_has_no_secrets() -> None:
     assert public.dlms.client_address == 16
     assert public.dlms.authentication == public.dlms.security == "NONE"
     assert public.dlms.block_cipher_key is public.dlms.authentication_key is None
+
+
+def test_the_public_client_does_not_sign() -> None:
+    workarounds = DEVICE.workarounds.model_copy(update={"sign": "always"})
+    public = public_device(DEVICE.model_copy(update={"workarounds": workarounds}))
+    assert public.workarounds.sign == "never"
