@@ -77,12 +77,16 @@ class Protection:
         self._keys[DEDICATED] = keys
 
     def protect(self, plain: bytes, kind: str | None = None) -> bytes:
-        """Cipher an APDU, with the dedicated key if there is one."""
+        """Cipher an APDU, with the dedicated key if there is one.
+
+        With a `kind` it is ciphered as in an AARQ, where nothing general is agreed on yet.
+        """
+        general = self.general and kind is None
         kind = kind or (DEDICATED if DEDICATED in self._keys else GLOBAL)
         number = self._counter.next()
         sealed = self._keys[kind].seal(self._protection, self._title, number, plain)
         tag = CIPHERED[kind].get(plain[0])
-        if tag is None or self.general:
+        if tag is None or general:
             tag = GENERAL_DED if kind == DEDICATED else GENERAL_GLO
             return bytes([tag, TITLE_SIZE]) + self._title + encode_length(len(sealed)) + sealed
         return bytes([tag]) + encode_length(len(sealed)) + sealed

@@ -74,6 +74,12 @@ def test_tags_of_the_dedicated_key() -> None:
     assert chosen == {0x05: 0x45, 0x0C: 0x4C, 0xC0: 0xD0, 0xC4: 0xD4, 0xC7: 0xD7}
 
 
+def test_what_an_rlrq_carries_is_ciphered_as_in_the_aarq() -> None:
+    client, _ = pair()
+    client.general = True
+    assert client.protect(b"\x01initiate", GLOBAL)[0] == 0x21
+
+
 def test_services_without_a_tag_of_their_own_go_general() -> None:
     client, meter = pair()
     access = bytes.fromhex("D9 00000001 00 00 00 00")
