@@ -84,15 +84,22 @@ class Session:
             return exception(NOT_ALLOWED, NOT_POSSIBLE)
         if apdu[0] == GENERAL_SIGNING:
             content, signed = open_signed(self._meter, apdu)
-            return seal_signed(self._meter, self._request(self._services, content), signed)
-        role = self._meter.role_of(self._client)
-        if self._meter.options.signed_requests and role is not None and role.everything:
-            return exception(NOT_ALLOWED, OTHER)
-        return self._request(self._services, apdu)
+            reply = self._request(self._services, content, signed=True)
+            return seal_signed(self._meter, reply, signed)
+        return self._request(self._services, apdu, signed=False)
 
-    def _request(self, services: Services, apdu: bytes) -> bytes:
+    def _request(self, services: Services, apdu: bytes, *, signed: bool) -> bytes:
+        """Serve a request; the signature may be around its ciphering or within."""
         plain, wrapping = self._open(apdu)
-        return self._seal(self._serve(services, plain), wrapping)
+        role = self._meter.role_of(self._client)
+        if plain[:1] == bytes((GENERAL_SIGNING,)) and not signed:
+            content, frame = open_signed(self._meter, plain)
+            reply = seal_signed(self._meter, self._serve(services, content), frame)
+        elif self._meter.options.signed_requests and not signed and role and role.everything:
+            return exception(NOT_ALLOWED, OTHER)
+        else:
+            reply = self._serve(services, plain)
+        return self._seal(reply, wrapping)
 
     def _open(self, apdu: bytes) -> tuple[bytes, Wrapping | None]:
         return self._protection.open(apdu) if self._protection else (apdu, None)
