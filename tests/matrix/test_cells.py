@@ -1,0 +1,87 @@
+"""Every cell: a configured device, polled by the real fleet, and values that are exact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from dlms_connector.simulator import Meter
+from tests.matrix.cells import DIMENSIONS, Cell, cells, parts_of, wanted
+from tests.matrix.configured import KINDS, LINES, TEXT, device, options
+from tests.matrix.services import SERVICES
+from tests.support.meeting import Meeting, meeting, on_a_line
+
+#: What the meter counted of each way to cipher.
+_CIPHERED = {
+    "glo": "global",
+    "ded": "dedicated",
+    "general-glo": "general-global",
+    "general-ded": "general-dedicated",
+}
+
+
+@pytest.mark.parametrize("cell", cells(), ids=lambda cell: cell.name)
+async def test_cell(cell: Cell, tmp_path: Path) -> None:
+    count = 2 if cell.link in LINES else 1
+    kind = KINDS.get(cell.link, "serial")
+    async with on_a_line(kind, [options(cell, index) for index in range(count)]) as (line, meters):
+        devices = [device(cell, index, line) for index in range(count)]
+        async with meeting({"devices": devices}, tmp_path, meters) as met:
+            await met.polled()
+            for name, meter in zip(met.names, meters, strict=True):
+                await SERVICES[cell.service].carry_out(met, meter, name)
+            _check(cell, met, meters)
+
+
+def _check(cell: Cell, met: Meeting, meters: Sequence[Meter]) -> None:
+    for name, meter in zip(met.names, meters, strict=True):
+        serial = meter.options.serial
+        assert met.values(name, poll=0) == {
+            "energy": Decimal(23017 + 1000 * serial).scaleb(-2),
+            "voltage": Decimal(2300 + serial).scaleb(-1),
+            "message": TEXT,
+        }
+        assert met.units(name) == {"energy": "Wh", "voltage": "V", "message": None}
+        assert met.failures(name) == ()
+        assert met.sink.state_names(name) == ["online"]
+        statistics = met.fleet.statistics(name)
+        assert (statistics.retries, statistics.polls_failed, statistics.reconnects) == (0, 0, 0)
+        _check_way(cell, meter)
+
+
+def _check_way(cell: Cell, meter: Meter) -> None:
+    """Hold what the meter was asked against what the cell stands for."""
+    seen, service = meter.seen, SERVICES[cell.service]
+    assert seen[service.seen[cell.referencing]] > 0
+    if service.never:
+        assert seen[service.never[cell.referencing]] == 0
+    assert (seen["refused"], seen["forged"], seen["replayed"]) == (0, 0, 0)
+    assert (seen["proof"] > 0) == cell.authentication.startswith("HIGH")
+    assert (seen["signed"] > 0) == (cell.signing != "never")
+    used = {name for name in _CIPHERED.values() if seen[name]}
+    if cell.security == "NONE":
+        assert used == set()
+    else:
+        _check_ciphering(cell, used)
+    assert (seen["snrm"] > 0) == (cell.framing != "WRAPPER")
+
+
+def _check_ciphering(cell: Cell, used: set[str]) -> None:
+    way = _CIPHERED[cell.ciphering]
+    general = "general-" + way.removeprefix("general-")
+    # What is signed, and ACCESS, have no tag of their own when ciphered but the general one.
+    without_tag = cell.signing == "always" or cell.service == "ACCESS"
+    # What travels inside the AARQ has the global key, whatever comes after it.
+    wanted = {"global", general if without_tag else way}
+    wanted |= set() if cell.signing == "never" else {general}
+    assert wanted <= used <= wanted | {way}
+
+
+def test_every_value_and_every_pair_is_met() -> None:
+    met = {part for cell in cells() for part in parts_of(vars(cell))}
+    assert [part for part in wanted() if part not in met] == []
+    for name, values in DIMENSIONS.items():
+        assert {getattr(cell, name) for cell in cells()} == set(values)
