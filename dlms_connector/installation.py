@@ -7,7 +7,7 @@ is refused before anything is touched.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata, util
 from pathlib import Path
 from typing import Any, Literal
@@ -39,7 +39,7 @@ def install(
     `extensions` is found where left out. An entry that is there already keeps its type
     unless `connector_type` says otherwise. Raises InstallationError.
     """
-    changes = [*_shims(_extensions(config_dir, extensions))]
+    changes = [*_shims(extensions or _needed_extensions(config_dir))]
     main = config_dir / MAIN_FILE
     text = _read(main)
     entries = _entries(main, text)
@@ -57,7 +57,7 @@ def install(
         if connector_type and entry.get("type") != connector_type:
             entry = {**entry, "type": connector_type}
             changes.append(Change(main, text, json_text.replace(text, "connectors", mine, entry)))
-    own = config_dir / str(entry.get("configuration") or "dlms.json")
+    own = _own_file(config_dir, entry)
     if not own.exists():
         changes.append(Change(own, None, _source("dlms.json")))
     return changes
@@ -69,20 +69,32 @@ def uninstall(config_dir: Path, extensions: Path | None = None) -> list[Change]:
     A `dlms.json` that somebody has worked on stays. Raises InstallationError.
     """
     changes = []
-    folder = _extensions(config_dir, extensions, needed=False)
+    folder = extensions or _found_extensions(config_dir)
     for path in (folder / name / SHIM for name in FOLDERS) if folder else ():
         if path.exists() and _MARK in (text := _read(path)) and not _is_pips(path):
             changes.append(Change(path, text, None))
     main = config_dir / MAIN_FILE
     text = new = _read(main)
     while (mine := _mine(entries := _entries(main, new))) is not None:
-        own = config_dir / str(entries[mine].get("configuration") or "dlms.json")
+        own = _own_file(config_dir, entries[mine])
         new = json_text.remove(new, "connectors", mine)
         if own.exists() and _is_example(written := _read(own)):
             changes.append(Change(own, written, None))
     if new != text:
         changes.append(Change(main, text, new))
     return changes
+
+
+def configuration_file(config_dir: Path) -> Path:
+    """Return where the connector's entry says that its meters are. Raises InstallationError."""
+    main = config_dir / MAIN_FILE
+    entries = _entries(main, _read(main))
+    mine = _mine(entries)
+    return _own_file(config_dir, {} if mine is None else entries[mine])
+
+
+def _own_file(config_dir: Path, entry: Mapping[str, Any]) -> Path:
+    return config_dir / str(entry.get("configuration") or "dlms.json")
 
 
 def _shims(extensions: Path) -> Iterator[Change]:
@@ -95,20 +107,24 @@ def _shims(extensions: Path) -> Iterator[Change]:
             yield Change(path, old, new)
 
 
-def _extensions(config_dir: Path, given: Path | None, *, needed: bool = True) -> Path:
-    """Return the extensions folder of the gateway with this configuration folder."""
-    if given is not None:
-        return given
+def _needed_extensions(config_dir: Path) -> Path:
+    if folder := _found_extensions(config_dir):
+        return folder
+    raise InstallationError(
+        "the gateway's extensions folder is not where it usually is: name it by --extensions "
+        "(Docker: the volume mounted at /thingsboard_gateway/extensions)"
+    )
+
+
+def _found_extensions(config_dir: Path) -> Path | None:
+    """Return the extensions folder of the gateway with this configuration folder, if any."""
     for folder in (config_dir.resolve().parent / "extensions", DEBIAN_EXTENSIONS):
         if folder.is_dir():
             return folder
     spec = util.find_spec("thingsboard_gateway")
     if spec is not None and spec.submodule_search_locations:
         return Path(next(iter(spec.submodule_search_locations))) / "extensions"
-    raise InstallationError(
-        "the gateway's extensions folder is not where it usually is: name it by --extensions "
-        "(Docker: the volume mounted at /thingsboard_gateway/extensions)"
-    )
+    return None
 
 
 def _is_pips(path: Path) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Context, Decimal
 
 from dlms_connector.reading import Value
-from dlms_converters.units import factor
+from dlms_converters.units import UnitError, factor
 
 #: Products of 64-bit values, factors and multipliers stay exact.
 _EXACT = Context(prec=80)
@@ -24,17 +24,23 @@ def shaped(
 ) -> Value:
     """Return a number as it is sent, None for one that is not finite; the rest as it is.
 
-    `unit` is the meter's own. Raises UnitError where it cannot be converted.
+    `unit` is the meter's own. Raises UnitError where it cannot be converted, or where the
+    number leaves what decimals can hold.
     """
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return value
     number = Decimal(value)
     if not number.is_finite():
         return None
-    if to_unit and unit:
-        number = _EXACT.multiply(number, factor(unit, to_unit))
-    if multiplier is not None:
-        number = _EXACT.multiply(number, multiplier)
-    if decimals is not None:
-        number = number.quantize(Decimal(1).scaleb(-decimals), context=_EXACT)
+    by = factor(unit, to_unit) if to_unit and unit else Decimal(1)
+    try:
+        number = _EXACT.multiply(number, by)
+        if multiplier is not None:
+            number = _EXACT.multiply(number, multiplier)
+        if decimals is not None:
+            number = number.quantize(Decimal(1).scaleb(-decimals), context=_EXACT)
+    except ArithmeticError:
+        raise UnitError(
+            f"{value} times multiplier {multiplier} with {decimals} decimals has too many digits"
+        ) from None
     return number

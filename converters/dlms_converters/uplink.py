@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from logging import Logger
 from typing import Any
 
@@ -138,7 +138,7 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
                     decimals=shape.decimals,
                 )
             )
-        except (UnitError, InvalidOperation, TypeError) as error:
+        except (UnitError, TypeError) as error:
             self._complain(f"{reading.key} ({reading.obis}) is not sent: {error}")
             return None
         if (size := json_size(value)) > (most := LARGEST_VALUE[reading.kind]):

@@ -14,8 +14,9 @@ import click
 
 from dlms_connector.cli import FAILED, USER_MISTAKE
 from dlms_connector.config.loading import Loaded, load_file
-from dlms_connector.config.model import Device
+from dlms_connector.config.model import Configuration, Device
 from dlms_connector.errors import DlmsError
+from dlms_connector.plan import wanted
 
 
 @click.command()
@@ -42,7 +43,7 @@ def command(file: Path, connect: bool, timeout_s: float) -> None:
         click.echo(problem, err=True)
     click.echo(_summary(loaded))
     failed = bool(connect and loaded.configuration.devices) and not asyncio.run(
-        _read_all(loaded.configuration.devices, timeout_s)
+        _read_all(loaded.configuration, timeout_s)
     )
     if loaded.every_problem:
         sys.exit(USER_MISTAKE)
@@ -83,7 +84,10 @@ class _FirstAnswers:
         self._answered(device, text, good=not failures)
 
     def state(self, device: Device, state: str, error: DlmsError | None) -> None:
-        """Note why a meter does not answer."""
+        """Note why a meter does not answer, or that one does of which nothing is read."""
+        if state == "online" and not wanted(device):
+            text = f"{device.device_name}: answers; nothing to read is configured"
+            self._answered(device, text, good=True)
         if error is not None:
             hint = f"\n  hint: {error.hint}" if error.hint else ""
             self._answered(device, f"{device.device_name}: {state}: {error}{hint}", good=False)
@@ -99,18 +103,14 @@ class _FirstAnswers:
             self.done.set()
 
 
-async def _read_all(devices: Sequence[Device], timeout_s: float) -> bool:
+async def _read_all(configuration: Configuration, timeout_s: float) -> bool:
     """Poll every meter once; true if all of them answered completely."""
     from dlms_connector.fleet import Fleet
 
-    readable = [device for device in devices if device.timeseries or device.attributes]
-    for device in devices:
-        if device not in readable:
-            click.echo(f"{device.device_name}: nothing to read is configured")
-    sink = _FirstAnswers(readable)
-    if not readable:
-        return True
-    running = asyncio.create_task(Fleet(readable, sink, _silent_log()).run())
+    sink = _FirstAnswers(configuration.devices)
+    state_dir = Path(configuration.state_directory) if configuration.state_directory else None
+    fleet = Fleet(configuration.devices, sink, _silent_log(), state_dir=state_dir)
+    running = asyncio.create_task(fleet.run())
     finished = asyncio.create_task(sink.done.wait())
     await asyncio.wait({running, finished}, timeout=timeout_s, return_when="FIRST_COMPLETED")
     if running.done():

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from dlms_connector.file_change import Change, InstallationError, apply
-from dlms_connector.installation import ConnectorType, install
+from dlms_connector.installation import ConnectorType, configuration_file, install
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -74,6 +74,7 @@ def command(
     For example: dlms-connector install --gateway-config /etc/thingsboard-gateway/config
     """
     if carry_out(lambda: install(config_dir, extensions, connector_type), dry_run):
-        click.echo(f"now write your meters into {config_dir / 'dlms.json'}, check them by")
-        click.echo(f"  dlms-connector check {config_dir / 'dlms.json'}")
+        own = configuration_file(config_dir)
+        click.echo(f"now write your meters into {own}, check them by")
+        click.echo(f"  dlms-connector check {own}")
         click.echo("and restart the gateway")

@@ -78,6 +78,8 @@ class FakeFleet:
             name = each.device_name
             if name.startswith("good"):
                 self._sink.polled(each, Poll(readings=()))
+            if name.startswith("empty"):
+                self._sink.state(each, "online", None)
             if name.startswith("partly"):
                 error = ObjectError("reading", 4)
                 failure = Failure(
@@ -125,6 +127,8 @@ def test_a_wrong_configuration_weighs_more_than_a_silent_meter(
 
 @pytest.mark.usefixtures("fleet")
 def test_connect_without_anything_to_read(check: Callable[..., Result]) -> None:
-    result = check({"devices": [device("empty", timeseries=[])]}, "--connect")
-    assert result.exit_code == 0
-    assert "empty: nothing to read is configured" in result.stdout
+    devices = [device(name, timeseries=[]) for name in ("empty", "silent")]
+    result = check({"devices": devices}, "--connect")
+    assert result.exit_code == 1
+    assert "empty: answers; nothing to read is configured" in result.stdout
+    assert "silent: offline" in result.stderr

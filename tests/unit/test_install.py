@@ -2,11 +2,13 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from dlms_connector import installation
 from dlms_connector.cli import install, uninstall
 
 TOKEN = "s3cr3t-t0ken"
@@ -201,3 +203,24 @@ def test_a_file_keeps_its_permissions(gateway: Path) -> None:
     main.chmod(0o640)
     run("install", gateway)
     assert main.stat().st_mode & 0o777 == 0o640
+
+
+def test_uninstall_needs_no_extensions_folder(
+    gateway: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("install", gateway)
+    shutil.rmtree(gateway / "extensions")
+    monkeypatch.setattr(installation, "DEBIAN_EXTENSIONS", gateway / "none")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert run("uninstall", gateway).exit_code == 0
+    assert entries(gateway) == []
+    assert "--extensions" in run("install", gateway).output
+
+
+def test_the_file_of_an_entry_is_named_as_the_entry_does(gateway: Path) -> None:
+    entry = {"type": "dlms", "name": "x", "class": "DLMSConnector", "configuration": "meters.json"}
+    (gateway / "config/tb_gateway.json").write_text(json.dumps({"connectors": [entry]}))
+    result = run("install", gateway)
+    assert (gateway / "config/meters.json").exists()
+    assert "meters.json" in result.output
+    assert "dlms.json" not in result.output

@@ -178,6 +178,25 @@ def test_a_unit_that_does_not_fit_is_named_once(caplog: pytest.LogCaptureFixture
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "options"),
+    [
+        (Decimal("1E+127"), {"decimals": 2}),
+        (Decimal(5), {"multiplier": "1E999999"}),
+        (Decimal("3.4E+38"), {"multiplier": "1E999999", "decimals": 0}),
+    ],
+)
+def test_a_number_beyond_all_decimals_costs_only_itself(
+    value: Decimal, options: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    item = {"key": "k", "obis": "1-0:1.8.0", **options}
+    converter = DLMSUplinkConverter(device(timeseries=[item]), LOG)
+    big = reading(value * 10) if value == 5 else reading(value)
+    data = converter.convert(None, Poll(readings=(big, reading(2, "x"))))
+    assert wire(data)["telemetry"] == [{"ts": NOW, "values": {"x": 2}}]
+    assert "too many digits" in caplog.text
+
+
 def test_telemetry_is_grouped_by_instant() -> None:
     data = convert(reading(1, "a"), reading(2, "b"), reading(3, "c", ts_ms=NOW - 5))
     assert wire(data) == {
