@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dlms_connector.commands.clock_calls import clock_reading, clock_setting
+from dlms_connector.commands.discover_calls import discover_objects
 from dlms_connector.commands.object_calls import invoke_method, read_object, write_object
 from dlms_connector.commands.profile_calls import read_profile
 from dlms_connector.commands.relay_calls import disconnecting, reconnecting, relay_reading
@@ -23,4 +24,5 @@ METHODS: Mapping[str, Method] = {
     "getRelayState": Method(relay_reading),
     "disconnectRelay": Method(disconnecting, changes=True),
     "reconnectRelay": Method(reconnecting, changes=True),
+    "discover": Method(discover_objects),
 }

@@ -10,7 +10,7 @@ from dlms_connector.discovery.draft import Request
 from dlms_connector.discovery.entry import items_of, objects_as_json
 from dlms_connector.discovery.naming import name_of, profile_name
 from dlms_connector.discovery.probes import Attempt
-from dlms_connector.discovery.report import document, report
+from dlms_connector.discovery.report import brief, document, report
 from dlms_connector.discovery.search import Pace
 from dlms_connector.discovery.survey import Discovery, discover
 
@@ -24,6 +24,7 @@ __all__ = [
     "Request",
     "Server",
     "Wanted",
+    "brief",
     "describe",
     "discover",
     "document",

@@ -22,18 +22,19 @@ T = TypeVar("T")
 
 #: What reading all objects may take at most: the slowest lines read a register per second.
 _LONGEST_S = 1800.0
-#: An accepted connection, and quiet, before the meter is asked again.
-_REOPEN_PAUSE_S = 0.2
 
 
-async def within(device: Device, make_link: MakeLink, job: Callable[[Client], Talk[T]]) -> T:
+async def within(
+    device: Device, make_link: MakeLink, job: Callable[[Client], Talk[T]], *, reopen_s: float
+) -> T:
     """Open an association, hold a conversation in it, and say goodbye whatever happens.
 
-    The association is asked for once: nothing here tries a second time with what was refused.
+    `reopen_s` passes before each connection. The association is asked for once: nothing
+    here tries a second time with what was refused.
     Raises DlmsError.
     """
     link = make_link(device.connection)
-    conversation = _Conversation(device, link)
+    conversation = _Conversation(device, link, reopen_s)
     try:
         await conversation.open()
         client = await conversation.associate()
@@ -48,8 +49,8 @@ async def within(device: Device, make_link: MakeLink, job: Callable[[Client], Ta
 class _Conversation:
     """The talks with one meter, at its pace."""
 
-    def __init__(self, device: Device, link: Link) -> None:
-        self._device, self._link = device, link
+    def __init__(self, device: Device, link: Link, reopen_s: float) -> None:
+        self._device, self._link, self._reopen_s = device, link, reopen_s
         self._timeout_s = device.connection.timeout_ms / 1000
 
     async def open(self) -> None:
@@ -100,6 +101,6 @@ class _Conversation:
                 await self.hold(client.release())
 
     async def _open(self) -> None:
-        await asyncio.sleep(_REOPEN_PAUSE_S)
+        await asyncio.sleep(self._reopen_s)
         await self._link.open()
         await asyncio.sleep(self._device.workarounds.pause_after_connect_ms / 1000)

@@ -20,8 +20,8 @@ _QUANTITIES = {
     10: ("apparent_energy_export", "apparent_power_export"),
     11: ("current_time", "current"),
     12: ("voltage_time", "voltage"),
-    13: ("power_factor", "power_factor"),
-    14: ("frequency", "frequency"),
+    13: ("power_factor_time", "power_factor"),
+    14: ("frequency_time", "frequency"),
     15: ("active_energy_absolute", "active_power_absolute"),
     16: ("active_energy_net", "active_power_net"),
     17: ("active_energy_q1", "active_power_q1"),
@@ -31,9 +31,9 @@ _QUANTITIES = {
 }
 #: Value group C beyond the phases: 21 to 80 repeat the twenty above for L1, L2 and L3.
 _OTHERS = {
-    82: ("pulses", "pulses"),
-    83: ("losses", "losses"),
-    84: ("power_factor_export", "power_factor_export"),
+    82: ("pulses_total", "pulses"),
+    83: ("losses_energy", "losses"),
+    84: ("power_factor_export_time", "power_factor_export"),
     88: ("ampere_squared_hours", "ampere_squared"),
     89: ("volt_squared_hours", "volt_squared"),
     90: ("current_sum_time", "current_sum"),

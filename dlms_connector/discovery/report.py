@@ -7,8 +7,12 @@ from typing import Any
 
 import simplejson
 
-from dlms_connector.discovery.entry import objects_as_json
+from dlms_connector.discovery.description import Description
+from dlms_connector.discovery.entry import items_of, objects_as_json
 from dlms_connector.discovery.survey import Discovery
+
+#: What one answer to a remote procedure call may take: brokers and gateways refuse more.
+MOST_BYTES = 48 * 1024
 
 
 def report(found: Discovery) -> dict[str, Any]:
@@ -55,4 +59,33 @@ def _section(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    return str(simplejson.dumps(value, ensure_ascii=False))
+    return str(simplejson.dumps(value, use_decimal=True, ensure_ascii=False))
+
+
+def brief(
+    description: Description, *, every: bool = False, most_bytes: int = MOST_BYTES
+) -> dict[str, Any]:
+    """Return a description that fits one message: values go first, then objects.
+
+    `entry` holds what goes into the device's entry, `leftOut` how many objects did not fit.
+    """
+    objects = objects_as_json(description.objects)
+    result: dict[str, Any] = {
+        "logicalDeviceName": description.logical_device_name,
+        "serialNumber": description.serial_number,
+        "services": sorted(description.conformance),
+        "entry": items_of(description, every=every),
+        "objects": objects,
+        "leftOut": 0,
+    }
+    if _size(result) > most_bytes:
+        objects = [{key: one[key] for key in ("obis", "class", "key")} for one in objects]
+        result["objects"] = objects
+    while objects and _size(result) > most_bytes:
+        objects = objects[: len(objects) * 3 // 4]
+        result |= {"objects": objects, "leftOut": len(description.objects) - len(objects)}
+    return result
+
+
+def _size(value: Any) -> int:
+    return len(simplejson.dumps(value, use_decimal=True))  # escaped: the longer form

@@ -26,7 +26,6 @@ Trying = Callable[[str, int, int], None]
 
 #: The goodbye of a silent probe: long enough for most meters to say that they are there.
 _GOODBYE_S = 0.5
-_REOPEN_PAUSE_S = 0.5
 #: A peer that hangs up so often in a row has said what it has to say.
 _MOST_HANG_UPS = 4
 #: How many clients are tried at a server that answered but refuses.
@@ -43,6 +42,8 @@ class Pace:
     per_second: float = 2.0
     max_probes: int = 120
     max_s: float = 600.0
+    #: Before a connection is made again: many converters take a moment to let go of the last.
+    reopen_s: float = 0.3
     settle_s: float = SETTLE_S
 
 
@@ -115,8 +116,7 @@ class Search:
         except ConnectError:
             if first:
                 raise
-            # Many converters need a moment to let go of the connection before.
-            await asyncio.sleep(_REOPEN_PAUSE_S)
+            await asyncio.sleep(self._pace.reopen_s)
             await link.open()
 
     async def _sign_on(self, link: Link) -> bool:

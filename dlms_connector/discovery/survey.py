@@ -193,7 +193,9 @@ class _Survey:
                 progress=self._reading,
             )
             try:
-                description = await within(device, self._make_link, job)
+                description = await within(
+                    device, self._make_link, job, reopen_s=self._request.pace.reopen_s
+                )
             except RefusedError as error:
                 self._refuse(candidate.client, device.dlms.authentication, error)
                 # The one reason after which asking in the other way is not guessing.

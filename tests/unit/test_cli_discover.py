@@ -1,0 +1,173 @@
+"""`dlms-connector discover` against simulated meters."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from dlms_connector.cli import main
+from dlms_connector.config.loading import load_file
+from dlms_connector.simulator import MeterOptions, microstar, simulate, simulate_terminal
+from tests.support.peers import free_port
+
+QUICK = ("--timeout", "0.05", "--rate", "1000")
+
+
+async def run(*arguments: str) -> Result:
+    """Run the command in a thread: the simulated meters live in this one's loop."""
+    return await asyncio.to_thread(CliRunner().invoke, main, [*arguments])
+
+
+async def discover(port: int, *arguments: str) -> Result:
+    return await run("discover", "--host", "127.0.0.1", "--port", str(port), *QUICK, *arguments)
+
+
+async def test_the_entry_that_is_written_polls(tmp_path: Path) -> None:
+    file = tmp_path / "dlms.json"
+    async with simulate([MeterOptions()]) as (server,):
+        found = await discover(server.port, "--output", str(file), "--client", "16")
+        read = await run("read", str(file), "--json")
+    assert found.exit_code == 0, found.output
+    assert found.stdout == ""
+    assert f"dlms-connector read {file}" in found.stderr
+    assert load_file(file).every_problem == ()
+    assert read.exit_code == 0, read.output
+    readings = {one["key"]: one for one in json.loads(read.stdout)[0]["readings"]}
+    assert readings["active_energy"]["unit"] == "kWh"
+    assert readings["serialNumber"]["value"] == "00000001"
+
+
+async def test_without_a_file_the_entry_alone_is_on_stdout() -> None:
+    async with simulate([MeterOptions()]) as (server,):
+        found = await discover(server.port, "--client", "16", "--server", "1/1", "--name", "M")
+    assert found.exit_code == 0, found.output
+    (entry,) = json.loads(found.stdout)["devices"]
+    assert entry["deviceName"] == "M"
+    assert '{"key": "voltage_l1", "obis": "1-0:32.7.0"}' in found.stdout
+    assert "found a meter at tcp://127.0.0.1" in found.stderr
+    assert "calls itself SIM0000000000001, serial number 00000001" in found.stderr
+
+
+async def test_the_report_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METER_PASSWORD", "2222222222")
+    async with simulate([microstar()]) as (server,):
+        found = await discover(
+            server.port, "--json", "--client", "1", "--password-env", "METER_PASSWORD",
+            "--interface", "hdlc",
+        )  # fmt: skip
+    assert found.exit_code == 0, found.output
+    report = json.loads(found.stdout)
+    assert report["found"] is True
+    assert report["dlms"]["password"] == "${env:METER_PASSWORD}"
+    assert report["entry"]["dlms"]["authentication"] == "LOW"
+    voltage = next(one for one in report["objects"] if one["obis"] == "1-1:32.7.0")
+    assert voltage == {
+        "obis": "1-1:32.7.0", "class": "register", "key": "voltage_l1", "value": 135.19,
+        "unit": "V",
+    }  # fmt: skip
+    assert "2222222222" not in found.output
+
+
+async def test_a_refusal_is_exit_1_and_names_the_suspects() -> None:
+    async with simulate([MeterOptions(authentication="LOW")]) as (server,):
+        found = await discover(server.port, "--interface", "HDLC")
+    assert found.exit_code == 1
+    assert found.stdout == ""
+    assert "a meter answers at" in found.stderr
+    assert "client 16 wants authentication" in found.stderr
+
+
+async def test_silence_is_exit_1_and_names_the_suspects() -> None:
+    async with simulate([MeterOptions(faults={"silence": 1})]) as (server,):
+        found = await discover(server.port, "--max-probes", "4", "--json")
+    assert found.exit_code == 1
+    report = json.loads(found.stdout)
+    assert report["found"] is False
+    assert report["entry"] is None
+    assert any("suspect the server address first" in line for line in report["advice"])
+
+
+async def test_nobody_there_is_exit_1() -> None:
+    found = await discover(free_port())
+    assert found.exit_code == 1
+    assert "cannot connect" in found.stderr
+    assert "Traceback" not in found.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "either --host or --serial"),
+        (("--host", "h", "--serial", "p"), "either --host or --serial"),
+        (("--serial", "p", "--port", "1"), "--port and --udp go with --host"),
+        (("--host", "h", "--server", "x"), "is not an address such as 1/17"),
+        (("--host", "h", "--server", "1/2/3"), "is not an address such as 1/17"),
+        (("--host", "h", "--preset", "nobody"), "microstar"),
+        (("--host", "h", "--udp", "--interface", "HDLC"), "only WRAPPER goes over UDP"),
+        (("--host", "h", "--password", "12345678"), "seen by all users"),
+        (("--host", "h", "--dlms", "blockCipherKey=00"), "seen by all users"),
+        (("--host", "h", "--dlms", "nonsense"), "is not KEY=VALUE"),
+        (("--host", "h", "--dlms", "nonsense=1"), "nonsense"),
+        (("--host", "h", "--password-env", "DLMS_NOWHERE"), "is not set"),
+        (("--host", "h", "--password", "${env:HOME}"), "DLMS_ or METER_"),
+        (("--host", "h", "--authentication", "LOW"), "needs a password"),
+        (("--host", "h", "--server", "1/1", "--serial-number", "5"), "either --server or"),
+        (("--host", "h", "--client", "0"), "1<=x<=127"),
+    ],
+)
+def test_what_makes_no_sense_is_exit_2(arguments: tuple[str, ...], sentence: str) -> None:
+    result = CliRunner().invoke(main, ["discover", *arguments])
+    assert result.exit_code == 2, result.output
+    assert sentence in result.stderr
+    assert "12345678" not in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_file_is_never_written_over(tmp_path: Path) -> None:
+    file = tmp_path / "dlms.json"
+    file.write_text("mine")
+    result = CliRunner().invoke(main, ["discover", "--host", "h", "--output", str(file)])
+    assert result.exit_code == 2
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize("framing", ["HDLC", "HDLC_WITH_MODE_E"])
+async def test_a_meter_on_a_serial_port_is_found(framing: Any, tmp_path: Path) -> None:
+    pytest.importorskip("serialx")
+    file = tmp_path / "dlms.json"
+    async with simulate_terminal(MeterOptions(framing=framing)) as terminal:
+        found = await run(
+            "discover", "--serial", terminal.path, "--interface", framing, "--client", "16",
+            "--server", "1/1/2", *QUICK, "--output", str(file),
+        )  # fmt: skip
+    assert found.exit_code == 0, found.output
+    (device,) = load_file(file).configuration.devices
+    assert device.dlms.interface_type == framing
+    assert device.connection.endpoint == f"serial:{terminal.path}"
+    assert "voltage_l1" in [item.key for item in device.timeseries]
+
+
+async def test_silence_on_a_serial_port_names_baud_rates(tmp_path: Path) -> None:
+    pytest.importorskip("serialx")
+    async with simulate_terminal(MeterOptions(faults={"silence": 1})) as terminal:
+        found = await run(
+            "discover", "--serial", terminal.path, "--interface", "HDLC", "--client", "16",
+            "--server", "1/1/2", *QUICK,
+        )  # fmt: skip
+    assert found.exit_code == 1
+    assert "at 9600 baud" in found.stderr
+    assert "at 19200 baud" in found.stderr
+    assert "suspect the" in found.stderr or "baud rate, parity and wiring" in found.stderr
+
+
+def test_help_tells_options_and_exit_codes() -> None:
+    result = CliRunner().invoke(main, ["discover", "--help"])
+    assert result.exit_code == 0
+    for text in ("--host", "--serial", "--preset", "--password-env", "--json", "Exit codes"):
+        assert text in result.stdout
+    assert "discover" in CliRunner().invoke(main, ["--help"]).stdout
