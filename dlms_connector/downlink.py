@@ -135,7 +135,7 @@ class Downlink:
             device, data = content.get("device"), content.get("data")
             number = data.get("id") if isinstance(data, Mapping) else None
             number = content.get("id") if number is None else number
-            if isinstance(number, int):
+            if isinstance(number, int) and not isinstance(number, bool):
                 self._reply(str(device), number, {"error": str(error)})
             return
         answer = self._ledger.take(request)

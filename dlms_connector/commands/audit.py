@@ -13,6 +13,8 @@ from dlms_converters.json_value import json_value
 
 #: Old and new values of tables are shown no longer than this.
 _LONGEST = 200
+#: A sentence quotes what it is about, and that may be anything.
+_LONGEST_SENTENCE = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Event:
             change = f": {_short(self.old)} -> {_short(self.new)}"
         elif self.new is not None:
             change = f": {_short(self.new)}"
-        return f"{self.who}: {self.what}{change}: {self.result}"
+        return f"{self.who}: {self.what}{change}: {shortened(self.result)}"
 
 
 class Audit:
@@ -50,6 +52,13 @@ class Audit:
         """Write an event down."""
         self._log.info("%s: audit: %s", event.device, event.sentence)
         self._tell(event)
+
+
+def shortened(sentence: str) -> str:
+    """Return a sentence that fits into a message and a log."""
+    if len(sentence) <= _LONGEST_SENTENCE:
+        return sentence
+    return f"{sentence[:_LONGEST_SENTENCE]}…"
 
 
 def _short(value: Value) -> str:

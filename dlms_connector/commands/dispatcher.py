@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from logging import Logger
 from typing import Any
 
-from dlms_connector.commands.audit import Audit, Event
+from dlms_connector.commands.audit import Audit, Event, shortened
 from dlms_connector.commands.meters import Meters
 from dlms_connector.commands.methods import METHODS
 from dlms_connector.commands.object_calls import changes, configured
@@ -170,5 +170,5 @@ class Dispatcher:
 
 
 def _sentence(device: str, error: DlmsError) -> str:
-    text = f"{device}: {error}"
+    text = shortened(f"{device}: {error}")
     return f"{text}; {error.hint}" if error.hint else text

@@ -8,7 +8,7 @@ does not have.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from logging import Logger
 from pathlib import Path
@@ -49,6 +49,9 @@ _SHORT_S, _LONG_S = 0.5, 2.0
 _BACKOFF_S, _LONGEST_BACKOFF_S = 5.0, 300.0
 #: Refusals in a row, with no block in between, after which the meter is believed.
 _REFUSALS = 4
+
+#: Reads an image: folder, name, identifier.
+Read = Callable[[Path, str, "str | None"], Awaitable[Image]]
 
 #: Told the state as a client attribute, and the progress as telemetry in percent.
 Tell = Callable[[Device, str, Any], None]
@@ -172,6 +175,11 @@ def _record(image: Image) -> dict[str, Value]:
     }
 
 
+async def _read_aside(folder: Path, name: str, identifier: str | None) -> Image:
+    """Read an image in a thread: the disk may take its time, and other meters wait."""
+    return await asyncio.to_thread(read_image, folder, name, identifier)
+
+
 class ImageJobs:
     """The transfers of a connector, one for each meter at most. Runs in the meters' loop."""
 
@@ -184,7 +192,9 @@ class ImageJobs:
         *,
         tell_state: Tell,
         tell_progress: Tell,
+        read: Read | None = None,
     ) -> None:
+        self._read = read or _read_aside
         self._folder, self._meters, self._kept, self._log = folder, meters, kept, log
         self.tell_state, self._tell_progress = tell_state, tell_progress
         self._transfers: dict[str, Transfer] = {}
@@ -193,7 +203,7 @@ class ImageJobs:
     async def start(self, device: Device, name: str, identifier: str | None) -> Value:
         """Start a transfer, or resume it; raises CommandError."""
         self.require_idle(device.device_name)
-        image = await asyncio.to_thread(read_image, self._folder, name, identifier)
+        image = await self._read(self._folder, name, identifier)
         self.require_idle(device.device_name)
         transfer = Transfer(device, image, self._meters, self._kept)
         transfer.tell_state, transfer.tell_progress = self.tell_state, self._tell_progress

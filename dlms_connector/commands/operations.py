@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dlms_connector.cosem import CLASSES, AttributeRef, MethodRef
-from dlms_connector.errors import ObjectError, ServiceError
+from dlms_connector.errors import CommandError, ObjectError, ServiceError
 from dlms_connector.interpret import Options, ScalerUnit, interpret, scaler_unit
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.data import Data
@@ -86,7 +86,11 @@ def write(
     """
     found, scaling = yield from get_scaled(client, ref, scaler)
     before = None if isinstance(found, ObjectError) else found
-    data = encode(before, scaling.scaler if scaling else 0)
+    try:
+        data = encode(before, scaling.scaler if scaling else 0)
+    except CommandError as error:
+        # That the object is not there tells more than that its type is not known.
+        raise (found if isinstance(found, ObjectError) else error) from None
 
     def shown(held: Data | None) -> Value:
         return interpret(ref, held, scaling, options)[0] if held else None

@@ -1,0 +1,116 @@
+"""Calls among each other: queued, bounded, failed, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from dlms_connector.commands.dispatcher import MOST_WAITING, STOPPED
+from dlms_connector.commands.work import Local, Method
+from dlms_connector.errors import CommandError, LinkTimeoutError
+from dlms_connector.member import UnavailableError
+from tests.support.commands import Desk, device
+
+VOLTS = {"obis": "1-0:32.7.0"}
+LIMIT = {"obis": "0-0:17.0.0", "class": "limiter", "attribute": 4, "value": 7}
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_methods_that_need_no_meter() -> None:
+    desk = Desk()
+    assert await desk.result("reconnect") == "reconnecting"
+    assert desk.meters.reconnected == ["M1"]
+    assert (await desk.result("getStatistics"))["dlmsPollsOk"] == 7
+    assert desk.meters.jobs == []
+
+
+async def test_an_unknown_method_names_those_there_are() -> None:
+    own = device(serverSideRpc=[{"method": "mine", "obis": "1-0:1.8.0"}])
+    desk = Desk((own,))
+    error = await desk.error("nope")
+    assert error.startswith("M1: no such method; there are mine, get, set, readObject, ")
+    assert desk.events == []
+
+
+async def test_a_device_of_somebody_else() -> None:
+    desk = Desk()
+    assert await desk.ask("readClock", device="M9") == {
+        "error": "M9: this connector polls no such device"
+    }
+
+
+async def test_a_configured_method_goes_before_a_built_in_one() -> None:
+    own = device(serverSideRpc=[{"method": "readClock", "obis": "1-0:32.7.0"}])
+    assert isinstance(await Desk((own,)).result("readClock"), float | int)
+
+
+async def test_an_absent_meter_is_told_with_what_to_try() -> None:
+    desk = Desk()
+    desk.meters.down["M1"] = UnavailableError(42.4, LinkTimeoutError(3, 0))
+    error = await desk.error("readObject", VOLTS)
+    assert error.startswith("M1: the meter has not answered for 42 s: no complete reply")
+    assert "; silence usually means a wrong address" in error
+    await desk.error("writeObject", LIMIT)
+    assert "failed: the meter has not answered for 42 s" in desk.events[0].sentence
+
+
+async def test_so_many_calls_wait_and_no_more() -> None:
+    desk = Desk()
+    desk.meters.held = True
+    waiting = [desk.request("readObject", VOLTS, id=number) for number in range(MOST_WAITING)]
+    await settle()
+    assert await desk.ask("readObject", VOLTS) == {
+        "error": "M1: 100 calls are waiting already; try again later"
+    }
+    desk.meters.release()
+    answers = await asyncio.gather(*waiting)
+    assert all("result" in answer for answer in answers)
+    assert "result" in await desk.ask("readObject", VOLTS)
+
+
+async def test_a_call_that_is_cancelled_is_answered() -> None:
+    desk = Desk()
+    desk.meters.held = True
+    reading, writing = desk.request("readObject", VOLTS), desk.request("writeObject", LIMIT)
+    await settle()
+    for job in desk.meters.jobs:
+        job.future.cancel()
+    assert await reading == {"error": f"M1: {STOPPED}"}
+    assert await writing == {"error": f"M1: {STOPPED}"}
+    assert [event.result for event in desk.events] == [f"unknown: {STOPPED}"]
+
+
+async def test_a_fault_of_ours_is_an_answer_too(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(context: Any, arguments: Any) -> Local:
+        raise ZeroDivisionError
+
+    desk = Desk(more={"broken": Method(broken)})
+    assert await desk.error("broken") == "M1: a fault of the connector; see its log"
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+async def test_what_cannot_be_sent_is_refused() -> None:
+    def odd(context: Any, arguments: Any) -> Local:
+        async def run() -> Any:
+            raise CommandError("too large")
+
+        return Local(run=run, what="odd", changes=True)
+
+    desk = Desk(more={"odd": Method(odd, changes=True)})
+    assert await desk.error("odd") == "M1: too large"
+    assert desk.events[0].sentence == "call 1 odd: odd: failed: too large"
+
+
+async def test_calls_to_several_meters_do_not_mix() -> None:
+    desk = Desk((device("M1"), device("M2")))
+    first = desk.request("writeObject", LIMIT, device="M1")
+    second = desk.request("readObject", {**LIMIT, "value": 1}, device="M2")
+    assert await first == {"result": 7}
+    assert "unknown parameter `value`" in (await second)["error"]

@@ -1,0 +1,82 @@
+"""Downlink converters: ours, and a user's own as the gateway's loader finds it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from thingsboard_gateway.tb_utility.tb_loader import TBModuleLoader
+
+from dlms_connector.compose import Target
+from dlms_connector.errors import CommandError, ConfigError
+from dlms_connector.protocol.data import Data, DataType
+from dlms_converters.downlink import DLMSDownlinkConverter
+from dlms_converters.own import downlink_converter
+from tests.support.commands import LOG, device
+
+OWN = """
+from thingsboard_gateway.connectors.converter import Converter
+from dlms_connector.protocol.data import Data, DataType
+
+
+class Doubling(Converter):
+    def __init__(self, config, logger):
+        self.name, self.log = config.device_name, logger
+
+    def convert(self, config, data):
+        return Data(config.known.type, data * 2)
+
+
+class Broken(Converter):
+    def __init__(self, config, logger):
+        raise ValueError("no such luck")
+
+    def convert(self, config, data):
+        return None
+"""
+
+
+@pytest.fixture
+def extensions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the gateway's loader a folder of extensions to look into."""
+    folder = tmp_path / "extensions" / "custom"
+    folder.mkdir(parents=True)
+    (folder / "own.py").write_text(OWN)
+    monkeypatch.setattr(TBModuleLoader, "PATHS", [str(tmp_path / "extensions")])
+    monkeypatch.setattr(TBModuleLoader, "LOADED_CONNECTORS", {})
+    return folder
+
+
+def test_ours_is_the_default() -> None:
+    for name in (None, "DLMSDownlinkConverter"):
+        made = downlink_converter(device(downlinkConverter=name), LOG, "custom")
+        assert isinstance(made, DLMSDownlinkConverter)
+    target = Target(name="x", known=Data(DataType.LONG_UNSIGNED, 1), scaler=-1)
+    assert made.convert(target, 230.5) == Data(DataType.LONG_UNSIGNED, 2305)
+    with pytest.raises(CommandError, match="cannot be written exactly"):
+        made.convert(target, 230.55)
+
+
+def test_a_users_own_is_found_by_its_name(extensions: Path) -> None:
+    made: Any = downlink_converter(device(downlinkConverter="Doubling"), LOG, "custom")
+    assert (made.name, made.log) == ("M1", LOG)
+    known = Data(DataType.LONG_UNSIGNED, 1)
+    doubled = made.convert(Target(name="x", known=known), 21)
+    assert doubled == Data(DataType.LONG_UNSIGNED, 42)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("Nowhere", "the gateway finds no class Nowhere in its extensions folder custom"),
+        ("Broken", "Broken cannot be made: ValueError: no such luck"),
+    ],
+)
+def test_a_users_own_that_is_no_use(
+    extensions: Path, name: str, sentence: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    with pytest.raises(ConfigError, match=sentence):
+        downlink_converter(device(downlinkConverter=name), LOG, "custom")

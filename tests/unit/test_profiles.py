@@ -1,0 +1,228 @@
+"""Rows of a simulated meter's load profile, in whichever way it gives them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from dlms_connector.errors import CommandError, ObjectError, ProtocolError
+from dlms_connector.interpret import Options
+from dlms_connector.obis import Obis
+from dlms_connector.profile_reading import Ways, by_time, last
+from dlms_connector.profiles import Column, Layout, layout, rows_of
+from dlms_connector.protocol.data import Data, DataType, array, structure
+from dlms_connector.simulator.data import Data as Theirs
+from dlms_connector.simulator.data import enum
+from tests.support.commands import Desk, Link, device
+from tests.support.simulated import NOW, make_meter
+
+LOAD = Obis.parse("1-0:99.1.0")
+END = datetime.fromtimestamp(NOW // 900 * 900, timezone.utc)
+START = END - timedelta(hours=2)
+OPTIONS = Options()
+
+
+def link(*faults: str, **options: Any) -> Link:
+    meter = make_meter(profile_days=2, **options)
+    for fault in faults:
+        meter.faults.set(fault)
+    return Link(meter, device())
+
+
+def times(rows: Any) -> list[datetime]:
+    return [row.at for row in rows]
+
+
+NINE = [START + timedelta(minutes=15 * number) for number in range(9)]
+
+
+@pytest.mark.parametrize(
+    ("faults", "way"),
+    [
+        ((), 0),
+        (("no-range",), 2),
+        (("no-range", "no-entry"), 3),
+        (("compressed-rows",), 0),
+        (("no-range", "compressed-rows"), 2),
+    ],
+)
+def test_a_range_by_whatever_way_works_and_that_is_learned(
+    faults: tuple[str, ...], way: int
+) -> None:
+    one = link(*faults)
+    ways: Ways = {}
+    rows = one.hold(by_time(one.client, LOAD, START, END, OPTIONS, ways))
+    assert times(rows) == NINE
+    assert ways == {LOAD: way}
+    before = one.meter.seen["get"]
+    assert times(one.hold(by_time(one.client, LOAD, START, END, OPTIONS, ways))) == NINE
+    asked = one.meter.seen["get"] - before
+    one.meter.seen.clear()
+    assert asked <= len(one.hold(layout(one.client, LOAD)).columns) + 8
+
+
+def test_a_way_that_is_lost_is_replaced() -> None:
+    one = link()
+    ways: Ways = {}
+    one.hold(by_time(one.client, LOAD, START, END, OPTIONS, ways))
+    one.meter.faults.set("no-range")
+    assert times(one.hold(by_time(one.client, LOAD, START, END, OPTIONS, ways))) == NINE
+    assert ways == {LOAD: 2}
+
+
+def test_an_empty_range_is_no_reason_to_read_everything() -> None:
+    one = link()
+    ways: Ways = {}
+    years_ago = END - timedelta(days=700)
+    assert one.hold(by_time(one.client, LOAD, years_ago, years_ago, OPTIONS, ways)) == []
+    assert ways == {}
+
+
+def test_a_meter_that_knows_no_deviation() -> None:
+    """Ranges with a deviation find nothing; the same without do."""
+    one = link(utc_offset_minutes=0)
+    ways: Ways = {}
+    real, asked = one.meter.faults, []
+
+    def by_time_without(client: Any) -> Any:
+        inner = client.get
+
+        def get(refs: Any) -> Any:
+            selection = refs[0].selection
+            if selection is not None:
+                asked.append(getattr(selection, "skip", "entries"))
+                if getattr(selection, "skip", "") is None:
+                    yield from ()
+                    return [Data(DataType.ARRAY, ())]
+            return (yield from inner(refs))
+
+        client.get = get
+        return by_time(client, LOAD, START, END, OPTIONS, ways)
+
+    assert times(one.hold(by_time_without(one.client))) == NINE
+    assert len(asked) == 2
+    assert ways == {LOAD: 1}
+    assert real is one.meter.faults
+
+
+@pytest.mark.parametrize("faults", [(), ("no-entry",), ("compressed-rows",)])
+def test_the_newest_rows(faults: tuple[str, ...]) -> None:
+    one = link(*faults)
+    rows = one.hold(last(one.client, LOAD, 3, OPTIONS))
+    assert times(rows) == NINE[-3:]
+    assert set(rows[0].values) == {"0-0:96.10.1", "1-0:1.8.0", "1-0:2.8.0", "1-0:3.8.0"}
+    assert len(one.hold(last(one.client, LOAD, 5000, OPTIONS))) == 192
+
+
+def test_a_profile_that_is_not_there() -> None:
+    one = link()
+    with pytest.raises(ObjectError):
+        one.hold(by_time(one.client, Obis.parse("1-0:99.9.0"), START, END, OPTIONS, {}))
+
+
+def columns(*classes: int) -> tuple[Column, ...]:
+    shape = link()
+    clock, _, energy, *_ = shape.hold(layout(shape.client, LOAD)).columns
+    return tuple({8: clock, 3: energy}[number] for number in classes)
+
+
+def moment(text: str) -> Data:
+    return Data(DataType.OCTET_STRING, bytes.fromhex(text))
+
+
+NOON = "07EA0601010C0000FF000000"
+
+
+def test_rows_without_a_clock() -> None:
+    (row,) = rows_of(array(structure(number(5))), Layout(columns(3), 0), OPTIONS)
+    assert (row.at, dict(row.values)) == (None, {"1-0:1.8.0": 5})
+
+
+def number(value: int) -> Data:
+    return Data(DataType.DOUBLE_LONG_UNSIGNED, value)
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        (moment(NOON), datetime(2026, 6, 1, 12, tzinfo=timezone.utc)),
+        (moment("090C" + NOON), datetime(2026, 6, 1, 12, tzinfo=timezone.utc)),
+        (number(1_780_315_200), datetime(2026, 6, 1, 12, tzinfo=timezone.utc)),
+        (Data(DataType.NULL), None),
+        (moment("FF" * 12), None),
+        (Data(DataType.LONG64, 2**62), None),
+        (Data(DataType.BOOLEAN, True), None),
+    ],
+)
+def test_clocks_in_rows(cell: Data, expected: datetime | None) -> None:
+    (row,) = rows_of(array(structure(cell, number(5))), Layout(columns(8, 3), 900), OPTIONS)
+    assert row.at == expected
+
+
+def test_rows_that_follow_the_newest_count_backwards() -> None:
+    buffer = array(structure(moment(NOON), number(1)), structure(Data(DataType.NULL), number(2)))
+    rows = rows_of(buffer, Layout(columns(8, 3), 900, newest_first=True), OPTIONS)
+    assert rows[0].at is not None
+    assert rows[1].at == rows[0].at - timedelta(minutes=15)
+
+
+def test_ragged_rows_are_no_rows() -> None:
+    with pytest.raises(ProtocolError, match="a row of 1 cells for 2 columns"):
+        rows_of(array(structure(number(5))), Layout(columns(8, 3), 0), OPTIONS)
+
+
+# As calls
+
+
+async def test_the_call() -> None:
+    desk = Desk()
+    rows = await desk.result("readProfile", {"obis": "1-0:99.1.0", "last": 1})
+    assert rows[0]["time"] == END.isoformat()
+    wanted = {"obis": "1-0:99.1.0", "from": START.isoformat()}
+    assert len(await desk.result("readProfile", wanted)) == 9
+    text = START.replace(tzinfo=None).isoformat()
+    assert len(await desk.result("readProfile", {**wanted, "from": text + "Z"})) == 9
+    assert [job.timeout_s for job in desk.meters.jobs] == [60.0] * 3
+    assert desk.events == []
+
+
+@pytest.mark.parametrize(
+    ("params", "sentence"),
+    [
+        ({}, "`obis` is missing"),
+        ({"obis": "1-0:99.1.0"}, "either `last`, or `from` and `to` are needed"),
+        ({"obis": "1-0:99.1.0", "last": 0}, "last: 0 is not in 1..5000"),
+        ({"obis": "1-0:99.1.0", "from": "yesterday"}, "'yesterday' is not a moment such as"),
+        ({"obis": "1-0:99.1.0", "from": 5}, "from: 5 is not text"),
+        (
+            {"obis": "1-0:99.1.0", "from": "2026-05-02", "to": "2026-05-01"},
+            "`to` lies before `from`",
+        ),
+        ({"obis": "1-0:99.1.0", "last": 1, "form": 1}, "unknown parameter `form`"),
+    ],
+)
+async def test_the_call_refuses(params: Any, sentence: str) -> None:
+    assert sentence in await Desk().error("readProfile", params)
+
+
+async def test_a_configured_profile() -> None:
+    rpc = {"method": "load", "requestType": "profile", "obis": "1-0:99.1.0", "class": 7}
+    desk = Desk((device(serverSideRpc=[rpc]),))
+    assert len(await desk.result("load", {"last": 4})) == 4
+    assert "unknown parameter `obis`" in await desk.error("load", {"last": 4, "obis": "1-0:1.8.0"})
+
+
+def test_a_profile_without_a_clock_cannot_be_asked_by_time() -> None:
+    one = link()
+    objects = one.meter.value(7, LOAD.octets, 3)
+    one.meter.put(7, "1-0:99.1.0", 3, Theirs(objects.tag, objects.value[2:3]))
+    with pytest.raises(CommandError, match="does not capture its clock: ask for its `last` rows"):
+        one.hold(by_time(one.client, LOAD, START, END, OPTIONS, {}))
+
+
+def test_a_profile_with_the_newest_row_first() -> None:
+    one = link()
+    one.meter.put(7, "1-0:99.1.0", 5, enum(2))
+    assert one.hold(layout(one.client, LOAD)).newest_first
