@@ -141,7 +141,10 @@ class GatewayProcess:
 
     def _write(self, name: str, content: Mapping[str, Any] | str) -> None:
         text = content if isinstance(content, str) else json.dumps(content, indent=2)
-        (self.config_dir / name).write_text(text, encoding="utf-8")
+        # In one step: a file that the gateway finds empty costs it the connector.
+        draft = self.folder / f"{name}.new"
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(self.config_dir / name)
 
 
 def _gateway_configuration(
