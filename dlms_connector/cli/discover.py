@@ -29,6 +29,7 @@ from dlms_connector.discovery import (
     document,
     report,
 )
+from dlms_connector.discovery.candidates import preset_dlms
 from dlms_connector.discovery.entry import left_out
 from dlms_connector.errors import ConfigError
 
@@ -233,8 +234,9 @@ def _credentials(options: Mapping[str, Any]) -> dict[str, Any]:
                 param_hint=option,
             )
     authentication = options["authentication"]
-    if authentication is None and "password" in given and options["preset_name"] is None:
-        authentication = "LOW"
+    if authentication is None and "password" in given:
+        usual = preset_dlms(options["preset_name"]).get("authentication", "NONE")
+        authentication = "LOW" if usual == "NONE" else usual
     if authentication not in (None, "NONE"):
         given["authentication"] = authentication
     return given

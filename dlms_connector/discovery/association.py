@@ -33,6 +33,10 @@ async def within(
     here tries a second time with what was refused.
     Raises DlmsError.
     """
+    if device.dlms.interface_type == "WRAPPER" and device.dlms.authentication != "NONE":
+        # HDLC numbers what it repeats; an AARQ of the wrapper would count as a second try.
+        once = device.connection.model_copy(update={"retries": 0})
+        device = device.model_copy(update={"connection": once})
     link = make_link(device.connection)
     conversation = _Conversation(device, link, reopen_s)
     try:

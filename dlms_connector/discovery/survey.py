@@ -172,7 +172,10 @@ class _Survey:
         wanted = self._request.wanted
         if wanted.clients:
             return wanted.clients[0]
-        client = preset_dlms(wanted.preset).get("clientAddress")
+        known = preset_dlms(wanted.preset)
+        if self._credentials and known.get("authentication", "NONE") == "NONE":
+            return None  # the preset's client is one that needs no secret
+        client = known.get("clientAddress")
         return None if client is None else int(client)
 
     async def _describe(

@@ -289,6 +289,16 @@ async def test_the_preset_lends_its_quirks_and_another_its_name() -> None:
     assert found.entry["workarounds"]["pauseBetweenFramesMs"] == 30
 
 
+async def test_a_public_preset_does_not_say_whose_the_password_is() -> None:
+    async with simulate([microstar()]) as (server,):
+        found = await look(
+            server, preset="microstar", interfaces=("HDLC",), credentials=low("DLMS_MICROSTAR")
+        )
+    assert found.entry is not None
+    assert found.entry["dlms"]["clientAddress"] == 1
+    assert found.entry["dlms"]["authentication"] == "LOW"
+
+
 async def test_nobody_at_the_endpoint_is_an_error_of_its_own() -> None:
     section = {"host": "127.0.0.1", "port": free_port()}
     with pytest.raises(ConnectError):
