@@ -141,15 +141,21 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         with self._lock:
             if self._stopped:
                 return
-            started = monotonic()
-            self._meters.stop()
-            self._downlink.close()
-            self._queue.close(FLUSH_S)
-            self._forget_reports()
-            self._log.info("closed within %.0f ms", (monotonic() - started) * 1000)
+            try:
+                self._end()
+            except Exception:  # else the gateway would call for 5 s, and change nothing then
+                self._log.exception("the connector did not end cleanly")
             self._stopped = True
             for log in (self._converter_log, self._log):
                 _stop_logger(log)
+
+    def _end(self) -> None:
+        started = monotonic()
+        self._meters.stop()
+        self._downlink.close()
+        self._queue.close(FLUSH_S)
+        self._forget_reports()
+        self._log.info("closed within %.0f ms", (monotonic() - started) * 1000)
 
     def _forget_reports(self) -> None:
         """End the gateway's periodic reports: it would repeat last values for ever."""

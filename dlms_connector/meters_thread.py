@@ -88,9 +88,13 @@ class MetersThread:
             await asyncio.wait(left, timeout=0.05)
 
     async def _diagnose(self, fleet: Fleet) -> None:
-        while self._period_s:
-            await asyncio.sleep(self._period_s)
+        """Send every meter's diagnostics once per period, spread: thousands are a flood."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while self._period_s and self._devices:
             for device in self._devices:
+                due = max(due + self._period_s / len(self._devices), loop.time())
+                await asyncio.sleep(due - loop.time())
                 try:
                     self._uplink.statistics(device, fleet.statistics(device.device_name))
                 except Exception:

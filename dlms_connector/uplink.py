@@ -54,7 +54,7 @@ class Uplink:
         self._came_online = came_online
         self._bytes: Counter[str] = Counter()
         self._online: set[str] = set()
-        self._complained: set[str] = set()
+        self._complained: set[tuple[str, type[Exception]]] = set()
 
     @property
     def online(self) -> frozenset[str]:
@@ -110,7 +110,7 @@ class Uplink:
             data = self._converters[name].convert(device, poll)
         except Exception as error:  # it may be the user's own
             self._count("convertersMsgDropped", 1)
-            self._complain(f"{name}: the converter failed: {type(error).__name__}: {error}")
+            self._complain(name, error)
             return
         try:
             self._announcer.present(name, device.device_type)
@@ -118,10 +118,12 @@ class Uplink:
             if _has_values(data):
                 self._send(data)
 
-    def _complain(self, problem: str) -> None:
-        if problem not in self._complained:
-            self._complained.add(problem)
-            self._log.exception("%s", problem)
+    def _complain(self, name: str, error: Exception) -> None:
+        """Log once per meter and kind of error: its text may be another each time."""
+        if (name, type(error)) not in self._complained:
+            self._complained.add((name, type(error)))
+            kind = type(error).__name__
+            self._log.exception("%s: the converter failed: %s: %s", name, kind, error)
 
     def _tell_state(self, name: str, device_type: str, state: str, sentence: str) -> None:
         if state == "online":

@@ -37,7 +37,7 @@ class UplinkQueue:
         self._wake = Condition()
         self._closing = False
         self._full = False
-        self._complained: set[str] = set()
+        self._complained: set[type[Exception]] = set()
         self._thread: Thread | None = None
 
     def start(self, name: str) -> None:
@@ -108,8 +108,8 @@ class UplinkQueue:
             job()
         except Exception as error:
             # The last resort: a converter of the user's, or the gateway itself. The next job
-            # is another meter's.
-            cause = f"{type(error).__name__}: {error}"
-            if cause not in self._complained:
-                self._complained.add(cause)
-                self._log.exception("sending to the gateway failed: %s", cause)
+            # is another meter's. Its text may be another each time.
+            if type(error) not in self._complained:
+                self._complained.add(type(error))
+                kind = type(error).__name__
+                self._log.exception("sending to the gateway failed: %s: %s", kind, error)

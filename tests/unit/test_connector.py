@@ -17,6 +17,7 @@ from dlms_connector.connector import DLMSConnector
 from dlms_connector.diagnostics import Statistics
 from dlms_connector.errors import ConnectError
 from dlms_connector.fleet import Sink
+from dlms_connector.meters_thread import MetersThread
 from dlms_connector.obis import Obis
 from dlms_connector.reading import Poll, Reading
 from tests.support.gateway import FakeGateway
@@ -448,6 +449,23 @@ def test_close_leaves_a_hanging_goodbye_behind(make: Make, gateway: FakeGateway)
     connector.close()
     assert monotonic() - started < 1
     assert connector.is_stopped()
+
+
+def test_close_ends_whatever_goes_wrong(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    connector = make(configuration())
+    connector.open()
+    end = MetersThread.stop
+
+    def broken(thread: MetersThread) -> None:
+        end(thread)
+        raise OSError("no more threads")
+
+    monkeypatch.setattr(MetersThread, "stop", broken)
+    connector.close()
+    assert connector.is_stopped()
+    assert errors(caplog) == ["the connector did not end cleanly"]
 
 
 def test_close_before_open_and_open_after_close(make: Make, gateway: FakeGateway) -> None:

@@ -16,6 +16,11 @@ def nothing() -> None:
     """Stand for a job."""
 
 
+def refuse(n: int) -> None:
+    """Stand for a job that fails in other words each time."""
+    raise KeyError(n)
+
+
 def test_in_order_and_in_one_thread() -> None:
     queue = UplinkQueue(nothing, LOG)
     seen: list[tuple[int, str]] = []
@@ -39,14 +44,14 @@ def test_idle_runs_between_jobs_and_without() -> None:
 def test_a_job_that_raises_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     queue = UplinkQueue(nothing, LOG)
     done = Event()
-    for _ in range(3):
-        queue.put(lambda: [][0])
+    for n in range(3):
+        queue.put(partial(refuse, n))
     queue.put(done.set)
     queue.start("uplink")
     assert done.wait(5)
     queue.close(1)
     assert [one.getMessage() for one in caplog.records] == [
-        "sending to the gateway failed: IndexError: list index out of range"
+        "sending to the gateway failed: KeyError: 0"
     ]
 
 
