@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: Without a terminal there is nobody to press Ctrl-C.
 _SECONDS_UNWATCHED = 30.0
 _REFRESH_S = 0.5
+#: What a slow machine may need to start the gateway.
+_START_S = 60.0
 _NEEDED = ("mqtt5", "thingsboard_gateway")
 
 
@@ -39,7 +41,8 @@ class MissingExtraError(DlmsError):
 @click.option(
     "--seconds",
     type=click.FloatRange(min=1),
-    help="Stop after so long; by default at Ctrl-C, or after 30 s without a terminal.",
+    help="Stop so long after the gateway connected; by default at Ctrl-C, or after 30 s "
+    "without a terminal.",
 )
 def command(meters: int, seconds: float | None) -> None:
     """Show the whole way at work on this machine.
@@ -72,8 +75,9 @@ async def _show(console: Console, meters: int, seconds: float | None) -> bool:
         f"platform, and the real gateway process with the connector, {until} …"
     )
     started = monotonic()
-    end = started + seconds if seconds else None
     async with stage(meters) as scene:
+        await _until(stop, started + _START_S, scene, lambda: scene.platform.sessions > 0)
+        end = monotonic() + seconds if seconds else None
         if console.is_terminal:
             await _watch(console, stop, end, scene, started)
         else:
@@ -87,9 +91,10 @@ async def _watch(
     """Keep a table up to date; the last one stays."""
     from dlms_connector.demo.board import board
 
-    def refresh() -> None:
+    def refresh() -> bool:
         view = board(scene, time(), monotonic() - started, console.height)
         live.update(view, refresh=True)
+        return False
 
     with Live(console=console, auto_refresh=False) as live:
         await _until(stop, end, scene, refresh)
@@ -103,25 +108,26 @@ async def _list(
 
     listed: set[tuple[str, str]] = set()
 
-    def refresh() -> None:
+    def refresh() -> bool:
         for point in scene.points():
             if (point.device, point.key) not in listed:
                 listed.add((point.device, point.key))
                 click.echo(line(scene, point))
+        return False
 
     await _until(stop, end, scene, refresh)
     console.print(board(scene, time(), monotonic() - started))
 
 
 async def _until(
-    stop: asyncio.Event, end: float | None, scene: Scene, refresh: Callable[[], None]
+    stop: asyncio.Event, end: float | None, scene: Scene, look: Callable[[], bool]
 ) -> None:
-    """Refresh until told to stop, until the time is over, or until the gateway is gone."""
-    while not stop.is_set() and scene.gateway.running and (end is None or monotonic() < end):
-        refresh()
+    """Look again and again until that says so, or somebody, or the time; or the gateway is gone."""
+    while not look() and not stop.is_set() and scene.gateway.running:
+        if end is not None and monotonic() >= end:
+            break
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(stop.wait(), _REFRESH_S)
-    refresh()
 
 
 def _report(console: Console, scene: Scene) -> bool:
