@@ -4,6 +4,7 @@
     ├── ConfigError          wait for the author of the configuration
     ├── LinkError            drop the link, come back later
     │   ├── ConnectError         nobody answered the door
+    │   │   └── AbsentError          the meter is to call us: wait until it does
     │   ├── LinkClosedError      the peer hung up
     │   ├── LinkTimeoutError     silence
     │   └── ProtocolError        the peer sent what DLMS does not allow
@@ -54,6 +55,24 @@ class ConnectError(LinkError):
         super().__init__(f"cannot connect to {endpoint}: {reason}")
         self.endpoint = endpoint
         self.reason = reason
+
+
+class AbsentError(ConnectError):
+    """The meter dials in, and has not: nobody but the meter can connect.
+
+    `since` says in words when its last call ended, or when we began to wait.
+    """
+
+    hint = (
+        "check which address and port the meter calls, and its network; callers that are not "
+        "recognised are named in the log"
+    )
+
+    def __init__(self, caller: str, door: str, since: str, has_called: bool) -> None:
+        super().__init__(door, f"{caller} does not call")
+        ever = "" if has_called else ", when the connector began to wait for it"
+        self.args = (f"the meter has not dialled in since {since}{ever} ({caller} at {door})",)
+        self.since = since
 
 
 class LinkClosedError(LinkError):

@@ -12,9 +12,11 @@ from typing import TypeVar
 
 from dlms_connector.config.model import Device
 from dlms_connector.diagnostics import Statistics
+from dlms_connector.dial_in import Reception
 from dlms_connector.errors import DlmsError
 from dlms_connector.line import Line
 from dlms_connector.link import Link, make_link
+from dlms_connector.link.listener import DialInLink
 from dlms_connector.member import CallTimeoutError, Member, MeterState, Sink, UnavailableError
 from dlms_connector.protocol.client import Client, make_client
 from dlms_connector.protocol.talk import Talk
@@ -85,20 +87,24 @@ class Fleet:
         by_endpoint: dict[str, list[Device]] = {}
         for device in devices:
             by_endpoint.setdefault(device.connection.endpoint, []).append(device)
-        self._lines = {
-            endpoint: Line(
+        self._lines: dict[str, Line] = {}
+        self.reception = Reception(log, client_of)
+        for endpoint, members in by_endpoint.items():
+            link = link_of(members[0])
+            line = self._lines[endpoint] = Line(
                 members,
                 sink,
                 log,
-                link=link_of(members[0]),
+                link=link,
                 open_link=gate.open,
                 make_client=client_of,
                 now_ms=now_ms,
                 state_dir=state_dir,
                 spread_s=max(1.0, len(devices) / _STARTS_PER_S),
             )
-            for endpoint, members in by_endpoint.items()
-        }
+            if isinstance(link, DialInLink):
+                link.arrived = line.called
+                self.reception.expect(members, link)
         self._line_of = {name: line for line in self._lines.values() for name in line.members}
 
     async def run(self) -> None:
@@ -107,6 +113,7 @@ class Fleet:
             asyncio.create_task(self._supervise(endpoint, line), name=endpoint)
             for endpoint, line in self._lines.items()
         ]
+        tasks.append(asyncio.create_task(self._receive(), name="reception"))
         try:
             await asyncio.Event().wait()
         finally:
@@ -115,6 +122,7 @@ class Fleet:
             if tasks:
                 await asyncio.wait(tasks, timeout=_FAREWELL_S / 5)
             await self._farewell()
+            await self.reception.close()
 
     def submit(
         self, device_name: str, job: Callable[[Client], Talk[T]], *, timeout_s: float
@@ -156,6 +164,12 @@ class Fleet:
                 )
                 await line.close()
                 await asyncio.sleep(wait)
+
+    async def _receive(self) -> None:
+        try:
+            await self.reception.run()
+        except Exception:
+            self._log.exception("a fault of the connector: meters cannot dial in")
 
     async def _farewell(self) -> None:
         async def leave(line: Line) -> None:

@@ -21,9 +21,11 @@ from typing import Any, TypeVar
 from dlms_connector.config.model import Device
 from dlms_connector.counters import counter_of
 from dlms_connector.errors import (
+    AbsentError,
     ConfigError,
     ConnectError,
     DlmsError,
+    LinkError,
     RefusedError,
 )
 from dlms_connector.link import Link
@@ -106,6 +108,8 @@ class Line:
         self._unreachable: ConnectError | None = None
         self._unreachable_until = 0.0
         self._unreached = 0
+        #: Whether a meter dialled in since the present turn began.
+        self._new_call = False
 
     async def run(self) -> None:
         """Poll what is due and do the jobs, for ever."""
@@ -150,6 +154,19 @@ class Line:
         member.meter.session.renew = True
         self._unreachable = None
         self._schedule.set(name, min(loop.time(), member.agenda.due))
+        self._wake.set()
+
+    def called(self) -> None:
+        """Poll at once what was silent or away: the meter has dialled in.
+
+        A refusal is no matter of the connection: whoever was refused waits on.
+        """
+        self._new_call = True
+        now = asyncio.get_running_loop().time()
+        self._unreachable, self._unreached = None, 0
+        for member in self.members.values():
+            if member.waits_for(LinkError) and member.agenda.due < inf:
+                self._schedule.set(member.name, now)
         self._wake.set()
 
     async def farewell(self) -> None:
@@ -249,6 +266,7 @@ class Line:
 
     async def _lend(self, member: Member) -> None:
         """Give the link to a meter; whoever talked before says goodbye first."""
+        self._new_call = False
         if self._speaker is not None and self._speaker is not member:
             await self._speaker.meter.session.release()
         self._speaker = member
@@ -276,6 +294,9 @@ class Line:
         member.answered(now)
 
     def _failed(self, member: Member, error: DlmsError, now: float, cost_s: float) -> float:
+        if isinstance(error, AbsentError):
+            parked_until = member.failed(error, now)
+            return now if self._new_call else parked_until
         if not self._shared:
             return member.failed(error, now)
         if isinstance(error, ConnectError):

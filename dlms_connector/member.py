@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from math import inf
 from typing import Literal, Protocol
 
 from dlms_connector.availability import Availability, ObjectNews
 from dlms_connector.config.model import Device
 from dlms_connector.errors import (
+    AbsentError,
     ConfigError,
     DlmsError,
     LinkError,
@@ -149,7 +151,13 @@ class Member:
         except Exception:
             self._log.exception("%s: the readings could not be handed over", self.name)
 
+    def waits_for(self, error: type[DlmsError]) -> bool:
+        """Whether an outage of this kind is all that keeps the meter from being polled."""
+        return isinstance(self._availability.error, error)
+
     def _retry(self, error: DlmsError, now: float, least_s: float) -> float:
+        if isinstance(error, AbsentError):
+            return inf  # until it calls
         if isinstance(error, ConfigError):
             return now + _MISCONFIGURED_S
         failures = self._availability.failures
@@ -165,6 +173,8 @@ class Member:
             return "misconfigured"
         if isinstance(error, RefusedError):
             return "refused"
+        if isinstance(error, AbsentError):
+            return "offline"
         skips = self._retry_at - now > 2 * self.agenda.period
         return "backoff" if skips else "offline"
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from dlms_connector.config.model import (
     Connection,
+    ListenConnection,
     SerialConnection,
     TcpConnection,
     UdpConnection,
@@ -73,3 +74,7 @@ def make_link(connection: Connection) -> Link:
             from dlms_connector.link.serial_port import SerialLink
 
             return SerialLink(connection)
+        case ListenConnection():
+            from dlms_connector.link.listener import DialInLink
+
+            return DialInLink(connection.caller, door=connection.door)

@@ -1,22 +1,33 @@
-"""Meters that dial in: a TCP port where they call, and links that wait for their call.
+"""Meters that dial in: a TCP port where they call, and links over their calls.
 
 A call is somebody unknown until it is identified, by its address or by a first talk over
-it; then it becomes the connection of the link that bears the meter's name. Calls from
-networks that are not allowed, too many of them and ones that nobody can identify are
-hung up, so that what is behind the port costs little.
+it; then it becomes the connection of the link that bears the caller's name. Calls that
+nobody can identify and too many unknown ones are hung up, so that what is behind the
+port costs little.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from dlms_connector.errors import ConnectError, DlmsError
+from dlms_connector.errors import AbsentError, ConnectError, DlmsError
 from dlms_connector.link.tcp_stream import StreamLink, TcpStream
 
-MOST_CALLS = 1000
+#: Calls that are not identified yet: in all, and from one address. Many meters of a mobile
+#: network may share one.
+MOST_STRANGERS = 200
+MOST_FROM_ONE = 50
 IDENTIFY_WITHIN_S = 30.0
+#: Modems announce themselves when they call: that is over when the line rests so long.
+GREETING_S = 0.25
+_LONGEST_GREETING_S = 3.0
+#: A call over which nothing came so many times is of no use: the meter may call anew.
+_DEAF_TIMES = 3
 
 
 class Call(StreamLink):
@@ -29,7 +40,7 @@ class Call(StreamLink):
     @property
     def peer(self) -> str:
         """The caller's address, as text."""
-        return _plain(self.stream.peer)
+        return plain(self.stream.peer)
 
     async def open(self) -> None:
         """Do nothing: only the meter can call. Raises ConnectError if it has hung up."""
@@ -38,42 +49,80 @@ class Call(StreamLink):
 
 
 class DialInLink(StreamLink):
-    """The link of one meter, over its latest call."""
+    """The link of the meters behind one caller, over its latest call.
 
-    def __init__(self, name: str, *, connect_timeout_s: float = 10.0) -> None:
+    `close` lets go of the call and keeps it, for only the meter can call again. `arrived`
+    is called when the meter has.
+    """
+
+    def __init__(self, name: str, *, door: str = "", now: Callable[[], float] = time.time) -> None:
         super().__init__()
-        self.name = name
-        self._connect_timeout_s = connect_timeout_s
-        self._called: asyncio.Future[None] | None = None
+        self.name, self.door = name, door
+        self.arrived: Callable[[], None] = lambda: None
+        self._now = now
+        self._since = now()
+        self._has_called = False
+        self._kept: TcpStream | None = None
+        self._deaf_times = 0
+        self._at_opening = (0, 0)
 
     def __repr__(self) -> str:
-        return f"<DialInLink {self.name} {'open' if self.is_open else 'waiting'}>"
+        state = "open" if self.is_open else "held" if self.has_call else "waiting"
+        return f"<DialInLink {self.name} {state}>"
+
+    @property
+    def has_call(self) -> bool:
+        """Whether the meter is connected just now."""
+        return self._kept is not None and self._kept.is_open
 
     async def open(self) -> None:
-        """Wait for the meter's call if there is none; raises ConnectError."""
-        if self.is_open:
-            self.drain()
+        """Take up the meter's call; raises AbsentError, at once, where there is none."""
+        if not self.has_call:
+            self._stream = None
+            raise AbsentError(self.name, self.door, self._since_text(), self._has_called)
+        self._stream = self._kept
+        self._at_opening = self.bytes_in, self.bytes_out
+        self.drain()
+
+    async def close(self) -> None:
+        """Let go of the call; hang up if the meter is deaf to us."""
+        stream, self._stream = self._stream, None
+        if stream is None:
             return
-        await self.close()
-        if self._called is None:
-            self._called = asyncio.get_running_loop().create_future()
-        try:
-            await asyncio.wait_for(asyncio.shield(self._called), self._connect_timeout_s)
-        except asyncio.TimeoutError as error:
-            reason = f"the meter did not call within {self._connect_timeout_s:g} s"
-            raise ConnectError(self.name, reason) from error
+        heard, asked = self.bytes_in - self._at_opening[0], self.bytes_out - self._at_opening[1]
+        if heard:
+            self._deaf_times = 0
+        elif asked:
+            self._deaf_times += 1
+        if self._deaf_times >= _DEAF_TIMES:
+            self._deaf_times = 0
+            await stream.close()
 
     async def take(self, call: Call) -> None:
         """Go on with a new call; an earlier one is over, even if nobody has noticed yet."""
-        earlier, self._stream = self._stream, call.stream
+        earlier, self._kept = self._kept, call.stream
+        self._stream, self._deaf_times, self._has_called = None, 0, True
         call.stream.count_for(self)
         self.bytes_in += call.bytes_in
         self.bytes_out += call.bytes_out
-        if self._called is not None:
-            self._called.set_result(None)
-            self._called = None
         if earlier is not None:
             await earlier.close()
+        self.arrived()
+
+    def lose(self, call: Call) -> None:
+        """Note that a call is over."""
+        if self._kept is call.stream:
+            self._kept, self._since = None, self._now()
+
+    async def hang_up(self) -> None:
+        """End the call."""
+        kept, self._kept, self._stream = self._kept, None, None
+        if kept is not None:
+            self._since = self._now()
+            await kept.close()
+
+    def _since_text(self) -> str:
+        return datetime.fromtimestamp(self._since).astimezone().isoformat(" ", "seconds")
 
 
 #: Says which meter calls: a name, or None for a stranger. May talk over the call.
@@ -82,7 +131,7 @@ Identify = Callable[[Call], Awaitable[str | None]]
 
 def by_address(names: Mapping[str, str]) -> Identify:
     """Return what identifies meters by the address they call from."""
-    known = {_plain(address): name for address, name in names.items()}
+    known = {plain(address): name for address, name in names.items()}
 
     async def identify(call: Call) -> str | None:
         return known.get(call.peer)
@@ -91,7 +140,7 @@ def by_address(names: Mapping[str, str]) -> Identify:
 
 
 class Listener:
-    """A port where meters call; `links` are those whose calls are expected.
+    """A port where meters call; `links` are those whose calls are expected, by their names.
 
     `hung_up` is told the address of a caller that was refused, and why.
     """
@@ -104,18 +153,21 @@ class Listener:
         host: str | None = None,
         port: int = 4059,
         allow: Iterable[str] = ("0.0.0.0/0", "::/0"),
-        most_calls: int = MOST_CALLS,
+        most_strangers: int = MOST_STRANGERS,
+        most_from_one: int = MOST_FROM_ONE,
         identify_within_s: float = IDENTIFY_WITHIN_S,
+        greeting_s: float = GREETING_S,
         hung_up: Callable[[str, str], None] = lambda address, reason: None,
     ) -> None:
         self._links, self._identify = links, identify
         self._host, self._port = host, port
         self._allow: list[IPv4Network | IPv6Network] = [ip_network(each) for each in allow]
-        self._most_calls = most_calls
-        self._identify_within_s = identify_within_s
+        self._most_strangers, self._most_from_one = most_strangers, most_from_one
+        self._identify_within_s, self._greeting_s = identify_within_s, greeting_s
         self._hung_up = hung_up
         self._server: asyncio.Server | None = None
         self._calls: dict[Call, asyncio.Task[None]] = {}
+        self._strangers: Counter[str] = Counter()
 
     @property
     def port(self) -> int:
@@ -129,9 +181,10 @@ class Listener:
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(self._answer, self._host, self._port)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             endpoint = f"{self._host or '*'}:{self._port}"
-            raise ConnectError(endpoint, f"cannot listen: {error.strerror}") from error
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ConnectError(endpoint, f"cannot listen: {reason}") from error
 
     async def close(self) -> None:
         """Stop listening and hang up all calls, also those that became links."""
@@ -143,7 +196,7 @@ class Listener:
             task.cancel()
         await asyncio.gather(*calls.values(), return_exceptions=True)
         await asyncio.gather(*(call.close() for call in calls))
-        await asyncio.gather(*(link.close() for link in self._links.values()))
+        await asyncio.gather(*(link.hang_up() for link in self._links.values()))
 
     def _answer(self) -> TcpStream:
         return Call(self._called).stream
@@ -154,43 +207,63 @@ class Listener:
         task.add_done_callback(lambda _: self._calls.pop(call, None))
 
     async def _serve(self, call: Call) -> None:
-        """See who calls, then watch the call until it is over: open calls are counted."""
+        """See who calls, then watch the call until it is over."""
         link = await self._link_of(call)
         if link is None:
             await call.close()
             return
-        await link.take(call)
-        await call.stream.until_lost()
+        try:
+            await link.take(call)
+            await call.stream.until_lost()
+        finally:
+            link.lose(call)
 
     async def _link_of(self, call: Call) -> DialInLink | None:
-        if reason := self._reason_to_refuse(call.peer):
-            self._hung_up(call.peer, reason)
-            return None
-        try:
-            name = await asyncio.wait_for(self._identify(call), self._identify_within_s)
-        except asyncio.TimeoutError:
-            reason = f"nobody knows it after {self._identify_within_s:g} s"
-        except DlmsError as error:
-            reason = str(error)
-        else:
-            if name is not None and name in self._links:
-                return self._links[name]
-            reason = "no configured meter calls from there" if name is None else f"unknown: {name}"
-        self._hung_up(call.peer, reason)
+        address = call.peer
+        reason = self._reason_to_refuse(address)
+        if not reason:
+            self._strangers[address] += 1
+            try:
+                name = await asyncio.wait_for(self._find_out(call), self._identify_within_s)
+            except asyncio.TimeoutError:
+                reason = f"nobody knows it after {self._identify_within_s:g} s"
+            except DlmsError as error:
+                reason = str(error)
+            except Exception as error:  # whatever it was, it must not keep the call
+                reason = f"a fault of the connector: {error!r}"
+            else:
+                if name is not None and name in self._links:
+                    return self._links[name]
+                reason = (
+                    "no configured meter calls from there" if name is None else f"unknown: {name}"
+                )
+            finally:
+                self._strangers -= Counter((address,))
+        self._hung_up(address, reason)
         return None
+
+    async def _find_out(self, call: Call) -> str | None:
+        """Let the modem's greeting pass, then identify the meter."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _LONGEST_GREETING_S
+        while loop.time() < end and await call.receive(loop.time() + self._greeting_s):
+            pass
+        return await self._identify(call)
 
     def _reason_to_refuse(self, address: str) -> str:
         if self._server is None:
             return "the port is closed"
-        if len(self._calls) > self._most_calls:
-            return "too many calls"
+        if self._strangers.total() >= self._most_strangers:
+            return "too many calls that are not identified yet"
+        if self._strangers[address] >= self._most_from_one:
+            return "too many calls from there that are not identified yet"
         if not address:
             return "it is gone already"
         caller = ip_address(address)
         return "" if any(caller in network for network in self._allow) else "not allowed"
 
 
-def _plain(address: str) -> str:
+def plain(address: str) -> str:
     """Return an address as it is written in a configuration.
 
     A socket for both families shows an IPv4 caller as `::ffff:10.0.0.1`.

@@ -66,6 +66,8 @@ class Client:
     conformance: frozenset[str] = frozenset()
     #: How many octets of an APDU the meter can receive.
     max_pdu: int = 0xFFFF
+    #: Who the meter says it is, where the association tells.
+    server_system_title: bytes | None = None
 
     def __init__(
         self,
@@ -96,6 +98,7 @@ class Client:
         negotiated = yield from self._association.open(self._datalink)
         self.conformance = negotiated.conformance
         self.max_pdu = negotiated.max_pdu
+        self.server_system_title = negotiated.server_system_title
 
     def get(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
         """GET attributes: one by itself, several in one request where that was agreed on.

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dlms_connector.errors import ConnectError, LinkClosedError, ProtocolError
+from dlms_connector.errors import AbsentError, ConnectError, LinkClosedError, ProtocolError
 from dlms_connector.exchange import converse
 from dlms_connector.link.listener import Call, DialInLink, Identify, Listener, by_address
 from dlms_connector.link.tcp import TcpLink
@@ -24,13 +24,16 @@ class House:
     """A listener with one link, and what it said of those it hung up."""
 
     def __init__(self, identify: Identify, **options: Any) -> None:
-        self.link = DialInLink("meter", connect_timeout_s=options.pop("wait_s", 5))
+        self.link = DialInLink("meter", door="here:1", now=lambda: 0.0)
+        self.arrivals: asyncio.Queue[None] = asyncio.Queue()
+        self.link.arrived = lambda: self.arrivals.put_nowait(None)
         self.refused: asyncio.Queue[str] = asyncio.Queue()
         self.listener = Listener(
             {"meter": self.link},
             identify,
             host="127.0.0.1",
             port=0,
+            greeting_s=options.pop("greeting_s", 0.01),
             hung_up=lambda address, reason: self.refused.put_nowait(f"{address}: {reason}"),
             **options,
         )
@@ -58,6 +61,9 @@ async def test_a_meter_calls_and_is_talked_to() -> None:
     async with house() as here:
         caller = here.caller()
         await caller.open()
+        await here.arrivals.get()
+        assert repr(here.link) == "<DialInLink meter held>"
+        assert not here.link.is_open
         await here.link.open()
         here.link.send(b"hello")
         assert await caller.receive(soon()) == b"hello"
@@ -65,43 +71,95 @@ async def test_a_meter_calls_and_is_talked_to() -> None:
         assert await here.link.receive(soon()) == b"who"
         assert (here.link.bytes_out, here.link.bytes_in) == (5, 3)
         assert repr(here.link) == "<DialInLink meter open>"
-        await here.link.close()
+        await here.listener.close()
         assert await hears_the_end(caller)
         assert repr(here.link) == "<DialInLink meter waiting>"
 
 
-async def test_the_link_may_wait_for_the_call() -> None:
+async def test_closing_lets_go_of_the_call_and_keeps_it() -> None:
     async with house() as here:
-        opening = asyncio.ensure_future(here.link.open())
-        await asyncio.sleep(0)
         caller = here.caller()
         await caller.open()
-        await opening
-        assert here.link.is_open
-        caller.send(b"of before")
-        here.link.send(b"x")
-        assert await here.link.receive(soon()) == b"of before"
-        await here.link.open()  # it stays the same call
-        assert here.link.is_open
+        await here.arrivals.get()
+        for _ in range(9):
+            await here.link.open()
+            await here.link.open()  # it stays the same call
+            await here.link.close()
+            with pytest.raises(LinkClosedError):
+                here.link.send(b"x")
+        assert here.link.has_call
         await caller.close()
 
 
-async def test_the_meter_does_not_call() -> None:
-    async with house(wait_s=0.01) as here:
-        for _ in range(2):
-            with pytest.raises(ConnectError, match=r"did not call within 0\.01 s"):
-                await here.link.open()
+async def test_a_call_over_which_nothing_comes_is_hung_up() -> None:
+    async with house() as here:
+        caller = here.caller()
+        await caller.open()
+        await here.arrivals.get()
+        for answers in (False, False, True, False, False, False):
+            await here.link.open()
+            here.link.send(b"x")
+            if answers:
+                caller.send(b"y")
+                await here.link.receive(soon())
+            await here.link.close()
+        assert await caller.receive(soon()) == b"x" * 6
+        assert await hears_the_end(caller)
+        await caller.open()
+        await here.arrivals.get()
+        await here.link.open()
+        await caller.close()
+
+
+async def test_the_meter_has_not_called() -> None:
+    async with house() as here:
+        with pytest.raises(
+            AbsentError,
+            match=r"^the meter has not dialled in since 19(70|69)-.*:00, when the connector began "
+            r"to wait for it \(meter at here:1\)$",
+        ):
+            await here.link.open()
         with pytest.raises(LinkClosedError):
             here.link.send(b"x")
+        caller = here.caller()
+        await caller.open()
+        await here.arrivals.get()
+        await here.link.open()
+        await caller.close()
+        with pytest.raises(LinkClosedError):
+            await here.link.receive(soon())
+        with pytest.raises(AbsentError, match=r"^the meter has not dialled in since \S+ \S+ \("):
+            await here.link.open()
+
+
+async def test_a_greeting_is_over_before_anybody_talks() -> None:
+    async with house(greeting_s=0.05) as here:
+        caller = here.caller()
+        await caller.open()
+        caller.send(b"+REG:")
+        caller.send(b"12345\r\n")
+        await here.arrivals.get()
+        await here.link.open()
+        caller.send(b"answer")
+        assert await here.link.receive(soon()) == b"answer"
+        await caller.close()
 
 
 async def test_a_new_call_ends_the_earlier() -> None:
     async with house() as here:
         first, second = here.caller(), here.caller()
         await first.open()
+        await here.arrivals.get()
         await here.link.open()
+        waiting = asyncio.ensure_future(here.link.receive(soon()))
         await second.open()
+        await here.arrivals.get()
+        with pytest.raises(LinkClosedError):
+            await waiting
         assert await hears_the_end(first)
+        assert here.link.has_call
+        assert not here.link.is_open
+        await here.link.open()
         here.link.send(b"hello")
         assert await second.receive(soon()) == b"hello"
         await second.close()
@@ -123,15 +181,26 @@ async def test_networks_that_are_not_allowed() -> None:
         assert await here.refused.get() == "127.0.0.1: not allowed"
 
 
-async def test_too_many_calls() -> None:
-    async with house(most_calls=1) as here:
+@pytest.mark.parametrize(
+    ("bound", "reason"),
+    [
+        ({"most_strangers": 1}, "too many calls that are not identified yet"),
+        ({"most_from_one": 1}, "too many calls from there that are not identified yet"),
+    ],
+)
+async def test_too_many_strangers_at_once(bound: dict[str, int], reason: str) -> None:
+    async with house(by_name, **bound) as here:
         first, second = here.caller(), here.caller()
         await first.open()
-        await here.link.open()
+        assert await first.receive(soon()) == b"who?"
         await second.open()
         assert await hears_the_end(second)
-        assert await here.refused.get() == "127.0.0.1: too many calls"
-        assert here.link.is_open
+        assert await here.refused.get() == f"127.0.0.1: {reason}"
+        first.send(b"meter")
+        await here.arrivals.get()
+        await second.open()
+        assert await second.receive(soon()) == b"who?"  # there is room again
+        await second.close()
         await first.close()
 
 
@@ -142,6 +211,8 @@ def ask_name() -> Talk[bytes]:
 async def by_name(call: Call) -> str | None:
     await call.open()
     name = await converse(ask_name(), call, timeout_s=5)
+    if name == b"fault":
+        raise ZeroDivisionError("ours")
     if name == b"nonsense":
         raise ProtocolError("identifying", "nonsense")
     return name.decode()
@@ -153,28 +224,34 @@ async def test_a_first_talk_tells_who_calls() -> None:
         await caller.open()
         assert await caller.receive(soon()) == b"who?"
         caller.send(b"meter")
-        await here.link.open()
+        await here.arrivals.get()
         assert (here.link.bytes_out, here.link.bytes_in) == (4, 5)
         await caller.close()
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"), [(b"nobody", "unknown: nobody"), (b"nonsense", "identifying: nonsense")]
+    ("answer", "reason"),
+    [
+        (b"nobody", "unknown: nobody"),
+        (b"nonsense", "identifying: nonsense"),
+        (b"fault", "a fault of the connector: ZeroDivisionError('ours')"),
+    ],
 )
 async def test_a_first_talk_that_leads_nowhere(answer: bytes, reason: str) -> None:
     async with house(by_name) as here:
         caller = here.caller()
         await caller.open()
+        await caller.receive(soon())
         caller.send(answer)
         assert await here.refused.get() == f"127.0.0.1: {reason}"
         await caller.close()
 
 
 async def test_a_caller_that_says_nothing() -> None:
-    async with house(by_name, identify_within_s=0.01) as here:
+    async with house(by_name, identify_within_s=0.05) as here:
         caller = here.caller()
         await caller.open()
-        assert await here.refused.get() == "127.0.0.1: nobody knows it after 0.01 s"
+        assert await here.refused.get() == "127.0.0.1: nobody knows it after 0.05 s"
         await caller.close()
 
 
@@ -195,12 +272,12 @@ async def test_closing_hangs_up_everybody() -> None:
     async with house(by_name) as here:
         identified, unknown = here.caller(), here.caller()
         await identified.open()
+        assert await identified.receive(soon()) == b"who?"
         identified.send(b"meter")
-        await here.link.open()
+        await here.arrivals.get()
         await unknown.open()
         assert await unknown.receive(soon()) == b"who?"
         await here.listener.close()
-        assert await identified.receive(soon()) == b"who?"
         assert await hears_the_end(identified)
         assert await hears_the_end(unknown)
 

@@ -1,0 +1,112 @@
+"""Meters that dial in: ports are listened on, and calls handed to the right line.
+
+Who calls is told by the address, or asked: an association is opened over the call, its
+AARE tells the system title, and the serial number is read within it. Each call is
+looked after by itself, so that a slow one keeps nobody waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+
+from dlms_connector.config.model import Device, ListenConnection
+from dlms_connector.errors import ConnectError
+from dlms_connector.introduction import Introduction
+from dlms_connector.link.listener import DialInLink, Listener
+from dlms_connector.schedule import backoff_s, spread
+from dlms_connector.session import MakeClient
+
+#: Callers of which each is named once in the log; then more are only counted.
+_MOST_NAMED = 200
+#: After this time it is news again who is refused.
+_NEWS_AGAIN_S = 86_400.0
+
+
+class Reception:
+    """The ports where meters dial in; `expect` first, then `run`."""
+
+    def __init__(self, log: logging.Logger, make_client: MakeClient) -> None:
+        self._log, self._make_client = log, make_client
+        self._devices: dict[str, list[Device]] = {}
+        self._links: dict[str, dict[str, DialInLink]] = {}
+        self._listeners: dict[str, Listener] = {}
+
+    def expect(self, devices: Sequence[Device], link: DialInLink) -> None:
+        """Hand the calls of the meters behind one caller to their link."""
+        connection = devices[0].connection
+        assert isinstance(connection, ListenConnection)
+        self._devices.setdefault(connection.door, []).append(devices[0])
+        self._links.setdefault(connection.door, {})[connection.endpoint] = link
+
+    @property
+    def listeners(self) -> Mapping[str, Listener]:
+        """The ports that are listened on."""
+        return self._listeners
+
+    async def run(self) -> None:
+        """Begin to listen on all ports; `close` ends it, also where `run` was cancelled."""
+        await asyncio.gather(*(self._listen(door) for door in self._devices))
+
+    async def close(self) -> None:
+        """Stop listening and hang up all calls."""
+        listeners, self._listeners = self._listeners, {}
+        await asyncio.gather(*(one.close() for one in listeners.values()))
+
+    async def _listen(self, door: str) -> None:
+        """Open a port, and if it is not free yet, try again."""
+        failures = 0
+        listener = self._listener(door)
+        while True:
+            try:
+                await listener.open()
+            except ConnectError as error:
+                failures += 1
+                level = logging.ERROR if failures == 1 else logging.DEBUG
+                self._log.log(level, "no meter can dial in: %s", error)
+                await asyncio.sleep(backoff_s(failures, spread(door)))
+            else:
+                self._listeners[door] = listener
+                self._log.info("%s: listening for %d callers", door, len(self._links[door]))
+                return
+
+    def _listener(self, door: str) -> Listener:
+        devices = self._devices[door]
+        first = devices[0].connection
+        assert isinstance(first, ListenConnection)
+        return Listener(
+            self._links[door],
+            Introduction(devices, self._make_client, self._log),
+            host=first.host,
+            port=first.port,
+            identify_within_s=max(each.connection.connect_timeout_ms for each in devices) / 1000,
+            hung_up=Refusals(door, self._log).note,
+        )
+
+
+class Refusals:
+    """Callers that were refused: each address is named once, and not too many of them."""
+
+    def __init__(self, door: str, log: logging.Logger) -> None:
+        self._door, self._log = door, log
+        self._named: set[str] = set()
+        self._news_again = 0.0
+
+    def note(self, address: str, reason: str) -> None:
+        """Note why a caller was hung up."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._news_again:
+            self._named.clear()
+            self._news_again = now + _NEWS_AGAIN_S
+        news = address not in self._named and len(self._named) < _MOST_NAMED
+        self._log.log(
+            logging.WARNING if news else logging.DEBUG,
+            "%s: hung up on %s: %s", self._door, address or "a caller", reason,
+        )  # fmt: skip
+        if news:
+            self._named.add(address)
+            if len(self._named) == _MOST_NAMED:
+                self._log.warning(
+                    "%s: callers that are refused are not named any more today", self._door
+                )

@@ -1,0 +1,243 @@
+"""Finds out which meter calls: by its address, its serial number or its system title.
+
+Nobody's secrets are shown to another's meter: where the meters that call one port have
+different ones, all of them are asked by the public client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+
+from dlms_connector.config.model import Device, Dlms, ListenConnection
+from dlms_connector.cosem import AttributeRef
+from dlms_connector.counter_reading import catch_up, public_device
+from dlms_connector.counters import counter_of
+from dlms_connector.errors import (
+    DlmsError,
+    LinkClosedError,
+    LinkError,
+    ObjectError,
+)
+from dlms_connector.exchange import converse
+from dlms_connector.link.listener import Call, plain
+from dlms_connector.obis import Obis
+from dlms_connector.protocol.axdr import Data
+from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.talk import Talk
+from dlms_connector.session import MakeClient
+
+_VALUE = 2
+_CLASS_DATA = 1
+
+
+class StrangerError(DlmsError):
+    """No configured meter is known by what the caller is or tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What a caller tells of itself."""
+
+    system_title: bytes | None = None
+    numbers: Mapping[Obis, Data] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        told = [f"{obis} is {_shown(number)}" for obis, number in self.numbers.items()]
+        if self.system_title:
+            told.append(f"its system title is {self.system_title[:16].hex()}")
+        return " and ".join(told) or "it tells neither number nor title"
+
+
+@dataclass(slots=True)
+class _Question:
+    """Asks as one device would, on behalf of all that would ask in the same way."""
+
+    asker: Device
+    about: list[ListenConnection]
+
+    @property
+    def objects(self) -> list[Obis]:
+        wanted = (one.number_object for one in self.about if one.serial_number is not None)
+        return list(dict.fromkeys(wanted))
+
+
+class Introduction:
+    """Says which meter calls, as `link.listener` wants to know it: by its endpoint."""
+
+    def __init__(
+        self, devices: Sequence[Device], make_client: MakeClient, log: logging.Logger
+    ) -> None:
+        self._make_client, self._log = make_client, log
+        self._by_address: dict[str, ListenConnection] = {}
+        self._to_ask: list[Device] = []
+        for device in devices:
+            connection = _connection(device)
+            if connection.peer is not None:
+                self._by_address[plain(connection.peer)] = connection
+            else:
+                self._to_ask.append(device)
+        self._all_public = len(_secrets(self._to_ask)) > 1
+        if self._all_public:
+            log.info(
+                "%s: the meters that dial in have different secrets, so they are asked who they "
+                "are by the public client", _connection(self._to_ask[0]).door,
+            )  # fmt: skip
+
+    async def __call__(self, call: Call) -> str | None:
+        """Return the endpoint of the caller's device; raises DlmsError for a stranger."""
+        address = call.peer
+        known = self._by_address.get(address)
+        if known is not None and _allows(known, address):
+            return known.endpoint
+        questions = self._questions(address)
+        if not questions:
+            raise StrangerError("no configured meter calls from there")
+        answers: list[str] = []
+        for question in questions:
+            try:
+                marks = await self._ask(call, question, patient=len(questions) == 1)
+            except LinkClosedError:
+                raise
+            except DlmsError as error:
+                answers.append(str(error))
+                continue
+            if known := _recognise(marks, question):
+                return known.endpoint
+            answers.append(str(marks))
+        raise StrangerError(f"no configured meter: {'; '.join(dict.fromkeys(answers))}")
+
+    def _questions(self, address: str) -> list[_Question]:
+        """Return what to ask somebody at an address; a question for each way of asking."""
+        questions: list[_Question] = []
+        for device in self._to_ask:
+            connection = _connection(device)
+            if not _allows(connection, address):
+                continue
+            public = self._all_public or connection.identify_as == "public"
+            asker = public_device(device) if public else device
+            for question in questions:
+                if _asks_alike(question.asker, asker):
+                    question.about.append(connection)
+                    break
+            else:
+                questions.append(_Question(asker, [connection]))
+        return questions
+
+    async def _ask(self, call: Call, question: _Question, *, patient: bool) -> Marks:
+        """Hold a first talk. Raises DlmsError where nothing is told."""
+        await call.open()
+        call.drain()
+        device = question.asker
+        if not patient:  # the next question may be the right one
+            impatient = device.connection.model_copy(update={"retries": 0})
+            device = device.model_copy(update={"connection": impatient})
+        timeout_s = device.connection.timeout_ms / 1000
+        pause_s = device.workarounds.pause_between_frames_ms / 1000
+        await asyncio.sleep(device.workarounds.pause_after_connect_ms / 1000)
+        counter = counter_of(device, None, self._log)
+        if counter is not None:
+            learning = catch_up(counter, device, self._make_client)
+            await converse(learning, call, timeout_s=timeout_s, pause_s=pause_s)
+        client = self._make_client(device, counter)
+        try:
+            talk = _introduce(client, question.objects)
+            return await converse(talk, call, timeout_s=timeout_s, pause_s=pause_s)
+        except DlmsError:
+            if call.is_open:
+                with suppress(DlmsError):
+                    await converse(client.clear(), call, timeout_s=timeout_s, pause_s=pause_s)
+            raise
+
+
+def _introduce(client: Client, objects: Sequence[Obis]) -> Talk[Marks]:
+    """Let the meter say who it is."""
+    yield from client.connect()
+    numbers: dict[Obis, Data] = {}
+    for obis in objects:
+        try:
+            (number,) = yield from client.get([AttributeRef(_CLASS_DATA, obis, _VALUE)])
+        except LinkError:
+            raise
+        except DlmsError:
+            continue
+        if not isinstance(number, ObjectError):
+            numbers[obis] = number
+    title = client.server_system_title
+    yield from client.release()
+    return Marks(title, numbers)
+
+
+def _recognise(marks: Marks, question: _Question) -> ListenConnection | None:
+    for connection in question.about:
+        if connection.system_title is not None:
+            if connection.system_title == marks.system_title:
+                return connection
+        elif (number := marks.numbers.get(connection.number_object)) is not None:
+            wanted = _comparable(connection.serial_number or "")
+            if wanted in map(_comparable, _spellings(number)):
+                return connection
+    return None
+
+
+def _spellings(number: Data) -> Iterator[str]:
+    """Yield the ways in which a serial number may be written in a configuration."""
+    match number.value:
+        case bool():
+            return
+        case int() | str() as value:
+            yield str(value)
+        case bytes() as octets:
+            yield octets.hex()
+            yield octets.decode("latin-1")
+
+
+def _comparable(number: str) -> str:
+    """Leave out what differs between name plate and object: padding, case, leading zeros."""
+    text = number.strip("\x00 \t\r\n").casefold()
+    return text.lstrip("0") or "0" if text.isdecimal() else text
+
+
+def _shown(number: Data) -> str:
+    texts = [text for text in _spellings(number) if text.strip("\x00 ").isprintable()]
+    return repr(texts[-1].strip("\x00 ")[:40]) if texts else "no number"
+
+
+def _allows(connection: ListenConnection, address: str) -> bool:
+    caller = ip_address(address)
+    return not connection.allow or any(caller in ip_network(one) for one in connection.allow)
+
+
+def _secrets(devices: Sequence[Device]) -> set[tuple[object, ...]]:
+    """Return the different sets of secrets that devices would be asked with."""
+    return {
+        _secret(device.dlms)
+        for device in devices
+        if _connection(device).identify_as == "device" and any(_secret(device.dlms))
+    }
+
+
+def _secret(dlms: Dlms) -> tuple[object, ...]:
+    needed = dlms.authentication != "NONE" or dlms.security != "NONE"
+    keys = (
+        dlms.password,
+        dlms.authentication_key,
+        dlms.block_cipher_key,
+        dlms.dedicated_key,
+        dlms.signing_key,
+    )
+    return keys if needed else ()
+
+
+def _asks_alike(one: Device, other: Device) -> bool:
+    return (one.dlms, one.workarounds) == (other.dlms, other.workarounds)
+
+
+def _connection(device: Device) -> ListenConnection:
+    connection = device.connection
+    assert isinstance(connection, ListenConnection)
+    return connection
