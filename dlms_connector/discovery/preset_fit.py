@@ -23,8 +23,9 @@ _MAKERS = {
     "MET": "metcom-",
     "LNT": "lt-",
 }
-_MODELS = (*_MAKERS.values(), "energomera-", "mercury-", "meter-italia-", "microstar",
-           "mikroelektronika-", "milur-", "nartis-", "rim-")  # fmt: skip
+#: Models of makers whose letters are not known here.
+_OTHER_MODELS = ("energomera-", "mercury-", "meter-italia-", "microstar", "mikroelektronika-",
+                 "milur-", "nartis-", "rim-")  # fmt: skip
 _COMPARED = {"interfaceType": "HDLC", "referencing": "LN", "logicalAddress": None,
              "physicalAddress": None, "clientAddress": None, "authentication": None}  # fmt: skip
 
@@ -48,22 +49,27 @@ def fitting(
 
 def _rank(
     name: str, dlms: Mapping[str, Any], there: set[Obis], device_name: str | None
-) -> tuple[bool, int] | None:
+) -> tuple[int, int] | None:
     """Return a sort key, the maker's own first, then who reads most; None if it does not fit."""
-    if not _same_maker(name, device_name) or not _agrees(preset_dlms(name), dlms):
+    nearness = _nearness(name, device_name)
+    if nearness is None or not _agrees(preset_dlms(name), dlms):
         return None
     values = preset.values(name)
     items = [*values.get("timeseries", ()), *values.get("attributes", ())]
     wanted = {Obis.parse(item["obis"]) for item in items}
     if not wanted or not wanted <= there:
         return None
-    return not name.startswith(_MODELS), -len(wanted)
+    return nearness, -len(wanted)
 
 
-def _same_maker(name: str, device_name: str | None) -> bool:
-    """Whether a preset may be for this meter: presets of no maker are for all."""
+def _nearness(name: str, device_name: str | None) -> int | None:
+    """Return 0 for a preset of the meter's maker, more for others; None for another maker's."""
     maker = _MAKERS.get((device_name or "")[:3].upper())
-    return not name.startswith(_MODELS) or (maker is not None and name.startswith(maker))
+    if name.startswith(tuple(_MAKERS.values())):
+        return 0 if maker is not None and name.startswith(maker) else None
+    if name.startswith(_OTHER_MODELS):
+        return 2 if maker is None else None
+    return 1
 
 
 def _agrees(own: Mapping[str, Any], found: Mapping[str, Any]) -> bool:

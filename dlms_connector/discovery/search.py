@@ -13,8 +13,8 @@ from dlms_connector.discovery.probes import Attempt, greet, knock, leave
 from dlms_connector.errors import (
     ConnectError,
     LinkClosedError,
+    LinkError,
     LinkTimeoutError,
-    ProtocolError,
 )
 from dlms_connector.exchange import converse
 from dlms_connector.link import Link
@@ -95,9 +95,8 @@ class Search:
                     continue
                 await self._stage(stage, link)
             except ConnectError:
-                if index == 0 or not self.attempts:
+                if not self.attempts:
                     raise
-                continue
             finally:
                 await link.close()
             if self.answers:
@@ -124,9 +123,10 @@ class Search:
         talk = sign_on(retries=1, settle_s=self._pace.settle_s)
         try:
             found = await converse(talk, link, timeout_s=max(1.5, self._pace.timeout_s))
-        except (LinkTimeoutError, ProtocolError) as error:
-            if isinstance(error, ProtocolError):
-                self.identification = str(error)
+        except LinkTimeoutError:
+            return False
+        except LinkError as error:  # it speaks, but not this; or the port cannot do 300 baud
+            self.identification = str(error)
             return False
         self.identification = f"{found.manufacturer} {found.name}".strip()
         return True

@@ -74,7 +74,7 @@ def test_no_two_electricity_codes_of_a_channel_share_a_name() -> None:
     names: dict[str, str] = {}
     for c in range(1, 100):
         for d in range(40):
-            for e in (*range(65), 124):
+            for e in (0, 1, 5, 63, 64, 124):
                 code = Obis(bytes((1, 0, c, d, e, 255)))
                 if (name := name_of(code)) is not None:
                     assert names.setdefault(name, str(code)) == str(code)

@@ -188,6 +188,11 @@ def test_a_preset_fits_if_addresses_and_objects_agree() -> None:
 
 
 def test_presets_of_other_makers_do_not_fit() -> None:
+    public = {**SPODES, "clientAddress": 16, "authentication": "NONE"}
+    five = ("1-0:0.0.0", "1-1:32.7.0", "1-1:31.7.0", "1-1:14.7.0", "1-1:1.7.0", "1-1:1.8.0")
+    there = [Obis.parse(code) for code in five]
+    assert "microstar" in fitting(public, there, "XYZ0012345678901")
+    assert fitting(public, there, "KAM0012345678901") == ()
     names = fitting(SPODES, SPODES_OBJECTS, "KAM0012345678901")
     assert names
     assert all(not name.startswith(("landisgyr", "milur", "mercury")) for name in names)
