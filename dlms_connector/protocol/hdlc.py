@@ -110,7 +110,10 @@ class Hdlc:
         return (yield from self._transfer(segments, repeatable=repeatable))
 
     def receive(self) -> Talk[bytes]:
-        """Return the next APDU the meter sends, polling for it after silence."""
+        """Return the next APDU the meter sends, polling for it after silence.
+
+        Raises LinkTimeoutError also where the meter says that there is none.
+        """
         return (yield from self._transfer([], repeatable=True, most_polls=_MOST_MORE))
 
     def _transfer(
@@ -242,6 +245,8 @@ class Hdlc:
 
     def _rest(self, polls: int, most: int) -> Talk[None]:
         """Give a busy meter time before it is polled again."""
+        if polls > most == _MOST_MORE:
+            raise LinkTimeoutError(polls, self._octets)
         if polls > most:
             raise ProtocolError(EXCHANGING, f"the meter had nothing to say {polls} times")
         data = yield Pause(min(polls * _POLL_PAUSE_S, _LONGEST_POLL_PAUSE_S))

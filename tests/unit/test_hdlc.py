@@ -532,7 +532,7 @@ def test_the_wait_for_another_answer_is_short() -> None:
     hdlc = connected(HdlcMeter())
     talk = hdlc.receive()
     sent = [next(talk)]
-    with pytest.raises(ProtocolError, match="nothing to say 6 times"):
+    with pytest.raises(LinkTimeoutError, match="asked 6 times"):
         while True:
             out = talk.send(from_meter(0x11).encode() if sent[-1] else b"")
             sent.append(b"" if isinstance(out, Pause) else out)
