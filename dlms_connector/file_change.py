@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +65,19 @@ def _apply(change: Change, now: datetime) -> Iterator[str]:
         yield f"removed {change.path}"
         return
     if change.old is not None and change.path.suffix == ".json":
-        backup = change.path.with_name(f"{change.path.name}.{now:%Y%m%dT%H%M%S}.bak")
+        backup = _free(change.path.with_name(f"{change.path.name}.{now:%Y%m%dT%H%M%S}"))
         shutil.copy2(change.path, backup)
         yield f"kept {backup}"
     change.path.parent.mkdir(parents=True, exist_ok=True)
     _write(change.path, change.new)
     yield f"{'wrote' if change.old is None else 'changed'} {change.path}"
+
+
+def _free(beside: Path) -> Path:
+    """Return the name of a backup that is not there yet: two changes may share a second."""
+    endings = chain([""], (f"-{number}" for number in count(2)))
+    names = (beside.with_name(f"{beside.name}{ending}.bak") for ending in endings)
+    return next(path for path in names if not path.exists())
 
 
 def _write(path: Path, text: str) -> None:

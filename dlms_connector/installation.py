@@ -39,9 +39,8 @@ def install(
     `extensions` is found where left out. An entry that is there already keeps its type
     unless `connector_type` says otherwise. Raises InstallationError.
     """
-    changes = [*_shims(extensions or _needed_extensions(config_dir))]
     main = config_dir / MAIN_FILE
-    text = _read(main)
+    text = new = _read(main)
     entries = _entries(main, text)
     mine = _mine(entries)
     if mine is None:
@@ -51,15 +50,19 @@ def install(
             "class": CLASS,
             "configuration": "dlms.json",
         }
-        changes.append(Change(main, text, json_text.append(text, "connectors", entry)))
+        new = json_text.append(text, "connectors", entry)
     else:
         entry = entries[mine]
         if connector_type and entry.get("type") != connector_type:
             entry = {**entry, "type": connector_type}
-            changes.append(Change(main, text, json_text.replace(text, "connectors", mine, entry)))
+            new = json_text.replace(text, "connectors", mine, entry)
+    changes = [*_shims(extensions or _needed_extensions(config_dir))]
     own = _own_file(config_dir, entry)
     if not own.exists():
         changes.append(Change(own, None, _source("dlms.json")))
+    if new != text:
+        # Last: should something fail on the way, no entry names what is not there.
+        changes.append(Change(main, text, new))
     return changes
 
 
@@ -81,7 +84,7 @@ def uninstall(config_dir: Path, extensions: Path | None = None) -> list[Change]:
         if own.exists() and _is_example(written := _read(own)):
             changes.append(Change(own, written, None))
     if new != text:
-        changes.append(Change(main, text, new))
+        changes.insert(0, Change(main, text, new))
     return changes
 
 

@@ -224,3 +224,12 @@ def test_the_file_of_an_entry_is_named_as_the_entry_does(gateway: Path) -> None:
     assert (gateway / "config/meters.json").exists()
     assert "meters.json" in result.output
     assert "dlms.json" not in result.output
+
+
+def test_every_change_keeps_a_backup_of_its_own(gateway: Path) -> None:
+    for kind in ("custom", "dlms", "custom", "dlms"):
+        run("install", gateway, "--type", kind)
+    run("uninstall", gateway)
+    kept = [path.read_text() for path in (gateway / "config").glob("tb_gateway.json.*.bak")]
+    assert len(kept) == 5
+    assert kept.count(MAIN) == 1
