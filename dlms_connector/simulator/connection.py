@@ -117,6 +117,8 @@ class Connection:
 
     def _station(self, line: _Line, frame: hdlc_frames.Frame) -> bytes:
         meter = line.meter
+        if any(other.open for other in self._lines if other is not line):
+            meter.seen["over-another"] += 1
         control = frame.control & ~hdlc.POLL
         if control in (hdlc.SNRM, hdlc.DISC):
             meter.seen["snrm" if control == hdlc.SNRM else "disc"] += 1

@@ -1,0 +1,270 @@
+"""Meters that dial in, through the whole fleet, with simulated meters that call."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from dlms_connector.config.model import Device
+from dlms_connector.dial_in import Refusals
+from dlms_connector.errors import AbsentError, LinkClosedError
+from dlms_connector.fleet import Fleet, UnavailableError
+from dlms_connector.link.tcp import TcpLink
+from dlms_connector.simulator import MeterOptions, dial_in
+from tests.support import fake_time
+from tests.support.fake_meter import RecordingSink, ref
+
+LOG = logging.getLogger("test.dial_in")
+HERE = "127.0.0.1"
+NUMBER = "1-0:1.8.0"
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind((HERE, 0))
+        return int(one.getsockname()[1])
+
+
+class Site:
+    """A fleet with one door."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.sink = RecordingSink()
+        self.devices: list[Device] = []
+        self._meters = AsyncExitStack()
+
+    def expect(self, name: str, connection: dict[str, Any], **dlms: Any) -> None:
+        door = {"type": "listen", "host": HERE, "port": self.port, "timeoutMs": 400}
+        self.devices.append(
+            Device.model_validate(
+                {
+                    "deviceName": name,
+                    "pollPeriod": 200,
+                    "connection": door | connection,
+                    "dlms": dlms,
+                    "timeseries": [{"key": "energy", "obis": NUMBER}],
+                }
+            )
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Fleet]:
+        self.fleet = Fleet(self.devices, self.sink, LOG)
+        running = asyncio.ensure_future(self.fleet.run())
+        try:
+            while not self.fleet.reception.listeners:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            yield self.fleet
+        finally:
+            running.cancel()
+            await asyncio.wait({running})
+
+    async def until_states(self, **states: str) -> None:
+        await self.until(
+            lambda: all(self.sink.state_names(n)[-1:] == [s] for n, s in states.items())
+        )
+
+    async def until_polled(self, *names: str, times: int = 1) -> None:
+        before = {name: len(self.sink.times(name)) for name in names}
+        await self.until(lambda: all(len(self.sink.times(n)) >= before[n] + times for n in names))
+
+    async def until(self, condition: Any) -> None:
+        await asyncio.wait_for(self.sink.until(condition), 8)
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+def call(site: Site, **options: Any) -> Any:
+    greeting = options.pop("greeting", b"")
+    return dial_in(MeterOptions(**options), HERE, site.port, greeting=greeting)
+
+
+async def test_a_meter_is_offline_until_it_calls_and_after_it_hung_up(site: Site) -> None:
+    site.expect("M", {"peer": HERE})
+    async with site.running() as fleet:
+        await site.until_states(M="offline")
+        (_, _, error), *_ = site.sink.states["M"]
+        assert isinstance(error, AbsentError)
+        assert str(error).startswith("the meter has not dialled in since 2")
+        failed = fleet.statistics("M").polls_failed
+        with pytest.raises(UnavailableError, match="has not dialled in since"):
+            await fleet.submit("M", lambda client: client.get([ref(NUMBER)]), timeout_s=5)
+        await asyncio.sleep(0.5)
+        assert fleet.statistics("M").polls_failed == failed, "nobody tries what cannot be"
+        async with call(site, greeting=b"\x01+hello\r\n"):
+            await site.until_states(M="online")
+            await site.until_polled("M", times=3)
+            assert fleet.statistics("M").reconnects == 0
+        await site.until_states(M="offline")
+        async with call(site):
+            await site.until_states(M="online")
+            (value,) = await fleet.submit(
+                "M", lambda client: client.get([ref(NUMBER)]), timeout_s=5
+            )
+    assert not isinstance(value, Exception)
+    assert site.sink.state_names("M") == ["offline", "online", "offline", "online"]
+
+
+async def test_two_meters_on_one_port_by_serial_number(site: Site) -> None:
+    for number in (7, 8):
+        site.expect(f"M{number}", {"serialNumber": f"{number:08}"}, interfaceType="WRAPPER")
+    async with site.running():
+        await site.until_states(M7="offline", M8="offline")
+        async with call(site, framing="WRAPPER", serial=8):
+            await site.until_states(M8="online")
+            assert site.sink.state_names("M7") == ["offline"]
+            async with call(site, framing="WRAPPER", serial=7, greeting=b"IMEI 4711\r\n"):
+                await site.until_states(M7="online")
+                await site.until_polled("M7", "M8", times=2)
+
+
+async def test_by_system_title(site: Site) -> None:
+    secrets = {
+        "authentication": "HIGH_GMAC",
+        "security": "AUTHENTICATION_ENCRYPTION",
+        "systemTitle": "4D4D4D0000BC614E",
+        "authenticationKey": "D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF",
+        "blockCipherKey": "000102030405060708090A0B0C0D0E0F",
+        "invocationCounter": "0-0:43.1.0",
+        "clientAddress": 1,
+    }
+    titles = {"A": "53494D0000000001", "B": "53494D0000000002"}
+    for name, title in titles.items():
+        site.expect(name, {"systemTitle": title}, interfaceType="WRAPPER", **secrets)
+    options = {
+        "framing": "WRAPPER",
+        "client_address": 1,
+        "authentication": "HIGH_GMAC",
+        "security": "AUTHENTICATION_ENCRYPTION",
+        "client_title": bytes.fromhex("4D4D4D0000BC614E"),
+    }
+    async with site.running(), call(site, **options, system_title=bytes.fromhex(titles["B"])):
+        await site.until_states(B="online", A="offline")
+        await site.until_polled("B", times=2)
+
+
+async def test_different_passwords_are_shown_to_nobody(site: Site) -> None:
+    """They are asked by the public client, so no meter sees the password of another."""
+    for number in (1, 2):
+        site.expect(
+            f"M{number}",
+            {
+                "serialNumber": f"SIM{number:013}",
+                "serialNumberObis": "0-0:42.0.0",
+                "allow": ["127.0.0.0/8"],
+            },
+            clientAddress=1,
+            authentication="LOW",
+            password=f"secret {number}",
+        )
+    async with site.running():
+        async with call(
+            site, serial=2, client_address=1, authentication="LOW", password=b"secret 2"
+        ) as meter:
+            await site.until_states(M2="online")
+        assert meter.seen["refused"] == 0
+        assert site.sink.state_names("M1") == ["offline"]
+
+
+async def test_strangers_and_the_silent_keep_nobody_waiting(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.expect("M", {"serialNumber": "5", "connectTimeoutMs": 3000}, interfaceType="WRAPPER")
+    async with site.running(), AsyncExitStack() as callers:
+        for _ in range(20):
+            silent = TcpLink(HERE, site.port)
+            await silent.open()
+            callers.push_async_callback(silent.close)
+        async with call(site, framing="WRAPPER", serial=6):
+            start = asyncio.get_running_loop().time()
+            async with call(site, framing="WRAPPER", serial=5):
+                await site.until_states(M="online")
+                assert asyncio.get_running_loop().time() - start < 1.5
+                await site.until(lambda: "00000006" in caplog.text or len(caplog.records) > 1)
+    refused = [one.getMessage() for one in caplog.records if "hung up on" in one.getMessage()]
+    assert len([one for one in caplog.records if one.levelno >= logging.WARNING]) == 2
+    assert refused[0].startswith(f"{HERE}:{site.port}: hung up on {HERE}: no configured meter: ")
+
+
+async def test_a_newer_call_wins(site: Site) -> None:
+    site.expect("M", {"peer": HERE})
+    async with site.running(), call(site) as first:
+        await site.until_states(M="online")
+        async with call(site) as second:
+            await site.until_polled("M", times=3)
+            assert second.seen["snrm"]
+            assert first.connections == 0
+    assert "backoff" not in site.sink.state_names("M")
+
+
+async def test_several_meters_behind_one_caller(site: Site) -> None:
+    """A modem with a line behind it: one talker at a time, and one of them may be dead."""
+    for address in (1, 2, 3):
+        site.expect(f"M{address}", {"peer": HERE}, physicalAddress=address)
+    async with site.running(), call(site, physical_address=2):
+        await site.until_states(M2="online")
+        await site.until_polled("M2", times=2)
+
+
+async def test_a_refused_meter_is_not_asked_at_each_call(site: Site) -> None:
+    site.expect("M", {"peer": HERE}, authentication="LOW", password="wrong")
+    options: dict[str, Any] = {"authentication": "LOW", "password": b"right"}
+    async with site.running():
+        async with call(site, **options):
+            await site.until_states(M="refused")
+        async with call(site, **options) as again:
+            await asyncio.sleep(0.6)
+            assert again.seen["snrm"] == 0
+
+
+async def test_a_port_that_is_taken_is_tried_again(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.expect("M", {"peer": HERE})
+    with socket.socket() as taken:
+        taken.bind((HERE, site.port))
+        taken.listen()
+        fleet = Fleet(site.devices, site.sink, LOG)
+        running = asyncio.ensure_future(fleet.run())
+        await site.until_states(M="offline")
+        running.cancel()
+        await asyncio.wait({running})
+    assert "no meter can dial in: cannot connect to" in caplog.text
+
+
+async def test_closing_the_fleet_hangs_up(site: Site) -> None:
+    site.expect("M", {"peer": HERE})
+    caller = TcpLink(HERE, site.port)
+    async with site.running():
+        await caller.open()
+    caller.drain()
+    with pytest.raises(LinkClosedError):
+        await caller.receive(asyncio.get_running_loop().time() + 5)
+    await caller.close()
+
+
+def test_refused_callers_are_named_once_and_not_all(caplog: pytest.LogCaptureFixture) -> None:
+    async def body() -> None:
+        refusals = Refusals("door", LOG)
+        for number in range(300):
+            for _ in range(2):
+                refusals.note(f"10.0.0.{number}", "not allowed")
+        await asyncio.sleep(90_000)
+        refusals.note("10.0.0.1", "not allowed")
+
+    fake_time.run(body())
+    warnings = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert warnings[0] == "door: hung up on 10.0.0.0: not allowed"
+    assert len(warnings) == 202
+    assert warnings[-1] == "door: hung up on 10.0.0.1: not allowed"
+    assert "not named any more" in warnings[-2]
