@@ -138,7 +138,7 @@ class Meter:
         return self.learned.limits(
             client.max_pdu,
             CIPHERING_OVERHEAD if ciphered else 0,
-            lists="multiple-references" in client.conformance,
+            lists=not client.conformance.isdisjoint({"multiple-references", "access"}),
         )
 
     def _budget_s(self, items: int) -> float:

@@ -62,6 +62,7 @@ class Connection:
         self._framer = hdlc_frames.Framer()
         self._unwrapper = wrapper.Unwrapper()
         self._sent = 0
+        self._opened_at, self._answered_at = meters[0].monotonic(), -1e9
         self.delay_s = 0.0
         self.closing = False
         for meter in meters:
@@ -79,6 +80,8 @@ class Connection:
         """Take bytes that arrived and return the bytes to send."""
         if self.closing:
             return b""
+        if self._deaf():
+            return b""
         self.delay_s = 0.0
         out = data if "echo" in self._faults else b""
         if self._sign_on is not None and not self._sign_on.done:
@@ -89,7 +92,16 @@ class Connection:
         else:
             for packet in self._unwrapper.feed(data):
                 out += self._wrapper(packet)
+        if out:
+            self._answered_at = self._lines[0].meter.monotonic()
         return self._cut(out)
+
+    def _deaf(self) -> bool:
+        now, faults = self._lines[0].meter.monotonic(), self._faults
+        return (
+            now - self._opened_at < faults["deaf-after-connect"]
+            or now - self._answered_at < faults["deaf-after-answer"]
+        )
 
     def close(self) -> None:
         """Note that the connection is gone; a meter may mind how it ended."""
@@ -120,6 +132,11 @@ class Connection:
         if any(other.open for other in self._lines if other is not line):
             meter.seen["over-another"] += 1
         control = frame.control & ~hdlc.POLL
+        resting = meter.monotonic() - self._answered_at < meter.faults["deaf-to-early-disc"]
+        if (control == hdlc.DISC and resting) or (
+            control == hdlc.SNRM and "silent-to-snrm" in meter.faults
+        ):
+            return b""
         if control in (hdlc.SNRM, hdlc.DISC):
             meter.seen["snrm" if control == hdlc.SNRM else "disc"] += 1
         if control == hdlc.DISC:

@@ -35,7 +35,12 @@ FAULTS = {
         Fault("single-client", _SWITCH, 1, "closes a second connection at once"),
         Fault("quiet-after-unclean", "seconds", 12, "silent so long after an end without goodbye"),
         Fault("inactivity", "seconds", 180, "forgets the session after so long without a request"),
+        Fault("deaf-after-connect", "seconds", 0.2, "hears nothing so long after a connection"),
+        Fault("deaf-after-answer", "seconds", 0.05, "hears nothing so long after its last answer"),
+        Fault("deaf-to-early-disc", "seconds", 0.05, "hears no DISC so soon after its last answer"),
         # HDLC
+        Fault("silent-to-snrm", _SWITCH, 1, "does not answer SNRM"),
+        Fault("longest-frame", "octets", 64, "loses frames with more information, in and out"),
         Fault("bad-fcs", "every", 1, "damages the check sequence of every n-th frame"),
         Fault("wrong-sequence", "every", 1, "counts N(S) wrongly in every n-th information frame"),
         Fault("lose", "every", 2, "loses every n-th answer on the line, so that it is asked again"),
@@ -53,11 +58,15 @@ FAULTS = {
             1,
             "refuses an association until the last was released or disconnected",
         ),
+        Fault("wants-release", _SWITCH, 1, "refuses an association until RLRQ ended the last one"),
+        Fault("silent-to-release", _SWITCH, 1, "does not answer RLRQ"),
         Fault("exception-to-release", _SWITCH, 1, "answers RLRQ with an exception"),
         Fault("close-after-release", _SWITCH, 1, "closes the connection after RLRE"),
         Fault(
             "counter-from-one", _SWITCH, 1, "wants the invocation counter to start at 1 each time"
         ),
+        Fault("challenge-size", "octets", 32, "takes challenges of this length only"),
+        Fault("wants-signed-proof", _SWITCH, 1, "wants HLS pass 3 signed"),
         # services
         Fault("exception", _SWITCH, 1, "answers every service with an exception"),
         Fault("refuse-list", _SWITCH, 1, "answers GET-with-list with an exception, though offered"),
@@ -67,6 +76,9 @@ FAULTS = {
         Fault("double-wrapped-clock", _SWITCH, 1, "wraps the clock of a list in two octet strings"),
         Fault("stale-replies", _SWITCH, 1, "sends the last answer again before each answer"),
         Fault("wrong-invoke-id", _SWITCH, 1, "answers with an invoke-id that was not asked"),
+        Fault("one-invoke-id", "invoke-id", 1, "answers everything with this invoke-id"),
+        Fault("longest-reply", "octets", 128, "answers with an exception where more would come"),
+        Fault("no-deviation", _SWITCH, 1, "refuses dates in requests that name a deviation"),
         Fault("truncate", "octets", 1, "cuts so many octets off every service answer"),
         Fault("no-range", _SWITCH, 1, "refuses selective access by range"),
         Fault("no-entry", _SWITCH, 1, "refuses selective access by entry"),

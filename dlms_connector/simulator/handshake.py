@@ -39,6 +39,8 @@ def objection(meter: Meter, request: acse.Request, role: Role | None) -> int:
         return int(meter.faults["refuse-association"])
     if "keeps-association" in meter.faults and meter.association_held:
         return acse.NO_REASON
+    if "wants-release" in meter.faults and meter.unreleased:
+        return acse.NO_REASON
     if role is None:
         return acse.TITLE_UNKNOWN
     if request.context != expected_context(meter, role):
@@ -60,6 +62,8 @@ def _is_presentable(meter: Meter, request: acse.Request, role: Role) -> bool:
         return secrets.compare_digest(value, meter.options.password)
     if role.authentication in _TITLED and len(request.calling_title) != _TITLE:
         return False
+    if "challenge-size" in meter.faults and role.authentication != "NONE":
+        return len(value) == meter.faults["challenge-size"]
     return role.authentication == "NONE" or 8 <= len(value) <= 64
 
 

@@ -131,6 +131,8 @@ class Station:
             return self._say(DM)
         if self.faults.once("frmr-at"):
             return self._say(FRMR, bytes((frame.control, self._send << 1, 0x01)))
+        if self._loses(frame.information):
+            return b""
         if frame.control >> 1 & 7 != self._receive:  # sent again, or one was lost
             return self._supervisory(frame.control) if frame.control & POLL else b""
         too_much = len(self._request) > _LONGEST_REQUEST
@@ -187,6 +189,9 @@ class Station:
             out += self._frame(control, part, more=more)
         return out
 
+    def _loses(self, information: bytes) -> bool:
+        return "longest-frame" in self.faults and len(information) > self.faults["longest-frame"]
+
     def _say_ready(self) -> bytes:
         return self._frame(self._receive << 5 | POLL | 0x01)
 
@@ -196,6 +201,8 @@ class Station:
     def _frame(
         self, control: int, information: bytes = b"", *, to: bytes = b"", more: bool = False
     ) -> bytes:
+        if self._loses(information):
+            return b""
         frame = make_frame(to or self._client, self._server, control, information, more)
         if self.faults.every("bad-fcs"):
             frame = frame[:-2] + bytes((frame[-2] ^ 0x5A,)) + frame[-1:]

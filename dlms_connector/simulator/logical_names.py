@@ -40,6 +40,8 @@ class LogicalNameServices:
             raise MalformedError("no invoke-id")
         if "wrong-invoke-id" in self._faults:
             invoke = bytes((invoke[0] ^ 0x05,))
+        if "one-invoke-id" in self._faults:
+            invoke = bytes((invoke[0] & 0xF0 | int(self._faults["one-invoke-id"]),))
         return serve(invoke, Reader(apdu[3:]))
 
     def prove(self, apdu: bytes, check: Callable[[bytes], bytes | None]) -> bytes | None:

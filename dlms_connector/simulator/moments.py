@@ -43,6 +43,8 @@ def read(meter: Meter, data: Data) -> float | None:
     year, month, day = int.from_bytes(raw[:2], "big"), raw[2], raw[3]
     hour, minute, second, hundredth = (0 if octet == 0xFF else octet for octet in raw[5:9])
     off = int.from_bytes(raw[9:11], "big", signed=True)
+    if off != _UNSPECIFIED and "no-deviation" in meter.faults:
+        raise AccessError(TYPE_UNMATCHED)
     to_utc = (
         -meter.options.utc_offset_minutes
         if off == _UNSPECIFIED

@@ -92,7 +92,11 @@ class Session:
         """Serve a request; the signature may be around its ciphering or within."""
         plain, wrapping = self._open(apdu)
         role = self._meter.role_of(self._client)
-        if plain[:1] == bytes((GENERAL_SIGNING,)) and not signed:
+        signed_within = plain[:1] == bytes((GENERAL_SIGNING,)) and not signed
+        proving = self._pending and "wants-signed-proof" in self._meter.faults
+        if proving and not (signed or signed_within):
+            return exception(NOT_ALLOWED, OTHER)
+        if signed_within:
             content, frame = open_signed(self._meter, plain)
             reply = seal_signed(self._meter, self._serve(services, content), frame)
         elif self._meter.options.signed_requests and not signed and role and role.everything:
@@ -125,6 +129,8 @@ class Session:
             return exception(SERVICE_UNKNOWN, NOT_SUPPORTED)
         if reply[0] in _SERVICE_RESPONSES and "truncate" in faults:
             reply = reply[: -int(faults["truncate"])]
+        if "longest-reply" in faults and len(reply) > faults["longest-reply"]:
+            return exception(SERVICE_UNKNOWN, OTHER)
         return reply
 
     def _offers(self, name: str) -> bool:
@@ -202,7 +208,7 @@ class Session:
             self._services = AccessService(grant)
         else:
             self._services = LogicalNameServices(grant)
-        meter.association_held = True
+        meter.association_held = meter.unreleased = True
 
     def _pre_establish(self) -> None:
         role = self._meter.role_of(self._client)
@@ -232,7 +238,10 @@ class Session:
     def _release(self, apdu: bytes) -> bytes | None:
         meter = self._meter
         meter.seen["rlrq"] += 1
+        meter.unreleased = False
         information = acse.release_information(apdu)
+        if "silent-to-release" in meter.faults:
+            return None
         if "exception-to-release" in meter.faults:
             return exception(SERVICE_UNKNOWN, NOT_SUPPORTED)
         held, meter.association_held = meter.association_held, False
