@@ -60,6 +60,8 @@ class Gate:
         """Open a link; raises ConnectError."""
         async with self._places:
             opening = asyncio.ensure_future(link.open())
+            # Should nobody be left to hear of a failure, asyncio need not complain of it.
+            opening.add_done_callback(lambda done: done.cancelled() or done.exception())
             try:
                 await asyncio.wait({opening}, timeout=self._hold_s)
             except BaseException:
@@ -176,11 +178,12 @@ class Fleet:
             with suppress(DlmsError):  # nobody is left to hear of it
                 await line.farewell()
 
-        leaving = [asyncio.create_task(leave(line)) for line in self._lines.values()]
+        # A task for each of thousands of silent lines would take longer than all goodbyes.
+        engaged = [line for line in self._lines.values() if line.is_engaged]
+        leaving = [asyncio.create_task(leave(line)) for line in engaged]
         if leaving:
             _, late = await asyncio.wait(leaving, timeout=_FAREWELL_S * 3 / 5)
             for task in late:
                 task.cancel()
-        await asyncio.gather(
-            *leaving, *(line.close() for line in self._lines.values()), return_exceptions=True
-        )
+        closing = (line.close() for line in engaged)
+        await asyncio.gather(*leaving, *closing, return_exceptions=True)

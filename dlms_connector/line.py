@@ -169,6 +169,11 @@ class Line:
                 self._schedule.set(member.name, now)
         self._wake.set()
 
+    @property
+    def is_engaged(self) -> bool:
+        """Whether there is somebody to say goodbye to, or a call that is not answered."""
+        return bool(self._jobs) or self._link.is_open
+
     async def farewell(self) -> None:
         """Say goodbye to the meter whose association is open; call once `run` has ended."""
         for job in self._jobs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from itertools import pairwise
 from typing import Any, cast
@@ -155,6 +156,28 @@ def test_a_cancelled_opening_gives_its_place_back() -> None:
         await gate.open(FakeLink())
 
     fake_time.run(body())
+
+
+def test_an_opening_that_fails_as_it_is_cancelled_is_not_complained_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Refusing(FakeLink):
+        async def open(self) -> None:
+            try:
+                await asyncio.sleep(10)
+            except asyncio.CancelledError:
+                raise ConnectError("h:1", "connection refused") from None
+
+    async def body() -> None:
+        opening = asyncio.create_task(Gate().open(Refusing()))
+        await asyncio.sleep(0.5)
+        opening.cancel()
+        await asyncio.wait({opening})
+        await asyncio.sleep(0)
+
+    fake_time.run(body())
+    gc.collect()
+    assert caplog.records == []
 
 
 def test_stopping_says_goodbye_to_all_within_half_a_second() -> None:
