@@ -154,3 +154,36 @@ def test_names_are_used_once() -> None:
         (("timeseries", 2, "key"), "'a' is there already"),
         (("serverSideRpc", 1, "method"), "'m' is there already"),
     ]
+
+
+LISTEN = {"type": "listen"}
+CIPHERED = {
+    "security": "AUTHENTICATION_ENCRYPTION",
+    "systemTitle": TITLE,
+    "authenticationKey": KEY,
+    "blockCipherKey": KEY,
+}
+LOW = {"authentication": "LOW", "password": "x"}
+
+
+@pytest.mark.parametrize(
+    ("connection", "dlms", "problems"),
+    [
+        ({}, {}, ["serialNumber"]),
+        ({"peer": "10.0.0.5"}, {}, []),
+        ({"peer": "10.0.0.5"}, LOW | CIPHERED, []),
+        ({"serialNumber": 12345}, {}, []),
+        ({"serialNumber": "A", "peer": "10.0.0.5"}, {}, ["serialNumber"]),
+        ({"systemTitle": "4D4D4D"}, {}, ["systemTitle"]),
+        ({"serialNumber": "A"}, LOW, ["allow"]),
+        ({"serialNumber": "A", "allow": ["10.0.0.0/8"]}, LOW, []),
+        ({"serialNumber": "A", "identifyAs": "public"}, LOW, []),
+        ({"systemTitle": TITLE}, CIPHERED, ["invocationCounter"]),
+        ({"systemTitle": TITLE}, CIPHERED | {"invocationCounter": "0-0:43.1.0"}, []),
+        ({"systemTitle": TITLE, "identifyAs": "public"}, CIPHERED, []),
+    ],
+)
+def test_meters_that_dial_in(
+    connection: dict[str, Any], dlms: dict[str, Any], problems: list[str]
+) -> None:
+    assert found(LISTEN | connection, **dlms) == problems

@@ -28,6 +28,10 @@ def test_workarounds_reach_the_snrm() -> None:
     drive(make_datalink(dlms, 0, Workarounds(max_info_receive=1010)).connect(), meter)
     assert HdlcParameters.decode(meter.heard[0].information) == HdlcParameters(128, 1010)
     meter = HdlcMeter()
+    windows = Workarounds(window_transmit=2, window_receive=3)
+    drive(make_datalink(dlms, 0, windows).connect(), meter)
+    assert HdlcParameters.decode(meter.heard[0].information) == HdlcParameters(128, 128, 2, 3)
+    meter = HdlcMeter()
     drive(make_datalink(dlms, 0, Workarounds(skip_snrm=True)).connect(), meter)
     assert meter.heard == []
 
@@ -44,6 +48,19 @@ def test_mode_e_by_configuration() -> None:
     link = make_datalink(Dlms(interface_type="HDLC_WITH_MODE_E"), 2, Workarounds())
     assert isinstance(link, ModeE)
     assert not isinstance(link, Hdlc)
+
+
+def test_the_sign_on_is_as_configured() -> None:
+    mode_e = {"address": 12345, "startBaudrate": 600, "maxBaudrate": "4800"}
+    dlms = Dlms.model_validate({"interfaceType": "HDLC_WITH_MODE_E", "modeE": mode_e})
+    talk = make_datalink(dlms, 0, Workarounds()).connect()
+    assert repr(next(talk)) == "LineSettings(600 7E1)"
+    assert talk.send(b"") == b"/?12345!\r\n"
+    talk.send(b"/ISk5\\2MT174\r\n")
+    choice = talk.send(b"")
+    assert repr(choice) == "LineSettings(4800 8N1)"
+    assert bytes(choice) == b"\x06242\r\n"
+    talk.close()
 
 
 def test_an_address_that_does_not_fit() -> None:

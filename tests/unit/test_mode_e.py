@@ -130,3 +130,46 @@ def test_hdlc_follows(way: Way) -> None:
     assert not meter.connected
     with pytest.raises(ProtocolError):
         drive(link.receive(), meter)
+
+
+class Sleeper:
+    """A meter that is still in the binary mode of an earlier session until a DISC ends that."""
+
+    def __init__(self) -> None:
+        self.meter, self.heard = HdlcMeter(), list[bytes]()
+        self.binary = True
+
+    def __call__(self, sent: bytes) -> bytes:
+        self.heard.append(sent)
+        if sent.startswith(b"\x7e") and self.binary:
+            self.binary = False
+            return b""
+        if sent.startswith(b"/?"):
+            return b"" if self.binary else IDENTIFICATION
+        return with_parity(sent) if sent.startswith(b"\x06") else self.meter(sent)
+
+
+def test_a_session_left_behind_is_ended_when_the_sign_on_is_not_heard() -> None:
+    peer = Sleeper()
+    link = ModeE(Hdlc(CLIENT, SERVER), retries=1)
+    drive(link.connect(), peer)
+    assert [sent[:2] for sent in peer.heard[:3]] == [b"/?", b"\x7e\xa0", b"/?"]
+    assert drive(link.exchange(b"x"), peer) == b"<x>"
+
+
+def test_without_retries_silence_is_all_there_is() -> None:
+    with pytest.raises(LinkTimeoutError):
+        drive(ModeE(Hdlc(CLIENT, SERVER), retries=0).connect(), Sleeper())
+
+
+def test_there_is_nothing_to_end_before_a_sign_on() -> None:
+    peer = Sleeper()
+    drive(ModeE(Hdlc(CLIENT, SERVER)).disconnect(), peer)
+    assert peer.heard == []
+
+
+def test_another_first_rate() -> None:
+    talk = sign_on(start_baudrate=2400)
+    settings = next(talk)
+    assert repr(settings) == "LineSettings(2400 7E1)"
+    talk.close()
