@@ -72,15 +72,15 @@ async def _range(met: Meeting, meter: Meter, name: str) -> None:
     last = NOW // _QUARTER_S * _QUARTER_S
     start, end = (_moment(last - back * _QUARTER_S) for back in (7, 4))
     answer = await met.call("readProfile", {"obis": PROFILE, "from": start, "to": end}, name)
-    assert answer == {"result": _rows(meter, -8, -4)}
+    assert answer == {"result": rows(meter, -8, -4)}
 
 
 async def _entry(met: Meeting, meter: Meter, name: str) -> None:
     answer = await met.call("readProfile", {"obis": PROFILE, "last": 3}, name)
-    assert answer == {"result": _rows(meter, -3, None)}
+    assert answer == {"result": rows(meter, -3, None)}
 
 
-def _rows(meter: Meter, first: int, beyond: int | None) -> list[dict[str, Any]]:
+def rows(meter: Meter, first: int, beyond: int | None) -> list[dict[str, Any]]:
     """Return rows of the load profile as the meter itself knows them."""
     table = meter.objects[7, logical_name(PROFILE)].table
     assert table is not None

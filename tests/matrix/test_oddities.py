@@ -1,0 +1,143 @@
+"""Every fault of the simulated meter has an outcome: the values all the same, or a sentence."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlms_connector.errors import LinkClosedError, ServiceError
+from dlms_connector.simulator import FAULTS, MeterOptions, simulate
+from tests.matrix.configured import objects
+from tests.matrix.needs import NEEDS
+from tests.matrix.oddities import ODDITIES, OTHERS, Oddity
+from tests.matrix.services import PROFILE, rows
+from tests.support.meeting import NOW, Meeting, meeting, on_a_line
+
+ITEMS = [
+    {"key": "energy", "obis": "1-0:1.8.0"},
+    {"key": "voltage", "obis": "1-0:32.7.0"},
+    {"key": "clock", "obis": "0-0:1.0.0", "class": "clock"},
+]
+VALUES = {
+    "energy": Decimal("240.17"),
+    "voltage": Decimal("230.1"),
+    "clock": "2026-09-21T14:13:20+00:00",
+}
+CASES = [(oddity, framing) for oddity in ODDITIES for framing in oddity.framings]
+
+
+def options(framing: str, **more: Any) -> MeterOptions:
+    """Return a meter whose time stands still."""
+    return MeterOptions(
+        framing="WRAPPER" if framing in ("WRAPPER", "udp") else "HDLC",
+        referencing="SN" if framing == "SN" else "LN",
+        hold_at=NOW,
+        now=lambda: NOW,
+        overrides=objects(1),
+        **more,
+    )
+
+
+def device(framing: str, line: dict[str, Any], **sections: Any) -> dict[str, Any]:
+    """Return a device as configured."""
+    dlms = {
+        "interfaceType": "WRAPPER" if framing in ("WRAPPER", "udp") else "HDLC",
+        "referencing": "SN" if framing == "SN" else "LN",
+    }
+    return {
+        "deviceName": "M1",
+        "pollPeriod": 100,
+        "timeseries": ITEMS,
+        **sections,
+        "connection": {**line, **sections.get("connection", {})},
+        "dlms": {**dlms, **sections.get("dlms", {})},
+    }
+
+
+@pytest.mark.parametrize(
+    ("oddity", "framing"), CASES, ids=[f"{one.name}-{framing}" for one, framing in CASES]
+)
+async def test_oddity(oddity: Oddity, framing: str, tmp_path: Path) -> None:
+    meter = options(framing, faults=[oddity.fault], **oddity.options)
+    async with on_a_line("udp" if framing == "udp" else "tcp", [meter]) as (line, meters):
+        configured = device(
+            framing,
+            line,
+            connection=oddity.connection,
+            dlms=oddity.dlms,
+            workarounds=oddity.workarounds,
+        )
+        async with meeting({"devices": [configured]}, tmp_path, meters) as met:
+            if oddity.error:
+                await _fails(met, oddity, oddity.error)
+            else:
+                await _serves(met)
+
+
+async def _serves(met: Meeting) -> None:
+    await met.polled(2)
+    for poll in (0, 1):
+        assert met.values(poll=poll) == VALUES
+    assert met.sink.state_names("M1") == ["online"]
+
+
+async def _fails(met: Meeting, oddity: Oddity, kind: type[Exception]) -> None:
+    error = await met.state(oddity.state)
+    assert isinstance(error, kind)
+    assert oddity.says in f"{error} {error.hint}"
+    assert met.sink.polls == {}
+    assert met.sink.state_names("M1") == [oddity.state]
+
+
+@pytest.mark.parametrize(
+    "faults", [["no-range"], ["no-entry"], ["compressed-rows"], ["no-range", "no-entry"]]
+)
+async def test_a_profile_comes_whatever_the_meter_selects(
+    faults: list[str], tmp_path: Path
+) -> None:
+    meter = options("HDLC", faults=faults, profile_days=1)
+    async with (
+        on_a_line("tcp", [meter]) as (line, meters),
+        meeting({"devices": [device("HDLC", line)]}, tmp_path, meters) as met,
+    ):
+        wanted = rows(met.meter, -6, -2)
+        between = {"obis": PROFILE, "from": wanted[0]["time"], "to": wanted[-1]["time"]}
+        assert await met.call("readProfile", between) == {"result": wanted}
+        last = {"obis": PROFILE, "last": 4}
+        assert await met.call("readProfile", last) == {"result": rows(met.meter, -4, None)}
+
+
+async def test_a_meter_for_one_client_only(tmp_path: Path) -> None:
+    async with simulate([options("WRAPPER", faults=["single-client"])]) as (endpoint,):
+        _, other = await asyncio.open_connection(endpoint.host, endpoint.port)
+        line = {"host": endpoint.host, "port": endpoint.port}
+        document = {"devices": [device("WRAPPER", line)]}
+        async with meeting(document, tmp_path, endpoint.meters) as met:
+            error = await met.state("backoff")
+            assert isinstance(error, LinkClosedError)
+            assert "one client only" in error.hint
+            other.close()
+            await other.wait_closed()
+            met.fleet.reconnect("M1")
+            await met.state("online")
+            assert met.values() == VALUES
+
+
+async def test_a_meter_that_knows_no_service(tmp_path: Path) -> None:
+    async with (
+        on_a_line("tcp", [options("HDLC", faults=["exception"])]) as (line, meters),
+        meeting({"devices": [device("HDLC", line)]}, tmp_path, meters) as met,
+    ):
+        await met.polled()
+        assert [failure.key for failure in met.failures()] == ["energy", "voltage", "clock"]
+        assert all(isinstance(failure.error, ServiceError) for failure in met.failures())
+        await met.state("online")
+
+
+def test_every_fault_has_an_outcome() -> None:
+    needed = {fault.partition("=")[0] for need in NEEDS for fault in need.options.get("faults", ())}
+    assert {oddity.name for oddity in ODDITIES} | set(OTHERS) | needed == set(FAULTS)
