@@ -165,7 +165,7 @@ class Line:
         now = asyncio.get_running_loop().time()
         self._unreachable, self._unreached = None, 0
         for member in self.members.values():
-            if member.waits_for(LinkError) and member.agenda.due < inf:
+            if member.waits_for(LinkError):
                 self._schedule.set(member.name, now)
         self._wake.set()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 from dlms_connector.errors import ConnectError
 from dlms_connector.link.tcp_stream import StreamLink, TcpStream
@@ -47,6 +48,8 @@ class TcpLink(StreamLink):
 
 def _reason(error: OSError | UnicodeError) -> str:
     """Say what the system says, without its numbers and addresses."""
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)  # asyncio's own words are the address once more
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

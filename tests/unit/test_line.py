@@ -436,6 +436,19 @@ def test_a_meter_without_items_is_visited_until_it_answers() -> None:
     on(Bench(device(timeseries=[])), test)
 
 
+def test_a_meter_without_items_that_dials_in_is_visited_when_it_calls() -> None:
+    async def test(bench: Bench) -> None:
+        bench.link.reachable = False
+        await asyncio.sleep(1)
+        assert bench.sink.state_names("M1") == ["offline"]
+        bench.link.reachable = True
+        bench.line.called()
+        await asyncio.sleep(1)
+        assert bench.sink.state_names("M1") == ["offline", "online"]
+
+    on(Bench(device(timeseries=[])), test)
+
+
 def test_a_job_that_comes_during_a_goodbye_is_not_left_until_the_next_poll() -> None:
     async def test(bench: Bench) -> None:
         loop = asyncio.get_running_loop()
