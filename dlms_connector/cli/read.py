@@ -20,8 +20,10 @@ from dlms_connector.cli import FAILED, USER_MISTAKE
 from dlms_connector.config.loading import Loaded, load_file
 from dlms_connector.config.model import Configuration, Device, Item
 from dlms_connector.counters import counter_of
+from dlms_connector.dial_in import Reception
 from dlms_connector.errors import ConfigError, DlmsError
-from dlms_connector.link import make_link
+from dlms_connector.link import Link, make_link
+from dlms_connector.link.listener import DialInLink
 from dlms_connector.meter import Meter
 from dlms_connector.outcome import Outcome
 from dlms_connector.plan import wanted
@@ -86,26 +88,40 @@ async def read_once(
     for device in devices:
         lines.setdefault(device.connection.endpoint, []).append(device)
     places = asyncio.Semaphore(_AT_ONCE)
+    log = log or logging.getLogger(__name__)
+    links: dict[str, Link] = {}
+    reception = Reception(log, make_client)
+    for endpoint, members in lines.items():
+        try:
+            link = links[endpoint] = make_link(members[0].connection)
+        except ConfigError as error:
+            for device in members:
+                done(device, Outcome(poll=Poll(readings=()), error=error))
+            continue
+        if isinstance(link, DialInLink):
+            reception.expect(members, link)
 
-    async def line(members: Sequence[Device]) -> None:
+    async def line(members: Sequence[Device], link: Link) -> None:
+        if isinstance(link, DialInLink):
+            await link.arrival(members[0].connection.connect_timeout_ms / 1000)
         async with places:
-            await _read_line(members, done, state_dir, log or logging.getLogger(__name__))
+            await _read_line(members, link, done, state_dir, log)
 
-    await asyncio.gather(*(line(members) for members in lines.values()))
+    receiving = asyncio.ensure_future(reception.run())
+    try:
+        await asyncio.gather(*(line(lines[endpoint], link) for endpoint, link in links.items()))
+    finally:
+        receiving.cancel()
+        await reception.close()
 
 
 async def _read_line(
     devices: Sequence[Device],
+    link: Link,
     done: Callable[[Device, Outcome], None],
     state_dir: Path | None,
     log: logging.Logger,
 ) -> None:
-    try:
-        link = make_link(devices[0].connection)
-    except ConfigError as error:
-        for device in devices:
-            done(device, Outcome(poll=Poll(readings=()), error=error))
-        return
     try:
         for device in devices:
             meter = Meter(

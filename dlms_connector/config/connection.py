@@ -122,7 +122,10 @@ class ListenConnection(Model):
     )
     timeout_ms: Whole = Field(5000, ge=50, le=300_000, description=_TIMEOUT)
     connect_timeout_ms: Whole = Field(
-        30_000, ge=50, le=300_000, description="time to find out who calls, in ms"
+        30_000,
+        ge=50,
+        le=300_000,
+        description="time to find out who calls, in ms; `read` waits so long for the call",
     )
     retries: Whole = Field(2, ge=0, le=10, description=_RETRIES)
     keep_open: KeepOpen = Field("auto", description=_KEEP_OPEN)

@@ -20,8 +20,8 @@ from dlms_connector.link.tcp_stream import StreamLink, TcpStream
 
 #: Calls that are not identified yet: in all, and from one address. Many meters of a mobile
 #: network may share one.
-MOST_STRANGERS = 200
-MOST_FROM_ONE = 50
+MOST_STRANGERS = 1000
+MOST_FROM_ONE = 500
 IDENTIFY_WITHIN_S = 30.0
 #: Modems announce themselves when they call: that is over when the line rests so long.
 GREETING_S = 0.25
@@ -65,6 +65,7 @@ class DialInLink(StreamLink):
         self._kept: TcpStream | None = None
         self._deaf_times = 0
         self._at_opening = (0, 0)
+        self._called: asyncio.Future[None] | None = None
 
     def __repr__(self) -> str:
         state = "open" if self.is_open else "held" if self.has_call else "waiting"
@@ -83,6 +84,13 @@ class DialInLink(StreamLink):
         self._stream = self._kept
         self._at_opening = self.bytes_in, self.bytes_out
         self.drain()
+
+    async def arrival(self, within_s: float) -> bool:
+        """Wait for the meter's call; false if it does not come in time."""
+        if not self.has_call:
+            self._called = self._called or asyncio.get_running_loop().create_future()
+            await asyncio.wait({self._called}, timeout=within_s)
+        return self.has_call
 
     async def close(self) -> None:
         """Let go of the call; hang up if the meter is deaf to us."""
@@ -107,6 +115,9 @@ class DialInLink(StreamLink):
         self.bytes_out += call.bytes_out
         if earlier is not None:
             await earlier.close()
+        if self._called is not None:
+            self._called.set_result(None)
+            self._called = None
         self.arrived()
 
     def lose(self, call: Call) -> None:

@@ -268,3 +268,20 @@ def test_refused_callers_are_named_once_and_not_all(caplog: pytest.LogCaptureFix
     assert len(warnings) == 202
     assert warnings[-1] == "door: hung up on 10.0.0.1: not allowed"
     assert "not named any more" in warnings[-2]
+
+
+async def test_reading_once_waits_for_the_call(site: Site) -> None:
+    from dlms_connector.cli.read import read_once
+
+    site.expect("M", {"serialNumber": "5"}, interfaceType="WRAPPER")
+    site.expect("absent", {"serialNumber": "6", "connectTimeoutMs": 900}, interfaceType="WRAPPER")
+    outcomes: dict[str, Any] = {}
+    reading = asyncio.ensure_future(
+        read_once(site.devices, lambda device, got: outcomes.update({device.device_name: got}))
+    )
+    await asyncio.sleep(0.1)
+    async with call(site, framing="WRAPPER", serial=5):
+        await asyncio.wait_for(reading, 8)
+    assert outcomes["M"].error is None
+    assert len(outcomes["M"].poll.readings) == 1
+    assert isinstance(outcomes["absent"].error, AbsentError)
