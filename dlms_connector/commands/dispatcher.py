@@ -146,7 +146,7 @@ class Dispatcher:
 
     async def _outcome(self, request: Request, work: Work | Local) -> Outcome:
         if isinstance(work, Local):
-            return await work.run()
+            return await self._locally(work, request.timeout_s or DEFAULT_TIMEOUT_S)
         timeout_s = request.timeout_s or work.timeout_s or DEFAULT_TIMEOUT_S
         try:
             return await self._meters.submit(request.device, work.talk, timeout_s=timeout_s)
@@ -154,6 +154,12 @@ class Dispatcher:
             # Also if it failed: it may have been written all the same.
             if work.writes is not None:
                 self._wrote(request.device, work.writes)
+
+    async def _locally(self, work: Local, timeout_s: float) -> Value:
+        try:
+            return await asyncio.wait_for(work.run(), timeout_s)
+        except asyncio.TimeoutError:
+            raise CommandError(f"{work.what}: not done within {timeout_s:g} s") from None
 
     def _reconnecting(self, context: Context, arguments: Arguments) -> Local:
         async def reconnect() -> Value:

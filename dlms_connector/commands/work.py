@@ -14,12 +14,18 @@ from dlms_connector.compose import Target
 from dlms_connector.config.model import Device
 from dlms_connector.cosem import AttributeRef, MethodRef
 from dlms_connector.errors import CommandError
-from dlms_connector.interpret import Options, options_of
+from dlms_connector.interpret import DEFAULTS, Options, options_of
+from dlms_connector.interpret.objects import shape_of
+from dlms_connector.interpret.shapes import hidden
 from dlms_connector.profile_reading import Ways
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
+
+#: Associations and the security setup: the arguments of their methods are keys and proofs.
+_KEY_HOLDERS = (12, 15, 64)
+_HIDDEN = "it is not shown, as it may be a secret"
 
 #: What a method may return: a value, or a write with what was there before.
 Outcome = Value | Written
@@ -86,7 +92,7 @@ class Context:
         """Return the argument of a method; a bare null is none."""
         if value is None and type_ is None:
             return None
-        return self.encode(str(method), value, type_)
+        return self.encode(str(method), value, type_, secret=method.class_id in _KEY_HOLDERS)
 
     def encode(
         self,
@@ -97,8 +103,13 @@ class Context:
         ref: AttributeRef | None = None,
         known: Data | None = None,
         scaler: int = 0,
+        secret: bool = False,
     ) -> Data:
-        """Turn a value into data by the device's converter. Raises CommandError."""
+        """Turn a value into data by the device's converter. Raises CommandError.
+
+        What is written where keys and passwords are does not appear in what is raised.
+        """
+        secret = secret or (ref is not None and shape_of(ref, DEFAULTS) is hidden)
         target = Target(
             name=name,
             ref=ref,
@@ -111,11 +122,12 @@ class Context:
         try:
             data = self.converter.convert(target, value)
         except CommandError:
+            if secret:
+                raise CommandError(f"{name}: the value does not fit; {_HIDDEN}") from None
             raise
         except Exception as error:  # it may be the user's own
-            raise CommandError(
-                f"{name}: the downlink converter failed: {type(error).__name__}: {error}"
-            ) from error
+            cause = _HIDDEN if secret else f"{type(error).__name__}: {error}"
+            raise CommandError(f"{name}: the downlink converter failed: {cause}") from error
         if not isinstance(data, Data):
             raise CommandError(
                 f"{name}: the downlink converter returned {type(data).__name__} instead of Data"

@@ -312,3 +312,20 @@ async def test_an_attribute_that_is_write_only_takes_the_type_named() -> None:
     answer = await desk.ask("writeObject", {**unreadable, "type": "octet-string"})
     assert "secret99" not in str(answer)
     assert all("secret99" not in event.sentence for event in desk.events)
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("writeObject", {"obis": "0-0:40.0.0", "class": 15, "attribute": 7, "value": "hunter2",
+                         "type": "octet-string"}),
+        ("invokeMethod", {"obis": "0-0:43.0.0", "class": 64, "method": 2, "value": "hunter2",
+                          "type": "octet-string"}),
+    ],
+)  # fmt: skip
+async def test_secrets_are_not_quoted(method: str, params: Any) -> None:
+    desk = Desk()
+    error = await desk.error(method, params)
+    assert "the value does not fit; it is not shown, as it may be a secret" in error
+    assert all("hunter2" not in event.sentence for event in desk.events)
+    assert len(desk.events) == 1

@@ -114,3 +114,15 @@ async def test_calls_to_several_meters_do_not_mix() -> None:
     second = desk.request("readObject", {**LIMIT, "value": 1}, device="M2")
     assert await first == {"result": 7}
     assert "unknown parameter `value`" in (await second)["error"]
+
+
+async def test_what_hangs_is_given_up() -> None:
+    def hanging(context: Any, arguments: Any) -> Local:
+        async def run() -> Any:
+            await asyncio.Event().wait()
+
+        return Local(run=run, what="waiting for a disk")
+
+    desk = Desk(more={"hang": Method(hanging)})
+    sentence = "M1: waiting for a disk: not done within 0.01 s"
+    assert await desk.error("hang", {"timeout": 0.01}) == sentence
