@@ -42,6 +42,7 @@ bench: .venv/.installed
 
 docs: .venv/.installed
 	$(BIN)/python -m dlms_connector.config.reference docs
+	$(BIN)/python -m tests.matrix.table docs
 
 build: .venv/.installed
 	rm -rf dist

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from dlms_connector.errors import LinkClosedError, ServiceError
+from dlms_connector.errors import LinkClosedError, RefusedError, ServiceError
 from dlms_connector.simulator import FAULTS, MeterOptions, simulate
 from tests.matrix.configured import objects
 from tests.matrix.needs import NEEDS
-from tests.matrix.oddities import ODDITIES, OTHERS, Oddity
+from tests.matrix.oddities import CIPHERED_DLMS, CIPHERED_OPTIONS, ODDITIES, OTHERS, Oddity
 from tests.matrix.services import PROFILE, rows
 from tests.support.meeting import NOW, Meeting, meeting, on_a_line
 
@@ -125,6 +125,18 @@ async def test_a_meter_for_one_client_only(tmp_path: Path) -> None:
             met.fleet.reconnect("M1")
             await met.state("online")
             assert met.values() == VALUES
+
+
+async def test_a_counter_that_begins_anew_in_each_association(tmp_path: Path) -> None:
+    """A number is never used twice with one key, even if the meter wants it."""
+    meter = options("HDLC", faults=["counter-from-one"], **CIPHERED_OPTIONS)
+    async with on_a_line("tcp", [meter]) as (line, meters):
+        configured = device("HDLC", line, dlms=CIPHERED_DLMS, connection={"keepOpen": False})
+        async with meeting({"devices": [configured]}, tmp_path, meters) as met:
+            error = await met.state("refused")
+            assert isinstance(error, RefusedError)
+            assert met.sink.state_names("M1") == ["online", "refused"]
+            assert met.values(poll=0) == VALUES
 
 
 async def test_a_meter_that_knows_no_service(tmp_path: Path) -> None:
