@@ -27,7 +27,7 @@ from dlms_connector.protocol.ciphering import CountUp, InvocationCounter
 from dlms_connector.protocol.conformance import LN_SERVICES, SN_SERVICES
 from dlms_connector.protocol.credentials import read_credentials
 from dlms_connector.protocol.diagnosis import OPENING, refusal, refusal_of, unexpected
-from dlms_connector.protocol.hls_exchange import encode_answer, parse_answer
+from dlms_connector.protocol.hls_exchange import encode_answer, encode_written_answer, parse_answer
 from dlms_connector.protocol.initiate import (
     CONFIRMED_SERVICE_ERROR,
     DLMS_VERSION,
@@ -248,9 +248,18 @@ class Association:
         )
         fixed = self._workarounds.fixed_invoke_id
         invoke_id = _INVOKE_ID if fixed is None else fixed
-        request = encode_answer(self._dlms.referencing, handshake.answer(self._counter), invoke_id)
-        sealed = self._security.protect(request, proving=True)
-        reply = yield from datalink.exchange(sealed, repeatable=False)
-        answer = parse_answer(self._dlms.referencing, self.unprotect(reply), invoke_id)
+        referencing = self._dlms.referencing
+        request = encode_answer(referencing, handshake.answer(self._counter), invoke_id)
+        reply = yield from self._prove(datalink, request)
+        if referencing == "SN" and reply[:1] == bytes([EXCEPTION_RESPONSE]):
+            request = encode_written_answer(handshake.answer(self._counter))
+            reply = yield from self._prove(datalink, request)
+        answer = parse_answer(referencing, reply, invoke_id)
         handshake.verify(answer)
         self._counter.confirm()
+
+    def _prove(self, datalink: DataLink, request: bytes) -> Talk[bytes]:
+        """Send our answer to the meter's challenge; return the plain reply."""
+        sealed = self._security.protect(request, proving=True)
+        reply = yield from datalink.exchange(sealed, repeatable=False)
+        return self.unprotect(reply)

@@ -18,6 +18,9 @@ from dlms_connector.protocol.hdlc_frame import (
 #: The LLC sublayer's octets before the first segment, IEC 62056-46 clause 5.3.2.
 LLC_COMMAND = b"\xe6\xe6\x00"
 LLC_RESPONSE = b"\xe6\xe7\x00"
+#: What begins the APDUs that some meters send without them: refusals of a whole request,
+#: ConfirmedServiceError and exception-response.
+BARE = (b"\x0e", b"\xd8")
 
 EXCHANGING = "exchanging HDLC frames"
 
@@ -79,6 +82,8 @@ class Transfer:
 
     def apdu(self) -> bytes:
         """Return what arrived, without the LLC octets."""
+        if self._arrived[:1] in BARE:
+            return bytes(self._arrived)
         if not self._arrived.startswith(LLC_RESPONSE):
             raise ProtocolError(
                 EXCHANGING, f"the reply begins {self._arrived[:3].hex(' ')} instead of e6 e7 00"

@@ -16,6 +16,13 @@ _LN_METHOD = bytes.fromhex("000F 0000280000FF 01 01")
 #: One variable, by parameterized access: base name FA00, method 8 at 58, selector 0.
 _SN_READ = bytes.fromhex("05 01 04 FA58 00")
 
+#: The same method by a Write: one variable by name, one value.
+_SN_WRITE = bytes.fromhex("06 01 02 FA58 01")
+_WRITE_RESPONSE = 0x0D
+#: What may stand behind the meter's answer: nothing, or the success of a Write, which some
+#: meters send in the same frame, with or without LLC octets of its own.
+_TAILS = (b"", b"\x0d\x01\x00", b"\xe6\xe7\x00\x0d\x01\x00")
+
 _DOING = "authenticating"
 _HINT = (
     "check dlms.password (HIGH_GMAC: dlms.authenticationKey and dlms.blockCipherKey; HIGH_ECDSA: "
@@ -31,6 +38,15 @@ def encode_answer(referencing: str, answer: bytes, invoke_id: int) -> bytes:
     return bytes([0xC3, 0x01, 0xC0 | invoke_id]) + _LN_METHOD + data
 
 
+def encode_written_answer(answer: bytes) -> bytes:
+    """Write the request for meters that let nobody read by short name before pass 3.
+
+    They take the answer in a Write, as for any other method, and reply with a ReadResponse,
+    some with a WriteResponse behind it.
+    """
+    return _SN_WRITE + bytes([_OCTET_STRING]) + encode_length(len(answer)) + answer
+
+
 def parse_answer(referencing: str, reply: bytes, invoke_id: int) -> bytes:
     """Return the meter's answer to our challenge.
 
@@ -41,7 +57,7 @@ def parse_answer(referencing: str, reply: bytes, invoke_id: int) -> bytes:
     if reply[at : at + 1] != bytes([_OCTET_STRING]):
         raise SecurityError(_DOING, "the meter does not answer our challenge")
     answer, end = decode_content(reply, at + 1, _DOING)
-    if end != len(reply):
+    if reply[end:] not in _TAILS:
         raise ProtocolError(_DOING, f"{len(reply) - end} octets too many")
     return answer
 
@@ -68,12 +84,14 @@ def _read_ln(reply: bytes, invoke_id: int) -> int:
 
 def _read_sn(reply: bytes) -> int:
     """Return where the data of a read-response begins."""
-    if len(reply) < 3 or reply[:2] != b"\x0c\x01":
+    if len(reply) < 3 or reply[:2] not in (b"\x0c\x01", bytes([_WRITE_RESPONSE, 1])):
         raise _unexpected(reply)
     if reply[2] == 1:
         raise refused("the meter did not accept our answer")
     if reply[2]:
         raise _unexpected(reply)
+    if reply[0] == _WRITE_RESPONSE:
+        raise SecurityError(_DOING, "the meter does not answer our challenge")
     return 3
 
 

@@ -111,7 +111,11 @@ class LogicalNames:
     def set_list(
         self, writes: Sequence[tuple[AttributeRef, Data]]
     ) -> Talk[list[ObjectError | None]]:
-        """SET several attributes in one request, in blocks if it must be."""
+        """SET several attributes in one request, in blocks if it must be.
+
+        Raises ServiceError where the meter does not answer with one result for each: then
+        some of them may have been written.
+        """
         doing = f"writing {len(writes)} attributes at once"
         flags = codec.CONFIRMED_HIGH | self._conversation.next_invoke_id()
         count = encode_length(len(writes))
@@ -123,7 +127,7 @@ class LogicalNames:
         else:
             head = bytes((SET, 5, flags)) + names
             answer = yield from send_blocks(self._conversation, head, values, self._room(), doing)
-        codes = _codes(answer, len(writes), doing)
+        codes = sensible(lambda: _codes(answer, len(writes), doing))
         return [
             _error(code, f"writing {ref}") for code, (ref, _) in zip(codes, writes, strict=True)
         ]

@@ -206,7 +206,10 @@ def _set_list_last_block(cursor: Cursor) -> SetDone:
 
 
 def _block_taken(cursor: Cursor) -> BlockTaken:
-    return BlockTaken(_invoke_id(cursor), cursor.number(4))
+    taken = BlockTaken(_invoke_id(cursor), cursor.number(4))
+    # Some meters add a result to it, though only the last block has one.
+    cursor.take(cursor.left)
+    return taken
 
 
 def _action_normal(cursor: Cursor) -> ActionDone:

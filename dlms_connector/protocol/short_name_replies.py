@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dlms_connector.errors import ProtocolError
+from dlms_connector.protocol.axdr import decode_whole
 from dlms_connector.protocol.cursor import Cursor
 from dlms_connector.protocol.replies import Result
 
@@ -54,9 +55,25 @@ def parse_read(answer: bytes, doing: str) -> ReadResults | ReadBlock | BlockTake
     return ReadResults(_results(cursor))
 
 
-def parse_read_blocks(whole: bytes, doing: str) -> ReadResults:
-    """Read the results that blocks come to. Raises ProtocolError."""
-    return ReadResults(_results(Cursor(whole, doing)))
+def parse_read_blocks(whole: bytes, doing: str, *, several: bool) -> ReadResults:
+    """Read the results that blocks come to. Raises ProtocolError.
+
+    They are the list of results, as in an answer that needs no blocks; where one variable
+    was asked for, some meters leave out its count and choice, and send the data alone.
+    """
+    try:
+        results = _results(Cursor(whole, doing))
+        if several or len(results) == 1:
+            return ReadResults(results)
+        problem = ProtocolError(doing, f"{len(results)} results came back")
+    except ProtocolError as error:
+        if several:
+            raise
+        problem = error
+    try:
+        return ReadResults((decode_whole(whole),))
+    except ProtocolError:
+        raise problem from None
 
 
 def parse_write(answer: bytes, doing: str) -> WriteResults | BlockTaken:

@@ -140,7 +140,9 @@ class ShortNames:
         reply = sensible(lambda: parse_read(answer, doing), several=several)
         if isinstance(reply, ReadBlock):
             whole = yield from self._follow(answer, reply, doing)
-            reply = sensible(lambda: parse_read_blocks(whole, doing), several=several)
+            reply = sensible(
+                lambda: parse_read_blocks(whole, doing, several=several), several=several
+            )
         if not isinstance(reply, ReadResults):
             raise ProtocolError(doing, f"{type(reply).__name__} is no answer to this request")
         if len(reply.results) != len(variables):

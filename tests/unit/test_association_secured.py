@@ -407,3 +407,29 @@ def forms(secret: bytes) -> list[str]:
     spaced = secret.hex(" ")
     plain = secret.decode("latin-1")
     return [digits, digits.upper(), spaced, spaced.upper(), repr(secret)[2:-1], plain]
+
+
+@pytest.mark.parametrize("tail", ["", "0D0100", "E6E7000D0100"])  # the last: gurux.dlms 4.0.47
+def test_a_meter_that_takes_the_proof_in_a_write(tail: str) -> None:
+    mine, meter, _ = party(authentication="HIGH_MD5", referencing="SN")
+
+    def answer(apdu: bytes) -> bytes:
+        if apdu[:2] == b"\x05\x01" and not meter.proved and apdu[2] == 4:
+            return bytes.fromhex("D80202")
+        if apdu[:1] == b"\x06":
+            assert apdu[:6] == bytes.fromhex("060102FA5801")
+            return meter.answer(bytes.fromhex("050104FA5800") + apdu[6:]) + bytes.fromhex(tail)
+        return meter.answer(apdu)
+
+    line = Line(answer)
+    finish(mine.open(line))
+    assert meter.proved
+    assert [apdu[:1].hex() for apdu in line.heard] == ["60", "05", "06"]
+
+
+def test_a_write_whose_success_proves_nothing() -> None:
+    mine, meter, _ = party(authentication="HIGH_MD5", referencing="SN")
+    replies = {0x05: bytes.fromhex("D80202"), 0x06: bytes.fromhex("0D0100")}
+    line = Line(lambda apdu: replies.get(apdu[0]) or meter.answer(apdu))
+    with pytest.raises(SecurityError, match="does not answer our challenge"):
+        finish(mine.open(line))

@@ -606,6 +606,13 @@ def test_a_reply_without_llc_octets(start: bytes) -> None:
         drive(hdlc.exchange(b"x"), Script([from_meter(0x30, start).encode()]))
 
 
+@pytest.mark.parametrize("refusal", ["D8 02 02", "0E 01 06 01"])
+def test_a_refusal_without_llc_octets(refusal: str) -> None:
+    hdlc = connected(HdlcMeter())
+    apdu = bytes.fromhex(refusal)
+    assert drive(hdlc.exchange(b"x"), Script([from_meter(0x30, apdu).encode()])) == apdu
+
+
 def test_the_last_frame_need_not_be_final() -> None:
     hdlc = connected(HdlcMeter())
     script = Script([from_meter(0x20, b"\xe6\xe7\x00y").encode()])

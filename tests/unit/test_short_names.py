@@ -194,6 +194,32 @@ class TestBlocksOfRead:
         assert isinstance(second, ObjectError)
         assert meter.heard[1] == h("05 01 05 00 01")
 
+    def test_of_gurux_hold_the_data_alone(self) -> None:
+        meter = Meter(directory=Directory())
+        answers = in_turn(
+            h(
+                "0C010200000176010B020410FA0012000C110009060000280000FF02041000A01200011100090600"
+                "002A0000FF02041000B0120001110009060000600100FF02041000C0120001110009060000600D00"
+                "FF02041000D0120001110009060000603200FF02041000E01200011100090600002B0100FF020410"
+                "00F0120003"
+            ),
+            h(
+                "0C010201000252110009060100010800FF0204100120120003110009060100200700FF0204100150"
+                "120008110009060000010000FF02041001E0120007110009060100630100FF020410025812004611"
+                "000906000060030AFF"
+            ),
+            h("0C 01 00 12 00 E6"),
+        )
+        voltage = AttributeRef(3, Obis.parse("1-0:32.7.0"), 2)
+        read = meter.hold(meter.services.get(voltage), answers)
+        assert read == Data(DataType.LONG_UNSIGNED, 230)
+        assert meter.heard == [h("05 01 02 FA 08"), h("05 01 05 00 01"), h("05 01 02 01 28")]
+
+    @pytest.mark.parametrize("whole", ["02 01 00 01 00 00", "00 00 07", "0B"])
+    def test_that_are_neither_results_nor_data(self, meter: Meter, whole: str) -> None:
+        with pytest.raises(ProtocolError):
+            meter.hold(meter.services.get(ENERGY), in_turn(read_block(1, True, h(whole))))
+
     def test_that_are_empty_end(self, meter: Meter) -> None:
         with pytest.raises(ProtocolError, match="blocks were empty"):
             meter.hold(
