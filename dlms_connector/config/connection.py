@@ -94,7 +94,7 @@ class ListenConnection(Model):
     host: str = Field(
         "0.0.0.0",  # noqa: S104
         min_length=1,
-        description="the local address listened on; `::` takes calls by IPv6 too",
+        description="the local address listened on; `::` for calls by IPv6",
     )
     port: Whole = Field(4059, ge=1, le=65535, description="the local TCP port listened on")
     peer: Address | None = Field(

@@ -168,7 +168,7 @@ def _dial_in(device: Device) -> Contradictions:
     if len(given) != 1:
         named = " and ".join(given) or "nothing"
         yield (
-            ("connection", given[-1] if given else "serialNumber"),
+            ("connection", given[-1] if given else "peer"),
             f"a meter that dials in is known by one of {', '.join(marks)}; given: {named}",
         )
         return

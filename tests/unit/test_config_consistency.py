@@ -169,7 +169,7 @@ LOW = {"authentication": "LOW", "password": "x"}
 @pytest.mark.parametrize(
     ("connection", "dlms", "problems"),
     [
-        ({}, {}, ["serialNumber"]),
+        ({}, {}, ["peer"]),
         ({"peer": "10.0.0.5"}, {}, []),
         ({"peer": "10.0.0.5"}, LOW | CIPHERED, []),
         ({"serialNumber": 12345}, {}, []),
