@@ -15,6 +15,8 @@ from dlms_connector.uplink import Uplink
 #: What the fleet gets to say goodbye, and the thread to end.
 GOODBYE_S = 0.6
 JOIN_S = 0.75
+#: How often received bytes are counted where no diagnostics are sent.
+COUNT_S = 60.0
 
 
 class MetersThread:
@@ -91,11 +93,13 @@ class MetersThread:
         """Send every meter's diagnostics once per period, spread: thousands are a flood."""
         loop = asyncio.get_running_loop()
         due = loop.time()
-        while self._period_s and self._devices:
+        period_s, send = self._period_s or COUNT_S, self._period_s > 0
+        while self._devices:
             for device in self._devices:
-                due = max(due + self._period_s / len(self._devices), loop.time())
+                due = max(due + period_s / len(self._devices), loop.time())
                 await asyncio.sleep(due - loop.time())
                 try:
-                    self._uplink.statistics(device, fleet.statistics(device.device_name))
+                    statistics = fleet.statistics(device.device_name)
+                    self._uplink.statistics(device, statistics, send=send)
                 except Exception:
                     self._log.exception("%s: no diagnostics", device.device_name)

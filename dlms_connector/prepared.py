@@ -89,7 +89,7 @@ def state_directory(
     folder = Path(configured) if configured else base / "dlms"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # no folder, or no name of one
         log.warning(
             "state is not kept over a restart: %s; set stateDirectory to a folder that the "
             "gateway may write",

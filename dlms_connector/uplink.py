@@ -82,13 +82,13 @@ class Uplink:
         sentence = "; ".join(problems)
         self._queue.put(partial(self._tell_state, name, device_type, "misconfigured", sentence))
 
-    def statistics(self, device: Device, statistics: Statistics) -> None:
+    def statistics(self, device: Device, statistics: Statistics, *, send: bool = True) -> None:
         """Send what is counted of a meter; of one that is silent it would look like life."""
         name = device.device_name
         if (received := statistics.bytes_in - self._bytes[name]) > 0:
             self._bytes[name] = statistics.bytes_in
             self._count("connectorBytesReceived", received)
-        if name in self._online:
+        if send and name in self._online:
             ts_ms, values = int(time() * 1000), statistics.telemetry()
             data = diagnostics.telemetry(name, device.device_type, ts_ms, values)
             self._queue.put(partial(self._send, data))

@@ -10,8 +10,10 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from thingsboard_gateway.gateway.statistics.statistics_service import StatisticsService
 from thingsboard_gateway.tb_utility.tb_loader import TBModuleLoader
 
+from dlms_connector import meters_thread
 from dlms_connector.config.model import Device
 from dlms_connector.connector import DLMSConnector
 from dlms_connector.diagnostics import Statistics
@@ -222,6 +224,22 @@ def test_diagnostics_of_meters_that_answer(make: Make, gateway: FakeGateway) -> 
     assert (first["dlmsPollsOk"], first["dlmsBytesIn"], first["dlmsPollMs"]) == (7, 100, 12)
     assert "dlmsClockDriftSeconds" not in first
     assert {row["device"] for row in gateway.telemetry()} == {"M1"}
+
+
+def test_bytes_are_counted_without_diagnostics_too(
+    make: Make, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = threading.Event()
+
+    def count(connector: str, name: str, count: int) -> None:
+        if name == "connectorBytesReceived" and count == 100:
+            counted.set()
+
+    monkeypatch.setattr(StatisticsService, "count_connector_message", count)
+    monkeypatch.setattr(meters_thread, "COUNT_S", 0.02)
+    make(configuration(diagnosticsPeriod=0)).open()
+    assert counted.wait(5)
+    assert not [row for row in gateway.telemetry() if "dlmsPollsOk" in row]
 
 
 def test_state_directory_in_the_gateways_data_folder(make: Make, gateway: FakeGateway) -> None:

@@ -104,3 +104,10 @@ def test_state_that_cannot_be_kept_is_said(
     (tmp_path / "file").write_text("")
     assert state_directory(str(tmp_path / "file/x"), {}, tmp_path, LOG) is None
     assert "set stateDirectory to a folder that the gateway may write" in caplog.text
+
+
+def test_a_state_directory_of_no_name_costs_the_memory_only(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert state_directory("\0", {}, tmp_path, LOG) is None
+    assert "state is not kept over a restart" in caplog.text
