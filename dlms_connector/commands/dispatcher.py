@@ -20,12 +20,14 @@ from dlms_connector.commands.operations import Written
 from dlms_connector.commands.request import DEFAULT_TIMEOUT_S, Arguments, Request
 from dlms_connector.commands.work import Context, Local, Method, Outcome, Work
 from dlms_connector.cosem import AttributeRef
-from dlms_connector.errors import CommandError, DlmsError
+from dlms_connector.errors import CommandError, ConnectError, DlmsError, LinkError
+from dlms_connector.member import UnavailableError
 from dlms_connector.reading import Value
 
 #: Calls of one meter that wait or are under way; more are refused at once.
 MOST_WAITING = 100
 
+UNCERTAIN = "the meter may have carried it out all the same: look at it before calling again"
 STOPPED = "the connector was stopped; the call may have been carried out or not"
 
 #: Takes the answer to one call.
@@ -129,9 +131,13 @@ class Dispatcher:
         try:
             outcome = await self._outcome(request, work)
         except DlmsError as error:
-            if work.changes:
-                self._audit.note(Event(device, request.who, work.what, f"failed: {error}"))
-            raise
+            if not work.changes:
+                raise
+            done = "unknown" if _may_be_done(error) else "failed"
+            self._audit.note(Event(device, request.who, work.what, f"{done}: {error}"))
+            if done == "failed":
+                raise
+            raise CommandError(f"{_hinted(error)}; {UNCERTAIN}") from error
         except asyncio.CancelledError:
             if work.changes:
                 self._audit.note(Event(device, request.who, work.what, f"unknown: {STOPPED}"))
@@ -173,6 +179,15 @@ class Dispatcher:
             return self._meters.statistics(context.device.device_name).telemetry()
 
         return Local(run=count, what="counting")
+
+
+def _may_be_done(error: DlmsError) -> bool:
+    """Whether the meter may have done what it was asked: silence does not tell."""
+    return isinstance(error, LinkError) and not isinstance(error, ConnectError | UnavailableError)
+
+
+def _hinted(error: DlmsError) -> str:
+    return f"{error}; {error.hint}" if error.hint else str(error)
 
 
 def _sentence(device: str, error: DlmsError) -> str:

@@ -180,6 +180,12 @@ async def test_statistics_and_reconnecting(running: Site) -> None:
     assert associations <= meter(running).seen["association"]
 
 
+async def test_discovery(running: Site) -> None:
+    found = await call(running, FREE, "discover", {"listOnly": True, "timeout": 30})
+    assert "1-0:32.7.0" in json.dumps(found["result"], default=str)
+    assert "unknown parameter" in (await call(running, FREE, "discover", {"x": 1}))["error"]
+
+
 async def test_calendars(running: Site) -> None:
     name = {"obis": "0-0:13.0.0", "class": "activityCalendar", "attribute": 6}
     assert await call(running, FREE, "writeObject", {**name, "value": "summer"}) == {

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from dlms_connector.commands.dispatcher import MOST_WAITING, STOPPED
+from dlms_connector.commands.dispatcher import MOST_WAITING, STOPPED, UNCERTAIN
 from dlms_connector.commands.work import Local, Method
-from dlms_connector.errors import CommandError, LinkTimeoutError
+from dlms_connector.errors import CommandError, ConnectError, LinkTimeoutError
 from dlms_connector.member import UnavailableError
 from tests.support.commands import Desk, device
 
@@ -126,3 +126,14 @@ async def test_what_hangs_is_given_up() -> None:
     desk = Desk(more={"hang": Method(hanging)})
     sentence = "M1: waiting for a disk: not done within 0.01 s"
     assert await desk.error("hang", {"timeout": 0.01}) == sentence
+
+
+async def test_silence_does_not_tell_whether_it_was_done() -> None:
+    desk = Desk()
+    desk.meters.down["M1"] = LinkTimeoutError(3, 0)
+    assert (await desk.error("writeObject", LIMIT)).endswith(UNCERTAIN)
+    assert ": unknown: no complete reply, asked 3 times" in desk.events[0].sentence
+    assert UNCERTAIN not in await desk.error("readObject", VOLTS)
+    desk.meters.down["M1"] = ConnectError("h:1", "refused")
+    assert UNCERTAIN not in await desk.error("writeObject", LIMIT)
+    assert ": failed: cannot connect to h:1" in desk.events[1].sentence
