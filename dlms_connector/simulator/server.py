@@ -154,13 +154,13 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def dial_in(
-    options: MeterOptions, host: str, port: int, *, greeting: bytes = b""
+    options: MeterOptions | Meter, host: str, port: int, *, greeting: bytes = b""
 ) -> AsyncIterator[Meter]:
     """Have a meter call a listener, as meters behind a mobile network do, and serve there.
 
     `greeting` is what it says first: a registration of its modem, a notification, nothing.
     """
-    meter = Meter(options)
+    meter = options if isinstance(options, Meter) else Meter(options)
     alive: set[_Protocol] = set()
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.create_connection(

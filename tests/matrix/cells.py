@@ -43,7 +43,7 @@ class Cell:
 
 #: What there is, by the name of the field of a cell.
 DIMENSIONS: Mapping[str, Sequence[str]] = {
-    "link": ("tcp", "udp", "tcp line", *SERIAL_LINKS),
+    "link": ("tcp", "udp", "dial-in", "tcp line", *SERIAL_LINKS),
     "framing": (*HDLC_FRAMINGS, "WRAPPER"),
     "referencing": ("LN", "SN"),
     "authentication": (

@@ -17,7 +17,7 @@ from tests.support.meeting import NOW
 
 #: The meters on a line, one of them where the line is its own.
 LINES = ("tcp line", "serial line")
-KINDS = {"tcp": "tcp", "tcp line": "tcp", "udp": "udp"}
+KINDS = {"dial-in": "listen", "tcp": "tcp", "tcp line": "tcp", "udp": "udp"}
 #: Logical and physical address of the first meter, and what one more adds to them.
 _ADDRESSES = {
     "HDLC/1": ((1, 0), (1, 0)),

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,7 +28,7 @@ from dlms_connector.fleet import Fleet
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Failure, Value
-from dlms_connector.simulator import Meter, MeterOptions, simulate, simulate_terminal
+from dlms_connector.simulator import Meter, MeterOptions, dial_in, simulate, simulate_terminal
 from dlms_converters.downlink import DLMSDownlinkConverter
 from dlms_converters.json_value import json_value
 from tests.support.fake_meter import RecordingSink
@@ -35,6 +36,9 @@ from tests.support.fake_meter import RecordingSink
 T = TypeVar("T")
 
 NOW = 1_790_000_000
+_HERE = "127.0.0.1"
+#: How long a modem takes to notice that the line is down, and to try again.
+_REDIAL_S = 0.02
 LOG = logging.getLogger("test.meeting")
 #: What is not there by then does not come.
 _PATIENCE_S = 5.0
@@ -134,10 +138,33 @@ async def meeting(
 async def on_a_line(
     kind: str, options: Sequence[MeterOptions]
 ) -> AsyncIterator[tuple[dict[str, Any], tuple[Meter, ...]]]:
-    """Serve meters on one endpoint, `tcp`, `udp` or `serial`; yields its `connection` too."""
+    """Serve meters on one endpoint, or let one call; yields its `connection` too.
+
+    `kind` is `tcp`, `udp`, `serial` or `listen`.
+    """
+    if kind == "listen":
+        meter = Meter(options[0])
+        with socket.socket() as free:
+            free.bind((_HERE, 0))
+            port = free.getsockname()[1]
+        calling = asyncio.create_task(_call(meter, port))
+        yield {"type": "listen", "host": _HERE, "port": port, "peer": _HERE}, (meter,)
+        calling.cancel()
+        await asyncio.wait({calling})
+        return
     if kind == "serial":
         async with simulate_terminal(options) as terminal:
             yield {"type": "serial", "port": terminal.path}, terminal.meters
         return
     async with simulate([list(options)], udp=kind == "udp") as (endpoint,):
         yield {"type": kind, "host": endpoint.host, "port": endpoint.port}, endpoint.meters
+
+
+async def _call(meter: Meter, port: int) -> None:
+    """Call, and call again whenever the line is down, as a modem does."""
+    while True:
+        with suppress(OSError):
+            async with dial_in(meter, _HERE, port):
+                while meter.connections:  # noqa: ASYNC110 (a modem polls its line)
+                    await asyncio.sleep(_REDIAL_S)
+        await asyncio.sleep(_REDIAL_S)
