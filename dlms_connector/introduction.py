@@ -119,7 +119,7 @@ class Introduction:
             if not _allows(connection, address):
                 continue
             public = self._all_public or connection.identify_as == "public"
-            asker = public_device(device) if public else device
+            asker = _with_told_title(public_device(device) if public else device)
             for question in questions:
                 if _asks_alike(question.asker, asker):
                     question.about.append(connection)
@@ -210,6 +210,12 @@ def _shown(number: Data) -> str:
 def _allows(connection: ListenConnection, address: str) -> bool:
     caller = ip_address(address)
     return not connection.allow or any(caller in ip_network(one) for one in connection.allow)
+
+
+def _with_told_title(device: Device) -> Device:
+    """Forget the title that is configured: what counts is the one that the caller tells."""
+    dlms = device.dlms.model_copy(update={"server_system_title": None})
+    return device.model_copy(update={"dlms": dlms})
 
 
 def _secrets(devices: Sequence[Device]) -> set[tuple[object, ...]]:

@@ -153,6 +153,18 @@ async def test_by_system_title(site: Site) -> None:
         await site.until_polled("B", times=2)
 
 
+async def test_a_title_that_is_only_configured_proves_nothing(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    title = "53494D0000000001"
+    site.expect("A", {"systemTitle": title}, interfaceType="WRAPPER", serverSystemTitle=title)
+    async with site.running(), call(site, framing="WRAPPER"):
+        await site.until_states(A="offline")
+        while "hung up on" not in caplog.text:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert site.sink.state_names("A") == ["offline"]
+
+
 async def test_different_passwords_are_shown_to_nobody(site: Site) -> None:
     """They are asked by the public client, so no meter sees the password of another."""
     for number in (1, 2):
