@@ -34,12 +34,13 @@ class Availability:
         self.since: float | None = None
         self.error: DlmsError | None = None
 
-    def failed(self, error: DlmsError, now: float) -> None:
-        """Note a failed poll: the first is news, the rest are detail."""
+    def failed(self, error: DlmsError, now: float, *, told: bool = False) -> None:
+        """Note a failed poll: the first is news, unless it was told, the rest are detail."""
         self.failures += 1
         self.error = error
         if self.since is None:
             self.since = now
+        if self.failures == 1 and not told:
             self._log.warning("%s: %s", self._meter, _sentence(error))
         else:
             self._log.debug("%s: still failing (%d times): %s", self._meter, self.failures, error)

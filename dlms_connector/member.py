@@ -81,6 +81,7 @@ class Member:
         self._availability = Availability(self.name, log)
         self._objects = ObjectNews(self.name, log)
         self._retry_at = 0.0
+        self._fault: type[Exception] | None = None
 
     @property
     def device(self) -> Device:
@@ -115,15 +116,19 @@ class Member:
     def answered(self, now: float) -> None:
         """Note that the meter does what it is asked."""
         self.cost_s = 0.0
+        self._fault = None
         self._availability.answered(now)
         self._enter("online", None)
 
-    def failed(self, error: DlmsError, now: float, *, least_s: float = 0.0) -> float:
+    def failed(
+        self, error: DlmsError, now: float, *, least_s: float = 0.0, told: bool = False
+    ) -> float:
         """Note an outage or that it goes on; return when to try again.
 
-        `least_s` is how long the meter is left alone for the sake of the others on the line.
+        `least_s` is how long the meter is left alone for the sake of the others on the line;
+        `told` says that the log has the error already.
         """
-        self._availability.failed(error, now)
+        self._availability.failed(error, now, told=told)
         self._retry_at = self._retry(error, now, least_s)
         self._enter(self._down_state(error, now), error)
         return self._retry_at
@@ -131,10 +136,11 @@ class Member:
     def fault(self, error: Exception, now: float) -> float:
         """Note that polling failed by a fault of ours; return when to try again."""
         fault = ProtocolError("polling", f"a fault of the connector: {error!r}")
-        news = str(self._availability.error) != str(fault)
-        level = logging.ERROR if news else logging.DEBUG
-        self._log.log(level, "%s: %s", self.name, fault, exc_info=error)
-        return self.failed(fault, now)
+        news = type(error) is not self._fault
+        if news:  # its text may be another each time
+            self._fault = type(error)
+            self._log.error("%s: %s", self.name, fault, exc_info=error)
+        return self.failed(fault, now, told=news)
 
     def deliver(self, outcome: Outcome) -> None:
         """Hand over what a poll yielded, if it yielded anything."""
