@@ -29,7 +29,8 @@ WARN_AT = 2_000_000_000
 
 _MARGIN = 100
 #: Neither a public client's reply nor an exception is authenticated: whoever forges one
-#: with a huge number would wear the key out. No meter in use is that far ahead.
+#: with a huge number would wear the key out, at once or little by little. No meter in use is
+#: that far ahead, nor gets there by jumps while we run.
 _LARGEST_JUMP = 100_000_000
 
 _DOING = "keeping the invocation counter"
@@ -61,6 +62,7 @@ class InvocationCounter:
         self._begun = self._reserved is not None
         self.known = self._begun or (not must_read and not _exists(path))
         self._resynced = self._doubted = self._accepted = self._warned = False
+        self._jumped = 0
         self.heard = -1
 
     def next(self) -> int:
@@ -74,10 +76,10 @@ class InvocationCounter:
                 "it is unknown where to go on",
                 f"set dlms.invocationCounter so that it is read from the meter{self._or_delete()}",
             )
-        if self._next >= LAST:
-            raise _refused(f"{self._next} is the last one", "change the meter's keys")
         if self._reserved is None or self._next >= self._reserved:
             self._reserve()
+        if self._next >= LAST:
+            raise _refused(f"{self._next} is the last one", "change the meter's keys")
         self._warn()
         self._begun, self._accepted = True, False
         self._next += 1
@@ -119,12 +121,15 @@ class InvocationCounter:
     def _raise(self, value: int) -> None:
         if not 0 <= value <= LAST:
             raise ProtocolError(_DOING, f"{value} is no invocation counter")
-        if self._begun and value - self._next > _LARGEST_JUMP:
-            raise _refused(
-                f"a jump from {self._next} to {value} is not believed",
-                f"if the meter really is that far{self._or_delete(' delete')}",
-            )
-        self._next = max(self._next, value)
+        jump = max(0, value - self._next)
+        if self._begun:
+            if self._jumped + jump > _LARGEST_JUMP:
+                raise _refused(
+                    f"a jump from {self._next} to {value} is not believed",
+                    f"if the meter really is that far{self._or_delete(' delete')}",
+                )
+            self._jumped += jump
+        self._next += jump
 
     def _or_delete(self, words: str = ", or delete") -> str:
         return f"{words} {self._path.name} in stateDirectory" if self._path else ""
@@ -145,8 +150,9 @@ class InvocationCounter:
         try:
             with _locked(self._path):
                 self._next = max(self._next, _read(self._path) or 0)
-                self._reserved = min(self._next + self._margin, LAST)
-                _write(self._path, {"device": self._name, "next": self._reserved})
+                reserved = min(self._next + self._margin, LAST)
+                _write(self._path, {"device": self._name, "next": reserved})
+                self._reserved = reserved  # not before: what is not on the disk is not ours
         except OSError as error:
             raise _refused(
                 f"cannot write {self._path.name}: {error.strerror}",

@@ -132,6 +132,16 @@ def test_a_forged_jump_does_not_wear_the_key_out() -> None:
         counter.learn(LAST)
 
 
+def test_many_forged_jumps_do_not_wear_the_key_out_either() -> None:
+    counter = InvocationCounter("m")
+    first = counter.next()
+    with pytest.raises(RefusedError, match="not believed"):
+        for _ in range(50):
+            counter.resync(counter.next() + 99_000_000)
+            counter.confirm()
+    assert counter.next() - first < 200_000_000
+
+
 def test_warns_once_and_ends(caplog: pytest.LogCaptureFixture) -> None:
     counter = InvocationCounter("Meter 7")
     counter.learn(WARN_AT)
@@ -153,6 +163,30 @@ def test_a_number_that_cannot_be_kept_is_not_given_out(tmp_path: Path) -> None:
     with pytest.raises(RefusedError) as caught:
         counter.next()
     assert "stateDirectory" in caught.value.hint
+
+
+def test_nor_is_it_when_asked_again(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    counter = InvocationCounter("m", path, margin=3)
+    used = [counter.next() for _ in range(3)]
+    path.unlink()
+    path.mkdir()  # stands for a full disk: nothing can be put in its place
+    for _ in range(5):
+        with pytest.raises(RefusedError, match=r"cannot write c\.json"):
+            counter.next()
+    path.rmdir()
+    used += [counter.next() for _ in range(3)]
+    assert used == sorted(set(used))
+    assert json.loads(path.read_text())["next"] > used[-1]
+
+
+def test_the_last_number_is_not_shared_either(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    others = [InvocationCounter("m", path, margin=1) for _ in range(2)]
+    path.write_text(json.dumps({"next": LAST}))
+    for counter in others:
+        with pytest.raises(RefusedError, match="last one"):
+            counter.next()
 
 
 def test_leftovers_of_a_crash_do_not_hinder(tmp_path: Path) -> None:
