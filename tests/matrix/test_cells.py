@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -26,33 +27,69 @@ _CIPHERED = {
 @pytest.mark.parametrize("cell", cells(), ids=lambda cell: cell.name)
 async def test_cell(cell: Cell, tmp_path: Path) -> None:
     count = 2 if cell.link in LINES else 1
-    kind = KINDS.get(cell.link, "serial")
-    async with on_a_line(kind, [options(cell, index) for index in range(count)]) as (line, meters):
-        devices = [device(cell, index, line) for index in range(count)]
-        async with meeting({"devices": devices}, tmp_path, meters) as met:
+    await _meet(KINDS.get(cell.link, "serial"), [cell] * count, tmp_path)
+
+
+async def _meet(kind: str, on_line: Sequence[Cell], folder: Path) -> None:
+    """Have the meters of these cells, on one line, polled and asked."""
+    simulated = [options(cell, index) for index, cell in enumerate(on_line)]
+    async with on_a_line(kind, simulated) as (line, meters):
+        devices = [device(cell, index, line) for index, cell in enumerate(on_line)]
+        async with meeting({"devices": devices}, folder, meters) as met:
             await met.polled()
-            for name, meter in zip(met.names, meters, strict=True):
+            for cell, name, meter in zip(on_line, met.names, meters, strict=True):
                 await SERVICES[cell.service].carry_out(met, meter, name)
-            _check(cell, met, meters)
+            for cell, name, meter in zip(on_line, met.names, meters, strict=True):
+                _check(cell, met, name, meter)
 
 
-def _check(cell: Cell, met: Meeting, meters: Sequence[Meter]) -> None:
-    for name, meter in zip(met.names, meters, strict=True):
-        serial = meter.options.serial
-        assert met.values(name, poll=0) == {
-            "energy": Decimal(23017 + 1000 * serial).scaleb(-2),
-            "voltage": Decimal(2300 + serial).scaleb(-1),
-            "message": TEXT,
-        }
-        assert met.units(name) == {"energy": "Wh", "voltage": "V", "message": None}
-        assert met.failures(name) == ()
-        assert met.sink.state_names(name)[-1] == "online"
-        statistics = met.fleet.statistics(name)
-        assert (statistics.retries, statistics.reconnects) == (0, 0)
-        if cell.link != "dial-in":  # before the call there is nobody to poll
-            assert met.sink.state_names(name) == ["online"]
-            assert statistics.polls_failed == 0
-        _check_way(cell, meter)
+_PLAIN = Cell(
+    link="tcp line",
+    framing="HDLC/2",
+    referencing="LN",
+    authentication="NONE",
+    security="NONE",
+    suite="0",
+    ciphering="none",
+    signing="never",
+    service="get list",
+)
+_CIPHERED_CELL = replace(
+    _PLAIN,
+    authentication="HIGH_GMAC",
+    security="AUTHENTICATION_ENCRYPTION",
+    ciphering="ded",
+)
+_SHORT = replace(_PLAIN, referencing="SN", authentication="HIGH_SHA256", service="set")
+
+
+@pytest.mark.parametrize("kind", ["tcp", "serial"])
+async def test_meters_of_one_line_may_differ_in_all_but_the_framing(
+    kind: str, tmp_path: Path
+) -> None:
+    await _meet(kind, [_PLAIN, _CIPHERED_CELL, _SHORT], tmp_path)
+
+
+async def test_mode_e_through_a_converter(tmp_path: Path) -> None:
+    await _meet("tcp", [replace(_CIPHERED_CELL, link="serial mode E")], tmp_path)
+
+
+def _check(cell: Cell, met: Meeting, name: str, meter: Meter) -> None:
+    serial = meter.options.serial
+    assert met.values(name, poll=0) == {
+        "energy": Decimal(23017 + 1000 * serial).scaleb(-2),
+        "voltage": Decimal(2300 + serial).scaleb(-1),
+        "message": TEXT,
+    }
+    assert met.units(name) == {"energy": "Wh", "voltage": "V", "message": None}
+    assert met.failures(name) == ()
+    assert met.sink.state_names(name)[-1] == "online"
+    statistics = met.fleet.statistics(name)
+    assert (statistics.retries, statistics.reconnects) == (0, 0)
+    if cell.link != "dial-in":  # before the call there is nobody to poll
+        assert met.sink.state_names(name) == ["online"]
+        assert statistics.polls_failed == 0
+    _check_way(cell, meter)
 
 
 def _check_way(cell: Cell, meter: Meter) -> None:
