@@ -67,7 +67,7 @@ class Handshake:
         if len(theirs.challenge) not in CHALLENGE_SIZES:
             size = len(theirs.challenge)
             raise SecurityError(_DOING, f"a challenge of {size} octets instead of 8 to 64")
-        if compare_digest(mine.challenge, theirs.challenge) or (
+        if _mirrors(mechanism, mine.challenge, theirs.challenge) or (
             mechanism in TITLED and mine.title == theirs.title
         ):
             # It would have us answer our own question, and then send the answer back.
@@ -121,6 +121,22 @@ class Handshake:
         if self._mechanism is Mechanism.HIGH_SHA256:
             return hashlib.sha256(secret + self._message(prover, verifier)).digest()
         return _DIGESTS[self._mechanism](verifier.challenge, secret)
+
+
+def _mirrors(mechanism: Mechanism, mine: bytes, theirs: bytes) -> bool:
+    """Whether our answer to their challenge would tell the answer to ours.
+
+    HIGH encrypts block by block and pads with zeros: there a part of ours is enough.
+    """
+    if mechanism is not Mechanism.HIGH:
+        return mine == theirs
+    return not _blocks(mine).isdisjoint(_blocks(theirs))
+
+
+def _blocks(challenge: bytes) -> set[bytes]:
+    """Return what is encrypted each by itself; what is left of a last block may come by chance."""
+    parts = (challenge[at : at + _BLOCK] for at in range(0, len(challenge), _BLOCK))
+    return {part.ljust(_BLOCK, b"\0") for part in parts if len(part) >= CHALLENGE_SIZES.start}
 
 
 def _encrypted(challenge: bytes, secret: bytes) -> bytes:

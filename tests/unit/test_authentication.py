@@ -73,6 +73,17 @@ def test_a_mirror_is_refused(mechanism: Mechanism) -> None:
         Handshake(mechanism, credentials(True), CLIENT, Side(SERVER_TITLE, CLIENT.challenge))
 
 
+@pytest.mark.parametrize("size", [8, 15, 16, 17, 32, 40, 64])
+def test_parts_of_our_challenge_are_a_mirror_where_blocks_are_encrypted(size: int) -> None:
+    mine = bytes(range(1, size)) + b"\0"
+    ecb = [mine[:-1], mine + b"\0", mine[:16].ljust(16, b"\0") + b"x" * 16, b"x" * 16 + mine]
+    for challenge in (each for each in ecb if 8 <= len(each) <= 64):
+        with pytest.raises(SecurityError, match="mirrors"):
+            Handshake(Mechanism.HIGH, credentials(True), Side(b"", mine), Side(b"", challenge))
+    # Padding is no part of a challenge.
+    Handshake(Mechanism.HIGH, credentials(True), Side(b"", mine), Side(b"", b"x" * 17))
+
+
 def test_a_mirrored_title_is_refused() -> None:
     with pytest.raises(SecurityError, match="mirrors"):
         Handshake(

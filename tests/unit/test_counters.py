@@ -6,6 +6,7 @@ import json
 import logging
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -135,11 +136,11 @@ def test_a_forged_jump_does_not_wear_the_key_out() -> None:
 def test_many_forged_jumps_do_not_wear_the_key_out_either() -> None:
     counter = InvocationCounter("m")
     first = counter.next()
-    with pytest.raises(RefusedError, match="not believed"):
-        for _ in range(50):
-            counter.resync(counter.next() + 99_000_000)
-            counter.confirm()
-    assert counter.next() - first < 200_000_000
+    for _ in range(50):
+        with suppress(RefusedError):
+            counter.resync(counter.next() + 60_000_000)
+        counter.confirm()
+    assert counter.next() - first < 100_000_000
 
 
 def test_warns_once_and_ends(caplog: pytest.LogCaptureFixture) -> None:
