@@ -15,7 +15,7 @@ from functools import partial
 from logging import Logger
 from typing import Any
 
-from dlms_connector.commands.audit import Audit, Event
+from dlms_connector.commands.audit import Audit, Event, shortened
 from dlms_connector.commands.meters import Meters
 from dlms_connector.commands.operations import Written, write
 from dlms_connector.commands.work import Context
@@ -31,7 +31,7 @@ _RETRY_S, _LONGEST_RETRY_S = 10.0, 300.0
 #: Told of what a device holds now, by attribute key; or of why it does not.
 Report = Callable[[Device, Mapping[str, Value]], None]
 
-#: The client attribute with the last refusal; empty once a write succeeded.
+#: The client attribute with the values that are refused, and why; empty if there are none.
 ERROR_KEY = "dlmsLastWriteError"
 
 
@@ -54,6 +54,8 @@ class AttributeUpdates:
         self._meters, self._report, self._audit, self._log = meters, report, audit, log
         self._held: dict[tuple[str, str], Any] = {}
         self._wanted: dict[tuple[str, str], Any] = {}
+        self._refused: dict[str, dict[str, str]] = {name: {} for name in contexts}
+        self._told: dict[str, str] = {}
         self._busy: set[str] = set()
         self._retries: dict[str, int] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -137,13 +139,24 @@ class AttributeUpdates:
         except DlmsError as error:
             self._done(key, value)
             self._audit.note(Event(device, who, what, f"refused: {error}"))
-            self._report(context.device, {ERROR_KEY: f"{update.key}: {error}"})
+            self._refused[device][update.key] = f"{update.key}: {shortened(str(error))}"
+            self._tell(context, {})
             return True
         self._done(key, value)
         if written.changed:
             self._audit.note(Event(device, who, what, "done", written.old, written.new))
-        self._report(context.device, {update.key: written.new, ERROR_KEY: ""})
+        self._refused[device].pop(update.key, None)
+        self._tell(context, {update.key: written.new})
         return True
+
+    def _tell(self, context: Context, values: Mapping[str, Value]) -> None:
+        """Report what the meter holds, and the refusals if they have changed."""
+        device = context.device.device_name
+        refusals = "; ".join(self._refused[device].values())
+        if self._told.get(device) != refusals:
+            self._told[device] = refusals
+            values = {**values, ERROR_KEY: refusals}
+        self._report(context.device, values)
 
     def _done(self, key: tuple[str, str], value: Any) -> None:
         """Note that a value was dealt with, unless another came meanwhile."""

@@ -16,7 +16,7 @@ from typing import Any
 from dlms_connector.commands.request import Request
 
 #: The platform numbers its calls anew when it restarts: later than this it is another call.
-_REPEATED_WITHIN_S = 60.0
+_REPEATED_WITHIN_S = 20.0
 _REMEMBERED = 1000
 
 Content = Mapping[str, Any]

@@ -40,7 +40,7 @@ def configure(configuration: Configuration) -> None:
     configuration["auditTelemetry"] = True
     configuration["devices"] = [
         device(FREE, free, pollPeriod=1000, allowWrite=True, serverSideRpc=METHODS),
-        device(LISTED, listed, pollPeriod=1000, allowWrite=["0-0:17.0.0"]),
+        device(LISTED, listed, pollPeriod=1000, allowWrite=["0-0:17.0.0", "0-0:44.0.0"]),
         device(CLOSED, closed, pollPeriod=1000, serverSideRpc=METHODS),
     ]
     for one in configuration["devices"]:
@@ -55,6 +55,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sit
         firmware = next(folder.rglob("dlms.json")).parent / "firmware"
         firmware.mkdir()
         (firmware / "v2.bin").write_bytes(FIRMWARE)
+        (firmware / "large.bin").write_bytes(FIRMWARE * 10)
         await running.until_polled()
         yield running
 
@@ -220,6 +221,31 @@ async def test_firmware(running: Site) -> None:
     )
     outside = await call(running, FREE, "startImageTransfer", {"file": "../dlms.json"})
     assert outside == {"error": "Free: file: '../dlms.json' is not a file within firmware/"}
+
+
+async def test_firmware_outlives_an_outage_and_lets_polls_go_on(running: Site) -> None:
+    def state() -> str:
+        return str(running.platform.store.attributes(LISTED).get("dlmsImageState", ""))
+
+    def percent() -> int:
+        points = running.platform.telemetry(LISTED, "dlmsImageProgress")
+        return int(points[-1].value) if points else 0
+
+    meter(running, 1).faults.set("delay", 0.002)
+    started = await call(running, LISTED, "startImageTransfer", {"file": "large.bin"})
+    assert started["result"]["size"] == 10 * len(FIRMWARE)
+    polls = running.polls(LISTED)
+    await running.until(lambda: percent() >= 20)
+    await running.endpoints[1].stop()
+    await running.until(lambda: state().startswith("waiting: "))
+    await running.endpoints[1].start()
+    await running.until(lambda: state() == "transferred", 60)
+    meter(running, 1).faults.clear("delay")
+    assert meter(running, 1).image.octets == 10 * FIRMWARE
+    assert running.polls(LISTED) > polls
+    assert meter(running, 1).seen["action"] < 2 * 2000
+    verified = await call(running, LISTED, "verifyImage")
+    assert verified["result"]["meterState"] == "verificationSuccessful"
 
 
 # Every refusal

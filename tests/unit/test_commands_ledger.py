@@ -48,7 +48,7 @@ def test_the_same_number_later_or_for_another_call_is_another_call() -> None:
     other = platform.take(method="n")
     platform.take(params={"a": 1})({"result": 3})
     other({"result": 2})
-    platform.now = 61.0
+    platform.now = 21.0
     platform.take(params={"a": 1})({"result": 4})
     assert [content["result"] for _, _, content in platform.heard] == [1, 3, 2, 4]
 
