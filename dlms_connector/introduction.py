@@ -58,12 +58,32 @@ class _Question:
     """Asks as one device would, on behalf of all that would ask in the same way."""
 
     asker: Device
-    about: list[ListenConnection]
+    allow: tuple[str, ...]
+    by_title: dict[bytes, str] = field(default_factory=dict)
+    by_number: dict[tuple[Obis, str], str] = field(default_factory=dict)
 
     @property
     def objects(self) -> list[Obis]:
-        wanted = (one.number_object for one in self.about if one.serial_number is not None)
-        return list(dict.fromkeys(wanted))
+        """The objects whose numbers are wanted."""
+        return list(dict.fromkeys(obis for obis, _ in self.by_number))
+
+    def add(self, connection: ListenConnection) -> None:
+        """Ask on behalf of another."""
+        if connection.system_title is not None:
+            self.by_title[connection.system_title] = connection.endpoint
+        else:
+            number = _comparable(connection.serial_number or "")
+            self.by_number[connection.number_object, number] = connection.endpoint
+
+    def recognise(self, marks: Marks) -> str | None:
+        """Return whose marks these are."""
+        if (known := self.by_title.get(marks.system_title or b"")) is not None:
+            return known
+        for obis, number in marks.numbers.items():
+            for spelling in _spellings(number):
+                if (known := self.by_number.get((obis, _comparable(spelling)))) is not None:
+                    return known
+        return None
 
 
 class Introduction:
@@ -74,27 +94,28 @@ class Introduction:
     ) -> None:
         self._make_client, self._log = make_client, log
         self._by_address: dict[str, ListenConnection] = {}
-        self._to_ask: list[Device] = []
+        to_ask: list[Device] = []
         for device in devices:
             connection = _connection(device)
             if connection.peer is not None:
                 self._by_address[plain(connection.peer)] = connection
             else:
-                self._to_ask.append(device)
-        self._all_public = len(_secrets(self._to_ask)) > 1
-        if self._all_public:
+                to_ask.append(device)
+        all_public = len(_secrets(to_ask)) > 1
+        self._questions = _questions(to_ask, all_public=all_public)
+        if all_public:
             log.info(
                 "%s: the meters that dial in have different secrets, so they are asked who they "
-                "are by the public client", _connection(self._to_ask[0]).door,
+                "are by the public client", _connection(to_ask[0]).door,
             )  # fmt: skip
 
     async def __call__(self, call: Call) -> str | None:
         """Return the endpoint of the caller's device; raises DlmsError for a stranger."""
         address = call.peer
         known = self._by_address.get(address)
-        if known is not None and _allows(known, address):
+        if known is not None and _allows(known.allow, address):
             return known.endpoint
-        questions = self._questions(address)
+        questions = [each for each in self._questions if _allows(each.allow, address)]
         if not questions:
             raise StrangerError("no configured meter calls from there")
         answers: list[str] = []
@@ -106,27 +127,10 @@ class Introduction:
             except DlmsError as error:
                 answers.append(str(error))
                 continue
-            if known := _recognise(marks, question):
-                return known.endpoint
+            if endpoint := question.recognise(marks):
+                return endpoint
             answers.append(str(marks))
         raise StrangerError(f"no configured meter: {'; '.join(dict.fromkeys(answers))}")
-
-    def _questions(self, address: str) -> list[_Question]:
-        """Return what to ask somebody at an address; a question for each way of asking."""
-        questions: list[_Question] = []
-        for device in self._to_ask:
-            connection = _connection(device)
-            if not _allows(connection, address):
-                continue
-            public = self._all_public or connection.identify_as == "public"
-            asker = _with_told_title(public_device(device) if public else device)
-            for question in questions:
-                if _asks_alike(question.asker, asker):
-                    question.about.append(connection)
-                    break
-            else:
-                questions.append(_Question(asker, [connection]))
-        return questions
 
     async def _ask(self, call: Call, question: _Question, *, patient: bool) -> Marks:
         """Hold a first talk. Raises DlmsError where nothing is told."""
@@ -172,18 +176,6 @@ def _introduce(client: Client, objects: Sequence[Obis]) -> Talk[Marks]:
     return Marks(title, numbers)
 
 
-def _recognise(marks: Marks, question: _Question) -> ListenConnection | None:
-    for connection in question.about:
-        if connection.system_title is not None:
-            if connection.system_title == marks.system_title:
-                return connection
-        elif (number := marks.numbers.get(connection.number_object)) is not None:
-            wanted = _comparable(connection.serial_number or "")
-            if wanted in map(_comparable, _spellings(number)):
-                return connection
-    return None
-
-
 def _spellings(number: Data) -> Iterator[str]:
     """Yield the ways in which a serial number may be written in a configuration."""
     match number.value:
@@ -207,9 +199,26 @@ def _shown(number: Data) -> str:
     return repr(texts[-1].strip("\x00 ")[:40]) if texts else "no number"
 
 
-def _allows(connection: ListenConnection, address: str) -> bool:
+def _allows(allow: tuple[str, ...], address: str) -> bool:
     caller = ip_address(address)
-    return not connection.allow or any(caller in ip_network(one) for one in connection.allow)
+    return not allow or any(caller in ip_network(one) for one in allow)
+
+
+def _questions(devices: Sequence[Device], *, all_public: bool) -> list[_Question]:
+    """Return what to ask a caller; a question for each way of asking."""
+    questions: list[_Question] = []
+    for device in devices:
+        connection = _connection(device)
+        public = all_public or connection.identify_as == "public"
+        asker = _with_told_title(public_device(device) if public else device)
+        for question in questions:
+            if question.allow == connection.allow and _asks_alike(question.asker, asker):
+                break
+        else:
+            question = _Question(asker, connection.allow)
+            questions.append(question)
+        question.add(connection)
+    return questions
 
 
 def _with_told_title(device: Device) -> Device:
