@@ -1,0 +1,15 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs_of_the_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The gateway's loggers open files, by default in the working directory."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TB_GW_LOGS_PATH", str(tmp_path_factory.mktemp("logs")))
+        yield
