@@ -145,14 +145,15 @@ class Association:
     def _begin(self) -> None:
         """Forget an earlier association, and draw new secrets for this one."""
         self._challenge = secrets.token_bytes(self._workarounds.challenge_size)
-        self._dedicated_key = self._security.begin(fresh=self._mechanism > Mechanism.LOW)
+        proves = self._mechanism > Mechanism.LOW and not self._workarounds.pre_established
+        self._dedicated_key = self._security.begin(fresh=proves)
 
     def _pre_established(self) -> Negotiated:
         """Take for agreed what we would have proposed."""
         title = self._dlms.server_system_title
         self._security.know(title)
         self._security.agree(
-            general=self._dlms.general_ciphering, dedicated=self._dlms.dedicated_key
+            general=self._dlms.general_ciphering, dedicated=self._dlms.dedicated_key, lasting=True
         )
         return Negotiated(self._proposed, self._workarounds.max_pdu, DLMS_VERSION, title)
 

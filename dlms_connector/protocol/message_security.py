@@ -16,6 +16,7 @@ from dlms_connector.protocol.protection import (
     GLOBAL,
     Protection,
     is_ciphered,
+    key_of,
 )
 
 _SIGNED = bytes([GENERAL_SIGNING])
@@ -40,6 +41,7 @@ class MessageSecurity:
         self._counter = counter
         title = dlms.system_title or b""
         self._protection: Protection | None = None
+        self._dedicated = False
         if dlms.security != "NONE" and credentials.keys:
             strength = PROTECTIONS[dlms.security]
             self._protection = Protection(credentials.keys, strength, title, counter)
@@ -62,6 +64,7 @@ class MessageSecurity:
 
         `fresh` says that the meter will prove who it is.
         """
+        self._dedicated = False
         if self._protection is None:
             return None
         self._protection.begin(fresh=fresh, peer=self._dlms.server_system_title)
@@ -78,16 +81,19 @@ class MessageSecurity:
         if self._signing:
             self._signing.peer = title
 
-    def agree(self, *, general: bool, dedicated: bytes | None) -> None:
-        """Use general ciphering and a dedicated key from now on, or not."""
+    def agree(self, *, general: bool, dedicated: bytes | None, lasting: bool = False) -> None:
+        """Use general ciphering and a dedicated key from now on, or not.
+
+        `lasting` says that the dedicated key is not of this association alone.
+        """
         if self._protection is None:
             return
         self._protection.general = general
         if dedicated:
             authentication = self._dlms.authentication_key or b""
-            self._protection.use_dedicated(
-                Keys(self._dlms.security_suite, dedicated, authentication)
-            )
+            keys = Keys(self._dlms.security_suite, dedicated, authentication)
+            self._protection.use_dedicated(keys, lasting=lasting)
+            self._dedicated = True
 
     def cipher_initiate(self, plain: bytes) -> bytes:
         """Cipher what travels inside an AARQ or RLRQ: with the global key, never signed."""
@@ -120,6 +126,9 @@ class MessageSecurity:
             if is_ciphered(apdu):
                 raise ProtocolError(_DOING, "it is ciphered, but dlms.security is NONE")
             return apdu
+        if self._dedicated and key_of(apdu) == GLOBAL:
+            # Recorded under the global key it may be, from an association long ago.
+            raise SecurityError(_DOING, "it is ciphered with the global key, not the dedicated one")
         try:
             return self._protection.unprotect(apdu)
         except CounterError as error:

@@ -1,10 +1,11 @@
 """Which APDUs are ciphered how, and which replies are believed.
 
 What is kept against replay: the highest counter received, for the global and for the
-dedicated key. The dedicated key's begins anew with every association. So does the
-global key's where one of the HIGH mechanisms proves the peer afresh (some meters count
-from one in each association); where none does, it is kept with our own counter, that is
-for as long as this process runs.
+dedicated key. The dedicated key's begins anew with every association, as does the key; one
+that is configured for good shares what is kept for the global key. That begins anew where
+one of the HIGH mechanisms proves the peer afresh (some meters count from one in each
+association); where none does, it is kept with our own counter, that is for as long as this
+process runs.
 """
 
 from __future__ import annotations
@@ -41,9 +42,17 @@ _DOING = "deciphering"
 _COUNTER_ERROR = 6
 
 
+def key_of(apdu: bytes) -> str | None:
+    """Return which key an APDU says it is ciphered with; None if it is in clear."""
+    if not apdu:
+        return None
+    kind, _ = _PLAIN.get(apdu[0], (None, None))
+    return kind or _GENERAL.get(apdu[0])
+
+
 def is_ciphered(apdu: bytes) -> bool:
     """Whether an APDU says that it is ciphered."""
-    return bool(apdu) and (apdu[0] in _PLAIN or apdu[0] in _GENERAL)
+    return key_of(apdu) is not None
 
 
 class Protection:
@@ -58,6 +67,7 @@ class Protection:
         self._title = title
         self._counter = counter
         self._dedicated_heard = -1
+        self._lasting = False
         #: The other side's system title, once known.
         self.peer: bytes | None = None
         #: Whether APDUs go out under general ciphering rather than under their service's own.
@@ -72,9 +82,9 @@ class Protection:
         self.peer = peer
         self.general = False
 
-    def use_dedicated(self, keys: Keys) -> None:
-        """Cipher with a key of this association alone from now on."""
-        self._keys[DEDICATED] = keys
+    def use_dedicated(self, keys: Keys, *, lasting: bool = False) -> None:
+        """Cipher with a key of this association alone from now on, or with a `lasting` one."""
+        self._keys[DEDICATED], self._lasting = keys, lasting
 
     def protect(self, plain: bytes, kind: str | None = None) -> bytes:
         """Cipher an APDU, with the dedicated key if there is one.
@@ -134,12 +144,13 @@ class Protection:
         if kind not in self._keys:
             raise SecurityError(_DOING, f"ciphered with a {kind} key that was not agreed upon")
         unsealed = self._keys[kind].unseal(title, sealed, self._protection)
-        last = self._dedicated_heard if kind == DEDICATED else self._counter.heard
+        passing = kind == DEDICATED and not self._lasting
+        last = self._dedicated_heard if passing else self._counter.heard
         if unsealed.counter <= last:
             raise SecurityError(
                 _DOING, f"invocation counter {unsealed.counter} after {last}: a repeated reply"
             )
-        if kind == DEDICATED:
+        if passing:
             self._dedicated_heard = unsealed.counter
         else:
             self._counter.heard = unsealed.counter

@@ -24,10 +24,10 @@ from dlms_connector.errors import (
 )
 from dlms_connector.protocol.acse import Aare, Aarq, Mechanism
 from dlms_connector.protocol.association import Association
-from dlms_connector.protocol.ciphering import CountUp
+from dlms_connector.protocol.ciphering import CountUp, Keys
 from dlms_connector.protocol.conversation import Conversation
 from dlms_connector.protocol.initiate import InitiateResponse
-from dlms_connector.protocol.protection import is_ciphered
+from dlms_connector.protocol.protection import GLOBAL, is_ciphered
 from dlms_connector.protocol.signing import Signer, write_public_key
 from tests.support.secured_meter import (
     CLIENT_NUMBER,
@@ -302,6 +302,49 @@ def test_pre_established_associations_need_no_words() -> None:
     assert ask(mine, line) == meter.value
     finish(mine.close(line))
     assert len(line.heard) == 1
+
+
+@pytest.mark.parametrize("mechanism", ["NONE", "HIGH_GMAC"])
+@pytest.mark.parametrize("dedicated", [None, bytes(16)])
+def test_pre_established_associations_take_no_reply_twice(
+    mechanism: str, dedicated: bytes | None
+) -> None:
+    counter, recorded = CountUp(), b""
+    for _ in range(2):  # each association has a client of its own
+        mine, meter, line = party(
+            Workarounds(pre_established=True),
+            counter,
+            authentication=mechanism,
+            security=ALL,
+            server_system_title=SERVER_TITLE,
+            dedicated_key=dedicated,
+        )
+        assert meter.protection is not None
+        meter.protection.peer = CLIENT_TITLE
+        if dedicated:
+            meter.protection.use_dedicated(Keys(0, dedicated, authentication_key(0)))
+        finish(mine.open(line))
+        if not recorded:
+            assert ask(mine, line) == meter.value
+            recorded = line.said[-1]
+    with pytest.raises(SecurityError, match="repeated"):
+        mine.unprotect(recorded)
+
+
+@pytest.mark.parametrize("general", [False, True])
+def test_the_global_key_is_not_the_dedicated_one(general: bool) -> None:
+    mine, meter, line = party(
+        security=ALL,
+        authentication="HIGH_GMAC",
+        general_ciphering=general,
+        dedicated_key=bytes(16),
+    )
+    finish(mine.open(line))
+    assert meter.protection is not None
+    sealed = meter.protection.protect(meter.value, GLOBAL)
+    assert ask(mine, line) == meter.value
+    with pytest.raises(SecurityError, match="global key"):
+        mine.unprotect(sealed)
 
 
 def test_plain_associations_do_not_take_ciphered_replies() -> None:
