@@ -15,6 +15,7 @@ from dlms_connector.errors import (
     ConfigError,
     ConnectError,
     DlmsError,
+    LinkClosedError,
     LinkError,
     LinkTimeoutError,
     SecurityError,
@@ -168,9 +169,17 @@ class Session:
         client = self._make_client(self._device, self._counter, self._directory)
         if self._counter is not None and not self._counter.known:
             await self._catch_up(self._counter, end)
-        await self._reach(client, end)
+        cleared = await self._reach(client, end)
         self._unclean = True
-        await self._open_with(client.connect(), client, end)
+        try:
+            await self._open_with(client.connect(), client, end)
+        except LinkClosedError:
+            if not cleared:
+                raise
+            # It may be the DISC before that the meter hung up for, if late.
+            client = self._make_client(self._device, self._counter, self._directory)
+            await self._open()
+            await self._open_with(client.connect(), client, end)
         return client
 
     async def _catch_up(self, counter: InvocationCounter, end: float) -> None:
@@ -201,16 +210,21 @@ class Session:
         with suppress(DlmsError):
             await self._converse(client.clear(), min(end, soon))
 
-    async def _reach(self, client: Client, end: float) -> None:
-        """Open the link and end what an earlier session may have left behind."""
+    async def _reach(self, client: Client, end: float) -> bool:
+        """Open the link and end what an earlier session may have left behind.
+
+        Returns whether the meter was told to end something.
+        """
         await self._open()
-        if self._unclean:
-            try:
-                await self._converse(client.clear(), end)
-            except LinkError:
-                # Some meters hang up when they hear a DISC they did not expect.
-                await self._link.close()
-                await self._open()
+        if not self._unclean:
+            return False
+        try:
+            await self._converse(client.clear(), end)
+        except LinkError:
+            await self._link.close()
+        # Some meters hang up when they hear a DISC they did not expect.
+        await self._open()
+        return True
 
     async def _open(self) -> None:
         if self._link.is_open:

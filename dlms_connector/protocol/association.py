@@ -192,7 +192,7 @@ class Association:
         unproved = required and self._mechanism <= Mechanism.LOW
         if aare.result != Result.ACCEPTED or unproved:
             raise refusal_of(aare, ciphered=self.ciphered, information=information)
-        if aare.context != self._context:
+        if not self._fits(aare.context):
             raise self._downgraded(aare.context)
         title = self._server_title(aare.title)
         if information is None:
@@ -202,6 +202,16 @@ class Association:
         if plain[:1] == bytes([CONFIRMED_SERVICE_ERROR]):
             raise refusal(describe_service_error(plain))
         return self._negotiated(InitiateResponse.parse(plain), title)
+
+    def _fits(self, context: int | None) -> bool:
+        """Return whether the meter's application context is ours.
+
+        Some servers name a ciphered one to whom asks for none: what follows is in clear all
+        the same, as asked, and what is ciphered is not taken.
+        """
+        if self.ciphered:
+            return context == self._context
+        return context in (self._context, Context.LN_CIPHERED, Context.SN_CIPHERED)
 
     def _downgraded(self, context: int | None) -> ProtocolError:
         problem = f"asked for application context {int(self._context)}, got {context}"

@@ -142,6 +142,12 @@ def test_nonsense(answer: bytes) -> None:
         finish(association().open(Meter(answer)))
 
 
+@pytest.mark.parametrize("context", [Context.LN_CIPHERED, Context.SN_CIPHERED])
+def test_an_aare_that_names_ciphering_that_nobody_asked_for(context: Context) -> None:
+    # jDLMS 1.8.0 answers so to any AARQ with a password.
+    assert finish(association().open(Meter(aare(context=context)))).max_pdu == 500
+
+
 def test_release_is_tolerant() -> None:
     for answer in (encode_release(0x63), b"\xd8\x01\x01", b""):
         meter = Meter(answer)

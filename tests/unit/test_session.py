@@ -20,6 +20,7 @@ from dlms_connector.meter import Meter
 from dlms_connector.outcome import Outcome
 from dlms_connector.plan import wanted
 from dlms_connector.protocol.client import make_client
+from dlms_connector.protocol.hdlc_frame import DISC, DM, Frame
 from dlms_connector.simulator import Endpoint, MeterOptions, simulate
 
 LOG = logging.getLogger("test.session")
@@ -72,6 +73,12 @@ def make_meter(server: Endpoint, state_dir: Path | None = None, **dlms: Any) -> 
 
 async def poll(meter: Meter) -> Outcome:
     return await meter.poll(wanted(meter.device))
+
+
+async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(1000):
+        writer.write(data)
+    writer.close()
 
 
 def good(outcome: Outcome) -> bool:
@@ -133,6 +140,30 @@ async def test_a_session_left_behind_by_a_crash_is_ended_first() -> None:
         assert good(await poll(meter))
         for one in (crashed, meter):
             await one.session.hang_up()
+
+
+@pytest.mark.parametrize("answers", [False, True])
+async def test_a_meter_that_hangs_up_at_an_unexpected_disc(answers: bool) -> None:
+    async with simulate([options()]) as (server,):
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            first = await reader.readuntil(b"\x7e") + await reader.readuntil(b"\x7e")
+            if first[6] == DISC:
+                if answers:
+                    writer.write(Frame(b"\x21", b"\x02\x03", DM).encode())
+            else:
+                inner, out = await asyncio.open_connection("127.0.0.1", server.port)
+                out.write(first)
+                back = asyncio.create_task(carry(inner, writer))
+                await carry(reader, out)
+                await back
+            writer.close()
+
+        async with await asyncio.start_server(serve, "127.0.0.1") as front:
+            port = front.sockets[0].getsockname()[1]
+            meter = make_meter(Endpoint((), "127.0.0.1", port))
+            assert good(await poll(meter))
+            await meter.session.hang_up()
 
 
 async def test_a_meter_that_comes_back_is_polled_again() -> None:
