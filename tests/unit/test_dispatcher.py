@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dlms_connector.commands.dispatcher import MOST_WAITING, STOPPED, UNCERTAIN
+from dlms_connector.commands.image_calls import image_methods
+from dlms_connector.commands.image_jobs import ImageJobs
+from dlms_connector.commands.kept import Kept
 from dlms_connector.commands.work import Local, Method
 from dlms_connector.errors import CommandError, ConnectError, LinkTimeoutError
 from dlms_connector.member import UnavailableError
-from tests.support.commands import Desk, device
+from tests.support.commands import Desk, MetersInMemory, device
 
 VOLTS = {"obis": "1-0:32.7.0"}
 LIMIT = {"obis": "0-0:17.0.0", "class": "limiter", "attribute": 4, "value": 7}
@@ -137,3 +141,19 @@ async def test_silence_does_not_tell_whether_it_was_done() -> None:
     desk.meters.down["M1"] = ConnectError("h:1", "refused")
     assert UNCERTAIN not in await desk.error("writeObject", LIMIT)
     assert ": failed: cannot connect to h:1" in desk.events[1].sentence
+
+
+async def test_every_method_is_documented(tmp_path: Path) -> None:
+    jobs = ImageJobs(
+        tmp_path,
+        MetersInMemory(),
+        Kept(None, "x", logging.getLogger()),
+        logging.getLogger(),
+        tell_state=print,
+        tell_progress=print,
+    )
+    text = (Path(__file__).parents[2] / "docs/commands.md").read_text("utf-8")
+    desk = Desk(more=image_methods(jobs))
+    names = (await desk.error("nope")).partition("there are ")[2].split(", ")
+    assert len(names) > 15
+    assert [name for name in names if f"`{name}`" not in text] == []
