@@ -163,9 +163,19 @@ class InvocationCounter:
 def counter_of(
     device: Device, directory: Path | None, log: logging.Logger = _LOG
 ) -> InvocationCounter | None:
-    """Return a device's counter, kept in a folder or (None) in memory; None if it needs none."""
+    """Return a device's counter, kept in a folder or (None) in memory.
+
+    None if it needs none: without keys, and where each association counts anew.
+    """
     dlms = device.dlms
     if not needs_keys(dlms):
+        return None
+    if device.workarounds.counter_from_one:
+        log.warning(
+            "%s: workarounds.counterFromOne repeats numbers that ciphering needs to be unique: "
+            "whoever records two associations can read them",
+            device.device_name,
+        )
         return None
     path = None
     if directory is not None:

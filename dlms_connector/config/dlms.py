@@ -152,6 +152,11 @@ class Workarounds(Model):
     )
     max_pdu: Whole = Field(0xFFFF, ge=12, le=0xFFFF, description="longest APDU we offer to accept")
     challenge_size: Whole = Field(16, ge=8, le=64, description="bytes of our challenge")
+    counter_from_one: Truth = Field(
+        False,
+        description="count invocations from 1 in each association, as some servers demand; "
+        "ciphers more than once with the same numbers, which protects nothing from a listener",
+    )
     sign: Literal["never", "handshake", "always"] = Field(
         "never",
         description="wrap in general-signing: nothing, only what proves who we are, every request",

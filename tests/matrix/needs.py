@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.matrix.configured import PASSWORD
-from tests.matrix.oddities import SIGNED_DLMS, SIGNED_OPTIONS
+from tests.matrix.oddities import CIPHERED_DLMS, CIPHERED_OPTIONS, SIGNED_DLMS, SIGNED_OPTIONS
 from tests.matrix.services import PROFILE, rows
 from tests.support.meeting import Meeting
 
@@ -94,6 +94,9 @@ NEEDS = (
          options={"authentication": "HIGH", "password": PASSWORD.encode(),
                   "faults": ["challenge-size=32"]},
          meter="takes challenges of 32 bytes only"),
+    Need(key="counterFromOne", value=True, connection=_BETWEEN_POLLS, dlms=CIPHERED_DLMS,
+         options={**CIPHERED_OPTIONS, "faults": ["counter-from-one"]},
+         meter="wants invocations counted from one in each association"),
     Need(key="sign", value="handshake", connection=_PATIENT, dlms=SIGNED_DLMS,
          options={**_SIGNED, "faults": ["wants-signed-proof"]},
          meter="wants pass 3 of the authentication signed"),
