@@ -1,7 +1,8 @@
 """COSEM data in A-XDR (IEC 61334-6): strict in what is taken, symmetric in what is written.
 
 What comes from a meter is never trusted: every count is held against the octets that are
-there, nesting is bounded, and whatever does not fit raises ProtocolError.
+there, nesting and number of values are bounded, and whatever does not fit raises
+ProtocolError.
 """
 
 from __future__ import annotations
@@ -30,20 +31,39 @@ __all__ = [
 
 #: Data of meters is nested three to six deep; more is noise or an attack.
 MAX_DEPTH = 32
+#: A load profile of a year has a million; reading so many takes one or two seconds, in which
+#: no other meter is served.
+MAX_VALUES = 1 << 21
+
+
+class _Walk:
+    """How deep a decoding has come, and how many values it may still read."""
+
+    __slots__ = ("depth", "left")
+
+    def __init__(self) -> None:
+        self.depth, self.left = 0, MAX_VALUES
+
+    def spend(self, values: int) -> None:
+        """Take note of values that will be read. Raises ProtocolError where they are too many."""
+        self.left -= values
+        if self.left < 0:
+            raise ProtocolError(READING, f"more than {MAX_VALUES} values")
+
 
 #: Reads or writes the content of a value, which is what stands behind its tag.
-_Reader = Callable[[bytes, int, int], tuple[Any, int]]
+_Reader = Callable[[bytes, int, _Walk], tuple[Any, int]]
 _Writer = Callable[[Any], bytes]
 
 
 def decode(buffer: bytes, start: int = 0) -> tuple[Data, int]:
     """Read one value; return it and where it ends. Raises ProtocolError."""
-    return _read(buffer, start, 0)
+    return _read(buffer, start, _Walk())
 
 
 def decode_whole(buffer: bytes, start: int = 0) -> Data:
     """Read one value that fills the octets to their end. Raises ProtocolError."""
-    data, end = _read(buffer, start, 0)
+    data, end = _read(buffer, start, _Walk())
     if end != len(buffer):
         raise ProtocolError(READING, f"{len(buffer) - end} octets too many behind the data")
     return data
@@ -57,20 +77,20 @@ def encode(data: Data) -> bytes:
         raise ValueError(f"{data.value!r} is not of type {data.type.name}: {error}") from error
 
 
-def _read(buffer: bytes, at: int, depth: int) -> tuple[Data, int]:
+def _read(buffer: bytes, at: int, walk: _Walk) -> tuple[Data, int]:
     try:
         kind, read = _READERS[buffer[at]]
     except IndexError:
         raise cut_short(buffer) from None
     except KeyError:
         raise ProtocolError(READING, f"no type has the tag {buffer[at]}") from None
-    value, at = read(buffer, at + 1, depth)
+    value, at = read(buffer, at + 1, walk)
     return Data(kind, value), at
 
 
 def _read_content(kind: DataType, buffer: bytes, at: int) -> tuple[Data, int]:
     """Read a value whose type is known and whose tag is left out, as in compact arrays."""
-    value, at = _READERS[kind][1](buffer, at, MAX_DEPTH)
+    value, at = _READERS[kind][1](buffer, at, _LEAF)
     return Data(kind, value), at
 
 
@@ -78,7 +98,7 @@ def _number(form: str) -> tuple[_Reader, _Writer]:
     packing = struct.Struct(form)
     size, unpack = packing.size, packing.unpack_from
 
-    def read(buffer: bytes, at: int, _depth: int) -> tuple[Any, int]:
+    def read(buffer: bytes, at: int, _walk: _Walk) -> tuple[Any, int]:
         end = at + size
         if end > len(buffer):
             raise cut_short(buffer)
@@ -88,7 +108,7 @@ def _number(form: str) -> tuple[_Reader, _Writer]:
 
 
 def _sized(size: int) -> tuple[_Reader, _Writer]:
-    def read(buffer: bytes, at: int, _depth: int) -> tuple[bytes, int]:
+    def read(buffer: bytes, at: int, _walk: _Walk) -> tuple[bytes, int]:
         end = at + size
         if end > len(buffer):
             raise cut_short(buffer)
@@ -102,7 +122,7 @@ def _sized(size: int) -> tuple[_Reader, _Writer]:
     return read, write
 
 
-def _read_nothing(_buffer: bytes, at: int, _depth: int) -> tuple[None, int]:
+def _read_nothing(_buffer: bytes, at: int, _walk: _Walk) -> tuple[None, int]:
     return None, at
 
 
@@ -112,7 +132,7 @@ def _write_nothing(value: None) -> bytes:
     return b""
 
 
-def _read_boolean(buffer: bytes, at: int, _depth: int) -> tuple[bool, int]:
+def _read_boolean(buffer: bytes, at: int, _walk: _Walk) -> tuple[bool, int]:
     if at >= len(buffer):
         raise cut_short(buffer)
     return buffer[at] != 0, at + 1
@@ -122,7 +142,7 @@ def _write_boolean(value: bool) -> bytes:
     return b"\x01" if value else b"\x00"
 
 
-def _read_bcd(buffer: bytes, at: int, _depth: int) -> tuple[int | bytes, int]:
+def _read_bcd(buffer: bytes, at: int, _walk: _Walk) -> tuple[int | bytes, int]:
     if at >= len(buffer):
         raise cut_short(buffer)
     tens, ones = divmod(buffer[at], 16)
@@ -137,7 +157,7 @@ def _write_bcd(value: int | bytes) -> bytes:
     return bytes((value // 10 * 16 + value % 10,))
 
 
-def _read_string(buffer: bytes, at: int, _depth: int) -> tuple[bytes, int]:
+def _read_string(buffer: bytes, at: int, _walk: _Walk) -> tuple[bytes, int]:
     size, at = decode_length(buffer, at)
     end = at + size
     if end > len(buffer):
@@ -150,12 +170,13 @@ def _write_string(value: bytes | str) -> bytes:
     return encode_length(len(octets)) + octets
 
 
-def _read_bits(buffer: bytes, at: int, _depth: int) -> tuple[str, int]:
+def _read_bits(buffer: bytes, at: int, _walk: _Walk) -> tuple[str, int]:
     count, at = decode_length(buffer, at)
     end = at + (count + 7) // 8
     if end > len(buffer):
         raise cut_short(buffer)
-    return "".join(f"{octet:08b}" for octet in buffer[at:end])[:count], end
+    digits = f"{int.from_bytes(buffer[at:end], 'big'):0{8 * (end - at)}b}"
+    return digits[:count], end
 
 
 def _write_bits(value: str) -> bytes:
@@ -164,18 +185,21 @@ def _write_bits(value: str) -> bytes:
     return encode_length(len(value)) + octets
 
 
-def _read_elements(buffer: bytes, at: int, depth: int) -> tuple[tuple[Data, ...], int]:
+def _read_elements(buffer: bytes, at: int, walk: _Walk) -> tuple[tuple[Data, ...], int]:
     count, at = decode_length(buffer, at)
     # An element takes one octet at least: a count beyond what is there cannot be served,
     # and must not make us reserve room for it.
     if count > len(buffer) - at:
         raise ProtocolError(READING, f"{count} elements announced, {len(buffer) - at} octets left")
-    if depth >= MAX_DEPTH:
+    if walk.depth >= MAX_DEPTH:
         raise ProtocolError(READING, f"nested deeper than {MAX_DEPTH} levels")
+    walk.spend(count)
+    walk.depth += 1
     elements = []
     for _ in range(count):
-        element, at = _read(buffer, at, depth + 1)
+        element, at = _read(buffer, at, walk)
         elements.append(element)
+    walk.depth -= 1
     return tuple(elements), at
 
 
@@ -183,8 +207,8 @@ def _write_elements(value: tuple[Data, ...]) -> bytes:
     return encode_length(len(value)) + b"".join(map(encode, value))
 
 
-def _read_compact_array(buffer: bytes, at: int, depth: int) -> tuple[tuple[Data, ...], int]:
-    return unpack_compact_array(buffer, at, MAX_DEPTH - depth, _read_content)
+def _read_compact_array(buffer: bytes, at: int, walk: _Walk) -> tuple[tuple[Data, ...], int]:
+    return unpack_compact_array(buffer, at, MAX_DEPTH - walk.depth, _read_content, walk.spend)
 
 
 def _write_compact_array(value: tuple[Data, ...]) -> bytes:
@@ -199,6 +223,9 @@ def _float(form: str) -> tuple[_Reader, _Writer]:
 
     return read, write
 
+
+#: For values without parts, which go no deeper.
+_LEAF = _Walk()
 
 _STRING = (_read_string, _write_string)
 _ELEMENTS = (_read_elements, _write_elements)

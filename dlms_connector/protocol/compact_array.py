@@ -14,15 +14,18 @@ from dlms_connector.errors import ProtocolError
 from dlms_connector.protocol.data import Data, DataType
 from dlms_connector.protocol.lengths import READING, cut_short, decode_length, encode_length
 
-#: Elements without content (null-data) are free of octets: so many of them come for each
-#: octet of the contents at most, or a few octets could fill the memory.
-_ELEMENTS_PER_OCTET = 64
+#: Elements without content (null-data) are free of octets: so many of them come at most, and
+#: so many more for each octet of the contents, or a few octets could fill the memory.
+_FREE_ELEMENTS = 1 << 15
+_ELEMENTS_PER_OCTET = 4
 
 _KINDS = {int(kind): kind for kind in DataType}
 
 #: Reads a value of a known type without its tag: type, octets, where it begins.
 _ReadContent = Callable[[DataType, bytes, int], tuple[Data, int]]
 _WriteContent = Callable[[Data], bytes]
+#: Takes note of values that will be read, and raises where they are too many.
+_Spend = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class _Description:
 
 
 def unpack_compact_array(
-    buffer: bytes, at: int, depth: int, read_content: _ReadContent
+    buffer: bytes, at: int, depth: int, read_content: _ReadContent, spend: _Spend
 ) -> tuple[tuple[Data, ...], int]:
     """Read a compact array behind its tag; return its elements and where it ends.
 
@@ -51,13 +54,14 @@ def unpack_compact_array(
     end = at + length
     if end > len(buffer):
         raise cut_short(buffer)
-    contents, budget = buffer[at:end], length * _ELEMENTS_PER_OCTET
+    contents, budget = buffer[at:end], _FREE_ELEMENTS + length * _ELEMENTS_PER_OCTET
     elements: list[Data] = []
     at = 0
     while at < length:
         budget -= description.size
         if budget < 0:
             raise ProtocolError(READING, "a compact array has more elements than octets")
+        spend(description.size)
         element, after = _read_element(description, contents, at, read_content)
         if after == at:
             raise ProtocolError(READING, "the elements of a compact array have no content")

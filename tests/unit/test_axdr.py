@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from dlms_connector.errors import ProtocolError
 from dlms_connector.protocol.axdr import (
     MAX_DEPTH,
+    MAX_VALUES,
     Data,
     DataType,
     array,
     decode,
     decode_whole,
     encode,
+    encode_length,
     structure,
 )
 
@@ -123,6 +125,17 @@ def test_depth_is_bounded(tag: bytes) -> None:
         decode_whole(tag * 100_000)
     with pytest.raises(ProtocolError, match="nested"):
         decode_whole(b"\x13" + b"\x02\x01" * 5000 + b"\x11\x01\x00")
+
+
+def test_the_number_of_values_is_bounded() -> None:
+    many = b"\x01" + encode_length(MAX_VALUES // 2 + 1)
+    with pytest.raises(ProtocolError, match="more than 2097152 values"):
+        decode_whole(many + many + bytes(MAX_VALUES))
+    # Sixty columns, all but one of them nothing: a reply of one PDU.
+    rows = b"\x13\x02\x3c" + bytes(59) + b"\x11"
+    assert len(decode_whole(rows + encode_length(500) + bytes(500)).value) == 500
+    with pytest.raises(ProtocolError, match="more elements than octets"):
+        decode_whole(rows + encode_length(65_000) + bytes(65_000))
 
 
 def test_a_few_octets_do_not_fill_the_memory() -> None:
