@@ -13,6 +13,7 @@ from dlms_connector.protocol.replies import (
     GetBlock,
     GetNormal,
     Reply,
+    SetDone,
     parse,
 )
 from dlms_connector.protocol.talk import Talk
@@ -80,7 +81,8 @@ def send_blocks(
 ) -> Talk[bytes]:
     """Send a long value behind the head of its first request; return the last answer.
 
-    No request is longer than `room`. Raises ServiceError if not even the head fits.
+    No request is longer than `room`. Raises ServiceError if not even the head fits,
+    ProtocolError where the meter claims success before it has all.
     """
     service, invoke_id = head[0], head[2]
     following = bytes((service, _FOLLOWING[service], invoke_id))
@@ -91,12 +93,24 @@ def send_blocks(
     answer = yield from conversation.ask(head + next(blocks), doing)
     for taken, block in enumerate(blocks, 1):
         reply = parse(answer, doing)
+        if _refuses(reply):
+            break
         if not isinstance(reply, BlockTaken):
-            break  # an error that ends the transfer
+            raise unexpected(reply, doing)
         if reply.number != taken:
             raise ProtocolError(doing, f"block {reply.number} was taken instead of {taken}")
         answer = yield from conversation.ask(following + block, doing, previous=answer)
     return answer
+
+
+def _refuses(reply: Reply) -> bool:
+    """Whether this ends a transfer before its last block."""
+    match reply:
+        case SetDone(_, codes):
+            return any(codes)
+        case ActionDone(_, results):
+            return any(code for code, _ in results)
+    return False
 
 
 def _next(service: int, invoke_id: int, number: int) -> bytes:

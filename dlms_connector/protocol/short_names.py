@@ -34,6 +34,9 @@ _NAME, _PARAMETERIZED, _BLOCK_NUMBER, _WRITE_BLOCK = 2, 4, 5, 7
 #: Behind the tag of a Write: one variable, its kind, last-block, number; one octet string.
 _BLOCK_HEADER = 1 + 1 + 1 + 1 + 2 + 1 + 1 + 3
 
+#: Blocks have a number of two octets.
+_MOST_BLOCKS = 0xFFFF
+
 _OBJECT_UNDEFINED = 4
 
 #: Methods without an argument are given this one.
@@ -185,13 +188,18 @@ class ShortNames:
 
     def _send_blocks(self, body: bytes, doing: str) -> Talk[bytes]:
         size = self._room() - _BLOCK_HEADER
+        if size < 1 or len(body) > size * _MOST_BLOCKS:
+            problem = f"{len(body)} octets do not go in PDUs of {self._room()}"
+            raise ServiceError(doing, problem)
         answer = b""
         parts = [body[at : at + size] for at in range(0, len(body), size)]
         for number, part in enumerate(parts, 1):
             if answer:
                 reply = parse_write(answer, doing)
-                if not isinstance(reply, BlockTaken):
+                if isinstance(reply, WriteResults) and any(reply.codes):
                     return answer  # an error that ends the transfer
+                if not isinstance(reply, BlockTaken):
+                    raise ProtocolError(doing, "success is claimed before all is written")
                 if reply.number != number - 1:
                     raise ProtocolError(doing, f"block {reply.number} was taken: {number - 1}")
             head = bytes((WRITE, 1, _WRITE_BLOCK, number == len(parts)))

@@ -354,6 +354,12 @@ class TestSet:
         with pytest.raises(ProtocolError, match="block 2 was taken instead of 1"):
             meter.hold(meter.services.set(CLOCK, LONG), in_turn(h("C5 02 C1 00 00 00 02")))
 
+    @pytest.mark.parametrize("early", ["C5 01 C1 00", "C5 03 C1 00 00 00 00 01", "C5 05 C1 01 00"])
+    def test_success_before_the_last_block_is_none(self, early: str) -> None:
+        meter = Meter(room=60)
+        with pytest.raises(ProtocolError, match="SetDone is no answer"):
+            meter.hold(meter.services.set(CLOCK, LONG), in_turn(h(early)))
+
     def test_what_fits_no_pdu_is_not_sent(self) -> None:
         meter = Meter(room=20)
         with pytest.raises(ServiceError, match="does not fit a PDU of 20"):
@@ -397,6 +403,16 @@ class TestAction:
         talk = meter.services.action(RELAY, None)
         assert meter.hold(talk, lambda request: [answers[asked_block(request)]]) == LONG
         assert meter.heard[1] == h("C3 02 C1 00 00 00 01")
+
+    def test_success_before_the_last_block_is_none(self) -> None:
+        meter = Meter(room=60)
+        with pytest.raises(ProtocolError, match="ActionDone is no answer"):
+            meter.hold(meter.services.action(RELAY, LONG), in_turn(h("C7 01 C1 00 00")))
+
+    def test_an_argument_that_the_meter_refuses_midway(self) -> None:
+        meter = Meter(room=60)
+        with pytest.raises(ObjectError, match="long-set-aborted"):
+            meter.hold(meter.services.action(RELAY, LONG), in_turn(h("C7 01 C1 11 00")))
 
     def test_a_long_argument_goes_in_blocks(self) -> None:
         meter = Meter(room=60)

@@ -281,6 +281,17 @@ class TestWrite:
         assert error is not None
         assert error.code == 19
 
+    def test_success_before_the_last_block_is_none(self) -> None:
+        meter = Meter(room=60)
+        with pytest.raises(ProtocolError, match="before all is written"):
+            meter.hold(meter.services.set(ENERGY, LONG), in_turn(h("0D 01 00")))
+
+    @pytest.mark.parametrize("room", [-18, 10, 11])
+    def test_what_fits_no_pdu_is_not_sent(self, room: int) -> None:
+        meter = Meter(room=room)
+        with pytest.raises(ServiceError, match=f"in PDUs of {room}"):
+            meter.hold(meter.services.set(ENERGY, LONG), in_turn())
+
     def test_a_block_that_was_not_sent(self) -> None:
         meter = Meter(room=60)
         with pytest.raises(ProtocolError, match="block 9"):
