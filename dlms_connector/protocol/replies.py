@@ -191,7 +191,9 @@ def _set_normal(cursor: Cursor) -> SetDone:
 
 def _set_last_block(cursor: Cursor) -> SetDone:
     done = _set_normal(cursor)
-    cursor.number(4)
+    # Some meters leave the block number out where they refuse.
+    if cursor.left or not done.codes[0]:
+        cursor.number(4)
     return done
 
 
