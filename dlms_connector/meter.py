@@ -90,7 +90,7 @@ class Meter:
         else:
             statistics.polls_ok += 1
             statistics.poll_ms = round((loop.time() - start) * 1000)
-        drift = clock_drift_s(due, turn.answers, self.device.dlms.standard)
+        drift = clock_drift_s(due, turn.answers, self.device.dlms.deviation_from_utc)
         statistics.clock_drift_s = statistics.clock_drift_s if drift is None else drift
         return result
 

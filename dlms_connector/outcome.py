@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from dlms_connector.config.dlms import Standard
 from dlms_connector.config.model import Dlms
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import DlmsError
@@ -97,7 +96,7 @@ def outcome(
 
 
 def clock_drift_s(
-    due: Sequence[Wanted], answers: Mapping[AttributeRef, Answer], standard: Standard
+    due: Sequence[Wanted], answers: Mapping[AttributeRef, Answer], from_utc: bool
 ) -> Decimal | None:
     """Return how far the meter's clock is ahead of ours, in seconds; None if it was not read.
 
@@ -111,7 +110,7 @@ def clock_drift_s(
         if not isinstance(octets, bytes) or len(octets) != _DATE_TIME_OCTETS:
             continue
         moment = DateTime.parse(octets)
-        instant = None if moment.deviation is None else moment.instant(None, standard)
+        instant = None if moment.deviation is None else moment.instant(None, from_utc=from_utc)
         if instant is not None:
             unix_ms = round(instant.timestamp() * 1000)
             return Decimal(unix_ms - answer.ts_ms).scaleb(-3)

@@ -154,7 +154,7 @@ def _instant(
     if cell.type is DataType.NULL:
         return before + timedelta(seconds=period_s) if before and period_s else None
     if moment := moment_of(cell):
-        found = moment.instant(options.zone, options.standard)
+        found = moment.instant(options.zone, from_utc=options.from_utc)
         return found and aware(found, options)
     if isinstance(cell.value, int) and not isinstance(cell.value, bool):
         try:

@@ -59,7 +59,7 @@ def read_clock(client: Client, options: Options, now: Now) -> Talk[Clock]:
     answered = now()
     moment = moment_of(data)
     zone = options.zone or answered.tzinfo
-    instant = moment.instant(zone, options.standard) if moment else None
+    instant = moment.instant(zone, from_utc=options.from_utc) if moment else None
     if moment is None or instant is None:
         raise CommandError(f"the meter's clock tells no instant: {data.value!r}")
     trip_s = (answered - asked).total_seconds()
@@ -128,7 +128,7 @@ def _octets(arrival: datetime, before: Clock, options: Options) -> bytes:
     if before.moment.date.weekday is None:
         skip.add("dayOfWeek")
     local = arrival.astimezone(before.instant.tzinfo)
-    octets = encode_date_time(local, standard=options.standard, skip=skip)
+    octets = encode_date_time(local, from_utc=options.from_utc, skip=skip)
     if before.moment.status is None or before.moment.deviation is None:
         return octets
     # A fixed deviation does not tell daylight saving time: the meter's own flag does.

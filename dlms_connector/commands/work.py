@@ -116,7 +116,7 @@ class Context:
             type=type_,
             known=known,
             scaler=scaler,
-            standard=self.device.dlms.standard,
+            from_utc=self.device.dlms.deviation_from_utc,
             skip=frozenset(self.device.workarounds.skip_date_time_fields),
         )
         try:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Set
 from datetime import date, datetime
 
-from dlms_connector.config.dlms import Standard
 from dlms_connector.errors import CommandError
 from dlms_connector.protocol.cosem_time import (
     DAYLIGHT_SAVING_BEGIN,
@@ -83,12 +82,12 @@ def time_octets(name: str, value: object) -> bytes:
 
 
 def date_time_octets(
-    name: str, value: object, *, standard: Standard = "DLMS", skip: Set[str] = frozenset()
+    name: str, value: object, *, from_utc: bool = False, skip: Set[str] = frozenset()
 ) -> bytes:
     """Read ISO 8601 with a zone, or a date and a time with stars and no zone; 12 octets."""
     text = str(value)
     if (moment := _iso(text)) and moment.tzinfo:
-        return encode_date_time(moment, standard=standard, skip=skip)
+        return encode_date_time(moment, from_utc=from_utc, skip=skip)
     # The time is the last part; a weekday may stand between the two.
     match = re.fullmatch(r"(\S+?(?: [1-7])?)(?:[T ](\S*:\S*))?", text)
     day, clock = match.groups() if match else (text, None)

@@ -34,7 +34,7 @@ def _time(name: str, value: Any, target: Target) -> Data:
 
 
 def _date_time(name: str, value: Any, target: Target) -> Data:
-    return _octets(date_time_octets(name, value, standard=target.standard, skip=target.skip))
+    return _octets(date_time_octets(name, value, from_utc=target.from_utc, skip=target.skip))
 
 
 def _obis(name: str, value: Any, target: Target) -> Data:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import dataclass
 
-from dlms_connector.config.dlms import Standard
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.protocol.data import Data
 
@@ -16,7 +15,7 @@ class Target:
 
     `known` is what the meter holds there now; its types are used before `type`, the name
     that the configuration or the caller gave. `scaler` is the power of ten of the
-    attribute's scaler_unit: a value of 230.5 at scaler -1 is written as 2305. `standard` and
+    attribute's scaler_unit: a value of 230.5 at scaler -1 is written as 2305. `from_utc` and
     `skip` say how dates are written.
     """
 
@@ -25,5 +24,5 @@ class Target:
     type: str | None = None
     known: Data | None = None
     scaler: int = 0
-    standard: Standard = "DLMS"
+    from_utc: bool = False
     skip: Set[str] = frozenset()

@@ -44,6 +44,12 @@ class ModeE(Model):
     )
 
 
+Deviation = Literal["toUtc", "fromUtc"]
+#: Standards in which the deviation is minutes *from* UTC: +330 is UTC+5:30. With the others
+#: it is minutes *to* UTC: -60 is UTC+1.
+_FROM_UTC: frozenset[Standard] = frozenset({"INDIA", "ITALY", "SAUDI_ARABIA"})
+
+
 class Dlms(Model):
     """How to talk to a meter: framing, addresses, authentication and keys."""
 
@@ -110,10 +116,22 @@ class Dlms(Model):
         "ciphered association",
     )
     standard: Standard = Field("DLMS", description="the national or industry profile followed")
+    deviation: Deviation | None = Field(
+        None,
+        description="whether its clock tells the minutes `toUtc` (-60 is UTC+1) or `fromUtc`; "
+        "as the standard has it where left out",
+    )
     time_zone: TimeZone | None = Field(
         None,
         description="where its clock ticks if it does not tell: `Europe/Berlin`, `+01:00`",
     )
+
+    @property
+    def deviation_from_utc(self) -> bool:
+        """Whether the deviation of a date-time is minutes from UTC instead of to UTC."""
+        if self.deviation is not None:
+            return self.deviation == "fromUtc"
+        return self.standard in _FROM_UTC
 
 
 class Workarounds(Model):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Literal, NamedTuple, TypeVar
 
-from dlms_connector.config.dlms import Dlms, Standard
+from dlms_connector.config.dlms import Dlms
 from dlms_connector.config.items import Item, ValueFormat
 from dlms_connector.config.types import read_zone
 from dlms_connector.protocol.axdr import Data
@@ -28,7 +28,7 @@ class Options:
     format: ValueFormat | None = None
     encoding: str | None = None
     zone: tzinfo | None = None
-    standard: Standard = "DLMS"
+    from_utc: bool = False
 
 
 DEFAULTS = Options()
@@ -40,7 +40,7 @@ def options_of(dlms: Dlms, item: Item | None = None) -> Options:
         format=item.format if item else None,
         encoding=item.encoding if item else None,
         zone=None if dlms.time_zone is None else read_zone(dlms.time_zone),
-        standard=dlms.standard,
+        from_utc=dlms.deviation_from_utc,
     )
 
 

@@ -61,7 +61,7 @@ def date_time(octets: bytes, context: Context) -> str | None:
     if _DOUBTFUL.intersection(moment.flags):
         context.suspect = True
     options = context.options
-    instant = moment.instant(options.zone, options.standard)
+    instant = moment.instant(options.zone, from_utc=options.from_utc)
     if instant is None:
         return str(moment)
     if not instant.microsecond:

@@ -80,7 +80,8 @@ class Client:
         self._datalink = datalink
         self._association = association
         conversation = Conversation(datalink, association, workarounds.fixed_invoke_id)
-        select = Selector(dlms.standard, frozenset(workarounds.skip_date_time_fields)).encode
+        skip = frozenset(workarounds.skip_date_time_fields)
+        select = Selector(from_utc=dlms.deviation_from_utc, skip=skip).encode
         self._services: Services = LogicalNames(conversation, self._room, select)
         self._access: Services | None = Access(conversation, self._room, select)
         if dlms.referencing == "SN":

@@ -11,8 +11,6 @@ from collections.abc import Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone, tzinfo
 
-from dlms_connector.config.dlms import Standard
-
 UNSPECIFIED = 0xFF
 _UNSPECIFIED_YEAR = 0xFFFF
 _UNSPECIFIED_DEVIATION = -0x8000
@@ -30,10 +28,6 @@ CLOCK_STATUS = {
     0x08: "invalidClockStatus",
     DAYLIGHT_SAVING_ACTIVE: "daylightSavingActive",
 }
-
-#: Standards in which the deviation is minutes *from* UTC: +330 is UTC+5:30. With the others
-#: it is minutes *to* UTC: -60 is UTC+1.
-_FROM_UTC: frozenset[Standard] = frozenset({"INDIA", "ITALY", "SAUDI_ARABIA"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +138,7 @@ class DateTime:
         deviation = self.deviation or 0
         return self.date.exists and self.time.exists and -24 * 60 < deviation < 24 * 60
 
-    def instant(self, zone: tzinfo | None, standard: Standard = "DLMS") -> datetime | None:
+    def instant(self, zone: tzinfo | None, *, from_utc: bool = False) -> datetime | None:
         """Return the one instant that is meant; None if it is not one, or does not exist.
 
         `zone` is where the meter's clock ticks if it does not tell its deviation. The
@@ -159,7 +153,7 @@ class DateTime:
         try:
             return datetime(
                 day.year, day.month, day.day, time.hour, time.minute, time.second or 0,
-                hundredths, self._zone(zone, standard), fold=self._fold,
+                hundredths, self._zone(zone, from_utc), fold=self._fold,
             )  # fmt: skip
         except ValueError:
             return None  # the last day of a month, a change of daylight saving time
@@ -175,10 +169,10 @@ class DateTime:
         """The hour that comes twice in autumn comes first with daylight saving time."""
         return int(self.status is not None and not self.status & DAYLIGHT_SAVING_ACTIVE)
 
-    def _zone(self, zone: tzinfo | None, standard: Standard) -> tzinfo | None:
+    def _zone(self, zone: tzinfo | None, from_utc: bool) -> tzinfo | None:
         if self.deviation is None:
             return zone
-        sign = 1 if standard in _FROM_UTC else -1
+        sign = 1 if from_utc else -1
         return timezone(timedelta(minutes=sign * self.deviation))
 
     def __str__(self) -> str:
@@ -187,13 +181,13 @@ class DateTime:
 
 
 def encode_date_time(
-    moment: datetime, *, standard: Standard = "DLMS", skip: Set[str] = frozenset()
+    moment: datetime, *, from_utc: bool = False, skip: Set[str] = frozenset()
 ) -> bytes:
     """Write an aware datetime in 12 octets, in its own zone; `skip` leaves fields unspecified."""
     offset = moment.utcoffset()
     if offset is None:
         raise ValueError("the datetime has no zone")
-    minutes = round(offset.total_seconds() / 60) * (1 if standard in _FROM_UTC else -1)
+    minutes = round(offset.total_seconds() / 60) * (1 if from_utc else -1)
     status = DAYLIGHT_SAVING_ACTIVE if moment.dst() else 0
     deviation = _UNSPECIFIED_DEVIATION if "deviation" in skip else minutes
     return (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Set
 from datetime import datetime
 
-from dlms_connector.config.dlms import Standard
 from dlms_connector.cosem import AttributeRef, ByEntry, ByRange, Selection
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.axdr import Data, DataType, array, encode, structure
@@ -20,8 +19,8 @@ CLOCK = AttributeRef(8, Obis(bytes((0, 0, 1, 0, 0, 255))), 2)
 class Selector:
     """Writes selections the way that one meter wants them."""
 
-    def __init__(self, standard: Standard, skip: Set[str]) -> None:
-        self._standard = standard
+    def __init__(self, *, from_utc: bool, skip: Set[str]) -> None:
+        self._from_utc = from_utc
         self._skip = skip
 
     def encode(self, selection: Selection) -> bytes:
@@ -44,7 +43,7 @@ class Selector:
         if isinstance(moment, int):
             return Data(DataType.DOUBLE_LONG_UNSIGNED, moment)
         skip = self._skip if selection.skip is None else selection.skip
-        octets = encode_date_time(moment, standard=self._standard, skip=skip)
+        octets = encode_date_time(moment, from_utc=self._from_utc, skip=skip)
         return Data(DataType.OCTET_STRING, octets)
 
 

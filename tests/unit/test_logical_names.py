@@ -48,7 +48,7 @@ class Meter:
         self.link = PlainLink()
         self.heard: list[bytes] = []
         conversation = Conversation(self.link, Open(), fixed)
-        select = Selector("DLMS", frozenset()).encode
+        select = Selector(from_utc=False, skip=frozenset()).encode
         self.services = LogicalNames(conversation, lambda: room, select)
 
     def hold(self, talk: Talk[T], answering: Answering) -> T:

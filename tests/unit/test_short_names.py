@@ -59,7 +59,7 @@ class Meter:
     def __init__(self, *, room: int = 0xFFFF, directory: Directory | None = None) -> None:
         self.link = PlainLink()
         self.heard: list[bytes] = []
-        select = Selector("DLMS", frozenset()).encode
+        select = Selector(from_utc=False, skip=frozenset()).encode
         self.services = ShortNames(
             Conversation(self.link, Open()), lambda: room, select, directory or known()
         )
