@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from dlms_connector.errors import CommandError
 from dlms_connector.protocol.data import Data, DataType
+from dlms_connector.protocol.floats import shortest
 
 #: Least and greatest value of the integer types (IEC 62056-6-2, common data types).
 INTEGERS = {
@@ -26,6 +27,11 @@ INTEGERS = {
     DataType.ENUM: (0, 255),
     DataType.BCD: (0, 99),
 }
+
+#: What a number may have of digits and of zeros before or behind them; 64-bit floats have
+#: 308, scalers add 128. Within these bounds nothing is rounded.
+_MOST_DIGITS, _MOST_ZEROS = 150, 500
+_EXACTLY = Context(prec=_MOST_DIGITS)
 
 #: Other names people use for the types.
 _ALIASES = {
@@ -102,6 +108,8 @@ def _number(name: str, value: Any) -> Decimal:
         raise CommandError(f"{name}: {value!r} is not a number") from None
     if not number.is_finite():
         raise CommandError(f"{name}: {value!r} is not a number")
+    if len(number.as_tuple().digits) > _MOST_DIGITS or abs(number.adjusted()) > _MOST_ZEROS:
+        raise CommandError(f"{name}: {str(value)[:60]} is more than any type holds")
     return number
 
 
@@ -111,7 +119,7 @@ def _integer(name: str, type_: DataType, value: Any, scaler: int) -> int:
     # Bounded before it is scaled: 1e999999 must not become a number of a million digits.
     if number and not -40 < number.adjusted() - scaler < 40:
         raise CommandError(f"{name}: {value} does not fit {type_.name} at scaler {scaler}")
-    raw = number.scaleb(-scaler)
+    raw = number.scaleb(-scaler, _EXACTLY)
     if raw != raw.to_integral_value():
         raise CommandError(
             f"{name}: {value} cannot be written exactly: the meter counts in steps of "
@@ -124,17 +132,19 @@ def _integer(name: str, type_: DataType, value: Any, scaler: int) -> int:
 
 
 def _float(name: str, type_: DataType, value: Any, scaler: int) -> float:
-    number = _number(name, value).scaleb(-scaler)
+    number = _number(name, value).scaleb(-scaler, _EXACTLY)
     if type_ is DataType.FLOAT64:
-        exact = Decimal(repr(float(number)))
+        found = float(number)
+        stands_for = {shortest(found, single=False)}
     else:
         try:
-            (wide,) = struct.unpack(">f", struct.pack(">f", float(number)))
+            (found,) = struct.unpack(">f", struct.pack(">f", float(number)))
         except OverflowError:
             raise CommandError(f"{name}: {value} does not fit a 32-bit float") from None
-        # A 32-bit float stands for every decimal of up to 6 significant digits.
-        exact = Decimal(f"{wide:.6g}") if len(number.as_tuple().digits) <= 6 else Decimal(wide)
-    if exact != number:
+        # A 32-bit float stands for every decimal of up to 6 significant digits, and for what
+        # is shown where it is read.
+        stands_for = {Decimal(f"{found:.6g}"), Decimal(found), shortest(found, single=True)}
+    if number not in stands_for:
         raise CommandError(f"{name}: {value} cannot be written exactly as {type_.name}")
     return float(number)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import struct
 from dataclasses import dataclass
 from decimal import Decimal
 
 from dlms_connector.cosem import unit_symbol
 from dlms_connector.errors import ProtocolError
 from dlms_connector.protocol.axdr import Data, DataType
+from dlms_connector.protocol.floats import shortest
 
 _INTEGERS = frozenset(
     {
@@ -32,8 +31,6 @@ _INTEGERS = frozenset(
 )
 _FLOATS = frozenset({DataType.FLOAT32, DataType.FLOAT64})
 _NUMBERS = _INTEGERS | _FLOATS
-
-_SINGLE = struct.Struct(">f")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ def scaler_unit(data: Data) -> ScalerUnit:
             # Written as unsigned by some meters: FD is -3 all the same.
             signed = scaler - 256 if kind is DataType.UNSIGNED and scaler > 127 else scaler
             return ScalerUnit(signed, unit_symbol(unit))
-    raise ProtocolError("reading scaler and unit", f"{data} is not a scaler with a unit")
+    raise ProtocolError("reading scaler and unit", f"{str(data)[:120]} is not a scaler with a unit")
 
 
 def is_number(data: Data) -> bool:
@@ -71,7 +68,7 @@ def is_number(data: Data) -> bool:
 def number(data: Data, scaler: int) -> int | Decimal | None:
     """Return a number times ten to the power of the scaler; None if it is not one."""
     if data.type in _FLOATS:
-        exact = _shortest(data)
+        exact = shortest(data.value, single=data.type is DataType.FLOAT32)
         return exact.scaleb(scaler) if exact is not None and scaler else exact
     raw = data.value
     if not isinstance(raw, int):
@@ -79,21 +76,3 @@ def number(data: Data, scaler: int) -> int | Decimal | None:
     if scaler < 0:
         return Decimal(raw).scaleb(scaler)
     return raw * 10**scaler if scaler else raw
-
-
-def _shortest(data: Data) -> Decimal | None:
-    """Return the shortest decimal that the float stands for; None for what is no number."""
-    value = data.value
-    if not math.isfinite(value):
-        return None
-    if data.type is DataType.FLOAT64:
-        return Decimal(repr(value))
-    octets = _SINGLE.pack(value)
-    for digits in range(1, 10):
-        text = f"{value:.{digits}g}"
-        try:
-            if _SINGLE.pack(float(text)) == octets:
-                return Decimal(text)
-        except OverflowError:
-            continue  # rounded up beyond the largest float
-    return Decimal(value)

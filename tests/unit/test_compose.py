@@ -57,7 +57,7 @@ def test_scaling_is_the_exact_inverse(value: Any, scaler: int, raw: int) -> None
         (True, 0, "True is not a number"),
         ("many", 0, "'many' is not a number"),
         ("NaN", 0, "'NaN' is not a number"),
-        ("1e999999", 0, "1e999999 does not fit LONG_UNSIGNED at scaler 0"),
+        ("1e999999", 0, "1e999999 is more than any type holds"),
         ([1], 0, "[1] is not a number"),
     ],
 )
@@ -112,6 +112,13 @@ def test_named_types(type_: str, value: Any, expected: Data) -> None:
         ("bit-string", "012"),
         ("float32", 230.123456789),
         ("float32", 1e300),
+        ("float32", "1e-60"),
+        ("float64", "1e400"),
+        ("float64", "1e-400"),
+        ("float64", "1e5000000"),
+        ("float64", "1.00000000000000000000000000001"),
+        ("int64", "1.00000000000000000000000000001"),
+        ("int64", "1" * 5000),
         ("null", 1),
         ("array", "text"),
         ("array", [1]),
@@ -122,6 +129,22 @@ def test_named_types(type_: str, value: Any, expected: Data) -> None:
 def test_values_that_a_type_cannot_hold(type_: str, value: Any) -> None:
     with pytest.raises(CommandError):
         compose(target(type=type_), value)
+
+
+@given(
+    st.one_of(
+        st.tuples(st.just(DataType.FLOAT32), st.floats(width=32)),
+        st.tuples(st.just(DataType.FLOAT64), st.floats()),
+        st.tuples(st.just(DataType.LONG64), st.integers(-(1 << 63), (1 << 63) - 1)),
+        st.tuples(st.just(DataType.LONG64_UNSIGNED), st.integers(0, (1 << 64) - 1)),
+    ),
+    st.integers(-128, 127),
+)
+def test_what_is_shown_can_be_written_back(held: tuple[DataType, Any], scaler: int) -> None:
+    known = Data(*held)
+    value, _ = interpret(VOLTAGE, known, ScalerUnit(scaler))
+    if value is not None:  # not a number, or infinite
+        assert encode(compose(target(known=known, scaler=scaler), value)) == encode(known)
 
 
 def test_the_meters_own_type_goes_before_the_named_one() -> None:
