@@ -23,6 +23,9 @@ MAX_PASSED_OVER = 16
 #: Services with an invoke-id, by the tag of their answer, and its octets that count.
 _INVOKE_ID = {0xC4: (2, 0x0F), 0xC5: (2, 0x0F), 0xC7: (2, 0x0F), 0xDA: (4, 0x0F)}
 
+#: What meters say unasked, some of them in clear whatever was agreed on; it is never used here.
+_UNASKED = (b"\x0f", b"\xc2", b"\x18")
+
 _ANSWERS = {0xC0: 0xC4, 0xC1: 0xC5, 0xC3: 0xC7, 0xD9: 0xDA, 0x05: 0x0C, 0x06: 0x0D}
 
 
@@ -75,7 +78,8 @@ class Conversation:
             repeatable=repeatable and not self._protection.ciphered,
         )
         for _ in range(MAX_PASSED_OVER):
-            plain = self._protection.unprotect(answer)
+            unasked = answer[:1] in _UNASKED
+            plain = answer if unasked else self._protection.unprotect(answer)
             if _answers(request, plain) and plain != previous:
                 return plain
             _raise_refusal(plain, doing)

@@ -68,4 +68,4 @@ def _entry(entry: Data) -> tuple[tuple[int, Obis], int]:
         ) if len(name) == 6:  # fmt: skip
             # Base names are written as signed numbers.
             return (class_id, Obis(name)), base & 0xFFFF
-    raise ProtocolError(_DOING, f"{entry} does not describe an object")
+    raise ProtocolError(_DOING, f"{str(entry)[:120]} does not describe an object")

@@ -76,6 +76,15 @@ def test_requests_and_answers_are_protected() -> None:
         hold(conversation.ask(GET, "testing"), in_turn(ANSWER))
 
 
+@pytest.mark.parametrize("unasked", ["0F 00000001 00 00", "C2 00 00 03", "18 00"])
+def test_what_is_said_unasked_in_clear_is_passed_over(unasked: str) -> None:
+    conversation = Conversation(PlainLink(), Sealed())
+    answers = [h(unasked), b"\xff" + ANSWER]
+    assert hold(conversation.ask(GET, "testing"), lambda _: answers) == ANSWER
+    with pytest.raises(ProtocolError, match="to something else"):
+        hold(conversation.ask(GET, "testing"), lambda _: answers[:1])
+
+
 def test_a_block_that_comes_again_is_passed_over() -> None:
     block, following = h("C4 02 C3 00 00 00 00 01 00 00"), h("C4 02 C3 01 00 00 00 02 00 00")
     request = h("C0 02 C3 00 00 00 01")
