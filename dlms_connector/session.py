@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from math import inf
 from typing import Protocol, TypeVar
 
 from dlms_connector.config.model import Device
@@ -134,9 +135,7 @@ class Session:
         try:
             result = await self._converse(talk, end)
         except LinkError:
-            if self._shared and self._client is not None and self._link.is_open:
-                # It may still think that it is being talked to when the next meter is.
-                await self._clear(self._client, end)
+            await self._let_others_talk(self._client, end)
             await self.hang_up()
             raise
         self.proven = True
@@ -155,6 +154,7 @@ class Session:
             await self._converse(goodbye, end)
             self._unclean = False
         except LinkError:
+            await self._let_others_talk(client, inf)
             await self.hang_up()
 
     async def hang_up(self) -> None:
@@ -203,6 +203,14 @@ class Session:
                 await self._clear(client, end)
             await self.hang_up()
             raise
+
+    async def _let_others_talk(self, client: Client | None, end: float) -> None:
+        """Send a DISC to a meter whose session broke, if other meters share the link.
+
+        It may still think that it is being talked to when the next one is.
+        """
+        if self._shared and client is not None and self._link.is_open:
+            await self._clear(client, end)
 
     async def _clear(self, client: Client, end: float) -> None:
         """End what may be open at the meter; it is no matter if that fails."""

@@ -145,6 +145,8 @@ class FakeLink:
         now = asyncio.get_running_loop().time()
         meter.heard.append((now, verb, refs))
         others = [other.name for other in self.meters.values() if other.associated]
+        if verb == "clear":
+            meter.associated = False  # a DISC ends what it finds, answered or not
         self.disturbances += [f"{name} talks while {o} is open" for o in others if o != name]
         mute = meter.silent or meter.mute_on & set(refs) or (len(refs) > 1 and meter.mute_on_lists)
         self._reply_at = None if mute else now + meter.latency_s
@@ -206,7 +208,6 @@ class FakeClient:
 
     def clear(self) -> Talk[None]:
         yield self._frame("clear")
-        self._meter.associated = False
 
     def _exchange(self, verb: str, *refs: AttributeRef) -> Talk[None]:
         for _ in range(self._retries + 1):
