@@ -175,6 +175,11 @@ class Workarounds(Model):
         description="count invocations from 1 in each association, as some servers demand; "
         "ciphers more than once with the same numbers, which protects nothing from a listener",
     )
+    server_counter_restarts: Truth = Field(
+        False,
+        description="believe a meter whose own invocation counter begins anew in each association "
+        "without HIGH authentication; somebody could play its old answers to us",
+    )
     sign: Literal["never", "handshake", "always"] = Field(
         "never",
         description="wrap in general-signing: nothing, only what proves who we are, every request",

@@ -146,7 +146,9 @@ class Association:
         """Forget an earlier association, and draw new secrets for this one."""
         self._challenge = secrets.token_bytes(self._workarounds.challenge_size)
         proves = self._mechanism > Mechanism.LOW and not self._workarounds.pre_established
-        self._dedicated_key = self._security.begin(fresh=proves)
+        self._dedicated_key = self._security.begin(
+            fresh=proves or self._workarounds.server_counter_restarts
+        )
 
     def _pre_established(self) -> Negotiated:
         """Take for agreed what we would have proposed."""

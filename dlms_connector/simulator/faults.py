@@ -65,6 +65,9 @@ FAULTS = {
         Fault(
             "counter-from-one", _SWITCH, 1, "wants the invocation counter to start at 1 each time"
         ),
+        Fault(
+            "own-counter-restarts", _SWITCH, 1, "begins its own invocation counter anew each time"
+        ),
         Fault("challenge-size", "octets", 32, "takes challenges of this length only"),
         Fault("wants-signed-proof", _SWITCH, 1, "wants HLS pass 3 signed"),
         # services

@@ -165,6 +165,8 @@ class Session:
             return self._refuse(request, diagnostic)
         if "counter-from-one" in meter.faults:
             meter.received_counter = meter.sent_counter = 0
+        if "own-counter-restarts" in meter.faults:
+            meter.sent_counter = 0
         if role.everything and len(request.calling_title) == _TITLE:
             self._protection = Protection(meter, request.calling_title)
         try:
