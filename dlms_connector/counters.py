@@ -3,7 +3,8 @@
 A file holds the first number that is not reserved yet. Numbers are reserved a hundred at
 a time, on the disk before the first of them is used; after a crash the rest of them is
 skipped. Processes that share the folder reserve different numbers. The file's name comes
-from device, system title and a hash of the key: a new key begins anew.
+from device, system title and a hash of the key: a new key begins anew, a new name goes on
+where files of other devices with that key and title are.
 """
 
 from __future__ import annotations
@@ -51,14 +52,18 @@ class InvocationCounter:
         path: Path | None = None,
         *,
         must_read: bool = False,
+        first: int = 1,
         margin: int = _MARGIN,
         log: logging.Logger = _LOG,
     ) -> None:
-        """`name` is the meter's; `must_read` if the meter can tell where to begin."""
+        """`name` is the meter's; `must_read` if the meter can tell where to begin.
+
+        `first` is where to begin if no file tells.
+        """
         self._name, self._path, self._margin, self._log = name, path, margin, log
         self._must_read = must_read
         self._reserved = _read(path)
-        self._next = self._reserved or 1
+        self._next = self._reserved or first
         self._begun = self._reserved is not None
         self.known = self._begun or (not must_read and not _exists(path))
         self._resynced = self._doubted = self._accepted = self._warned = False
@@ -177,15 +182,18 @@ def counter_of(
             device.device_name,
         )
         return None
-    path = None
+    path, first = None, 1
     if directory is not None:
         key = hashlib.sha256(b"key fingerprint" + (dlms.block_cipher_key or b"")).digest()
-        identity = (dlms.system_title or b"") + key + device.device_name.encode()
-        digest = hashlib.sha256(identity).hexdigest()[:16]
+        owner = hashlib.sha256((dlms.system_title or b"") + key).digest()
+        digest = hashlib.sha256(owner + device.device_name.encode()).hexdigest()[:16]
         readable = re.sub(r"[^A-Za-z0-9_-]", "_", device.device_name)[:40]
-        path = directory / f"counter-{readable}-{digest}.json"
+        path = directory / f"counter-{readable}-{digest}-{owner.hex()[:16]}.json"
+        first = (
+            _highest(directory, f"counter-*-{owner.hex()[:16]}.json") if not _exists(path) else 1
+        )
     must_read = dlms.invocation_counter is not None
-    return InvocationCounter(device.device_name, path, must_read=must_read, log=log)
+    return InvocationCounter(device.device_name, path, must_read=must_read, first=first, log=log)
 
 
 def _refused(problem: str, hint: str) -> RefusedError:
@@ -204,6 +212,14 @@ def _read(path: Path | None) -> int | None:
         return None
     whole = isinstance(found, int) and not isinstance(found, bool)
     return found if whole and 0 <= found <= LAST else None
+
+
+def _highest(directory: Path, names: str) -> int:
+    """Return the highest number that files of these names do not reserve; 1 if there are none."""
+    try:
+        return max((_read(path) or 1 for path in directory.glob(names)), default=1)
+    except OSError:
+        return 1  # nothing can be kept there either, so nothing will be given out
 
 
 def _exists(path: Path | None) -> bool:

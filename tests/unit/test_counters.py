@@ -220,6 +220,22 @@ def test_each_key_has_its_own(tmp_path: Path) -> None:
         assert KEY.hex() not in file.name + file.read_text()
 
 
+def test_a_renamed_device_goes_on(tmp_path: Path) -> None:
+    """Title, key and counter make the nonce; what the device is called has no part in it."""
+    used = []
+    for name in ("Meter/7", "Renamed", "Renamed", "Again"):
+        counter = counter_of(device(name), tmp_path)
+        assert counter is not None
+        used += [counter.next() for _ in range(2)]
+    assert len(set(used)) == len(used)
+    other = counter_of(device("Again", key=KEY[::-1]), tmp_path)
+    assert other is not None
+    assert other.next() == 1
+    titled = counter_of(device("Again", system_title=b"GWAABBCD"), tmp_path)
+    assert titled is not None
+    assert titled.next() == 1
+
+
 def test_only_ciphering_needs_one(tmp_path: Path) -> None:
     assert counter_of(device(security="NONE"), tmp_path) is None
     assert counter_of(device(security="NONE", authentication="HIGH_GMAC"), None) is not None
