@@ -80,6 +80,8 @@ class Wrapper:
         arrive, and only the caller can tell (by invoke-id) which belongs to what.
         Raises LinkTimeoutError and ProtocolError.
         """
+        while self._reader.next() is not None:
+            pass  # it came before the question, so it is no answer: short names have no invoke-id
         tries = 1 + (self._retries if repeatable else 0)
         return (yield from self._ask(encode(self._client, self._server, apdu), tries))
 
