@@ -2,7 +2,8 @@
 
 A file holds the first number that is not reserved yet. Numbers are reserved a hundred at
 a time, on the disk before the first of them is used; after a crash the rest of them is
-skipped. Processes that share the folder reserve different numbers. The file's name comes
+skipped. Whoever shares the folder reserves different numbers, and goes on behind those that
+another reserved meanwhile, since a meter takes none lower than the last. The file's name comes
 from device, system title and a hash of the key: a new key begins anew, a new name goes on
 where files of other devices with that key and title are.
 """
@@ -68,6 +69,7 @@ class InvocationCounter:
         self.known = self._begun or (not must_read and not _exists(path))
         self._resynced = self._doubted = self._accepted = self._warned = False
         self._jumped = 0
+        self._stamp: tuple[int, int] | None = None
         self.heard = -1
 
     def next(self) -> int:
@@ -81,7 +83,7 @@ class InvocationCounter:
                 "it is unknown where to go on",
                 f"set dlms.invocationCounter so that it is read from the meter{self._or_delete()}",
             )
-        if self._reserved is None or self._next >= self._reserved:
+        if self._reserved is None or self._next >= self._reserved or self._overtaken:
             self._reserve()
         if self._next >= LAST:
             raise _refused(f"{self._next} is the last one", "change the meter's keys")
@@ -123,6 +125,11 @@ class InvocationCounter:
             self._doubted = True
             self.known = False
 
+    @property
+    def _overtaken(self) -> bool:
+        """Whether others reserved after us: what is left of ours is too low for the meter."""
+        return self._path is not None and _stamp(self._path) != self._stamp
+
     def _raise(self, value: int) -> None:
         if not 0 <= value <= LAST:
             raise ProtocolError(_DOING, f"{value} is no invocation counter")
@@ -158,6 +165,7 @@ class InvocationCounter:
                 reserved = min(self._next + self._margin, LAST)
                 _write(self._path, {"device": self._name, "next": reserved})
                 self._reserved = reserved  # not before: what is not on the disk is not ours
+                self._stamp = _stamp(self._path)
         except OSError as error:
             raise _refused(
                 f"cannot write {self._path.name}: {error.strerror}",
@@ -220,6 +228,15 @@ def _highest(directory: Path, names: str) -> int:
         return max((_read(path) or 1 for path in directory.glob(names)), default=1)
     except OSError:
         return 1  # nothing can be kept there either, so nothing will be given out
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Return what tells one writing of a file from the next; None if there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def _exists(path: Path | None) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from dlms_connector.config.model import Device, ListenConnection
 from dlms_connector.errors import ConnectError
@@ -27,8 +28,11 @@ _NEWS_AGAIN_S = 86_400.0
 class Reception:
     """The ports where meters dial in; `expect` first, then `run`."""
 
-    def __init__(self, log: logging.Logger, make_client: MakeClient) -> None:
-        self._log, self._make_client = log, make_client
+    def __init__(
+        self, log: logging.Logger, make_client: MakeClient, state_dir: Path | None = None
+    ) -> None:
+        """`state_dir` is where invocation counters are kept; None keeps them nowhere."""
+        self._log, self._make_client, self._state_dir = log, make_client, state_dir
         self._devices: dict[str, list[Device]] = {}
         self._links: dict[str, dict[str, DialInLink]] = {}
         self._listeners: dict[str, Listener] = {}
@@ -77,7 +81,7 @@ class Reception:
         assert isinstance(first, ListenConnection)
         return Listener(
             self._links[door],
-            Introduction(devices, self._make_client, self._log),
+            Introduction(devices, self._make_client, self._log, self._state_dir),
             host=first.host,
             port=first.port,
             identify_within_s=max(each.connection.connect_timeout_ms for each in devices) / 1000,

@@ -90,7 +90,7 @@ class Fleet:
         for device in devices:
             by_endpoint.setdefault(device.connection.endpoint, []).append(device)
         self._lines: dict[str, Line] = {}
-        self.reception = Reception(log, client_of)
+        self.reception = Reception(log, client_of, state_dir)
         for endpoint, members in by_endpoint.items():
             link = link_of(members[0])
             line = self._lines[endpoint] = Line(

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 from dlms_connector.config.model import Device, Dlms, ListenConnection
 from dlms_connector.cosem import AttributeRef
@@ -90,9 +91,14 @@ class Introduction:
     """Says which meter calls, as `link.listener` wants to know it: by its endpoint."""
 
     def __init__(
-        self, devices: Sequence[Device], make_client: MakeClient, log: logging.Logger
+        self,
+        devices: Sequence[Device],
+        make_client: MakeClient,
+        log: logging.Logger,
+        state_dir: Path | None = None,
     ) -> None:
-        self._make_client, self._log = make_client, log
+        """`state_dir` is where invocation counters are kept; None keeps them nowhere."""
+        self._make_client, self._log, self._state_dir = make_client, log, state_dir
         self._by_address: dict[str, ListenConnection] = {}
         to_ask: list[Device] = []
         for device in devices:
@@ -143,7 +149,7 @@ class Introduction:
         timeout_s = device.connection.timeout_ms / 1000
         pause_s = device.workarounds.pause_between_frames_ms / 1000
         await asyncio.sleep(device.workarounds.pause_after_connect_ms / 1000)
-        counter = counter_of(device, None, self._log)
+        counter = counter_of(device, self._state_dir, self._log)
         if counter is not None:
             learning = catch_up(counter, device, self._make_client)
             await converse(learning, call, timeout_s=timeout_s, pause_s=pause_s)

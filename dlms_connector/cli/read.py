@@ -90,7 +90,7 @@ async def read_once(
     places = asyncio.Semaphore(_AT_ONCE)
     log = log or logging.getLogger(__name__)
     links: dict[str, Link] = {}
-    reception = Reception(log, make_client)
+    reception = Reception(log, make_client, state_dir)
     for endpoint, members in lines.items():
         try:
             link = links[endpoint] = make_link(members[0].connection)

@@ -54,6 +54,16 @@ def test_two_processes_never_share_a_number(tmp_path: Path) -> None:
     assert len(set(numbers)) == len(numbers)
 
 
+def test_whoever_was_overtaken_goes_on_behind(tmp_path: Path) -> None:
+    """A meter takes no number lower than the last, whoever used that."""
+    path = tmp_path / "c.json"
+    one, other = (InvocationCounter("m", path) for _ in range(2))
+    turns = [one, one, other, one, one, other, other]
+    numbers = [counter.next() for counter in turns]
+    assert numbers == sorted(set(numbers))
+    assert numbers[1] == numbers[0] + 1
+
+
 def test_files_are_private(tmp_path: Path) -> None:
     path = tmp_path / "state" / "c.json"
     InvocationCounter("m", path).next()
