@@ -7,7 +7,7 @@ Gurux breaks on blocks of Read and Write; these requests are built by hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from dlms_connector.cosem import AttributeRef, MethodRef
 from dlms_connector.errors import ObjectError, ProtocolError, ServiceError
@@ -95,16 +95,18 @@ class ShortNames:
         """Write several attributes in one request, in blocks if it must be."""
         yield from self._know_names()
         known = [write for write in writes if self._directory.attribute(write[0]) is not None]
-        codes: dict[AttributeRef, int] = {}
+        codes: Iterator[int] = iter(())
         if known:
             names = [self.descriptor(ref) for ref, _ in known]
             doing = f"writing {known[0][0]}" if len(known) == 1 else f"writing {len(known)} at once"
             found = yield from self._write(names, [value for _, value in known], doing)
-            codes = dict(zip((ref for ref, _ in known), found, strict=True))
-        return [
-            ObjectError(f"writing {ref}", code) if code else None
-            for ref, code in ((ref, codes.get(ref, _OBJECT_UNDEFINED)) for ref, _ in writes)
-        ]
+            codes = iter(found)  # in turn: the same attribute may be written twice
+        results = []
+        for ref, _ in writes:
+            listed = self._directory.attribute(ref) is not None
+            code = next(codes) if listed else _OBJECT_UNDEFINED
+            results.append(ObjectError(f"writing {ref}", code) if code else None)
+        return results
 
     def action(self, method: MethodRef, argument: Data | None) -> Talk[Data | None]:
         """Invoke a method by writing its argument; what it returns is not seen this way.

@@ -254,6 +254,13 @@ class TestWrite:
         assert third is not None
         assert third.code == 3
 
+    def test_the_same_twice(self, meter: Meter) -> None:
+        talk = meter.services.set_list([(ENERGY, NUMBER), (ENERGY, NUMBER)])
+        first, second = meter.hold(talk, in_turn(h("0D 02 01 03 00")))
+        assert first is not None
+        assert first.code == 3
+        assert second is None
+
     @pytest.mark.parametrize(
         "answer", ["0D 02 00 00", "0D 00", "0D 01", "0D 01 05", "0D 01 02 00 01"]
     )
