@@ -147,6 +147,7 @@ class Downlink:
     def connector_call(self, content: Mapping[str, Any]) -> Mapping[str, Any]:
         """Take a call to the connector: `<type>_<method>`, for `device` or for all of them.
 
+        What changes meters is done to all only if that is said: `"device": "*"`.
         What is returned is the platform's answer, so it says what was accepted; the outcome
         is each device's client attribute `dlmsLastCall`.
         """
@@ -154,7 +155,9 @@ class Downlink:
         params = content.get("params")
         params = dict(params) if isinstance(params, Mapping) else params
         chosen = params.pop("device", None) if isinstance(params, dict) else None
-        names = [*self._devices] if chosen is None else [str(chosen)]
+        if chosen is None and self._dispatcher and self._dispatcher.changes(method):
+            return {"error": f'{method}: name the `device`, or give "*" for all'}
+        names = [*self._devices] if chosen in (None, "*") else [str(chosen)]
         if unknown := [name for name in names if name not in self._devices]:
             return {"error": f"this connector polls no device {unknown[0]}"}
         timeout_s = wanted_timeout_s(params)

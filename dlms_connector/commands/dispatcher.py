@@ -70,6 +70,14 @@ class Dispatcher:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def changes(self, name: str) -> bool:
+        """Whether a method changes the meter of any device."""
+        method = self._methods.get(name)
+        own = (one for context in self._contexts.values() for one in context.device.server_side_rpc)
+        return bool(method and method.changes) or any(
+            changes(one) for one in own if one.method == name
+        )
+
     async def _answer(self, request: Request, answer: Answer) -> None:
         try:
             content = {"result": self._json_value(await self._carry_out(request))}

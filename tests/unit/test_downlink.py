@@ -197,6 +197,19 @@ async def test_calls_to_the_connector(tmp_path: Path) -> None:
     assert bench.gateway.replies == []
 
 
+async def test_what_changes_meters_is_not_done_to_all_by_leaving_out_the_device(
+    tmp_path: Path,
+) -> None:
+    own = {"method": "cutOff", "requestType": "action", "obis": "0-0:96.3.10", "class": 70}
+    bench = Bench(tmp_path, "M1", "M2", serverSideRpc=[own])
+    bench.downlink.start(bench.meters, bench.folder)
+    for method in ("disconnectRelay", "set", "activateImage", "cutOff"):
+        answer = bench.downlink.connector_call({"method": f"custom_{method}", "params": {}})
+        assert answer == {"error": f'{method}: name the `device`, or give "*" for all'}
+    everyone = {"method": "custom_syncClock", "params": {"device": "*"}}
+    assert bench.downlink.connector_call(everyone)["result"]["accepted"] == ["M1", "M2"]
+
+
 @pytest.mark.parametrize(
     "content",
     [{}, {"device": "M1"}, {"data": {"limit": 1}}, {"device": "M1", "data": []},
