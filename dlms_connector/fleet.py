@@ -22,6 +22,7 @@ from dlms_connector.protocol.client import Client, make_client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.schedule import backoff_s, spread
 from dlms_connector.session import MakeClient
+from dlms_connector.shared_keys import warn_of_shared_keys
 
 __all__ = ["CallTimeoutError", "Fleet", "MeterState", "Sink", "UnavailableError"]
 
@@ -85,6 +86,7 @@ class Fleet:
         now_ms: Callable[[], int] = _unix_ms,
     ) -> None:
         self._log = log
+        warn_of_shared_keys(devices, log)
         gate = Gate()
         by_endpoint: dict[str, list[Device]] = {}
         for device in devices:
