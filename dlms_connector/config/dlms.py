@@ -184,6 +184,9 @@ class Workarounds(Model):
         "never",
         description="wrap in general-signing: nothing, only what proves who we are, every request",
     )
+    sign_outside: Truth = Field(
+        False, description="put the signature around the ciphering, not inside it"
+    )
     fixed_invoke_id: Whole | None = Field(
         None, ge=0, le=15, description="use this invoke-id in every request"
     )

@@ -102,11 +102,16 @@ class MessageSecurity:
     def protect(self, apdu: bytes, *, proving: bool = False) -> bytes:
         """Sign, then cipher: the signature is nobody else's business.
 
-        `proving` marks the request by which we prove who we are.
+        The other way round where the meter wants it. `proving` marks the request by which
+        we prove who we are.
         """
-        if self._signing and (proving or self._workarounds.sign == "always"):
-            apdu = self._signing.sign(apdu)
-        return self._protection.protect(apdu) if self._protection else apdu
+        signing = self._signing if proving or self._workarounds.sign == "always" else None
+        outside = self._workarounds.sign_outside
+        if signing and not outside:
+            apdu = signing.sign(apdu)
+        if self._protection:
+            apdu = self._protection.protect(apdu)
+        return signing.sign(apdu) if signing and outside else apdu
 
     def unprotect(self, apdu: bytes) -> bytes:
         """Decipher and verify a reply; see `Association.unprotect`."""

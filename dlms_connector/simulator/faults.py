@@ -70,6 +70,7 @@ FAULTS = {
         ),
         Fault("challenge-size", "octets", 32, "takes challenges of this length only"),
         Fault("wants-signed-proof", _SWITCH, 1, "wants HLS pass 3 signed"),
+        Fault("wants-signature-outside", _SWITCH, 1, "takes no signature within the ciphering"),
         # services
         Fault("exception", _SWITCH, 1, "answers every service with an exception"),
         Fault("refuse-list", _SWITCH, 1, "answers GET-with-list with an exception, though offered"),

@@ -96,6 +96,8 @@ class Session:
         proving = self._pending and "wants-signed-proof" in self._meter.faults
         if proving and not (signed or signed_within):
             return exception(NOT_ALLOWED, OTHER)
+        if signed_within and "wants-signature-outside" in self._meter.faults:
+            return exception(NOT_ALLOWED, OTHER)
         if signed_within:
             content, frame = open_signed(self._meter, plain)
             reply = seal_signed(self._meter, self._serve(services, content), frame)
