@@ -62,6 +62,7 @@ def prepare(
     for one in refused:
         for problem in one.problems:
             log.error("%s is not polled: %s", one.name, problem)
+    _tell_what_waits(loaded.configuration, log)
     return Prepared(
         loaded.configuration,
         tuple(devices),
@@ -73,6 +74,18 @@ def prepare(
             if one.name != one.path and one.name not in converters
         ),
     )
+
+
+def _tell_what_waits(configuration: Configuration, log: Logger) -> None:
+    """Say once what is configured and does nothing in this version."""
+    following = sum(bool(device.profiles) for device in configuration.devices)
+    waits = {
+        f"profiles of {following} devices (the call readProfile reads them)": following,
+        "journal": configuration.journal,
+        "push": configuration.push,
+    }
+    if names := [name for name, given in waits.items() if given]:
+        log.warning("configured, but not in use in this version: %s", ", ".join(names))
 
 
 def state_directory(

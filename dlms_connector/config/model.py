@@ -88,7 +88,9 @@ class Device(Model):
     )
     attributes: tuple[Item, ...] = Field((), description="items sent as client attributes")
     timeseries: tuple[Item, ...] = Field((), description="items sent as time series")
-    profiles: tuple[Profile, ...] = Field((), description="load profiles and event logs to follow")
+    profiles: tuple[Profile, ...] = Field(
+        (), description="load profiles and event logs to follow; not in use yet"
+    )
     attribute_updates: tuple[AttributeUpdate, ...] = Field(
         (), description="shared attributes that are written to the meter"
     )
@@ -162,9 +164,11 @@ class Configuration(Model):
         False, description="also sends every write, action and refusal as telemetry `dlmsAudit`"
     )
     journal: Literal[False] | Journal = Field(
-        False, description="keeps polled readings until the platform confirmed them"
+        False, description="keeps polled readings until the platform confirmed them; not in use yet"
     )
-    push: tuple[PushListener, ...] = Field((), description="listeners for meters that talk first")
+    push: tuple[PushListener, ...] = Field(
+        (), description="listeners for meters that talk first; not in use yet"
+    )
     diagnostics_period_ms: Whole = Field(
         60_000,
         ge=0,

@@ -75,6 +75,21 @@ def test_good_bad_and_half_good(tmp_path: Path, caplog: pytest.LogCaptureFixture
         assert [line for line in lines if line.startswith(f"{start} is not polled: ")]
 
 
+def test_what_is_configured_and_not_in_use_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    profiles = [{"obis": "1-0:99.1.0"}]
+    raw = {"devices": [device(f"M{n}", profiles=profiles) for n in (1, 2)], "journal": {}}
+    prepare(raw, tmp_path, LOG, converter_of)
+    assert caplog.messages == [
+        "configured, but not in use in this version: "
+        "profiles of 2 devices (the call readProfile reads them), journal"
+    ]
+    caplog.clear()
+    prepare({"devices": [device("M1")]}, tmp_path, LOG, converter_of)
+    assert caplog.messages == []
+
+
 def test_a_text_of_the_gateways_is_read_without_its_mark(tmp_path: Path) -> None:
     raw = '{id_var_start}a{id_var_end}{"diagnosticsPeriod": 5, "devices": []}'
     prepared = prepare(raw, tmp_path, LOG, converter_of)
