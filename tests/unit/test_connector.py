@@ -250,10 +250,14 @@ def test_state_directory_in_the_gateways_data_folder(make: Make, gateway: FakeGa
             fleets.append(self)
             self.sink.polled(self.devices[0], poll())
 
-    make(configuration(), Remember).open()
-    make(configuration(stateDirectory=str(gateway.folder / "own")), Remember).open()
-    make(configuration(stateDirectory="/dev/null/x"), Remember).open()
-    gateway.wait_for(lambda: len(gateway.sent) == 3)
+    folders: list[dict[str, str]] = [
+        {},
+        {"stateDirectory": str(gateway.folder / "own")},
+        {"stateDirectory": "/dev/null/x"},
+    ]
+    for number, folder in enumerate(folders, 1):  # one by one: each has a thread of its own
+        make(configuration(**folder), Remember).open()
+        gateway.wait_for(lambda wanted=number: len(gateway.sent) == wanted)
     assert [fleet.state_dir for fleet in fleets] == [
         gateway.folder / "data/dlms",
         gateway.folder / "own",
