@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from dlms_connector.config.model import Device
 from dlms_connector.counters import counter_of
@@ -28,8 +26,9 @@ from dlms_connector.errors import (
     LinkError,
     RefusedError,
 )
+from dlms_connector.jobs import Job, Jobs
 from dlms_connector.link import Link
-from dlms_connector.member import CallTimeoutError, Member, Sink
+from dlms_connector.member import Member, Sink
 from dlms_connector.meter import Meter
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.talk import Talk
@@ -38,24 +37,12 @@ from dlms_connector.session import MakeClient
 
 T = TypeVar("T")
 
-#: Jobs in a row while polls wait.
-_JOBS_IN_A_ROW = 8
 #: How long an association that is not worth keeping stays open for the next job.
 _LINGER_S = 2.0
 #: For each second that silent meters hold a shared line, the others get this many.
 _OTHERS_SHARE = 4
 #: Timers may fire this early: no reason to wait once more.
 _EARLY_S = 0.001
-#: A job's own error is more telling than that its time is over.
-_GRACE_S = 0.05
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    member: Member
-    talk: Callable[[Client], Talk[Any]]
-    future: asyncio.Future[Any]
-    deadline: float
 
 
 class Line:
@@ -99,8 +86,7 @@ class Line:
         }
         self._schedule = Schedule()
         self._begun = False
-        self._jobs: deque[_Job] = deque()
-        self._jobs_in_a_row = 0
+        self._jobs = Jobs()
         self._wake = asyncio.Event()
         #: Who may have an association open, and until when it stays open for jobs.
         self._speaker: Member | None = None
@@ -119,10 +105,11 @@ class Line:
             for member in self.members.values():
                 self._schedule.set(member.name, member.begin(loop.time(), self._spread_s))
         while True:
-            if job := self._next_job(loop.time()):
+            due = self._schedule.next_due
+            if job := self._jobs.take(polls_wait=due is not None and due <= loop.time()):
                 await self._work(job)
             elif name := self._schedule.pop(loop.time() + _EARLY_S):
-                self._jobs_in_a_row = 0
+                self._jobs.polled()
                 await self._poll(self.members[name])
             else:
                 await self._rest()
@@ -136,16 +123,14 @@ class Line:
         answer lately, with CallTimeoutError if it is not done in time.
         """
         loop = asyncio.get_running_loop()
-        member, future = self.members[name], loop.create_future()
+        member = self.members[name]
         if error := member.unavailable(loop.time()):
-            future.set_exception(error)
-            return future
-        job = _Job(member, talk, future, loop.time() + timeout_s)
-        timer = loop.call_at(job.deadline + _GRACE_S, _fail, future, CallTimeoutError(timeout_s))
-        future.add_done_callback(lambda _: timer.cancel())
-        self._jobs.append(job)
+            refused: asyncio.Future[T] = loop.create_future()
+            refused.set_exception(error)
+            return refused
+        job = self._jobs.add(member, talk, timeout_s)
         self._wake.set()
-        return future
+        return job.future
 
     def reconnect(self, name: str) -> None:
         """Poll a meter as soon as possible, over a new association, whatever its state."""
@@ -176,8 +161,7 @@ class Line:
 
     async def farewell(self) -> None:
         """Say goodbye to the meter whose association is open; call once `run` has ended."""
-        for job in self._jobs:
-            job.future.cancel()
+        self._jobs.cancel()
         if self._speaker:
             await self._speaker.meter.session.release()
 
@@ -186,16 +170,6 @@ class Line:
         await self._link.close()
 
     # The turns
-
-    def _next_job(self, now: float) -> _Job | None:
-        while self._jobs and self._jobs[0].future.done():
-            self._jobs.popleft()
-        due = self._schedule.next_due
-        polls_wait = due is not None and due <= now
-        if not self._jobs or (polls_wait and self._jobs_in_a_row >= _JOBS_IN_A_ROW):
-            return None
-        self._jobs_in_a_row += 1
-        return self._jobs.popleft()
 
     async def _poll(self, member: Member) -> None:
         loop = asyncio.get_running_loop()
@@ -229,7 +203,7 @@ class Line:
         self._linger_until = now
         await self._settle()
 
-    async def _work(self, job: _Job) -> None:
+    async def _work(self, job: Job) -> None:
         try:
             await self._lend(job.member)
             await self._do(job)
@@ -238,23 +212,22 @@ class Line:
             job.future.cancel()
             self._linger_until = asyncio.get_running_loop().time() + _LINGER_S
 
-    async def _do(self, job: _Job) -> None:
+    async def _do(self, job: Job) -> None:
         loop = asyncio.get_running_loop()
         member = job.member
         try:
             result = await member.meter.run(job.talk, timeout_s=job.deadline - loop.time())
         except DlmsError as error:
-            _fail(job.future, error)
+            job.fail(error)
             if isinstance(error, ConnectError | RefusedError | ConfigError):
                 self._schedule.set(member.name, self._failed(member, error, loop.time(), 0.0))
         except Exception as error:
             await member.meter.session.release()
             await member.meter.session.hang_up()
             self._log.exception("%s: a call failed by a fault of the connector", member.name)
-            _fail(job.future, error)
+            job.fail(error)
         else:
-            if not job.future.done():
-                job.future.set_result(result)
+            job.succeed(result)
             self._answered(member, loop.time())
 
     async def _rest(self) -> None:
@@ -313,8 +286,3 @@ class Line:
         member.cost_s = cost_s
         silent_s = sum(other.cost_s for other in self.members.values())
         return member.failed(error, now, least_s=_OTHERS_SHARE * silent_s)
-
-
-def _fail(future: asyncio.Future[Any], error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)

@@ -1,0 +1,76 @@
+"""Conversations that were asked for from outside, waiting for their turn on a line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from dlms_connector.member import CallTimeoutError, Member
+from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.talk import Talk
+
+#: Jobs in a row while polls wait.
+_IN_A_ROW = 8
+#: A job's own error is more telling than that its time is over.
+_GRACE_S = 0.05
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A conversation to hold with a meter, and where its result is waited for."""
+
+    member: Member
+    talk: Callable[[Client], Talk[Any]]
+    future: asyncio.Future[Any]
+    deadline: float
+
+    def succeed(self, result: Any) -> None:
+        """Hand over the result, if anybody still waits for it."""
+        if not self.future.done():
+            self.future.set_result(result)
+
+    def fail(self, error: Exception) -> None:
+        """Hand over why there is no result, if anybody still waits for it."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class Jobs:
+    """Jobs in the order they came; they go ahead of polls, and do not starve them."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Job] = deque()
+        self._in_a_row = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def add(self, member: Member, talk: Callable[[Client], Talk[Any]], timeout_s: float) -> Job:
+        """Add a job, which fails with CallTimeoutError if it is not done in time."""
+        loop = asyncio.get_running_loop()
+        job = Job(member, talk, loop.create_future(), loop.time() + timeout_s)
+        timer = loop.call_at(job.deadline + _GRACE_S, job.fail, CallTimeoutError(timeout_s))
+        job.future.add_done_callback(lambda _: timer.cancel())
+        self._waiting.append(job)
+        return job
+
+    def take(self, *, polls_wait: bool) -> Job | None:
+        """Return the next job, None if there is none or if it is the polls' turn."""
+        while self._waiting and self._waiting[0].future.done():
+            self._waiting.popleft()
+        if not self._waiting or (polls_wait and self._in_a_row >= _IN_A_ROW):
+            return None
+        self._in_a_row += 1
+        return self._waiting.popleft()
+
+    def polled(self) -> None:
+        """Note that a poll had its turn."""
+        self._in_a_row = 0
+
+    def cancel(self) -> None:
+        """Let nobody wait any longer."""
+        for job in self._waiting:
+            job.future.cancel()
