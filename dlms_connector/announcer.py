@@ -1,7 +1,8 @@
 """Which meters the platform believes to be connected.
 
 The gateway connects a device to the platform once in its own life. The platform forgets
-that with every MQTT session, and the gateway does not repeat it, so this does.
+that with every MQTT session, and the gateway does not repeat it, so this does. A device
+that is connected is sent the calls that wait for it, so the gateway must take them by then.
 
 Everything here is called from one thread: the gateway's `add_device` waits for the broker.
 """
@@ -66,6 +67,8 @@ class Announcer:
             self._told.clear()
             later = self._clock() + DISCONNECT_AFTER_S
             self._leaving = dict.fromkeys(self._leaving, later)
+            if connected:
+                self._take_calls()
         if not connected:
             self._earlier = self._ever_connected()
         return connected
@@ -73,6 +76,16 @@ class Announcer:
     def _is_connected(self) -> bool:
         client = self._gateway.tb_client  # None until the gateway has made its connectors
         return client is not None and bool(client.is_connected())
+
+    def _take_calls(self) -> None:
+        """Let the gateway take calls from now on.
+
+        It subscribes to them when it connects, and has a handler only when its main thread
+        has started all else: calls in between it acknowledges and drops.
+        """
+        client, handler = self._client, getattr(self._gateway, "_rpc_request_handler", None)
+        if handler and getattr(client, "devices_server_side_rpc_request_handler", handler) is None:
+            client.gw_set_server_side_rpc_request_handler(handler)
 
     def _announce(self, name: str, device_type: str) -> None:
         self._told.add(name)  # first: if it fails, the next session is soon enough

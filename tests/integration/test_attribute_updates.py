@@ -41,7 +41,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sit
     async with site(folder, [MeterOptions(serial=1), MeterOptions(serial=2)], configure) as running:
         # Wanted before the gateway has ever said anything: the initial synchronisation.
         running.platform.set_shared_attributes(ONE, {"limit": 4000, "colour": "red"})
-        await running.until_polled()
+        await running.until_started()
         yield running
 
 

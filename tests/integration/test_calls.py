@@ -38,7 +38,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sit
         MeterOptions(serial=3),
     ]
     async with site(tmp_path_factory.mktemp("calls"), meters, with_calls) as running:
-        await running.until_polled()
+        await running.until_started()
         yield running
 
 

@@ -11,6 +11,7 @@ from tests.support.site import Site, site
 
 METERS = [MeterOptions(serial=1), MeterOptions(serial=2, framing="WRAPPER")]
 FIRST, SECOND = "DLMS-Meter-01", "DLMS-Meter-02"
+VOLTS = {"obis": "1-0:32.7.0"}
 
 
 async def test_a_platform_that_is_not_there_yet(tmp_path: Path) -> None:
@@ -67,6 +68,13 @@ def connected_in(running: Site, session: int) -> set[str]:
     """Return the devices that were connected in an MQTT session."""
     connects = running.published("v1/gateway/connect")
     return {packet.json["device"] for packet in connects if packet.session == session}
+
+
+async def test_calls_that_waited_for_the_device_are_answered(tmp_path: Path) -> None:
+    """The platform sends persistent calls as soon as a device is connected, also the first time."""
+    async with site(tmp_path, METERS) as running:
+        await running.until(lambda: FIRST in connected_in(running, 1))
+        assert set(await running.platform.rpc(FIRST, "readObject", VOLTS)) == {"result"}
 
 
 async def test_a_device_deleted_at_the_platform_comes_back(tmp_path: Path) -> None:

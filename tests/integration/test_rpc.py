@@ -56,7 +56,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sit
         firmware.mkdir()
         (firmware / "v2.bin").write_bytes(FIRMWARE)
         (firmware / "large.bin").write_bytes(FIRMWARE * 10)
-        await running.until_polled()
+        await running.until_started()
         yield running
 
 

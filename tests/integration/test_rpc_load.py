@@ -35,7 +35,7 @@ def configure(configuration: Configuration) -> None:
 async def test_fifty_calls_per_second_leave_the_polls_of_others_alone(tmp_path: Path) -> None:
     meters = [MeterOptions(serial=number) for number in range(1, len(OTHERS) + 2)]
     async with site(tmp_path, meters, configure) as running:
-        await running.until_polled()
+        await running.until_started()
         loop = asyncio.get_running_loop()
         start, numbers = loop.time(), range(CALLS_PER_S * SECONDS)
         params = {"obis": "1-0:32.7.0"}

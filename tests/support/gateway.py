@@ -35,9 +35,13 @@ class FakeClient:
         self.connected = True
         self.client = self
         self._TBGatewayMqttClient__connected_devices = {"*"}
+        self.devices_server_side_rpc_request_handler: Any = None
 
     def is_connected(self) -> bool:
         return self.connected
+
+    def gw_set_server_side_rpc_request_handler(self, handler: Any) -> None:
+        self.devices_server_side_rpc_request_handler = handler
 
     def gw_connect_device(self, name: str, device_type: str) -> None:
         self._TBGatewayMqttClient__connected_devices.add(name)
@@ -105,6 +109,9 @@ class FakeGateway:
             self.sent.append((name, connector_id, data))
             self._changed.notify_all()
         return Status.SUCCESS
+
+    def _rpc_request_handler(self, client: Any, content: Any) -> None:
+        """Take a call of the platform, as the gateway's own handler does."""
 
     def send_rpc_reply(self, **reply: Any) -> None:
         self.replies.append(reply)

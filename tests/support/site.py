@@ -67,6 +67,11 @@ class Site:
         """Wait until values of these devices, or of all, arrived so many times."""
         await self.until(lambda: all(self.polls(name) >= times for name in devices or self.devices))
 
+    async def until_started(self) -> None:
+        """Wait until values of all devices arrived, and the gateway takes calls and attributes."""
+        await self.until_polled()
+        await self.until_logged(r"Subscribed to \*\|\*")
+
     async def until_connected_anew(self, session: int) -> None:
         """Wait until every device was connected in this session or a later one, and data flows."""
 

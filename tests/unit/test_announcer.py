@@ -85,6 +85,25 @@ def test_a_device_that_the_gateway_connected_for_its_data_is_not_connected_again
     assert gateway.calls == [("connect", "M1", "T")]
 
 
+def test_calls_are_taken_before_the_first_device_is_connected(
+    gateway: FakeGateway, announcer: Announcer
+) -> None:
+    gateway.connect()
+    handlers = []
+    gateway.note = lambda *call: handlers.append(  # type: ignore[method-assign]
+        client(gateway).devices_server_side_rpc_request_handler
+    )
+    announcer.present("M1", "T")
+    assert handlers == [gateway._rpc_request_handler]
+
+
+def test_a_handler_of_the_gateway_stays(gateway: FakeGateway, announcer: Announcer) -> None:
+    gateway.connect()
+    client(gateway).devices_server_side_rpc_request_handler = "the gateway's own"
+    announcer.reconcile()
+    assert client(gateway).devices_server_side_rpc_request_handler == "the gateway's own"
+
+
 def test_silence_is_told_after_a_while(
     gateway: FakeGateway, announcer: Announcer, clock: Clock
 ) -> None:
