@@ -2,7 +2,7 @@
 
 The gateway connects a device to the platform once in its own life. The platform forgets
 that with every MQTT session, and the gateway does not repeat it, so this does. A device
-that is connected is sent the calls that wait for it, so the gateway must take them by then.
+that is connected is sent the calls that wait for it, so they must be taken by then.
 
 Everything here is called from one thread: the gateway's `add_device` waits for the broker.
 """
@@ -13,6 +13,9 @@ from collections.abc import Callable
 from logging import Logger
 from typing import Any
 
+from dlms_connector.call_entry import CallEntry
+from dlms_connector.gateway_names import renamed_devices
+
 #: A meter that falls silent is disconnected after this: what is said last about it travels
 #: through the gateway's storage, and whatever arrives later would connect it again.
 DISCONNECT_AFTER_S = 3.0
@@ -22,13 +25,19 @@ class Announcer:
     """Tells the platform which meters are there, in every MQTT session anew.
 
     `gateway` is the gateway's service, `connector` what it is to route a device's
-    downlink to.
+    downlink to, and `calls` where its calls come in.
     """
 
     def __init__(
-        self, gateway: Any, connector: Any, log: Logger, clock: Callable[[], float]
+        self,
+        gateway: Any,
+        connector: Any,
+        calls: CallEntry,
+        log: Logger,
+        clock: Callable[[], float],
     ) -> None:
-        self._gateway, self._connector, self._log, self._clock = gateway, connector, log, clock
+        self._gateway, self._connector, self._calls = gateway, connector, calls
+        self._log, self._clock = log, clock
         self._present: dict[str, str] = {}
         self._told: set[str] = set()
         self._leaving: dict[str, float] = {}
@@ -46,6 +55,11 @@ class Announcer:
         """Note that a meter no longer answers; unless it comes back it is disconnected soon."""
         self._present.pop(name, None)
         self._leaving.setdefault(name, self._clock() + DISCONNECT_AFTER_S)
+
+    def close(self) -> None:
+        """Leave the calls to others."""
+        if (client := self._gateway.tb_client) is not None:
+            self._calls.leave(client.client)
 
     def reconcile(self) -> None:
         """Tell the platform what it does not know: called a few times per second."""
@@ -67,25 +81,15 @@ class Announcer:
             self._told.clear()
             later = self._clock() + DISCONNECT_AFTER_S
             self._leaving = dict.fromkeys(self._leaving, later)
-            if connected:
-                self._take_calls()
-        if not connected:
+        if connected:
+            self._calls.stand(self._client)
+        else:
             self._earlier = self._ever_connected()
         return connected
 
     def _is_connected(self) -> bool:
         client = self._gateway.tb_client  # None until the gateway has made its connectors
         return client is not None and bool(client.is_connected())
-
-    def _take_calls(self) -> None:
-        """Let the gateway take calls from now on.
-
-        It subscribes to them when it connects, and has a handler only when its main thread
-        has started all else: calls in between it acknowledges and drops.
-        """
-        client, handler = self._client, getattr(self._gateway, "_rpc_request_handler", None)
-        if handler and getattr(client, "devices_server_side_rpc_request_handler", handler) is None:
-            client.gw_set_server_side_rpc_request_handler(handler)
 
     def _announce(self, name: str, device_type: str) -> None:
         self._told.add(name)  # first: if it fails, the next session is soon enough
@@ -121,10 +125,5 @@ class Announcer:
         return self._gateway.tb_client.client
 
     def _platform_name(self, name: str) -> str:
-        """Return what the device is called on the platform, where it may have been renamed.
-
-        The gateway offers no public way to ask, and connecting the old name would
-        create a second device.
-        """
-        renamed = getattr(self._gateway, "_TBGatewayService__renamed_devices", {})
-        return str(renamed.get(name) or name)
+        """Return what a device is called there: connecting the old name would create another."""
+        return renamed_devices(self._gateway).get(name) or name

@@ -24,6 +24,7 @@ from thingsboard_gateway.gateway.statistics.statistics_service import Statistics
 from thingsboard_gateway.tb_utility.tb_logger import init_logger
 
 from dlms_connector.announcer import Announcer
+from dlms_connector.call_entry import CallEntry
 from dlms_connector.config.model import Configuration, Device
 from dlms_connector.downlink import Downlink
 from dlms_connector.fleet import Fleet
@@ -63,15 +64,17 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         folder = Path(gateway.get_config_path())
         self._downlink_converters: dict[str, Any] = {}
         self._prepared = prepare(config, folder, self._log, self._converter)
-        announcer = Announcer(gateway, self, self._log, monotonic)
+        names = [device.device_name for device in self._prepared.devices]
+        calls = CallEntry(gateway, self, names)
+        self._announcer = Announcer(gateway, self, calls, self._log, monotonic)
         self._queue = UplinkQueue(
-            announcer.reconcile,
+            self._announcer.reconcile,
             self._log,
             dropped=lambda count: self._count("convertersMsgDropped", count),
         )
         self._uplink = Uplink(
             self._prepared.converters,
-            announcer,
+            self._announcer,
             self._queue,
             self._log,
             send=self._send,
@@ -154,6 +157,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         self._meters.stop()
         self._downlink.close()
         self._queue.close(FLUSH_S)
+        self._announcer.close()
         self._forget_reports()
         self._log.info("closed within %.0f ms", (monotonic() - started) * 1000)
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
+from dlms_connector.demo.platform_api import octets
 from dlms_connector.simulator import MeterOptions
 from tests.support.site import Site, site
 
@@ -74,6 +75,18 @@ async def test_calls_that_waited_for_the_device_are_answered(tmp_path: Path) -> 
     """The platform sends persistent calls as soon as a device is connected, also the first time."""
     async with site(tmp_path, METERS) as running:
         await running.until(lambda: FIRST in connected_in(running, 1))
+        assert set(await running.platform.rpc(FIRST, "readObject", VOLTS)) == {"result"}
+
+
+async def test_calls_are_answered_whatever_befalls_the_gateways_own_way_of_them(
+    tmp_path: Path,
+) -> None:
+    """Its thread for calls ends when a handler raises, also one of another connector."""
+    async with site(tmp_path, METERS) as running:
+        await running.until_started()
+        await running.until_polled(times=running.polls(FIRST) + 2)
+        running.platform.session.deliver("v1/gateway/rpc", octets({"device": "?", "params": None}))
+        await running.until_logged("AttributeError")
         assert set(await running.platform.rpc(FIRST, "readObject", VOLTS)) == {"result"}
 
 

@@ -66,6 +66,7 @@ class FakeGateway:
         self.sent: list[tuple[str, str, Any]] = []
         self.replies: list[dict[str, Any]] = []
         self.calls: list[tuple[str, ...]] = []
+        self.passed_on: list[Any] = []
         self.latency = False
         self._changed = Condition()
         self._TBGatewayService__renamed_devices: dict[str, str] = {}
@@ -112,6 +113,7 @@ class FakeGateway:
 
     def _rpc_request_handler(self, client: Any, content: Any) -> None:
         """Take a call of the platform, as the gateway's own handler does."""
+        self.passed_on.append(content)
 
     def send_rpc_reply(self, **reply: Any) -> None:
         self.replies.append(reply)

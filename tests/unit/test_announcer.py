@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dlms_connector.announcer import DISCONNECT_AFTER_S, Announcer
+from dlms_connector.call_entry import CallEntry
 from tests.support.gateway import FakeClient, FakeGateway
 
 
@@ -30,7 +31,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 def announcer(gateway: FakeGateway, clock: Clock) -> Announcer:
-    return Announcer(gateway, "the connector", logging.getLogger("test"), clock)
+    calls = CallEntry(gateway, "the connector", ["M1"])
+    return Announcer(gateway, "the connector", calls, logging.getLogger("test"), clock)
 
 
 def client(gateway: FakeGateway) -> FakeClient:
@@ -94,14 +96,19 @@ def test_calls_are_taken_before_the_first_device_is_connected(
         client(gateway).devices_server_side_rpc_request_handler
     )
     announcer.present("M1", "T")
-    assert handlers == [gateway._rpc_request_handler]
+    assert isinstance(handlers[0], CallEntry)
 
 
-def test_a_handler_of_the_gateway_stays(gateway: FakeGateway, announcer: Announcer) -> None:
+def test_calls_are_taken_also_where_the_gateway_sets_its_handler_anew(
+    gateway: FakeGateway, announcer: Announcer
+) -> None:
     gateway.connect()
-    client(gateway).devices_server_side_rpc_request_handler = "the gateway's own"
     announcer.reconcile()
-    assert client(gateway).devices_server_side_rpc_request_handler == "the gateway's own"
+    client(gateway).gw_set_server_side_rpc_request_handler(gateway._rpc_request_handler)
+    announcer.reconcile()
+    assert isinstance(client(gateway).devices_server_side_rpc_request_handler, CallEntry)
+    announcer.close()
+    assert client(gateway).devices_server_side_rpc_request_handler == gateway._rpc_request_handler
 
 
 def test_silence_is_told_after_a_while(

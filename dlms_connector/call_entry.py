@@ -1,0 +1,82 @@
+"""Calls to our meters, taken where the gateway's MQTT client hands them out.
+
+The gateway's own way of them has three faults (3.8.5): it subscribes to calls some time
+before it sets its handler, so that calls which waited at the platform for a device are
+acknowledged and lost; it puts them in a queue that it looks at ten times per second; and
+the thread that does so ends for good when a handler raises, whichever connector's it is.
+
+This entry stands before the gateway's handler. It takes the calls to our meters and passes
+everything else on, so other connectors notice nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from typing import Any
+
+from thingsboard_gateway.gateway.statistics.statistics_service import StatisticsService
+
+from dlms_connector.gateway_names import renamed_devices
+
+Handler = Callable[[Any, Any], None]
+
+#: Where the client keeps its handler.
+_HANDLER = "devices_server_side_rpc_request_handler"
+
+
+class CallEntry:
+    """Takes the calls to `devices` for `connector`, in the thread of the MQTT client."""
+
+    def __init__(self, gateway: Any, connector: Any, devices: Collection[str]) -> None:
+        self._gateway, self._connector = gateway, connector
+        self._devices = frozenset(devices)
+        #: Whom everything else is passed on to.
+        self.behind: Handler | None = None
+
+    def stand(self, client: Any) -> None:
+        """Stand before the handler of a client; the gateway sets its own anew in each session."""
+        first = getattr(client, _HANDLER, self)  # a client without: leave it alone
+        if not self._devices or any(handler is self for handler in _chain(first)):
+            return
+        self.behind = first or getattr(self._gateway, "_rpc_request_handler", None)
+        if self.behind is not None:
+            client.gw_set_server_side_rpc_request_handler(self)
+
+    def leave(self, client: Any) -> None:
+        """Give the place back."""
+        self._devices = frozenset()  # whoever still calls is passed on
+        if getattr(client, _HANDLER, None) is self:
+            client.gw_set_server_side_rpc_request_handler(self.behind)
+
+    def __call__(self, client: Any, content: Any) -> None:
+        """Take a call or pass it on."""
+        name = self._ours(content)
+        if name is None:
+            if self.behind is not None:
+                self.behind(client, content)
+            return
+        with suppress(Exception):  # a number less, but never a call
+            StatisticsService.add_count("msgsReceivedFromPlatform")
+        self._connector.server_side_rpc_handler({**content, "device": name})
+
+    def _ours(self, content: Any) -> str | None:
+        """Return our name of the device that is called, None if it is not for us."""
+        called = content.get("device") if isinstance(content, Mapping) else None
+        if not isinstance(called, str):
+            return None
+        ours = {there: here for here, there in renamed_devices(self._gateway).items()}
+        name = ours.get(called, called)
+        if name not in self._devices:
+            return None
+        owner = self._gateway.get_devices().get(name, {}).get("connector")
+        return name if owner in (None, self._connector) else None
+
+
+def _chain(handler: Any) -> list[Any]:
+    """Return a handler and those behind it: each connector of ours has an entry."""
+    found = []
+    while isinstance(handler, CallEntry):
+        found.append(handler)
+        handler = handler.behind
+    return found

@@ -1,0 +1,127 @@
+"""Which calls are ours, and what becomes of the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlms_connector.call_entry import CallEntry
+from tests.support.gateway import FakeClient, FakeGateway
+
+
+class Connector:
+    """Notes the calls it is handed."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+    def server_side_rpc_handler(self, content: Any) -> None:
+        self.calls.append(content)
+
+
+class Site:
+    """A gateway with its client, a connector, and an entry for its devices M1 and M2."""
+
+    def __init__(self, folder: Path) -> None:
+        self.gateway = FakeGateway(folder)
+        self.gateway.connect()
+        assert self.gateway.tb_client
+        self.client: FakeClient = self.gateway.tb_client
+        self.connector = Connector()
+        self.entry = CallEntry(self.gateway, self.connector, ["M1", "M2"])
+        self.entry.stand(self.client)
+
+    def call(self, content: Any) -> None:
+        self.client.devices_server_side_rpc_request_handler(self.client, content)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def call_to(device: str) -> dict[str, Any]:
+    return {"device": device, "data": {"id": 7, "method": "readClock", "params": None}}
+
+
+def test_a_call_to_a_meter_of_ours_goes_straight_to_the_connector(site: Site) -> None:
+    site.call(call_to("M1"))
+    assert site.connector.calls == [call_to("M1")]
+    assert site.gateway.passed_on == []
+
+
+def test_a_meter_that_was_renamed_on_the_platform_is_called_by_our_name(site: Site) -> None:
+    site.gateway.rename("M1", "Kitchen")
+    site.call(call_to("Kitchen"))
+    assert site.connector.calls == [call_to("M1")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        call_to("Modbus 1"),
+        {"method": "gateway_ping", "params": None},
+        {"device": None, "data": {}},
+        {"device": ["M1"]},
+        {},
+        [],
+        None,
+        "M1",
+    ],
+)
+def test_everything_else_is_passed_on(site: Site, content: Any) -> None:
+    site.call(content)
+    assert site.connector.calls == []
+    assert site.gateway.passed_on == [content]
+
+
+def test_a_device_of_our_name_that_another_connector_holds_is_not_ours(site: Site) -> None:
+    site.gateway.devices["M1"] = {"connector": "another"}
+    site.gateway.devices["M2"] = {"connector": site.connector}
+    site.call(call_to("M1"))
+    site.call(call_to("M2"))
+    assert site.connector.calls == [call_to("M2")]
+    assert site.gateway.passed_on == [call_to("M1")]
+
+
+def test_two_connectors_stand_one_before_the_other(site: Site) -> None:
+    other = Connector()
+    second = CallEntry(site.gateway, other, ["M3"])
+    for _ in range(3):
+        second.stand(site.client)
+        site.entry.stand(site.client)
+    for device in ("M1", "M3", "M4"):
+        site.call(call_to(device))
+    assert site.connector.calls == [call_to("M1")]
+    assert other.calls == [call_to("M3")]
+    assert site.gateway.passed_on == [call_to("M4")]
+
+
+def test_whoever_leaves_from_behind_passes_on(site: Site) -> None:
+    other = Connector()
+    CallEntry(site.gateway, other, ["M3"]).stand(site.client)
+    site.entry.leave(site.client)
+    site.call(call_to("M1"))
+    site.call(call_to("M3"))
+    assert site.connector.calls == []
+    assert other.calls == [call_to("M3")]
+    assert site.gateway.passed_on == [call_to("M1")]
+
+
+def test_whoever_left_does_not_come_back(site: Site) -> None:
+    site.entry.leave(site.client)
+    site.entry.stand(site.client)
+    site.call(call_to("M1"))
+    assert site.gateway.passed_on == [call_to("M1")]
+
+
+def test_a_gateway_of_another_making_is_left_alone(site: Site) -> None:
+    class Other:
+        """A client that hands out calls in another way."""
+
+    other = Other()
+    site.entry.stand(other)
+    site.entry.leave(other)
+    assert vars(other) == {}
