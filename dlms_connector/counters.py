@@ -4,28 +4,24 @@ A file holds the first number that is not reserved yet. Numbers are reserved a h
 a time, on the disk before the first of them is used; after a crash the rest of them is
 skipped. Whoever shares the folder reserves different numbers, and goes on behind those that
 another reserved meanwhile, since a meter takes none lower than the last. The file's name comes
-from device, system title and a hash of the key: a new key begins anew, a new name goes on
-where files of other devices with that key and title are.
+from device, system title and a hash of the key: a new key begins anew, and a device goes on at
+least where files of others with its key and title are, since it may have been called so.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import json
 import logging
-import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from dlms_connector import counter_files
 from dlms_connector.config.model import Device
 from dlms_connector.errors import ProtocolError, RefusedError
 from dlms_connector.protocol.credentials import needs_keys
 
 #: The last number that fits; the key is worn out then.
-LAST = 0xFFFF_FFFF
+LAST = counter_files.LAST
 #: From here on there is time left to change the key, but it has to be done.
 WARN_AT = 2_000_000_000
 
@@ -59,14 +55,14 @@ class InvocationCounter:
     ) -> None:
         """`name` is the meter's; `must_read` if the meter can tell where to begin.
 
-        `first` is where to begin if no file tells.
+        `first` is where to begin at least.
         """
         self._name, self._path, self._margin, self._log = name, path, margin, log
         self._must_read = must_read
-        self._reserved = _read(path)
-        self._next = self._reserved or first
+        self._reserved = counter_files.reads(path)
+        self._next = max(self._reserved or 0, first)
         self._begun = self._reserved is not None
-        self.known = self._begun or (not must_read and not _exists(path))
+        self.known = self._begun or (not must_read and not counter_files.exists(path))
         self._resynced = self._doubted = self._accepted = self._warned = False
         self._jumped = 0
         self._stamp: tuple[int, int] | None = None
@@ -81,7 +77,8 @@ class InvocationCounter:
         if not self.known:
             raise _refused(
                 "it is unknown where to go on",
-                f"set dlms.invocationCounter so that it is read from the meter{self._or_delete()}",
+                "set dlms.invocationCounter so that it is read from the meter, or "
+                f"{self._begin_anew()}",
             )
         if self._reserved is None or self._next >= self._reserved or self._overtaken:
             self._reserve()
@@ -128,7 +125,7 @@ class InvocationCounter:
     @property
     def _overtaken(self) -> bool:
         """Whether others reserved after us: what is left of ours is too low for the meter."""
-        return self._path is not None and _stamp(self._path) != self._stamp
+        return self._path is not None and counter_files.stamp(self._path) != self._stamp
 
     def _raise(self, value: int) -> None:
         if not 0 <= value <= LAST:
@@ -138,13 +135,16 @@ class InvocationCounter:
             if self._jumped + jump > _LARGEST_JUMP:
                 raise _refused(
                     f"a jump from {self._next} to {value} is not believed",
-                    f"if the meter really is that far{self._or_delete(' delete')}",
+                    f"if the meter really is that far, {self._begin_anew()}",
                 )
             self._jumped += jump
         self._next += jump
 
-    def _or_delete(self, words: str = ", or delete") -> str:
-        return f"{words} {self._path.name} in stateDirectory" if self._path else ""
+    def _begin_anew(self) -> str:
+        """Say what lets counting begin anew."""
+        if self._path is None:
+            return "set stateDirectory to a folder where it can be kept"
+        return f"delete {self._path.name} in stateDirectory"
 
     def _warn(self) -> None:
         if self._next >= WARN_AT and not self._warned:
@@ -160,25 +160,27 @@ class InvocationCounter:
             self._reserved = LAST
             return
         try:
-            with _locked(self._path):
-                self._next = max(self._next, _read(self._path) or 0)
+            with counter_files.locked(self._path):
+                self._next = max(self._next, counter_files.read(self._path) or 0)
                 reserved = min(self._next + self._margin, LAST)
-                _write(self._path, {"device": self._name, "next": reserved})
+                counter_files.write(self._path, {"device": self._name, "next": reserved})
                 self._reserved = reserved  # not before: what is not on the disk is not ours
-                self._stamp = _stamp(self._path)
+                self._stamp = counter_files.stamp(self._path)
         except OSError as error:
             raise _refused(
-                f"cannot write {self._path.name}: {error.strerror}",
-                "check room and rights of stateDirectory",
+                f"cannot keep it in {self._path.name}: {error.strerror}",
+                "check room and rights of stateDirectory; a command is best run as the user that "
+                "runs the gateway",
             ) from error
 
 
 def counter_of(
     device: Device, directory: Path | None, log: logging.Logger = _LOG
 ) -> InvocationCounter | None:
-    """Return a device's counter, kept in a folder or (None) in memory.
+    """Return a device's counter, kept in a folder; None if it needs none.
 
-    None if it needs none: without keys, and where each association counts anew.
+    That is without keys, and where each association counts anew. Where there is no folder,
+    the meter has to tell where to go on: numbers that nobody remembers would come again.
     """
     dlms = device.dlms
     if not needs_keys(dlms):
@@ -193,14 +195,12 @@ def counter_of(
     path, first = None, 1
     if directory is not None:
         key = hashlib.sha256(b"key fingerprint" + (dlms.block_cipher_key or b"")).digest()
-        owner = hashlib.sha256((dlms.system_title or b"") + key).digest()
-        digest = hashlib.sha256(owner + device.device_name.encode()).hexdigest()[:16]
+        owner = hashlib.sha256((dlms.system_title or b"") + key)
+        digest = hashlib.sha256(owner.digest() + device.device_name.encode()).hexdigest()[:16]
         readable = re.sub(r"[^A-Za-z0-9_-]", "_", device.device_name)[:40]
-        path = directory / f"counter-{readable}-{digest}-{owner.hex()[:16]}.json"
-        first = (
-            _highest(directory, f"counter-*-{owner.hex()[:16]}.json") if not _exists(path) else 1
-        )
-    must_read = dlms.invocation_counter is not None
+        path = directory / f"counter-{readable}-{digest}-{owner.hexdigest()[:16]}.json"
+        first = counter_files.highest(directory, owner.hexdigest()[:16])
+    must_read = path is None or dlms.invocation_counter is not None
     return InvocationCounter(device.device_name, path, must_read=must_read, first=first, log=log)
 
 
@@ -208,69 +208,3 @@ def _refused(problem: str, hint: str) -> RefusedError:
     error = RefusedError(_DOING, problem)
     error.hint = hint
     return error
-
-
-def _read(path: Path | None) -> int | None:
-    """Return the first number that is not reserved; None if no file tells."""
-    if path is None:
-        return None
-    try:
-        found = json.loads(path.read_text())["next"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    whole = isinstance(found, int) and not isinstance(found, bool)
-    return found if whole and 0 <= found <= LAST else None
-
-
-def _highest(directory: Path, names: str) -> int:
-    """Return the highest number that files of these names do not reserve; 1 if there are none."""
-    try:
-        return max((_read(path) or 1 for path in directory.glob(names)), default=1)
-    except OSError:
-        return 1  # nothing can be kept there either, so nothing will be given out
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Return what tells one writing of a file from the next; None if there is no file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns
-
-
-def _exists(path: Path | None) -> bool:
-    try:
-        return path is not None and path.exists()
-    except OSError:
-        return True  # what cannot be looked at may hold numbers that were used
-
-
-def _write(path: Path, content: dict[str, object]) -> None:
-    """Replace a file such that after a crash there is the old one or the new one, whole."""
-    temporary = path.with_suffix(".new")
-    with suppress(FileNotFoundError):
-        temporary.unlink()
-    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keep other processes from reserving at the same time."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 from dlms_connector.config.loading import Loaded, Refused, load
 from dlms_connector.config.model import Configuration, Device
 from dlms_connector.errors import ConfigError
+from dlms_connector.state_folder import gateways_folder
 from dlms_connector.uplink import Converter
 
 #: How the gateway marks the id in a configuration that is no JSON.
@@ -93,13 +93,9 @@ def state_directory(
 ) -> Path | None:
     """Return the folder where cursors and counters are kept; None if nothing can be kept.
 
-    Unless configured it lies in the gateway's data folder: where its `storage` is, else
-    beside its configuration folder.
+    Unless configured it lies in the gateway's data folder.
     """
-    data = storage.get("data_folder_path") or storage.get("data_file_path")
-    # Folders end in "/" there; the gateway takes them relative to its working directory.
-    base = Path(os.path.dirname(data)) if data else config_dir.parent / "data"  # noqa: PTH120
-    folder = Path(configured) if configured else base / "dlms"
+    folder = Path(configured) if configured else gateways_folder(storage, config_dir)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except (OSError, ValueError) as error:  # no folder, or no name of one

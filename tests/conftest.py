@@ -13,3 +13,11 @@ def _logs_of_the_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TB_GW_LOGS_PATH", str(tmp_path_factory.mktemp("logs")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state_of_commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Commands keep invocation counters in the home of who runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield

@@ -17,6 +17,7 @@ from dlms_connector.config.loading import Loaded, load_file
 from dlms_connector.config.model import Configuration, Device
 from dlms_connector.errors import DlmsError
 from dlms_connector.plan import wanted
+from dlms_connector.state_folder import commands_folder
 
 
 @click.command()
@@ -43,7 +44,7 @@ def command(file: Path, connect: bool, timeout_s: float) -> None:
         click.echo(problem, err=True)
     click.echo(_summary(loaded))
     failed = bool(connect and loaded.configuration.devices) and not asyncio.run(
-        _read_all(loaded.configuration, timeout_s)
+        _read_all(loaded.configuration, timeout_s, file.resolve().parent)
     )
     if loaded.every_problem:
         sys.exit(USER_MISTAKE)
@@ -103,12 +104,12 @@ class _FirstAnswers:
             self.done.set()
 
 
-async def _read_all(configuration: Configuration, timeout_s: float) -> bool:
+async def _read_all(configuration: Configuration, timeout_s: float, config_dir: Path) -> bool:
     """Poll every meter once; true if all of them answered completely."""
     from dlms_connector.fleet import Fleet
 
     sink = _FirstAnswers(configuration.devices)
-    state_dir = Path(configuration.state_directory) if configuration.state_directory else None
+    state_dir = commands_folder(configuration.state_directory, config_dir)
     fleet = Fleet(configuration.devices, sink, _silent_log(), state_dir=state_dir)
     running = asyncio.create_task(fleet.run())
     finished = asyncio.create_task(sink.done.wait())

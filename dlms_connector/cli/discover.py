@@ -32,6 +32,7 @@ from dlms_connector.discovery import (
 from dlms_connector.discovery.candidates import preset_dlms
 from dlms_connector.discovery.entry import left_out
 from dlms_connector.errors import ConfigError
+from dlms_connector.state_folder import commands_folder
 
 _SECRETS = ("password", "authenticationKey", "blockCipherKey", "dedicatedKey", "signingKey")
 _SEEN = "a secret on the command line is seen by all users of this computer: "
@@ -115,6 +116,7 @@ def command(
         raise click.UsageError("give either --host or --serial")
     if output is not None and output.exists():
         raise click.BadParameter(f"{output} exists already", param_hint="--output")
+    folder = (output.parent if output else Path()).resolve()
     request = Request(
         connection=_connection(host, serial_port, options),
         wanted=_wanted(options),
@@ -128,7 +130,8 @@ def command(
         name=options["name"],
         every_register=options["every"],
         all_baudrates=options["baudrate"] is None,
-        folder=(output.parent if output else Path()).resolve(),
+        folder=folder,
+        state_dir=commands_folder(None, folder),
     )
     found = _run(request)
     if output is not None and found.entry is not None:

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from dlms_connector.cli import FAILED, USER_MISTAKE
 from dlms_connector.config.loading import Loaded, load_file
-from dlms_connector.config.model import Configuration, Device, Item
+from dlms_connector.config.model import Device, Item
 from dlms_connector.counters import counter_of
 from dlms_connector.dial_in import Reception
 from dlms_connector.errors import ConfigError, DlmsError
@@ -29,6 +29,7 @@ from dlms_connector.outcome import Outcome
 from dlms_connector.plan import wanted
 from dlms_connector.protocol.client import make_client
 from dlms_connector.reading import Failure, Kind, Poll, Reading, Value
+from dlms_connector.state_folder import commands_folder
 from dlms_converters.shaping import shaped
 from dlms_converters.units import UnitError
 
@@ -56,8 +57,9 @@ def command(file: Path, names: Sequence[str], as_json: bool) -> None:
     def done(device: Device, outcome: Outcome) -> None:
         results[device.device_name] = device, outcome
 
+    state_dir = commands_folder(loaded.configuration.state_directory, file.resolve().parent)
     with Console(stderr=True).status("reading meters"):
-        asyncio.run(read_once(devices, done, state_dir=_state_dir(loaded.configuration)))
+        asyncio.run(read_once(devices, done, state_dir=state_dir))
     # In the order of the configuration, not in that of the answers.
     ordered = [results[device.device_name] for device in devices]
     if as_json:
@@ -153,11 +155,6 @@ def _chosen(loaded: Loaded, names: Sequence[str]) -> Sequence[Device]:
             there_are = ", ".join(devices) or "no usable devices"
             raise click.BadParameter(f"no device is called {name!r}; there are: {there_are}")
     return tuple(devices[name] for name in dict.fromkeys(names))
-
-
-def _state_dir(configuration: Configuration) -> Path | None:
-    directory = configuration.state_directory
-    return Path(directory) if directory else None
 
 
 def _items(device: Device) -> Mapping[tuple[Kind, str], Item]:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import TypeVar
 
 from dlms_connector.config.model import Device
@@ -25,12 +26,18 @@ _LONGEST_S = 1800.0
 
 
 async def within(
-    device: Device, make_link: MakeLink, job: Callable[[Client], Talk[T]], *, reopen_s: float
+    device: Device,
+    make_link: MakeLink,
+    job: Callable[[Client], Talk[T]],
+    *,
+    reopen_s: float,
+    state_dir: Path | None = None,
 ) -> T:
     """Open an association, hold a conversation in it, and say goodbye whatever happens.
 
-    `reopen_s` passes before each connection. The association is asked for once: nothing
-    here tries a second time with what was refused.
+    `reopen_s` passes before each connection; `state_dir` is where invocation counters are
+    kept. The association is asked for once: nothing here tries a second time with what was
+    refused.
     Raises DlmsError.
     """
     if device.dlms.interface_type == "WRAPPER" and device.dlms.authentication != "NONE":
@@ -38,7 +45,7 @@ async def within(
         once = device.connection.model_copy(update={"retries": 0})
         device = device.model_copy(update={"connection": once})
     link = make_link(device.connection)
-    conversation = _Conversation(device, link, reopen_s)
+    conversation = _Conversation(device, link, reopen_s, state_dir)
     try:
         await conversation.open()
         client = await conversation.associate()
@@ -53,8 +60,9 @@ async def within(
 class _Conversation:
     """The talks with one meter, at its pace."""
 
-    def __init__(self, device: Device, link: Link, reopen_s: float) -> None:
+    def __init__(self, device: Device, link: Link, reopen_s: float, state_dir: Path | None) -> None:
         self._device, self._link, self._reopen_s = device, link, reopen_s
+        self._state_dir = state_dir
         self._timeout_s = device.connection.timeout_ms / 1000
 
     async def open(self) -> None:
@@ -72,7 +80,7 @@ class _Conversation:
     async def associate(self) -> Client:
         """Return the client of an open association; invocation counters are read before."""
         device = self._device
-        counter = counter_of(device, None, logging.getLogger(__name__))
+        counter = counter_of(device, self._state_dir, logging.getLogger(__name__))
         if counter is not None and not counter.known:
             await self.hold(catch_up(counter, device, make_client))
             await self._link.close()

@@ -27,7 +27,8 @@ class Request:
 
     `connection` and `credentials` are sections of `dlms.json` as they are written there
     (`credentials` are keys of `dlms` such as `authentication`, `password`): they come back
-    in the entry. References to secrets are looked up below `folder`.
+    in the entry. References to secrets are looked up below `folder`; invocation counters are
+    kept in `state_dir`.
     """
 
     connection: Mapping[str, Any]
@@ -38,6 +39,7 @@ class Request:
     every_register: bool = False
     all_baudrates: bool = True
     folder: Path = Path()
+    state_dir: Path | None = None
 
 
 class Draft:

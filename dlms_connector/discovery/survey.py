@@ -197,7 +197,11 @@ class _Survey:
             )
             try:
                 description = await within(
-                    device, self._make_link, job, reopen_s=self._request.pace.reopen_s
+                    device,
+                    self._make_link,
+                    job,
+                    reopen_s=self._request.pace.reopen_s,
+                    state_dir=self._request.state_dir,
                 )
             except RefusedError as error:
                 self._refuse(candidate.client, device.dlms.authentication, error)

@@ -171,3 +171,33 @@ def test_help_tells_options_and_exit_codes() -> None:
     for text in ("--host", "--serial", "--preset", "--password-env", "--json", "Exit codes"):
         assert text in result.stdout
     assert "discover" in CliRunner().invoke(main, ["--help"]).stdout
+
+
+async def test_a_ciphered_meter_is_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What discovery and reading count does not come twice."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DLMS_A", "D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF")
+    monkeypatch.setenv("DLMS_E", "000102030405060708090A0B0C0D0E0F")
+    options = MeterOptions(
+        client_address=1, authentication="HIGH_GMAC", security="AUTHENTICATION_ENCRYPTION"
+    )
+    keys = ("security=AUTHENTICATION_ENCRYPTION", "systemTitle=434C490000000001",
+            "authenticationKey=${env:DLMS_A}", "blockCipherKey=${env:DLMS_E}")  # fmt: skip
+    given: tuple[str, ...] = (
+        "--client",
+        "1",
+        "--authentication",
+        "HIGH_GMAC",
+        "--interface",
+        "HDLC",
+    )
+    given += tuple(each for key in keys for each in ("--dlms", key))
+    results = []
+    async with simulate([options]) as (server,):
+        for name in ("one", "two"):
+            file = str(tmp_path / f"{name}.json")
+            results.append(await discover(server.port, *given, "--output", file))
+            results.append(await run("read", file))
+    assert [each.exit_code for each in results] == [0] * 4, results[-1].output

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 import simplejson
 from click.testing import CliRunner, Result
 
@@ -174,3 +175,37 @@ async def test_meters_of_one_line_are_read_in_turn(tmp_path: Path) -> None:
         )
     assert list(outcomes) == ["M1", "M2", "M3"]
     assert all(not outcome.error and outcome.poll.readings for outcome in outcomes.values())
+
+
+@pytest.mark.parametrize("place", ["own", "gateway"])
+async def test_a_ciphered_meter_is_read_again_and_again(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No number of a key is used twice, so the next command goes on where the last one ended."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    config = tmp_path / "config"
+    config.mkdir()
+    if place == "gateway":
+        (config / "tb_gateway.json").write_text("{}")
+    secured: dict[str, Any] = {
+        "authentication": "HIGH_GMAC", "security": "AUTHENTICATION_ENCRYPTION",
+    }  # fmt: skip
+    options = MeterOptions(framing="WRAPPER", client_address=1, **secured)
+    keys = {
+        "interfaceType": "WRAPPER",
+        "clientAddress": 1,
+        "systemTitle": "434C490000000001",
+        "blockCipherKey": options.block_cipher_key.hex(),
+        "authenticationKey": options.authentication_key.hex(),
+    }
+    async with simulate([options]) as (server,):
+        devices = [entry("M", server.port, dlms={**secured, **keys})]
+        results = [await read(config, devices) for _ in range(2)]
+        file = str(config / "dlms.json")
+        results.append(
+            await asyncio.to_thread(CliRunner().invoke, main, ["check", file, "--connect"])
+        )
+        results.append(await read(config, devices))
+    assert [result.exit_code for result in results] == [0] * 4, results[1].output
+    kept = tmp_path / {"own": "home/dlms-connector", "gateway": "data/dlms"}[place]
+    assert len(list(kept.glob("counter-M-*.json"))) == 1

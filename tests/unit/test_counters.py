@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +21,7 @@ from dlms_connector.counters import (
     counter_of,
 )
 from dlms_connector.errors import ProtocolError, RefusedError
+from dlms_connector.obis import Obis
 
 KEY = bytes(range(16))
 
@@ -183,7 +185,7 @@ def test_nor_is_it_when_asked_again(tmp_path: Path) -> None:
     path.unlink()
     path.mkdir()  # stands for a full disk: nothing can be put in its place
     for _ in range(5):
-        with pytest.raises(RefusedError, match=r"cannot write c\.json"):
+        with pytest.raises(RefusedError, match=r"cannot keep it in c\.json"):
             counter.next()
     path.rmdir()
     used += [counter.next() for _ in range(3)]
@@ -233,7 +235,7 @@ def test_each_key_has_its_own(tmp_path: Path) -> None:
 def test_a_renamed_device_goes_on(tmp_path: Path) -> None:
     """Title, key and counter make the nonce; what the device is called has no part in it."""
     used = []
-    for name in ("Meter/7", "Renamed", "Renamed", "Again"):
+    for name in ("Meter/7", "Renamed", "Renamed", "Again", "Meter/7", "Renamed"):
         counter = counter_of(device(name), tmp_path)
         assert counter is not None
         used += [counter.next() for _ in range(2)]
@@ -244,6 +246,56 @@ def test_a_renamed_device_goes_on(tmp_path: Path) -> None:
     titled = counter_of(device("Again", system_title=b"GWAABBCD"), tmp_path)
     assert titled is not None
     assert titled.next() == 1
+
+
+def test_where_nothing_is_kept_the_meter_has_to_tell() -> None:
+    """Else each start would begin at 1 again, with the nonces of the last one."""
+    counter = counter_of(device(), None)
+    assert counter is not None
+    with pytest.raises(RefusedError, match="unknown where to go on") as caught:
+        counter.next()
+    assert "stateDirectory" in caught.value.hint
+    counter = counter_of(device(invocation_counter=Obis.parse("0-0:43.1.0")), None)
+    assert counter is not None
+    assert not counter.known
+    counter.learn(41)
+    assert counter.next() == 42
+
+
+def test_what_cannot_be_read_while_counting_may_hold_higher_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    counter = InvocationCounter("m", path)
+    counter.next()
+    path.unlink()
+    path.symlink_to(path)  # stands for missing rights, which root has
+    with pytest.raises(RefusedError, match="cannot keep it"):
+        counter.next()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root leaves files to others")
+def test_what_root_counts_is_left_to_the_owner_of_the_folder(tmp_path: Path) -> None:
+    """A command run by root beside the gateway must not lock it out of its own counters."""
+    os.chown(tmp_path, 4711, 4712)
+    counter = InvocationCounter("m", tmp_path / "data/dlms/c.json")
+    counter.next()
+    made = [tmp_path / name for name in ("data", "data/dlms")]
+    made += (tmp_path / "data/dlms").iterdir()
+    assert len(made) == 4
+    assert {(each.stat().st_uid, each.stat().st_gid) for each in made} == {(4711, 4712)}
+
+
+@pytest.mark.parametrize("ending", [".lock", ".new"])
+def test_links_in_the_folder_lead_nowhere(ending: str, tmp_path: Path) -> None:
+    """Whoever owns the folder must not make root open, or give away, another file."""
+    other = tmp_path / "other"
+    other.write_text("precious")
+    folder = tmp_path / "state"
+    folder.mkdir()
+    (folder / f"c{ending}").symlink_to(other)
+    with suppress(RefusedError):
+        InvocationCounter("m", folder / "c.json").next()
+    assert other.read_text() == "precious"
+    assert not (folder / "c.json").is_symlink()
 
 
 def test_only_ciphering_needs_one(tmp_path: Path) -> None:

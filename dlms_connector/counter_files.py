@@ -1,0 +1,144 @@
+"""Files that keep invocation counters: private, whole after a crash, one writer at a time.
+
+A command that root runs beside the gateway leaves them to the owner of the folder: who cannot
+read what another reserved would use its numbers again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+
+#: The last number that fits; the key is worn out then.
+LAST = 0xFFFF_FFFF
+
+
+def read(path: Path) -> int | None:
+    """Return the first number that is not reserved; None if the file does not tell.
+
+    Raises OSError where there may be a file, and it cannot be read.
+    """
+    try:
+        found = json.loads(path.read_text("utf-8"))["next"]
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        return None
+    whole = isinstance(found, int) and not isinstance(found, bool)
+    return found if whole and 0 <= found <= LAST else None
+
+
+def reads(path: Path | None) -> int | None:
+    """Return the same, and None also where the file cannot be read."""
+    try:
+        return None if path is None else read(path)
+    except OSError:
+        return None
+
+
+def highest(directory: Path, owner: str) -> int:
+    """Return the first number that no file of an owner reserves; 1 if there are none.
+
+    An owner is what a file's name ends in: a key and a title, whatever their devices are called.
+    """
+    try:
+        return _highest_by_owner(directory, directory.stat().st_mtime_ns).get(owner, 1)
+    except OSError:
+        return 1  # nothing can be kept there either, so nothing will be given out
+
+
+@lru_cache(maxsize=1)  # a fleet asks for each of its meters before any of them counts
+def _highest_by_owner(directory: Path, changed: int) -> dict[str, int]:
+    """Return the same for all owners; `changed` is when a file was last put there."""
+    found: dict[str, int] = {}
+    for path in directory.glob("counter-*.json"):
+        owner = path.stem.rpartition("-")[2]
+        found[owner] = max(found.get(owner, 1), reads(path) or 1)
+    return found
+
+
+def stamp(path: Path) -> tuple[int, int] | None:
+    """Return what tells one writing of a file from the next; None if there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def exists(path: Path | None) -> bool:
+    """Whether there is a file, or may be one."""
+    try:
+        return path is not None and path.exists()
+    except OSError:
+        return True  # what cannot be looked at may hold numbers that were used
+
+
+def write(path: Path, content: dict[str, object]) -> None:
+    """Replace a file such that after a crash there is the old one or the new one, whole."""
+    temporary = path.with_suffix(".new")
+    with suppress(FileNotFoundError):
+        temporary.unlink()
+    with os.fdopen(_create(temporary), "w") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other processes from reserving at the same time."""
+    _make_folder(path.parent)
+    lock = path.with_suffix(".lock")
+    try:
+        descriptor = _create(lock)
+    except FileExistsError:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, private, where they are missing."""
+    if folder.is_dir():
+        return
+    if folder != folder.parent:
+        _make_folder(folder.parent)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+        if (owner := _other_owner(folder.parent)) is not None:
+            os.chown(folder, *owner, follow_symlinks=False)
+
+
+def _create(path: Path) -> int:
+    """Make a private file that is not there yet; return its descriptor."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        if (owner := _other_owner(path.parent)) is not None:
+            os.fchown(descriptor, *owner)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _other_owner(folder: Path) -> tuple[int, int] | None:
+    """Return whom root shall leave a new entry of a folder to; None if that is nobody else."""
+    status = folder.stat()
+    if os.geteuid() != 0 or status.st_uid == 0:
+        return None
+    return status.st_uid, status.st_gid

@@ -1,0 +1,54 @@
+"""Where state lies that outlives a run: for the gateway, and for a command beside it.
+
+A command uses the invocation counters of the gateway, because a number that both use would be
+the same nonce twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_GATEWAY_FILE = "tb_gateway.json"
+_NAME = "dlms"
+
+
+def gateways_folder(storage: Mapping[str, Any], config_dir: Path) -> Path:
+    """Return the connector's folder in the gateway's data folder.
+
+    That is where the gateway's `storage` is, else beside its configuration folder.
+    """
+    data = storage.get("data_folder_path") or storage.get("data_file_path")
+    if not isinstance(data, str) or not data:
+        return config_dir.parent / "data" / _NAME
+    # Folders end in "/" there; the gateway takes them relative to its working directory.
+    return Path(os.path.dirname(data)) / _NAME  # noqa: PTH120
+
+
+def commands_folder(configured: str | None, config_dir: Path) -> Path:
+    """Return the folder for a command that works with a configuration of this folder.
+
+    The configured one, else the gateway's if its configuration lies there too, else one of
+    the user's own, so that one run goes on where the last one ended.
+    """
+    if configured:
+        return Path(configured)
+    storage = _storage(config_dir / _GATEWAY_FILE)
+    if storage is not None:
+        # The gateway's working directory is not known here; its data lies beside `config`.
+        return config_dir.parent / gateways_folder(storage, config_dir)
+    home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(home).expanduser() / "dlms-connector"
+
+
+def _storage(path: Path) -> Mapping[str, Any] | None:
+    """Return the gateway's section `storage`; None if there is no gateway's configuration."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    storage = found.get("storage") if isinstance(found, dict) else None
+    return storage if isinstance(storage, dict) else {}
