@@ -57,8 +57,11 @@ def _confined(name: str, base: Path) -> Path:
 
 
 def _check(columns: list[str], name: str) -> None:
-    if not any(columns):
-        raise ConfigError(f"{name} line 1: expected key paths such as deviceName, connection.host")
+    if "deviceName" not in columns:
+        # Without a head this is a meter, and its password would be taken for a key and shown.
+        raise ConfigError(
+            f"{name} line 1: expected key paths such as connection.host, among them deviceName"
+        )
     twice = sorted({column for column in columns if column and columns.count(column) > 1})
     if twice:
         raise ConfigError(f"{name} line 1: twice: {', '.join(twice)}")

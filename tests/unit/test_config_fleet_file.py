@@ -86,7 +86,7 @@ def test_windows_tables(tmp_path: Path) -> None:
     [
         ("", "meters.csv line 1: expected key paths"),
         ("deviceName,deviceName\n", "meters.csv line 1: twice: deviceName"),
-        ("connection,connection.host\n", "meters.csv line 1: connection is there whole"),
+        ("deviceName,connection,connection.host\n", "meters.csv line 1: connection is there whole"),
         ('deviceName\n"open\n', "meters.csv line 2: not a table"),
         (b"\xff\xfe", "not UTF-8"),
         ("deviceName\n" + "x" * 100_000, "not a table"),
@@ -140,3 +140,10 @@ def test_a_cell_of_brackets_costs_its_own_device_only(tmp_path: Path) -> None:
         "C,h,\n",
     )
     assert [device.device_name for device in loaded.configuration.devices] == ["C"]
+
+
+def test_a_table_without_a_head_does_not_show_passwords(tmp_path: Path) -> None:
+    loaded = fleet(tmp_path, "A,10.0.0.1,treasure\nB,10.0.0.2,treasure\n")
+    (sentence,) = loaded.every_problem
+    assert "meters.csv line 1: expected key paths" in sentence
+    assert "treasure" not in sentence
