@@ -168,5 +168,8 @@ class Arguments:
 def _parsed(method: str, text: str) -> Any:
     try:
         return json.loads(text)
+    except json.JSONDecodeError as error:  # told without the text, which may hold a secret
+        where = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno}"
+        raise CommandError(f"{method}: not JSON at {where}: {error.msg}") from None
     except (ValueError, RecursionError):
-        raise CommandError(f"{method}: {_short(text)} is not JSON") from None
+        raise CommandError(f"{method}: no JSON that can be read") from None

@@ -23,8 +23,9 @@ from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 
-#: Associations and the security setup: the arguments of their methods are keys and proofs.
-_KEY_HOLDERS = (12, 15, 64)
+#: Associations, the security setup, M-Bus clients and the NTP setup: the arguments of their
+#: methods are keys and proofs.
+_KEY_HOLDERS = (12, 15, 64, 72, 100)
 _HIDDEN = "it is not shown, as it may be a secret"
 
 #: What a method may return: a value, or a write with what was there before.

@@ -169,6 +169,7 @@ SHAPES: Mapping[tuple[int, int], Shape] = {
     (44, 5): hidden,
     (45, 2): text,
     (45, 3): hidden,
+    (46, 4): hidden,
     (47, 2): text,
     (47, 3): named(
         "notRegistered", "registeredHome", "searching", "registrationDenied", "unknown",
@@ -200,13 +201,19 @@ SHAPES: Mapping[tuple[int, int], Shape] = {
     (71, 11): fields(overThreshold=SCRIPT, underThreshold=SCRIPT),
     (72, 2): obis,
     (72, 3): each(fields(dataInformationBlock=hexadecimal, valueInformationBlock=hexadecimal)),
+    (100, 6): hidden,
+    (100, 7): hidden,
 }  # fmt: skip
 
 
 def shape_of(ref: AttributeRef, options: Options) -> Shape:
-    """Return the shape of an attribute: the one configured, the class's, or the type's."""
-    if options.format is not None:
+    """Return the shape of an attribute: the one configured, the class's, or the type's.
+
+    No configuration shows what is hidden.
+    """
+    known = SHAPES.get((ref.class_id, ref.attribute), plain)
+    if options.format is not None and known is not hidden:
         return _FORMATS[options.format]
     if ref.attribute == 1:
         return obis
-    return SHAPES.get((ref.class_id, ref.attribute), plain)
+    return known

@@ -192,6 +192,17 @@ class TestOctets:
     def test_by_a_configured_format(self, format_: str, octets: str, expected: object) -> None:
         assert value(DATA, octets, format=format_) == expected
 
+    @pytest.mark.parametrize(
+        ("class_id", "attribute"),
+        [(15, 7), (19, 9), (44, 5), (45, 3), (46, 4), (100, 6), (100, 7)],
+    )
+    @pytest.mark.parametrize("format_", [None, "text", "hex", "raw"])
+    def test_no_format_shows_a_secret(
+        self, class_id: int, attribute: int, format_: str | None
+    ) -> None:
+        secret = AttributeRef(class_id, OBIS, attribute)
+        assert value(secret, "09 04 32 32 32 32", format=format_) is None
+
     def test_text_in_another_encoding(self) -> None:
         octets = "09 06 CC E8 EB F3 F0 20"
         assert value(DATA, octets) == "CCE8EBF3F020"
