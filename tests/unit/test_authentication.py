@@ -150,6 +150,21 @@ def test_gmac_of_the_green_book() -> None:
     assert answer.hex().upper() == "10000000011A52FE7DD3E72748973C1E28"
 
 
+def test_gmac_of_the_green_book_from_the_meter() -> None:
+    """Its pass 4: the meter's counter is 01234567, `K56iVagY` asked by the client."""
+    credentials = Credentials(keys=Keys(0, block_key(0), authentication_key(0)))
+    client = Side(bytes.fromhex("4D4D4D0000000001"), b"K56iVagY")
+    meter = Side(bytes.fromhex("4D4D4D0000BC614E"), b"P6wRJ21F")
+    answer = bytes.fromhex("1001234567FE1466AFB3DBCD4F9389E2B7")
+    theirs = Handshake(Mechanism.HIGH_GMAC, credentials, meter, client)
+    assert theirs.answer(CountUp(0x01234567)) == answer
+    ours = Handshake(Mechanism.HIGH_GMAC, credentials, client, meter)
+    ours.verify(answer)
+    for at in range(len(answer)):
+        with pytest.raises(SecurityError):
+            ours.verify(answer[:at] + bytes([answer[at] ^ 1]) + answer[at + 1 :])
+
+
 def test_credentials_do_not_show() -> None:
     shown = repr(credentials(True)) + repr(CLIENT)
     assert "password" not in shown

@@ -10,6 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlms_connector.errors import ConfigError, ProtocolError, SecurityError
+from dlms_connector.protocol.acse import (
+    RLRE,
+    RLRQ,
+    Aare,
+    Aarq,
+    Context,
+    Mechanism,
+    encode_release,
+    parse_release,
+)
 from dlms_connector.protocol.ciphering import (
     AUTHENTICATED,
     ENCRYPTED,
@@ -17,6 +27,8 @@ from dlms_connector.protocol.ciphering import (
     CountUp,
     Keys,
 )
+from dlms_connector.protocol.initiate import InitiateRequest, InitiateResponse
+from dlms_connector.protocol.protection import GLOBAL, Protection
 
 TITLE = bytes.fromhex("4D4D4D0000BC614E")
 COUNTER = 0x01234567
@@ -45,6 +57,44 @@ def test_the_sample_of_the_green_book(protection: int) -> None:
     assert KEYS.seal(protection, TITLE, COUNTER, PLAIN) == sealed
     unsealed = KEYS.unseal(TITLE, sealed, protection)
     assert (unsealed.control, unsealed.counter, unsealed.plain) == (protection, COUNTER, PLAIN)
+
+
+#: Green Book, the worked example of opening and closing an association with LOW and a dedicated
+#: key; both sides use the same title and counter there.
+INITIATE_REQUEST = "01011000112233445566778899AABBCCDDEEFF0000065F1F0400007E1F04B0"
+INITIATE_RESPONSE = "0800065F1F0400007C1F04000007"
+AARQ = (
+    "6066 A109060760857405080103 A60A04084D4D4D0000BC614E 8A020780 8B0760857405080201"
+    "AC0A80083132333435363738 BE34 0432 2130 3001234567"
+    "801302FF8A7874133D414CED25B42534D28DB0047720606B175BD52211BE68 41DB204D39EE6FDB8E356855"
+)
+AARE = (
+    "6148 A109060760857405080103 A203020100 A305A103020100 A40A04084D4D4D0000BC614E"
+    "BE23 0421 281F 3001234567 891214A0845E475714383F65BC19 745CA235906525E4F3E1C893"
+)
+
+
+def test_the_association_of_the_green_book() -> None:
+    request = InitiateRequest.parse(bytes.fromhex(INITIATE_REQUEST))
+    assert request.dedicated_key == bytes.fromhex("00112233445566778899AABBCCDDEEFF")
+    assert request.max_pdu == 1200
+    client = Protection(KEYS, BOTH, TITLE, CountUp(COUNTER))
+    ciphered = client.protect(request.encode(), GLOBAL)
+    aarq = Aarq(Context.LN_CIPHERED, ciphered, Mechanism.LOW, b"12345678", TITLE)
+    assert aarq.encode() == bytes.fromhex(AARQ)
+
+    response = InitiateResponse.parse(bytes.fromhex(INITIATE_RESPONSE))
+    aare = Aare.parse(bytes.fromhex(AARE))
+    assert (aare.context, aare.result, aare.title) == (Context.LN_CIPHERED, 0, TITLE)
+    assert aare.encode() == bytes.fromhex(AARE)
+    assert aare.user_information is not None
+    sealed = aare.user_information[2:]
+    assert InitiateResponse.parse(KEYS.unseal(TITLE, sealed, BOTH).plain) == response
+
+    released = encode_release(RLRQ, user_information=ciphered)
+    assert released == bytes.fromhex("6239 800100 BE34 0432") + ciphered
+    rlre = bytes.fromhex("6328 800100") + bytes.fromhex(AARE)[-37:]
+    assert parse_release(rlre, RLRE) == aare.user_information
 
 
 def theirs(suite: int, protection: int, counter: int, plain: bytes) -> bytes:
