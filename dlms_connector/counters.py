@@ -75,11 +75,7 @@ class InvocationCounter:
         it cannot be kept.
         """
         if not self.known:
-            raise _refused(
-                "it is unknown where to go on",
-                "set dlms.invocationCounter so that it is read from the meter, or "
-                f"{self._begin_anew()}",
-            )
+            raise self._unknown()
         if self._reserved is None or self._next >= self._reserved or self._overtaken:
             self._reserve()
         if self._next >= LAST:
@@ -140,6 +136,19 @@ class InvocationCounter:
             self._jumped += jump
         self._next += jump
 
+    def _unknown(self) -> RefusedError:
+        """Say why it is unknown where to go on."""
+        if self._path is not None:
+            try:
+                counter_files.read(self._path)
+            except OSError as error:
+                return _not_kept(self._path, error)
+        return _refused(
+            "it is unknown where to go on",
+            "set dlms.invocationCounter so that it is read from the meter, or "
+            f"{self._begin_anew()}",
+        )
+
     def _begin_anew(self) -> str:
         """Say what lets counting begin anew."""
         if self._path is None:
@@ -167,11 +176,7 @@ class InvocationCounter:
                 self._reserved = reserved  # not before: what is not on the disk is not ours
                 self._stamp = counter_files.stamp(self._path)
         except OSError as error:
-            raise _refused(
-                f"cannot keep it in {self._path.name}: {error.strerror}",
-                "check room and rights of stateDirectory; a command is best run as the user that "
-                "runs the gateway",
-            ) from error
+            raise _not_kept(self._path, error) from error
 
 
 def counter_of(
@@ -208,3 +213,11 @@ def _refused(problem: str, hint: str) -> RefusedError:
     error = RefusedError(_DOING, problem)
     error.hint = hint
     return error
+
+
+def _not_kept(path: Path, error: OSError) -> RefusedError:
+    return _refused(
+        f"cannot keep it in {path.name}: {error.strerror}",
+        "check room and rights of stateDirectory; a command is best run as the user that runs "
+        "the gateway",
+    )

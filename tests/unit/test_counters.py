@@ -262,6 +262,15 @@ def test_where_nothing_is_kept_the_meter_has_to_tell() -> None:
     assert counter.next() == 42
 
 
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.mkdir()  # stands for missing rights, which root has
+    counter = InvocationCounter("m", path)
+    with pytest.raises(RefusedError, match=r"cannot keep it in c\.json: Is a directory") as caught:
+        counter.next()
+    assert "rights" in caught.value.hint
+
+
 def test_what_cannot_be_read_while_counting_may_hold_higher_numbers(tmp_path: Path) -> None:
     path = tmp_path / "c.json"
     counter = InvocationCounter("m", path)
