@@ -47,18 +47,25 @@ def highest(directory: Path, owner: str) -> int:
     An owner is what a file's name ends in: a key and a title, whatever their devices are called.
     """
     try:
-        return _highest_by_owner(directory, directory.stat().st_mtime_ns).get(owner, 1)
+        return _highest(directory, directory.stat().st_mtime_ns, owner)
     except OSError:
         return 1  # nothing can be kept there either, so nothing will be given out
 
 
-@lru_cache(maxsize=1)  # a fleet asks for each of its meters before any of them counts
-def _highest_by_owner(directory: Path, changed: int) -> dict[str, int]:
-    """Return the same for all owners; `changed` is when a file was last put there."""
-    found: dict[str, int] = {}
+# A fleet asks for each of its meters before any of them counts: thousands of files, or
+# thousands of meters that share a key. `changed` is when a file was last put there.
+@lru_cache(maxsize=256)
+def _highest(directory: Path, changed: int, owner: str) -> int:
+    return max(
+        (reads(path) or 1 for path in _by_owner(directory, changed).get(owner, ())), default=1
+    )
+
+
+@lru_cache(maxsize=1)
+def _by_owner(directory: Path, changed: int) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
     for path in directory.glob("counter-*.json"):
-        owner = path.stem.rpartition("-")[2]
-        found[owner] = max(found.get(owner, 1), reads(path) or 1)
+        found.setdefault(path.stem.rpartition("-")[2], []).append(path)
     return found
 
 
