@@ -14,6 +14,8 @@ from typing import Any
 
 _GATEWAY_FILE = "tb_gateway.json"
 _NAME = "dlms"
+#: Where the XDG Base Directory Specification has the state of a user's programs.
+_HOME = "~/.local/state"
 
 
 def gateways_folder(storage: Mapping[str, Any], config_dir: Path) -> Path:
@@ -28,11 +30,12 @@ def gateways_folder(storage: Mapping[str, Any], config_dir: Path) -> Path:
     return Path(os.path.dirname(data)) / _NAME  # noqa: PTH120
 
 
-def commands_folder(configured: str | None, config_dir: Path) -> Path:
+def commands_folder(configured: str | None, config_dir: Path) -> Path | None:
     """Return the folder for a command that works with a configuration of this folder.
 
     The configured one, else the gateway's if its configuration lies there too, else one of
-    the user's own, so that one run goes on where the last one ended.
+    the user's own, so that one run goes on where the last one ended; None for a user without
+    a home.
     """
     if configured:
         return Path(configured)
@@ -40,8 +43,10 @@ def commands_folder(configured: str | None, config_dir: Path) -> Path:
     if storage is not None:
         # The gateway's working directory is not known here; its data lies beside `config`.
         return config_dir.parent / gateways_folder(storage, config_dir)
-    home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(home).expanduser() / "dlms-connector"
+    try:
+        return Path(os.environ.get("XDG_STATE_HOME") or _HOME).expanduser() / "dlms-connector"
+    except RuntimeError:
+        return None
 
 
 def _storage(path: Path) -> Mapping[str, Any] | None:

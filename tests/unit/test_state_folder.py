@@ -61,3 +61,11 @@ def test_a_command_by_itself_keeps_state_in_the_users_home(
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setenv("HOME", "/home/me")
     assert commands_folder(None, tmp_path) == Path("/home/me/.local/state/dlms-connector")
+
+
+def test_a_user_without_a_home_keeps_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", "~")  # stands for none, and no entry of the user either
+    assert commands_folder(None, tmp_path) is None
