@@ -37,12 +37,12 @@ def commands_folder(configured: str | None, config_dir: Path) -> Path | None:
     the user's own, so that one run goes on where the last one ended; None for a user without
     a home.
     """
-    if configured:
-        return Path(configured)
     storage = _storage(config_dir / _GATEWAY_FILE)
     if storage is not None:
-        # The gateway's working directory is not known here; its data lies beside `config`.
-        return config_dir.parent / gateways_folder(storage, config_dir)
+        # The gateway's working directory is not known here; it is where its `config` lies.
+        return config_dir.parent / (configured or gateways_folder(storage, config_dir))
+    if configured:
+        return Path(configured)
     try:
         return Path(os.environ.get("XDG_STATE_HOME") or _HOME).expanduser() / "dlms-connector"
     except RuntimeError:

@@ -28,6 +28,12 @@ def test_the_gateways_own(storage: dict[str, Any], folder: str) -> None:
 
 def test_a_command_takes_what_is_configured(tmp_path: Path) -> None:
     assert commands_folder("/srv/state", tmp_path) == Path("/srv/state")
+    assert commands_folder("state", tmp_path) == Path("state")
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "tb_gateway.json").write_text("{}")
+    assert commands_folder("/srv/state", config) == Path("/srv/state")
+    assert commands_folder("state", config) == tmp_path / "state"
 
 
 @pytest.mark.parametrize(
