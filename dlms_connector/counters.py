@@ -87,7 +87,7 @@ class InvocationCounter:
 
     def learn(self, last_used: int) -> None:
         """Take over what the meter's own counter object says; never goes back."""
-        self._raise(last_used + 1)
+        self._raise(min(last_used + 1, LAST))
         self.known = True
 
     def resync(self, value: int) -> None:

@@ -141,8 +141,11 @@ def test_a_forged_jump_does_not_wear_the_key_out() -> None:
     counter.next()
     with pytest.raises(RefusedError, match="not believed"):
         counter.resync(LAST - 1)
-    with pytest.raises(ProtocolError):
+    with pytest.raises(RefusedError, match="not believed"):
         counter.learn(LAST)
+    counter.confirm()
+    with pytest.raises(ProtocolError):
+        counter.resync(LAST + 1)
 
 
 def test_many_forged_jumps_do_not_wear_the_key_out_either() -> None:
@@ -168,6 +171,14 @@ def test_warns_once_and_ends(caplog: pytest.LogCaptureFixture) -> None:
     assert worn.next() == LAST - 1
     with pytest.raises(RefusedError, match="last one"):
         worn.next()
+
+
+def test_a_meter_that_has_seen_the_last_number_wants_new_keys() -> None:
+    counter = InvocationCounter("m", must_read=True)
+    counter.learn(LAST)
+    with pytest.raises(RefusedError, match="is the last one") as caught:
+        counter.next()
+    assert "change the meter's keys" in caught.value.hint
 
 
 def test_a_number_that_cannot_be_kept_is_not_given_out(tmp_path: Path) -> None:
