@@ -76,10 +76,17 @@ class Client:
         datalink: DataLink,
         association: Association,
         directory: Directory | None = None,
+        *,
+        retries: int = 0,
     ) -> None:
+        """`retries` are those of the connection."""
         self._datalink = datalink
         self._association = association
-        conversation = Conversation(datalink, association, workarounds.fixed_invoke_id)
+        # HDLC asks again by itself, and is to be set up anew where that was of no use.
+        afresh = retries if dlms.interface_type == "WRAPPER" else 0
+        conversation = Conversation(
+            datalink, association, workarounds.fixed_invoke_id, afresh=afresh
+        )
         skip = frozenset(workarounds.skip_date_time_fields)
         select = Selector(from_utc=dlms.deviation_from_utc, skip=skip).encode
         self._services: Services = LogicalNames(conversation, self._room, select)
@@ -171,5 +178,7 @@ def make_client(
     `directory` keeps the short names of a meter from one client to the next.
     """
     dlms, workarounds = device.dlms, device.workarounds
-    datalink = make_datalink(dlms, device.connection.retries, workarounds)
-    return Client(dlms, workarounds, datalink, Association(dlms, workarounds, counter), directory)
+    retries = device.connection.retries
+    datalink = make_datalink(dlms, retries, workarounds)
+    association = Association(dlms, workarounds, counter)
+    return Client(dlms, workarounds, datalink, association, directory, retries=retries)

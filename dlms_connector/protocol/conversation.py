@@ -50,9 +50,16 @@ class Conversation:
     """Asks over a data link, under the protection of an association."""
 
     def __init__(
-        self, datalink: DataLink, protection: Protection, fixed_invoke_id: int | None = None
+        self,
+        datalink: DataLink,
+        protection: Protection,
+        fixed_invoke_id: int | None = None,
+        *,
+        afresh: int = 0,
     ) -> None:
+        """`afresh` is how often a read is ciphered anew and asked again after silence."""
         self._datalink = datalink
+        self._afresh = afresh
         self._protection = protection
         self._fixed = fixed_invoke_id
         self._last = 0
@@ -73,10 +80,7 @@ class Conversation:
         request was sent twice. Raises ServiceError where the meter refuses the request
         as a whole.
         """
-        answer = yield from self._datalink.exchange(
-            self._protection.protect(request),
-            repeatable=repeatable and not self._protection.ciphered,
-        )
+        answer = yield from self._exchange(request, repeatable=repeatable)
         for _ in range(MAX_PASSED_OVER):
             unasked = answer[:1] in _UNASKED
             plain = answer if unasked else self._protection.unprotect(answer)
@@ -88,6 +92,20 @@ class Conversation:
             except LinkTimeoutError as error:
                 raise ProtocolError(doing, _only_others(request, plain)) from error
         raise ProtocolError(doing, f"{MAX_PASSED_OVER} answers came, none to this request")
+
+    def _exchange(self, request: bytes, *, repeatable: bool) -> Talk[bytes]:
+        """Send a request under protection; the same octets of a ciphered one are a replay."""
+        if not self._protection.ciphered:
+            apdu = self._protection.protect(request)
+            return (yield from self._datalink.exchange(apdu, repeatable=repeatable))
+        tries, received = 1 + (self._afresh if repeatable else 0), 0
+        for _ in range(tries):
+            apdu = self._protection.protect(request)
+            try:
+                return (yield from self._datalink.exchange(apdu, repeatable=False))
+            except LinkTimeoutError as error:
+                received += error.received
+        raise LinkTimeoutError(tries, received)
 
 
 def _answers(request: bytes, answer: bytes) -> bool:

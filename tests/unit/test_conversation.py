@@ -76,6 +76,31 @@ def test_requests_and_answers_are_protected() -> None:
         hold(conversation.ask(GET, "testing"), in_turn(ANSWER))
 
 
+class Counted(Sealed):
+    """The octet in front counts."""
+
+    count = 0
+
+    def protect(self, apdu: bytes) -> bytes:
+        self.count += 1
+        return bytes([self.count]) + apdu
+
+
+def test_a_ciphered_read_is_asked_again_with_another_counter() -> None:
+    link, heard = PlainLink(), list[bytes]()
+    conversation = Conversation(link, Counted(), afresh=2)
+    lossy = in_turn(b"", b"", b"\xff" + ANSWER)
+    talk = conversation.ask(GET, "testing", repeatable=True)
+    assert hold(talk, lossy, heard) == ANSWER
+    assert heard == [bytes([count]) + GET for count in (1, 2, 3)]
+    assert link.repeatable == [False] * 3
+    with pytest.raises(LinkTimeoutError) as caught:
+        hold(conversation.ask(GET, "testing", repeatable=True), in_turn())
+    assert caught.value.tries == 3
+    with pytest.raises(LinkTimeoutError, match="asked once"):
+        hold(conversation.ask(GET, "testing"), in_turn())
+
+
 @pytest.mark.parametrize("unasked", ["0F 00000001 00 00", "C2 00 00 03", "18 00"])
 def test_what_is_said_unasked_in_clear_is_passed_over(unasked: str) -> None:
     conversation = Conversation(PlainLink(), Sealed())

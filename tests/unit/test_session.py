@@ -240,3 +240,25 @@ async def test_the_drift_of_a_clock_that_is_read_is_told() -> None:
         assert meter.statistics.telemetry()["dlmsClockDriftSeconds"] == 7
         await meter.session.release()
         await meter.session.hang_up()
+
+
+async def test_a_lost_answer_is_asked_for_again_under_ciphering(tmp_path: Path) -> None:
+    """With another invocation counter: the same octets would be a replay."""
+    keys = {
+        **CIPHERED,
+        "interfaceType": "WRAPPER",
+        "authentication": "NONE",
+        "systemTitle": "434C490000000001",
+        "invocationCounter": None,
+    }
+    losing = options(
+        framing="WRAPPER",
+        client_address=1,
+        security="AUTHENTICATION_ENCRYPTION",
+        faults={"lose": 2},
+    )
+    async with meter_of(losing, tmp_path, **keys) as (meter, server):
+        outcome = await poll(meter)
+        assert good(outcome)
+        assert server.meter.seen["aarq"] == 1
+        assert meter.statistics.retries >= 1
