@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -22,7 +21,7 @@ from dlms_connector.protocol.acse import (
     encode_release,
     parse_release,
 )
-from dlms_connector.protocol.authentication import TITLED, Handshake, Side
+from dlms_connector.protocol.authentication import TITLED, Challenges, Handshake, Side
 from dlms_connector.protocol.ciphering import CountUp, InvocationCounter
 from dlms_connector.protocol.conformance import LN_SERVICES, SN_SERVICES
 from dlms_connector.protocol.credentials import read_credentials
@@ -42,6 +41,9 @@ from dlms_connector.protocol.talk import DataLink, Talk
 
 #: The invoke-id of pass 3, unless the meter wants another.
 _INVOKE_ID = 1
+
+#: What all associations of this process asked their meters.
+_CHALLENGES = Challenges()
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ class Association:
 
     def _begin(self) -> None:
         """Forget an earlier association, and draw new secrets for this one."""
-        self._challenge = secrets.token_bytes(self._workarounds.challenge_size)
+        self._challenge = _CHALLENGES.draw(self._workarounds.challenge_size)
         proves = self._mechanism > Mechanism.LOW and not self._workarounds.pre_established
         self._dedicated_key = self._security.begin(
             fresh=proves or self._workarounds.server_counter_restarts
@@ -259,6 +261,8 @@ class Association:
             Side(self._dlms.system_title or b"", self._challenge),
             Side(negotiated.server_system_title or b"", aare.challenge),
         )
+        if _CHALLENGES.holds(self._mechanism, aare.challenge):
+            raise SecurityError(OPENING, "it asks us what we asked somebody else")
         fixed = self._workarounds.fixed_invoke_id
         invoke_id = _INVOKE_ID if fixed is None else fixed
         referencing = self._dlms.referencing

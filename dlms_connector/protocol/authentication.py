@@ -8,6 +8,7 @@ of that; client and meter differ only in whose titles and challenges are "mine".
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hmac import compare_digest
@@ -55,6 +56,33 @@ class Credentials:
     secret: bytes = field(default=b"", repr=False)
     keys: Keys | None = None
     signer: Signer | None = None
+
+
+class Challenges:
+    """Our questions, which no meter may ask us.
+
+    Who gets one and asks it in another association, perhaps as another meter with the same
+    secret, would be told the answer. Threads may share it: they add, and look.
+    """
+
+    def __init__(self, remembered: int = 10_000) -> None:
+        """So many, or blocks of long ones, are remembered at least: more than can be open."""
+        self._remembered = remembered
+        self._latest: set[bytes] = set()
+        self._earlier: set[bytes] = set()
+
+    def draw(self, size: int) -> bytes:
+        """Return a new challenge."""
+        if len(self._latest) >= self._remembered:
+            self._earlier, self._latest = self._latest, set()
+        challenge = secrets.token_bytes(size)
+        self._latest |= {challenge, *_blocks(challenge)}
+        return challenge
+
+    def holds(self, mechanism: Mechanism, theirs: bytes) -> bool:
+        """Whether the answer to their challenge would tell the answer to one of ours."""
+        asked = _blocks(theirs) if mechanism is Mechanism.HIGH else {theirs}
+        return not asked.isdisjoint(self._latest) or not asked.isdisjoint(self._earlier)
 
 
 class Handshake:

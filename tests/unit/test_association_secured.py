@@ -18,6 +18,7 @@ from dlms_connector.errors import (
     ConfigError,
     CounterError,
     DlmsError,
+    LinkClosedError,
     ProtocolError,
     RefusedError,
     SecurityError,
@@ -226,6 +227,25 @@ def test_an_aare_that_weakens_what_was_asked(change: dict[str, Any]) -> None:
     meter.twist_aare = lambda aare: replace(aare, **change)
     with pytest.raises(SecurityError):
         finish(mine.open(line))
+
+
+@pytest.mark.parametrize("mechanism", ["HIGH", "HIGH_MD5", "HIGH_SHA1"])
+def test_our_question_to_one_meter_is_answered_to_none(mechanism: str) -> None:
+    """Who has no password lets us answer our own question, in a second association."""
+    first, _, line = party(authentication=mechanism)
+    asked: list[bytes] = []
+
+    def stop(apdu: bytes) -> bytes:
+        asked.append(Aarq.parse(apdu).authentication or b"")
+        raise LinkClosedError
+
+    with pytest.raises(LinkClosedError):
+        finish(first.open(Line(stop)))
+    second, meter, line = party(authentication=mechanism)
+    meter.twist_aare = lambda aare: replace(aare, challenge=asked[0])
+    with pytest.raises(SecurityError, match="asks us what we asked"):
+        finish(second.open(line))
+    assert [apdu[0] for apdu in line.heard] == [0x60]  # we have answered nothing
 
 
 def test_a_meter_that_claims_to_be_us() -> None:

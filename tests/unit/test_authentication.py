@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dlms_connector.errors import SecurityError
 from dlms_connector.protocol.acse import Mechanism
-from dlms_connector.protocol.authentication import Credentials, Handshake, Side
+from dlms_connector.protocol.authentication import Challenges, Credentials, Handshake, Side
 from dlms_connector.protocol.ciphering import CountUp, Keys
 from dlms_connector.protocol.signing import Signer
 from tests.support.secured_meter import (
@@ -82,6 +82,16 @@ def test_parts_of_our_challenge_are_a_mirror_where_blocks_are_encrypted(size: in
             Handshake(Mechanism.HIGH, credentials(True), Side(b"", mine), Side(b"", challenge))
     # Padding is no part of a challenge.
     Handshake(Mechanism.HIGH, credentials(True), Side(b"", mine), Side(b"", b"x" * 17))
+
+
+def test_challenges_are_remembered_long_enough() -> None:
+    ours = Challenges(remembered=20)
+    drawn = [ours.draw(16) for _ in range(100)]
+    assert all(ours.holds(Mechanism.HIGH_MD5, each) for each in drawn[-20:])
+    assert not ours.holds(Mechanism.HIGH_MD5, drawn[0])
+    long = ours.draw(40)
+    assert ours.holds(Mechanism.HIGH, b"something else.." + long[16:32])
+    assert not ours.holds(Mechanism.HIGH_MD5, b"something else.." + long[16:32])
 
 
 def test_a_mirrored_title_is_refused() -> None:
