@@ -35,8 +35,8 @@ _HINTS: dict[int, str] = {
         "set dlms.authentication: this dlms.clientAddress needs one"
     ),
     Diagnostic.AUTHENTICATION_FAILURE: (
-        "check dlms.password (for HIGH_GMAC: dlms.authenticationKey and dlms.blockCipherKey); "
-        "do not guess, meters lock out guessers"
+        "check dlms.password (for HIGH_GMAC: dlms.authenticationKey and dlms.blockCipherKey; for "
+        "HIGH_ECDSA: dlms.signingKey); do not guess, meters lock out guessers"
     ),
     Diagnostic.AUTHENTICATION_REQUIRED: (
         "set dlms.authentication: this dlms.clientAddress needs LOW or one of the HIGH mechanisms"
@@ -57,6 +57,11 @@ _HINT_WITHOUT_REASON_CIPHERED = (
     "dlms.invocationCounter: a counter lower than the meter's looks like this"
 )
 
+_HINT_OF_COUNTER = (
+    "; check dlms.invocationCounter too: to some meters a counter lower than theirs is a failure "
+    "of authentication"
+)
+
 
 def refusal(diagnostic: str, hint: str = "") -> RefusedError:
     """Make the error of a refused association; an empty hint keeps the usual one."""
@@ -73,6 +78,8 @@ def refusal_of(aare: Aare, *, ciphered: bool, information: bytes | None) -> Refu
     else:
         unknown = _HINT_WITHOUT_REASON_CIPHERED if ciphered else _HINT_WITHOUT_REASON
         hint = _HINTS.get(aare.diagnostic, unknown)
+        if ciphered and aare.diagnostic == Diagnostic.AUTHENTICATION_FAILURE:
+            hint += _HINT_OF_COUNTER
     more = ""
     with suppress(ProtocolError):  # the refusal is news enough, whatever came with it
         more = f" ({describe_service_error(information or b'')})"

@@ -274,9 +274,10 @@ def test_a_meter_that_keeps_its_title_to_itself() -> None:
     assert finish(mine.open(line)).server_system_title == SERVER_TITLE
 
 
-def test_a_ciphered_refusal_names_the_counter() -> None:
+@pytest.mark.parametrize("diagnostic", [1, 13])
+def test_a_ciphered_refusal_names_the_counter(diagnostic: int) -> None:
     mine, meter, line = party(security=ALL)
-    meter.twist_aare = lambda aare: replace(aare, result=1, diagnostic=1)
+    meter.twist_aare = lambda aare: replace(aare, result=1, diagnostic=diagnostic)
     with pytest.raises(RefusedError) as caught:
         finish(mine.open(line))
     assert "dlms.invocationCounter" in caught.value.hint
