@@ -118,10 +118,7 @@ class Protection:
         if tag not in _PLAIN:
             raise SecurityError(_DOING, f"a reply in clear ({tag:02X}) where ciphering is agreed")
         kind, inner = _PLAIN[tag]
-        plain = self._unseal(kind, self._known_peer(), _only_content(apdu, 1))
-        if plain[:1] != bytes([inner]):
-            raise SecurityError(_DOING, f"tag {tag:02X} is not of what it covers")
-        return plain
+        return self._unseal(kind, self._known_peer(), _only_content(apdu, 1), inner)
 
     def _read_general(self, apdu: bytes) -> tuple[bytes, bytes]:
         """Return the sender's title and what it sealed."""
@@ -140,7 +137,8 @@ class Protection:
                                 "set dlms.serverSystemTitle")  # fmt: skip
         return self.peer
 
-    def _unseal(self, kind: str, title: bytes, sealed: bytes) -> bytes:
+    def _unseal(self, kind: str, title: bytes, sealed: bytes, inner: int | None = None) -> bytes:
+        """Return what is under a seal; `inner` is the tag that it must have, if that is known."""
         if kind not in self._keys:
             raise SecurityError(_DOING, f"ciphered with a {kind} key that was not agreed upon")
         unsealed = self._keys[kind].unseal(title, sealed, self._protection)
@@ -150,6 +148,9 @@ class Protection:
             raise SecurityError(
                 _DOING, f"invocation counter {unsealed.counter} after {last}: a repeated reply"
             )
+        if inner is not None and unsealed.plain[:1] != bytes([inner]):
+            # Where nothing is authenticated only this tells noise, whose counter is none.
+            raise SecurityError(_DOING, f"it covers no APDU with the tag {inner:02X}")
         if passing:
             self._dedicated_heard = unsealed.counter
         else:
