@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Set
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from dlms_connector.errors import CommandError
 from dlms_connector.protocol.cosem_time import (
@@ -84,9 +84,17 @@ def time_octets(name: str, value: object) -> bytes:
 def date_time_octets(
     name: str, value: object, *, from_utc: bool = False, skip: Set[str] = frozenset()
 ) -> bytes:
-    """Read ISO 8601 with a zone, or a date and a time with stars and no zone; 12 octets."""
+    """Read ISO 8601 with a zone, or a date and a time with stars and no zone; 12 octets.
+
+    Raises CommandError for what is no moment, or is told finer than the octets can hold.
+    """
     text = str(value)
-    if (moment := _iso(text)) and moment.tzinfo:
+    if (moment := _iso(text)) and (offset := moment.utcoffset()) is not None:
+        if moment.microsecond % 10_000 or offset % timedelta(minutes=1):
+            raise CommandError(
+                f"{name}: {value!r} cannot be written exactly: the meter counts in hundredths of "
+                "a second, and zones in minutes"
+            )
         return encode_date_time(moment, from_utc=from_utc, skip=skip)
     # The time is the last part; a weekday may stand between the two.
     match = re.fullmatch(r"(\S+?(?: [1-7])?)(?:[T ](\S*:\S*))?", text)

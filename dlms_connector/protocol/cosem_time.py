@@ -73,10 +73,16 @@ class Date:
         return True
 
     def __str__(self) -> str:
-        """Write `2026-05-31`, with stars for what is unspecified."""
+        """Write `2026-05-31`, with stars for what is unspecified.
+
+        The day of the week follows where the date does not tell it: `****-03-last 7` is the
+        last Sunday of March.
+        """
         month = _MONTHS.get(self.month or 0) or _digits(self.month, 2)
         day = _DAYS.get(self.day or 0) or _digits(self.day, 2)
-        return f"{_digits(self.year, 4)}-{month}-{day}"
+        text = f"{_digits(self.year, 4)}-{month}-{day}"
+        told = self.weekday is None or text.replace("-", "").isdigit()
+        return text if told else f"{text} {self.weekday}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +157,13 @@ class DateTime:
             return None
         hundredths = 10_000 * (time.hundredths or 0)
         try:
-            return datetime(
+            moment = datetime(
                 day.year, day.month, day.day, time.hour, time.minute, time.second or 0,
-                hundredths, self._zone(zone, from_utc), fold=self._fold,
+                hundredths, self._zone(zone, from_utc),
             )  # fmt: skip
         except ValueError:
             return None  # the last day of a month, a change of daylight saving time
+        return self._in_season(moment)
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -164,10 +171,19 @@ class DateTime:
         status = self.status or 0
         return tuple(name for bit, name in CLOCK_STATUS.items() if status & bit)
 
-    @property
-    def _fold(self) -> int:
-        """The hour that comes twice in autumn comes first with daylight saving time."""
-        return int(self.status is not None and not self.status & DAYLIGHT_SAVING_ACTIVE)
+    def _in_season(self, moment: datetime) -> datetime:
+        """Tell apart what a zone has twice, by what the status says of daylight saving time.
+
+        That is the hour that comes twice in autumn, and the one left out in spring, which
+        a clock names that changes late: with standard time its instants are behind the change.
+        """
+        if self.deviation is not None or self.status is None:
+            return moment
+        later = moment.replace(fold=1)
+        offset, later_offset = moment.utcoffset(), later.utcoffset()
+        # Without a zone the choice is kept for whoever knows it: most meet the hour of autumn.
+        falls = offset is None or later_offset is None or offset > later_offset
+        return moment if falls == bool(self.status & DAYLIGHT_SAVING_ACTIVE) else later
 
     def _zone(self, zone: tzinfo | None, from_utc: bool) -> tzinfo | None:
         if self.deviation is None:

@@ -55,9 +55,27 @@ def test_the_hour_that_comes_twice_is_told_by_the_status() -> None:
     assert second.isoformat() == "2026-10-25T02:30:00+01:00"
 
 
+@pytest.mark.parametrize(
+    ("octets", "text"),
+    [
+        ("07EA 03 1D 07 01 00 00 00 8000 00", "2026-03-29T00:00:00+00:00"),
+        ("07EA 03 1D 07 02 00 00 00 8000 00", "2026-03-29T01:00:00+00:00"),
+        ("07EA 03 1D 07 02 00 00 00 8000 FF", "2026-03-29T01:00:00+00:00"),
+        ("07EA 03 1D 07 03 00 00 00 8000 80", "2026-03-29T01:00:00+00:00"),
+        ("07EA 03 1D 07 02 3B 3B 00 8000 80", "2026-03-29T00:59:59+00:00"),
+    ],
+)
+def test_the_hour_left_out_in_spring_is_told_by_the_status(octets: str, text: str) -> None:
+    """A row of the very moment of change has an instant of its own."""
+    instant = parse(octets).instant(BERLIN)
+    assert instant is not None
+    assert instant.astimezone(timezone.utc).isoformat() == text
+
+
 def test_an_instant_without_any_zone_is_naive() -> None:
     instant = parse("07EA 0A 19 07 02 1E 00 00 8000 00").instant(None)
-    assert instant == datetime(2026, 10, 25, 2, 30, fold=1)
+    assert instant == datetime(2026, 10, 25, 2, 30)
+    assert instant.fold == 1
 
 
 @pytest.mark.parametrize(
@@ -88,8 +106,9 @@ def test_what_cannot_be_does_not_exist(octets: str) -> None:
     ("octets", "text"),
     [
         ("FFFF 0C 19 FF FF FF FF FF 8000 FF", "****-12-25 **:**:**"),
-        ("07EA FE 01 07 02 00 00 FF 8000 FF", "2026-dstBegin-01 02:00:00"),
-        ("FFFF FD FE 07 03 00 00 00 8000 FF", "****-dstEnd-last 03:00:00"),
+        ("07EA FE 01 07 02 00 00 FF 8000 FF", "2026-dstBegin-01 7 02:00:00"),
+        ("FFFF FD FE 07 03 00 00 00 8000 FF", "****-dstEnd-last 7 03:00:00"),
+        ("FFFF 03 FE 07 02 00 00 00 8000 00", "****-03-last 7 02:00:00"),
         ("FFFF FF FD FF FF 0F FF FF 8000 FF", "****-**-secondLast **:15:**"),
         ("FFFF 02 1D FF 00 00 00 00 8000 FF", "****-02-29 00:00:00"),
         ("07EA FF 1F FF 00 00 00 19 8000 FF", "2026-**-31 00:00:00.25"),
