@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil, floor
 
 from dlms_connector.cosem import AttributeRef, ByEntry, ByRange, Selection
 from dlms_connector.errors import CommandError, ObjectError, ServiceError
@@ -17,6 +18,7 @@ from dlms_connector.interpret import Options
 from dlms_connector.obis import Obis
 from dlms_connector.profiles import (
     BUFFER,
+    CLOCK_CLASS,
     ENTRIES_IN_USE,
     PROFILE_GENERIC,
     Layout,
@@ -51,7 +53,9 @@ class _Question:
 
     def within(self, rows: Sequence[Row]) -> list[Row]:
         """Return the rows wanted: meters may give more than was asked for."""
-        return [row for row in rows if row.at is None or self.start <= row.at <= self.end]
+        # As Unix times: datetimes of one zone compare by the hands of the clock.
+        start, end = self.start.timestamp(), self.end.timestamp()
+        return [row for row in rows if row.at is None or start <= row.at.timestamp() <= end]
 
 
 def by_time(
@@ -93,10 +97,10 @@ def by_time(
 def last(client: Client, obis: Obis, count: int, options: Options) -> Talk[list[Row]]:
     """Read the newest rows, at most `count`, oldest first. Raises ObjectError."""
     shape = yield from layout(client, obis)
-    entries = yield from _entries_in_use(client, obis)
-    if entries == 0:
-        return []
     try:
+        entries = yield from _entries_in_use(client, obis)
+        if entries == 0:
+            return []
         rows = yield from _newest(client, obis, shape, min(count, entries), entries, options)
     except (ObjectError, ServiceError):
         rows = rows_of((yield from _buffer(client, obis, None)), shape, options)
@@ -106,11 +110,12 @@ def last(client: Client, obis: Obis, count: int, options: Options) -> Talk[list[
 
 def _by_range(skip: frozenset[str] | None) -> Callable[[Client, _Question], Talk[list[Row]]]:
     def read(client: Client, wanted: _Question) -> Talk[list[Row]]:
-        zone = wanted.options.zone
-        start, end = wanted.start, wanted.end
-        if zone is not None:
-            start, end = start.astimezone(zone), end.astimezone(zone)
-        selection = ByRange(start=start, end=end, clock=wanted.shape.clock, skip=skip)
+        clock, zone = wanted.shape.clock, wanted.options.zone
+        start: datetime | int = wanted.start.astimezone(zone or wanted.start.tzinfo)
+        end: datetime | int = wanted.end.astimezone(zone or wanted.end.tzinfo)
+        if clock is not None and clock.class_id != CLOCK_CLASS:
+            start, end = ceil(wanted.start.timestamp()), floor(wanted.end.timestamp())
+        selection = ByRange(start=start, end=end, clock=clock, skip=skip)
         data = yield from _buffer(client, wanted.obis, selection)
         return rows_of(data, wanted.shape, wanted.options)
 
@@ -122,15 +127,16 @@ def _by_entries(client: Client, wanted: _Question) -> Talk[list[Row]]:
     obis, shape = wanted.obis, wanted.shape
     entries = yield from _entries_in_use(client, obis)
     count = _FIRST_ENTRIES
+    start = wanted.start.timestamp()
     while entries:
         count = min(count, entries)
         rows = yield from _newest(client, obis, shape, count, entries, wanted.options)
-        known = [row.at for row in rows if row.at is not None]
-        if count == entries or (known and min(known) < wanted.start):
+        known = [row.at.timestamp() for row in rows if row.at is not None]
+        if count == entries or (known and min(known) < start):
             return rows
         count *= _GROWTH
         if known and shape.period_s:
-            missing_s = (min(known) - wanted.start).total_seconds()
+            missing_s = min(known) - start
             count = max(len(rows) + int(missing_s // shape.period_s) + 2, len(rows) + 1)
     return []
 

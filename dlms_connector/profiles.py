@@ -6,43 +6,73 @@ IEC 62056-6-2, Profile generic (class 7). How rows are asked for is in `profile_
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone, tzinfo
 
 from dlms_connector.cosem import CLASSES, AttributeRef
-from dlms_connector.errors import ObjectError, ProtocolError
+from dlms_connector.errors import ObjectError, ProtocolError, ServiceError
 from dlms_connector.interpret import Options, ScalerUnit, interpret, scaler_unit
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.cosem_time import DateTime
-from dlms_connector.protocol.data import Data, DataType
+from dlms_connector.protocol.data import DELTAS, Data, DataType
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 
 PROFILE_GENERIC = 7
 BUFFER, CAPTURE_OBJECTS, CAPTURE_PERIOD, SORT_METHOD, ENTRIES_IN_USE = 2, 3, 4, 5, 7
-_CLOCK = 8
-#: Values of sort_method that put the newest row first.
-_LIFO = 2
+_DATA, CLOCK_CLASS = 1, 8
+#: The clock that counts seconds since 1970 in an object of class data, 0-b:1.1.0 (IEC 62056-6-1).
+_UNIX_CLOCK = bytes((1, 1, 0, 255))
+#: Values of sort_method that put the newest row first: lifo, and largest, which is by the clock.
+_NEWEST_FIRST = (2, 3)
+
+#: A cell of which nothing is known: null-data would stand for the one before it.
+_NOTHING = Data(DataType.DONT_CARE)
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A captured attribute, and the scaler of its values."""
+    """A captured attribute, or a `part` of it (its data_index), and the scaler of its values.
+
+    `scaled` is false where the meter does not tell the scaler that belongs to it.
+    """
 
     ref: AttributeRef
     scaler: ScalerUnit | None
+    part: int = 0
+    scaled: bool = True
 
     @property
     def is_clock(self) -> bool:
         """Whether it tells when a row was captured."""
-        return self.ref.class_id == _CLOCK and self.ref.attribute == 2
+        ref = self.ref
+        unix = ref.class_id == _DATA and ref.obis.octets[2:] == _UNIX_CLOCK
+        return (
+            ref.class_id == CLOCK_CLASS or (unix and not ref.obis.octets[0])
+        ) and ref.attribute == 2
 
     @property
     def name(self) -> str:
-        """The key of its values: the object, and the attribute where it is not the value."""
+        """The key of its values: the object, and what of it where that is not the value.
+
+        Numbers without their scaler are `raw`: they may be wrong by powers of ten.
+        """
         ref = self.ref
-        return str(ref.obis) if ref.attribute == 2 else f"{ref.obis}:{ref.attribute}"
+        name = (
+            str(ref.obis) if ref.attribute == 2 and not self.part else f"{ref.obis}:{ref.attribute}"
+        )
+        return name + (f"[{self.part}]" if self.part else "") + ("" if self.scaled else ":raw")
+
+    def value(self, cell: Data, options: Options) -> Value:
+        """Return what a cell says."""
+        ref, scaler = self.ref, self.scaler
+        if self.part:
+            # A part has not the form of the whole.
+            ref = AttributeRef(ref.class_id, ref.obis, 0)
+        if cell.type is DataType.STRUCTURE:
+            scaler = None  # the whole object, with a scaler of its own within
+        return interpret(ref, cell, scaler, options)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +92,29 @@ class Layout:
     newest_first: bool = False
 
     @property
+    def clock_column(self) -> int | None:
+        """Which column tells when a row was captured, None if none does."""
+        return next((index for index, one in enumerate(self.columns) if one.is_clock), None)
+
+    @property
     def clock(self) -> AttributeRef | None:
-        """The column that tells when a row was captured, None if there is none."""
+        """The attribute that tells when a row was captured, None if there is none."""
         return next((one.ref for one in self.columns if one.is_clock), None)
 
 
 def layout(client: Client, obis: Obis) -> Talk[Layout]:
     """Read what a profile captures. Raises ObjectError, and ProtocolError if it makes no sense."""
     objects = yield from get(client, AttributeRef(PROFILE_GENERIC, obis, CAPTURE_OBJECTS))
-    refs = [_captured(part) for part in objects.value] if isinstance(objects.value, tuple) else []
-    if not refs:
+    listed = objects.value if isinstance(objects.value, tuple) else ()
+    captured = [_captured(part) for part in listed]
+    if not captured:
         raise ProtocolError(f"reading the columns of {obis}", "the profile captures nothing")
     columns = []
-    for ref in refs:
-        columns.append(Column(ref, (yield from _scaler(client, ref))))
-    period = yield from _number(client, obis, CAPTURE_PERIOD)
+    for column in captured:
+        columns.append((yield from _with_scaler(client, column)))
+    period_s = yield from capture_period_s(client, obis)
     order = yield from _number(client, obis, SORT_METHOD)
-    return Layout(tuple(columns), period or 0, order == _LIFO)
+    return Layout(tuple(columns), period_s, order in _NEWEST_FIRST)
 
 
 def get(client: Client, ref: AttributeRef) -> Talk[Data]:
@@ -91,37 +127,50 @@ def get(client: Client, ref: AttributeRef) -> Talk[Data]:
 
 def _number(client: Client, obis: Obis, attribute: int) -> Talk[int | None]:
     """Read a number that is good to know; None where the meter will not tell."""
-    (result,) = yield from client.get([AttributeRef(PROFILE_GENERIC, obis, attribute)])
-    known = isinstance(result, Data) and isinstance(result.value, int)
-    return result.value if isinstance(result, Data) and known else None
+    try:
+        data = yield from get(client, AttributeRef(PROFILE_GENERIC, obis, attribute))
+    except (ObjectError, ServiceError):
+        return None
+    return data.value if isinstance(data.value, int) else None
 
 
 def capture_period_s(client: Client, obis: Obis) -> Talk[int]:
     """Read a profile's capture period in seconds; 0 where there is none, or it is not told."""
-    return (yield from _number(client, obis, CAPTURE_PERIOD)) or 0
+    return max(0, (yield from _number(client, obis, CAPTURE_PERIOD)) or 0)
 
 
-def _captured(data: Data) -> AttributeRef:
+def _captured(data: Data) -> Column:
     match data:
         case Data(
             DataType.STRUCTURE,
-            (Data(value=int(class_id)), Data(value=bytes(name)), Data(value=int(index)), *_),
+            (Data(value=int(class_id)), Data(value=bytes(name)), Data(value=int(index)), *more),
         ) if len(name) == 6:
             # Some meters write index 255 or -1 for "the whole object": its value is meant.
-            return AttributeRef(class_id, Obis(name), index if 0 < index < 128 else 2)
+            ref = AttributeRef(class_id, Obis(name), index if 0 < index < 128 else 2)
+            part = more[0].value if more else 0
+            return Column(ref, None, part if isinstance(part, int) else 0)
     raise ProtocolError("reading the columns of a profile", "a column is not a capture object")
 
 
-def _scaler(client: Client, ref: AttributeRef) -> Talk[ScalerUnit | None]:
+def _with_scaler(client: Client, column: Column) -> Talk[Column]:
+    """Read the scaler that belongs to a column.
+
+    An object that is captured need not be there as one of its own, and what a meter says of
+    one column must not cost the others.
+    """
+    ref = column.ref
     row = CLASSES.get(ref.class_id)
     index = row.scalers.get(ref.attribute) if row else None
     if index is None:
-        return None
+        return column
     try:
         data = yield from get(client, AttributeRef(ref.class_id, ref.obis, index))
-    except ObjectError:
-        return None  # captured, but not there as an object of its own
-    return scaler_unit(data)
+    except (ObjectError, ServiceError):
+        return replace(column, scaled=False)
+    try:
+        return replace(column, scaler=scaler_unit(data))
+    except ProtocolError:
+        return replace(column, scaled=False)
 
 
 def rows_of(buffer: Data, shape: Layout, options: Options) -> list[Row]:
@@ -130,38 +179,95 @@ def rows_of(buffer: Data, shape: Layout, options: Options) -> list[Row]:
         return []
     rows: list[Row] = []
     at: datetime | None = None
-    period_s = -shape.period_s if shape.newest_first else shape.period_s
+    names, clock = _names(shape.columns), shape.clock_column
+    before: list[Data] = [_NOTHING] * len(names)
     for entry in buffer.value:
         cells: Sequence[Data] = entry.value if isinstance(entry.value, tuple) else ()
-        if len(cells) != len(shape.columns):
+        if len(cells) != len(names):
             raise ProtocolError(
-                "reading a profile", f"a row of {len(cells)} cells for {len(shape.columns)} columns"
+                "reading a profile", f"a row of {len(cells)} cells for {len(names)} columns"
             )
-        values: dict[str, Value] = {}
-        for column, cell in zip(shape.columns, cells, strict=True):
-            if column.is_clock:
-                at = _instant(cell, at, period_s, options)
+        told = [_expanded(*pair) for pair in zip(cells, before, strict=True)]
+        if clock is not None:
+            if cells[clock].type is DataType.NULL:
+                told[clock] = _NOTHING
+                at = _one_period_on(at, shape)
             else:
-                values[column.name] = interpret(column.ref, cell, column.scaler, options)[0]
+                at = _instant(told[clock], at, shape, options)
+        before = told
+        values = {
+            name: column.value(cell, options)
+            for index, (name, column, cell) in enumerate(
+                zip(names, shape.columns, told, strict=True)
+            )
+            if index != clock
+        }
         rows.append(Row(at, values))
     return rows
 
 
-def _instant(
-    cell: Data, before: datetime | None, period_s: int, options: Options
-) -> datetime | None:
-    """Return when a row was captured; null stands for one period after the row before it."""
+def _names(columns: Sequence[Column]) -> list[str]:
+    """Return the keys of columns; one that comes again is `…#2`, so that no value is lost."""
+    names: list[str] = []
+    for column in columns:
+        seen = sum(1 for name in names if name.partition("#")[0] == column.name)
+        names.append(f"{column.name}#{seen + 1}" if seen else column.name)
+    return names
+
+
+def _expanded(cell: Data, before: Data) -> Data:
+    """Undo the compression of rows (IEC 62056-5-3): null-data is the value of the row before.
+
+    The delta types are the difference from it; null where there is none to add it to.
+    """
     if cell.type is DataType.NULL:
-        return before + timedelta(seconds=period_s) if before and period_s else None
+        return before
+    if cell.type not in DELTAS:
+        return cell
+    known = isinstance(before.value, int) and not isinstance(before.value, bool)
+    return Data(before.type, before.value + cell.value) if known else _NOTHING
+
+
+def _instant(
+    cell: Data, before: datetime | None, shape: Layout, options: Options
+) -> datetime | None:
+    """Return when a row was captured, by its clock and the row before it."""
     if moment := moment_of(cell):
         found = moment.instant(options.zone, from_utc=options.from_utc)
-        return found and aware(found, options)
+        if found is None:
+            return None
+        told = moment.deviation is not None or moment.status is not None
+        found = aware(found, options)
+        return found if told or before is None else _in_order(found, before, shape)
     if isinstance(cell.value, int) and not isinstance(cell.value, bool):
         try:
             return datetime.fromtimestamp(cell.value, timezone.utc)
         except (OverflowError, ValueError, OSError):
             return None
     return None
+
+
+def _one_period_on(before: datetime | None, shape: Layout) -> datetime | None:
+    """Return what null-data stands for in a clock column: one period after the row before."""
+    if before is None or not shape.period_s:
+        return None
+    seconds = -shape.period_s if shape.newest_first else shape.period_s
+    try:
+        # In UTC: the hours of a zone are not all alike.
+        later = before.astimezone(timezone.utc) + timedelta(seconds=seconds)
+        return later.astimezone(before.tzinfo)
+    except OverflowError:
+        return None
+
+
+def _in_order(found: datetime, before: datetime, shape: Layout) -> datetime:
+    """Tell by the row before whether the hour that comes twice in autumn is the second one."""
+    second = found.replace(fold=1)
+    if second.utcoffset() == found.utcoffset():
+        return found
+    if shape.newest_first:
+        return second if second.timestamp() < before.timestamp() else found
+    return second if found.timestamp() <= before.timestamp() else found
 
 
 def moment_of(data: Data) -> DateTime | None:

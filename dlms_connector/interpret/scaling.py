@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from dlms_connector.cosem import unit_symbol
 from dlms_connector.errors import ProtocolError
-from dlms_connector.protocol.axdr import Data, DataType
+from dlms_connector.protocol.data import DELTAS, Data, DataType
 from dlms_connector.protocol.floats import shortest
 
 _INTEGERS = frozenset(
@@ -21,12 +21,7 @@ _INTEGERS = frozenset(
         DataType.LONG_UNSIGNED,
         DataType.LONG64,
         DataType.LONG64_UNSIGNED,
-        DataType.DELTA_INTEGER,
-        DataType.DELTA_LONG,
-        DataType.DELTA_DOUBLE_LONG,
-        DataType.DELTA_UNSIGNED,
-        DataType.DELTA_LONG_UNSIGNED,
-        DataType.DELTA_DOUBLE_LONG_UNSIGNED,
+        *DELTAS,
     }
 )
 _FLOATS = frozenset({DataType.FLOAT32, DataType.FLOAT64})

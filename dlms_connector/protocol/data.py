@@ -43,6 +43,10 @@ class DataType(IntEnum):
     DONT_CARE = 255
 
 
+#: Numbers that are the difference from the one before, in the rows of a profile.
+DELTAS = frozenset(kind for kind in DataType if kind.name.startswith("DELTA_"))
+
+
 @dataclass(frozen=True, slots=True)
 class Data:
     """A value with its type.

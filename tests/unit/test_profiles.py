@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import CommandError, ObjectError, ProtocolError
-from dlms_connector.interpret import Options
+from dlms_connector.interpret import Options, ScalerUnit
 from dlms_connector.obis import Obis
-from dlms_connector.profile_reading import Ways, by_time, last
+from dlms_connector.profile_reading import Ways, _Question, by_time, last
 from dlms_connector.profiles import Column, Layout, layout, rows_of
 from dlms_connector.protocol.data import Data, DataType, array, structure
 from dlms_connector.simulator.data import Data as Theirs
@@ -171,6 +174,174 @@ def test_rows_that_follow_the_newest_count_backwards() -> None:
 def test_ragged_rows_are_no_rows() -> None:
     with pytest.raises(ProtocolError, match="a row of 1 cells for 2 columns"):
         rows_of(array(structure(number(5))), Layout(columns(8, 3), 0), OPTIONS)
+
+
+NULL = Data(DataType.NULL)
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def local(*hours: str) -> list[Data]:
+    """Return times of 2026-10-25 without deviation and status."""
+    return [
+        moment(f"07EA0A1907 {int(hour):02X}{int(minute):02X}00FF 8000FF")
+        for hour, minute in (text.split(":") for text in hours)
+    ]
+
+
+def test_null_data_is_the_value_of_the_row_before() -> None:
+    cells = [(number(100), NULL), (NULL, number(7)), (NULL, NULL), (number(101), NULL)]
+    shape = Layout(columns(3, 3), 900)
+    rows = rows_of(array(*(structure(*row) for row in cells)), shape, OPTIONS)
+    assert [list(row.values.values()) for row in rows] == [
+        [100, None], [100, 7], [100, 7], [101, 7]
+    ]  # fmt: skip
+
+
+def test_deltas_are_added_to_the_row_before() -> None:
+    cells = (
+        Data(DataType.DELTA_UNSIGNED, 3),  # to nothing
+        number(1_000_000),
+        Data(DataType.DELTA_UNSIGNED, 250),
+        NULL,
+        Data(DataType.DELTA_LONG, -50),
+    )
+    rows = rows_of(array(*map(structure, cells)), Layout(columns(3), 0), OPTIONS)
+    values = [row.values["1-0:1.8.0"] for row in rows]
+    assert values == [None, 1_000_000, 1_000_250, 1_000_250, 1_000_200]
+
+
+def test_unix_time_that_is_told_as_a_delta() -> None:
+    cells = (
+        number(1_780_315_200),
+        Data(DataType.DELTA_LONG, 900),
+        NULL,
+        Data(DataType.DELTA_LONG, 9),
+    )
+    rows = rows_of(array(*map(structure, cells)), Layout(columns(8), 60), OPTIONS)
+    noon = datetime(2026, 6, 1, 12, tzinfo=timezone.utc)
+    minutes = [row.at and (row.at - noon) // timedelta(minutes=1) for row in rows]
+    assert minutes == [0, 15, 16, None]
+
+
+def test_parts_and_repeated_columns_lose_no_value() -> None:
+    ref = AttributeRef(47, Obis.parse("0-0:25.6.0"), 6)
+    energy = columns(3)[0]
+    captured = (Column(ref, None, 3), Column(ref, None, 4), energy, energy, energy)
+    row = structure(*(Data(DataType.UNSIGNED, value) for value in range(5)))
+    (only,) = rows_of(array(row), Layout(captured, 0), OPTIONS)
+    assert only.values == {
+        "0-0:25.6.0:6[3]": 0,
+        "0-0:25.6.0:6[4]": 1,
+        "1-0:1.8.0": 2,
+        "1-0:1.8.0#2": 3,
+        "1-0:1.8.0#3": 4,
+    }
+
+
+def test_a_second_clock_is_a_value() -> None:
+    clock = columns(8)[0]
+    other = Column(AttributeRef(8, Obis.parse("0-1:1.0.0"), 2), None)
+    cells = structure(moment(NOON), moment("07EA0601010D0000FF000000"))
+    (row,) = rows_of(array(cells), Layout((clock, other), 0), OPTIONS)
+    assert row.at == datetime(2026, 6, 1, 12, tzinfo=timezone.utc)
+    assert row.values == {"0-1:1.0.0": "2026-06-01T13:00:00+00:00"}
+
+
+def test_a_whole_object_keeps_its_own_scaler() -> None:
+    energy = Column(AttributeRef(3, Obis.parse("1-0:1.8.0"), 2), ScalerUnit(-2, "Wh"))
+    unit = structure(Data(DataType.INTEGER, -2), Data(DataType.ENUM, 30))
+    (row,) = rows_of(
+        array(structure(structure(number(12345), unit))), Layout((energy,), 0), OPTIONS
+    )
+    assert row.values == {"1-0:1.8.0": [12345, [-2, 30]]}
+
+
+@pytest.mark.parametrize(("clock", "period_s"), [(NOON, 2**62), ("270F0C1F05173B3BFF000000", 900)])
+def test_no_meter_counts_beyond_all_calendars(clock: str, period_s: int) -> None:
+    buffer = array(structure(moment(clock), number(1)), structure(NULL, number(2)))
+    assert rows_of(buffer, Layout(columns(8, 3), period_s), OPTIONS)[1].at is None
+
+
+def test_null_data_counts_real_time_where_the_clock_is_changed() -> None:
+    cells = [moment("07EA0A1907 011E00FF 800080"), NULL, NULL, NULL, NULL]
+    rows = rows_of(array(*map(structure, cells)), Layout(columns(8), 1800), Options(zone=BERLIN))
+    at = [row.at.timestamp() for row in rows if row.at]
+    assert [round(b - a) for a, b in pairwise(at)] == [1800] * 4
+    assert str(rows[4].at) == "2026-10-25 02:30:00+01:00"
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_the_hour_that_comes_twice_is_told_by_the_order(newest_first: bool) -> None:
+    hours = ["1:30", "2:00", "2:30", "2:00", "2:30", "3:00"]
+    cells = local(*(hours[::-1] if newest_first else hours))
+    shape = Layout(columns(8), 1800, newest_first=newest_first)
+    rows = rows_of(array(*map(structure, cells)), shape, Options(zone=BERLIN))
+    at = [row.at.timestamp() for row in rows if row.at]
+    step = -1800 if newest_first else 1800
+    assert [round(b - a) for a, b in pairwise(at)] == [step] * 5
+
+
+def refuse(one: Link, class_id: int, obis: Obis, attribute: int) -> None:
+    """Have the meter refuse one attribute."""
+    inner = one.client.get
+
+    def get(refs: Any) -> Any:
+        if list(refs) == [AttributeRef(class_id, obis, attribute)]:
+            yield from ()
+            return [ObjectError("reading", 3)]
+        return (yield from inner(refs))
+
+    one.client.get = get  # type: ignore[method-assign]
+
+
+def test_a_column_whose_scaler_is_refused_or_none_costs_itself_alone() -> None:
+    one = link()
+    one.meter.put(3, "1-0:2.8.0", 3, enum(9))
+    refuse(one, 3, Obis.parse("1-0:3.8.0"), 3)
+    (row,) = one.hold(last(one.client, LOAD, 1, OPTIONS))
+    assert set(row.values) == {"0-0:96.10.1", "1-0:1.8.0", "1-0:2.8.0:raw", "1-0:3.8.0:raw"}
+
+
+def test_a_profile_by_unix_time() -> None:
+    one = link()
+    unix = AttributeRef(1, Obis.parse("0-0:1.1.0"), 2)
+    asked: list[Any] = []
+
+    def get(refs: Any) -> Any:
+        yield from ()
+        (ref,) = refs
+        if ref.attribute == 3:
+            name = Data(DataType.OCTET_STRING, unix.obis.octets)
+            return [
+                array(structure(Data(DataType.LONG_UNSIGNED, 1), name, Data(DataType.INTEGER, 2)))
+            ]
+        if ref.attribute == 2:
+            asked.append(ref.selection)
+            return [array(structure(number(round(START.timestamp()))))]
+        return [ObjectError("reading", 3)]
+
+    one.client.get = get  # type: ignore[method-assign]
+    (row,) = one.hold(by_time(one.client, LOAD, START, END, OPTIONS, {}))
+    assert row.at == START
+    assert (asked[0].start, asked[0].end, asked[0].clock) == (
+        round(START.timestamp()), round(END.timestamp()), unix
+    )  # fmt: skip
+
+
+def test_the_newest_rows_where_their_number_is_not_told() -> None:
+    one = link()
+    refuse(one, 7, LOAD, 7)
+    assert times(one.hold(last(one.client, LOAD, 3, OPTIONS))) == NINE[-3:]
+
+
+def test_a_range_within_the_hour_that_comes_twice() -> None:
+    zone = Options(zone=BERLIN)
+    start = datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN)  # summer time
+    end = datetime(2026, 10, 25, 2, 0, fold=1, tzinfo=BERLIN)
+    shape = Layout(columns(8), 1800)
+    rows = rows_of(array(*map(structure, local("2:00", "2:30", "2:00", "2:30"))), shape, zone)
+    question = _Question(LOAD, shape, start, end, zone)
+    assert question.within(rows) == rows[1:3]
 
 
 # As calls
