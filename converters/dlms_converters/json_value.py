@@ -2,7 +2,8 @@
 
 The float appears here and nowhere before: from the shortest form of the decimal, so
 that 135.19 is written 135.19. A number beyond the platform's 64-bit integers travels
-as text, because the platform would otherwise store a rounded one.
+as text, because the platform would otherwise store a rounded one; so does one of more
+than 15 digits before the point that no float holds.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import simplejson
 
 #: The longest string sent. The gateway stalls for ever on a message of 64 KiB.
 LONGEST_STRING = 4096
+
+#: Any number of so many digits is held by a 64-bit float.
+_EXACT_DIGITS = 15
 
 _LEAST, _GREATEST = -(2**63), 2**63 - 1
 
@@ -54,7 +58,11 @@ def _number(value: Decimal) -> int | float | str | None:
     if value == value.to_integral_value():
         whole = int(value)
         return whole if _LEAST <= whole <= _GREATEST else _text(value)
-    return float(str(value))
+    nearest = float(str(value))
+    # Digits this far behind come of multipliers, not of meters: a number it stays.
+    if value.adjusted() >= _EXACT_DIGITS and Decimal(repr(nearest)) != value:
+        return _text(value)
+    return nearest
 
 
 def _text(value: Decimal) -> str:

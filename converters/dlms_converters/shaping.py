@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Context, Decimal
+from typing import TypeGuard
 
 from dlms_connector.reading import Value
 from dlms_converters.units import UnitError, factor
@@ -24,9 +26,15 @@ def shaped(
 ) -> Value:
     """Return a number as it is sent, None for one that is not finite; the rest as it is.
 
-    `unit` is the meter's own. Raises UnitError where it cannot be converted, or where the
-    number leaves what decimals can hold.
+    In a list of numbers alone, each of them. `unit` is the meter's own.
+    Raises UnitError where it cannot be converted, or where the number leaves what decimals
+    can hold.
     """
+    if _is_numbers(value):
+        return [
+            shaped(each, unit, to_unit=to_unit, multiplier=multiplier, decimals=decimals)
+            for each in value
+        ]
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return value
     number = Decimal(value)
@@ -44,3 +52,13 @@ def shaped(
             f"{value} times multiplier {multiplier} with {decimals} decimals has too many digits"
         ) from None
     return number
+
+
+def _is_numbers(value: Value) -> TypeGuard[Sequence[Value]]:
+    """Whether a value is a list of nothing but numbers, or of such lists."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return False
+    return all(
+        _is_numbers(each) or (isinstance(each, int | Decimal) and not isinstance(each, bool))
+        for each in value
+    )

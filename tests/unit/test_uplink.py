@@ -111,6 +111,10 @@ def on_the_wire(
         (2**64 - 1, "18446744073709551615"),
         (Decimal(2**63), "9223372036854775808"),
         (Decimal("1E+30"), "1" + "0" * 30),
+        (Decimal("18446744073709551.615"), "18446744073709551.615"),
+        (Decimal("-92233720368547758.08"), "-92233720368547758.08"),
+        (Decimal("1234567890123456.5"), "1234567890123456.5"),
+        (Decimal("123456789012345.678901234"), "123456789012345.67"),
         (Decimal("1E+1000"), "1E+1000"),
         ("open", "open"),
         ("", ""),
@@ -159,6 +163,9 @@ def test_what_has_no_value_is_left_out_and_counted(
         (Decimal("17.5"), "V", {"decimals": 0}, 18),
         ("text", "V", {"unit": "kV", "decimals": 1, "multiplier": 2}, "text"),
         (True, "V", {"multiplier": 2}, True),
+        ([1500, [Decimal("2.5")]], "Wh", {"unit": "kWh"}, ["1.5", ["0.0025"]]),
+        ([1500, "text"], "Wh", {"unit": "kWh"}, [1500, "text"]),
+        ([], "Wh", {"unit": "kWh"}, []),
     ],
 )
 def test_unit_then_multiplier_then_decimals(
