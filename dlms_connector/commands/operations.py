@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dlms_connector.cosem import CLASSES, AttributeRef, MethodRef
-from dlms_connector.errors import CommandError, ObjectError, ServiceError
+from dlms_connector.errors import CommandError, ObjectError, ProtocolError, ServiceError
 from dlms_connector.interpret import Options, ScalerUnit, interpret, scaler_unit
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.data import Data
@@ -59,7 +59,10 @@ def get_scaled(
         return data, None
     if isinstance(unit, ObjectError):
         raise unit
-    return data, scaler_unit(unit)
+    try:
+        return data, scaler_unit(unit)
+    except ProtocolError as error:  # of this object alone: the line is sound
+        raise CommandError(f"{refs[1]}: {error.problem}") from error
 
 
 def read(client: Client, ref: AttributeRef, options: Options, scaler: int | None) -> Talk[Value]:

@@ -30,6 +30,14 @@ async def test_the_error_is_that_of_the_value_not_of_its_scaler() -> None:
     assert error.startswith("M1: reading 9-0:1.8.0 attribute 2 (class 3): object-undefined (4)")
 
 
+async def test_a_scaler_that_makes_no_sense_costs_the_call_and_not_the_line() -> None:
+    desk = Desk()
+    desk.meter.put(3, "1-0:32.7.0", 3, u16(9))
+    sentence = await desk.error("readObject", {"obis": "1-0:32.7.0"})
+    assert "1-0:32.7.0 attribute 3 (class 3)" in sentence
+    assert "is not a scaler with a unit" in sentence
+
+
 @pytest.mark.parametrize(
     ("params", "sentence"),
     [
