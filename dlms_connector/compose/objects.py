@@ -86,6 +86,11 @@ def _fields(**forms: Form) -> Form:
 
 
 _UNSIGNED, _LONG_UNSIGNED = _of(DataType.UNSIGNED), _of(DataType.LONG_UNSIGNED)
+_ATTRIBUTE: Mapping[str, Form] = {
+    "class": _LONG_UNSIGNED,
+    "obis": _obis,
+    "attribute": _of(DataType.INTEGER),
+}
 _SCRIPT = _fields(script=_obis, selector=_LONG_UNSIGNED)
 _SEASONS = _each(_fields(name=_name, start=_date_time, week=_name))
 _WEEKS = _each(
@@ -103,6 +108,7 @@ _DAYS = _each(
 
 #: By class and attribute, as in `interpret.objects`.
 FORMS: Mapping[tuple[int, int], Form] = {
+    (7, 3): _each(_fields(**_ATTRIBUTE, dataIndex=_LONG_UNSIGNED)),
     (8, 2): _date_time,
     (8, 5): _date_time,
     (8, 6): _date_time,
@@ -112,12 +118,15 @@ FORMS: Mapping[tuple[int, int], Form] = {
     (20, 8): _WEEKS,
     (20, 9): _DAYS,
     (20, 10): _date_time,
+    (21, 3): _fields(**_ATTRIBUTE),
     (21, 4): _each(_fields(actionUp=_SCRIPT, actionDown=_SCRIPT)),
     (22, 2): _SCRIPT,
     (22, 4): _each(_fields(time=_time, date=_date)),
+    (71, 2): _fields(**_ATTRIBUTE),
     (71, 8): _fields(
         id=_LONG_UNSIGNED, activationTime=_date_time, duration=_of(DataType.DOUBLE_LONG_UNSIGNED)
     ),
+    (71, 9): _each(_LONG_UNSIGNED),
     (71, 11): _fields(overThreshold=_SCRIPT, underThreshold=_SCRIPT),
 }
 

@@ -1,11 +1,13 @@
 """COSEM objects: their classes, units, and what requests name of them (IEC 62056-6-2)."""
 
 from dlms_connector.cosem.classes import CLASSES, CosemClass, class_id
+from dlms_connector.cosem.names import NAMES, code_of
 from dlms_connector.cosem.references import AttributeRef, ByEntry, ByRange, MethodRef, Selection
 from dlms_connector.cosem.units import UNITS, unit_symbol
 
 __all__ = [
     "CLASSES",
+    "NAMES",
     "UNITS",
     "AttributeRef",
     "ByEntry",
@@ -14,5 +16,6 @@ __all__ = [
     "MethodRef",
     "Selection",
     "class_id",
+    "code_of",
     "unit_symbol",
 ]

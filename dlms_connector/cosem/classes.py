@@ -70,7 +70,13 @@ _ROWS = (
     _row(9, "scriptTable", "scripts", None, 0x20),
     _row(10, "schedule", "entries"),
     _row(11, "specialDaysTable", "entries", None, 0x10),
-    _row(12, "associationSn", "objectList accessRightsList securitySetupReference", None, 0x20),
+    _row(
+        12,
+        "associationSn",
+        "objectList accessRightsList securitySetupReference userList currentUser",
+        None,
+        0x20,
+    ),
     _row(
         15,
         "associationLn",
@@ -112,13 +118,19 @@ _ROWS = (
         "maxInfoFieldLengthReceive interOctetTimeOut inactivityTimeOut deviceAddress",
     ),
     _row(27, "modemConfiguration", "commSpeed initializationString modemProfile"),
-    _row(28, "autoAnswer", "mode listeningWindow status numberOfCalls numberOfRings"),
+    _row(
+        28,
+        "autoAnswer",
+        "mode listeningWindow status numberOfCalls numberOfRings listOfAllowedCallers",
+    ),
     _row(29, "autoConnect", "mode repetitions repetitionDelay callingWindow destinationList"),
     _row(
         40,
         "pushSetup",
         "pushObjectList sendDestinationAndMethod communicationWindow "
-        "randomisationStartInterval numberOfRetries repetitionDelay",
+        "randomisationStartInterval numberOfRetries repetitionDelay portReference pushClientSap "
+        "pushProtectionParameters pushOperationMethod confirmationParameters "
+        "lastConfirmationDateTime",
         None,
         0x38,
     ),
@@ -138,6 +150,7 @@ _ROWS = (
     _row(43, "macAddressSetup", "macAddress"),
     _row(44, "pppSetup", "phyReference lcpOptions ipcpOptions pppAuthentication"),
     _row(45, "gprsModemSetup", "apn pinCode qualityOfService"),
+    _row(46, "smtpSetup", "serverPort userName loginPassword serverAddress senderAddress"),
     _row(
         47,
         "gsmDiagnostic",
@@ -224,6 +237,8 @@ _ALIASES = {
     "mbusclient": 72,
     "ltediagnostic": 151,
     "relay": 70,
+    "actionschedule": 22,
+    "gsmdiagnostics": 47,
     "specialdays": 11,
 }
 _BY_NAME = {row.name.casefold(): row.id for row in _ROWS} | _ALIASES

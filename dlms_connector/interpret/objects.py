@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dlms_connector.config.items import ValueFormat
-from dlms_connector.cosem import AttributeRef
+from dlms_connector.cosem import NAMES, AttributeRef
 from dlms_connector.interpret import shapes
 from dlms_connector.interpret.context import Options, Shape
 from dlms_connector.interpret.moments import unix_time
 from dlms_connector.interpret.shapes import (
+    by_size,
     date,
     date_time,
     each,
@@ -61,7 +62,7 @@ _WEEKS = each(
 )  # fmt: skip
 _DAYS = each(fields(id=plain, schedule=each(fields(start=time, script=obis, selector=plain))))
 
-_BAUD = named("300", "600", "1200", "2400", "4800", "9600", "19200", "38400", "57600", "115200")
+_WINDOWS = each(fields(start=date_time, end=date_time))
 
 _SCRIPTS = each(
     fields(
@@ -80,6 +81,8 @@ _SCRIPTS = each(
     )
 )
 
+_LTE_SIGNAL = {"signalQuality": plain, "signalLevel": plain, "signalToNoiseRatio": plain}
+
 _ACCESS_RIGHTS = fields(
     attributes=each(fields(attribute=plain, mode=plain, selectors=plain)),
     methods=each(fields(method=plain, mode=plain)),
@@ -89,6 +92,7 @@ _OBJECT_LIST = each(
 )
 
 SHAPES: Mapping[tuple[int, int], Shape] = {
+    **{attribute: numbered(names) for attribute, names in NAMES.items()},
     (3, 3): SCALER_UNIT,
     (4, 3): SCALER_UNIT,
     (4, 5): date_time,
@@ -99,17 +103,18 @@ SHAPES: Mapping[tuple[int, int], Shape] = {
     (6, 3): each(fields(mask=name, registers=plain)),
     (6, 4): name,
     (7, 3): each(CAPTURE_OBJECT),
-    (7, 5): numbered(
-        {1: "fifo", 2: "lifo", 3: "largest", 4: "smallest", 5: "nearestToZero",
-         6: "farthestFromZero"}
-    ),
     (7, 6): CAPTURE_OBJECT,
     (8, 2): date_time,
     (8, 4): flags(CLOCK_STATUS),
     (8, 5): date_time,
     (8, 6): date_time,
-    (8, 9): named("notDefined", "internalCrystal", "mains50Hz", "mains60Hz", "gps", "radio"),
     (9, 2): _SCRIPTS,
+    (10, 2): each(
+        fields(
+            index=plain, enabled=plain, script=obis, selector=plain, switchTime=time,
+            validityWindow=plain, weekdays=plain, specialDays=plain, begin=date, end=date,
+        )
+    ),
     (11, 2): each(fields(index=plain, date=date, dayId=plain)),
     (12, 2): each(
         fields(**{"baseName": short_name, "class": plain, "version": plain, "obis": obis})
@@ -124,13 +129,8 @@ SHAPES: Mapping[tuple[int, int], Shape] = {
     ),
     (15, 6): hexadecimal,
     (15, 7): hidden,
-    (15, 8): named("nonAssociated", "associationPending", "associated"),
     (15, 9): obis,
     (17, 2): each(fields(sap=plain, logicalDeviceName=name)),
-    (18, 6): named(
-        "notInitiated", "initiated", "verificationInitiated", "verificationSuccessful",
-        "verificationFailed", "activationInitiated", "activationSuccessful", "activationFailed",
-    ),
     (18, 7): each(fields(size=plain, identification=name, signature=hexadecimal)),
     (19, 7): hidden,
     (19, 8): hidden,
@@ -148,14 +148,19 @@ SHAPES: Mapping[tuple[int, int], Shape] = {
     (21, 4): each(fields(actionUp=SCRIPT, actionDown=SCRIPT)),
     (22, 2): SCRIPT,
     (22, 4): each(fields(time=time, date=date)),
-    (23, 2): _BAUD,
+    (28, 3): _WINDOWS,
+    (29, 5): _WINDOWS,
+    (29, 6): each(name),
     (40, 2): each(CAPTURE_OBJECT),
     (40, 3): fields(
-        transport=named("tcp", "udp", "ftp", "smtp", "sms", "hdlc", "mBus", "zigBee"),
-        destination=text,
+        transport=named("tcp", "udp", "ftp", "smtp", "sms", "hdlc", "mBus", "zigBee", "gateway"),
+        destination=name,
         message=named("aXdrApdu", "xmlApdu"),
     ),
-    (40, 4): each(fields(start=date_time, end=date_time)),
+    (40, 4): _WINDOWS,
+    (40, 7): fields(minimum=plain, exponent=plain, maximum=plain),
+    (40, 8): obis,
+    (40, 13): date_time,
     (41, 3): obis,
     (42, 2): obis,
     (42, 3): unsigned_ip,
@@ -169,14 +174,11 @@ SHAPES: Mapping[tuple[int, int], Shape] = {
     (44, 5): hidden,
     (45, 2): text,
     (45, 3): hidden,
+    (46, 3): text,
     (46, 4): hidden,
+    (46, 5): text,
+    (46, 6): text,
     (47, 2): text,
-    (47, 3): named(
-        "notRegistered", "registeredHome", "searching", "registrationDenied", "unknown",
-        "registeredRoaming",
-    ),
-    (47, 4): named("inactive", "incomingCall", "active"),
-    (47, 5): named("inactive", "gprs", "edge", "umts", "hsdpa", "lte", "cdma"),
     (47, 6): fields(
         cellId=plain, locationId=plain, signalQuality=plain, ber=plain, mcc=plain, mnc=plain,
         channelNumber=plain,
@@ -195,7 +197,6 @@ SHAPES: Mapping[tuple[int, int], Shape] = {
     (62, 5): hexadecimal,
     (64, 4): hexadecimal,
     (64, 5): hexadecimal,
-    (70, 3): named("disconnected", "connected", "readyForReconnection"),
     (71, 2): ATTRIBUTE,
     (71, 8): fields(id=plain, activationTime=date_time, duration=plain),
     (71, 11): fields(overThreshold=SCRIPT, underThreshold=SCRIPT),
@@ -203,6 +204,16 @@ SHAPES: Mapping[tuple[int, int], Shape] = {
     (72, 3): each(fields(dataInformationBlock=hexadecimal, valueInformationBlock=hexadecimal)),
     (100, 6): hidden,
     (100, 7): hidden,
+    (151, 2): by_size(
+        # Of version 0, and of version 1.
+        fields(t3402=plain, t3412=plain, **_LTE_SIGNAL),
+        fields(
+            t3402=plain, t3412=plain, t3412Ext2=plain, t3324=plain, teDrx=plain, tPtw=plain,
+            qRxLevMin=plain, qRxLevMinCe=plain, qRxLevMinCe1=plain,
+        ),
+        above=5,
+    ),
+    (151, 3): fields(**_LTE_SIGNAL, coverageEnhancement=named("level0", "level1", "level2")),
 }  # fmt: skip
 
 

@@ -23,11 +23,15 @@ def hexadecimal(octets: bytes, _context: Context) -> str:
 
 
 def text(octets: bytes, context: Context) -> str:
-    """Read text in the configured encoding; what it cannot be is shown in hexadecimal."""
+    """Read text in the configured encoding; what it cannot be is shown in hexadecimal.
+
+    A zero within is no text: the platform's database takes none, with all that came with it.
+    """
     try:
-        return _trimmed(octets).decode(context.options.encoding or "utf-8")
+        found = _trimmed(octets).decode(context.options.encoding or "utf-8")
     except UnicodeDecodeError:
         return context.doubt(hexadecimal(octets, context))
+    return context.doubt(hexadecimal(octets, context)) if "\0" in found else found
 
 
 def name(octets: bytes, context: Context) -> str:

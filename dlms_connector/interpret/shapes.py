@@ -80,6 +80,19 @@ def fields(**shapes: Shape) -> Shape:
     return shape
 
 
+def by_size(small: Shape, large: Shape, *, above: int) -> Shape:
+    """Return the shape of a structure that another version of its class has with more elements.
+
+    It has `large` with more than `above` elements.
+    """
+
+    def shape(data: Data, context: Context) -> Value:
+        big = data.type is DataType.STRUCTURE and len(data.value) > above
+        return (large if big else small)(data, context)
+
+    return shape
+
+
 def named(*names: str) -> Shape:
     """Return the shape of an enumeration from 0 on; a number without a name stays one."""
     return numbered(dict(enumerate(names)))

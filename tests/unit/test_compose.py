@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dlms_connector.compose import Target, compose, data_type
 from dlms_connector.compose.values import INTEGERS
-from dlms_connector.cosem import AttributeRef
+from dlms_connector.cosem import NAMES, AttributeRef
 from dlms_connector.errors import CommandError
 from dlms_connector.interpret import ScalerUnit, interpret
 from dlms_connector.obis import Obis
@@ -219,15 +219,41 @@ SEASON = structure(
             ),
         ),
         (ref(8, 2), Data(DataType.OCTET_STRING, bytes.fromhex("07EA0C1905061E0000FFC400"))),
+        (
+            ref(71, 2),
+            structure(
+                Data(DataType.LONG_UNSIGNED, 3),
+                Data(DataType.OCTET_STRING, Obis.parse("1-0:1.7.0").octets),
+                Data(DataType.INTEGER, 2),
+            ),
+        ),
+        (ref(71, 9), array(Data(DataType.LONG_UNSIGNED, 1), Data(DataType.LONG_UNSIGNED, 9))),
         (ref(8, 5), Data(DataType.OCTET_STRING, bytes.fromhex("FFFF03FE0702000000 8000 FF"))),
     ],
-    ids=["seasons", "weeks", "days", "special-days", "clock", "last-sunday"],
+    ids=[
+        "seasons",
+        "weeks",
+        "days",
+        "special-days",
+        "clock",
+        "monitored-value",
+        "groups",
+        "last-sunday",
+    ],
 )
 def test_readable_forms_are_what_the_meter_shows(where: AttributeRef, held: Data) -> None:
     shown, _ = interpret(where, held)
     data = compose(Target(name="x", ref=where), shown)
     assert data == held
     assert decode(encode(data))[0] == data
+
+
+@pytest.mark.parametrize("where", sorted(NAMES))
+def test_names_that_are_shown_can_be_written(where: tuple[int, int]) -> None:
+    for code in (*NAMES[where], 250):
+        held = Data(DataType.ENUM, code)
+        shown, _ = interpret(ref(*where), held)
+        assert compose(Target(name="x", ref=ref(*where), known=held), shown) == held
 
 
 @pytest.mark.parametrize(
@@ -239,12 +265,13 @@ def test_readable_forms_are_what_the_meter_shows(where: AttributeRef, held: Data
         (ref(8, 2), "tomorrow", "is not a date and time such as"),
         (ref(8, 2), "2026-06-01T00:00:00.123+02:00", "cannot be written exactly"),
         (ref(8, 2), "2026-06-01T00:00:00+02:00:30", "cannot be written exactly"),
+        (ref(7, 5), "sorted", "'sorted' is not a number"),
         (ref(22, 4), [{"time": "25:00:00", "date": "****-**-**"}], "is not a time of day"),
     ],
 )
 def test_wrong_forms_are_explained(where: AttributeRef, value: Any, sentence: str) -> None:
     with pytest.raises(CommandError, match=sentence):
-        compose(Target(name="x", ref=where), value)
+        compose(Target(name="x", ref=where, type="enum"), value)
 
 
 @pytest.mark.parametrize(

@@ -262,6 +262,11 @@ OBJECTS = [
     (9, 2, "01 01 02 02 12 00 01 01 01 02 05 16 02 12 00 46 09 06 00 00 60 03 0A FF 0F 01 0F 00",
      [{"id": 1, "actions": [{"service": "execute", "class": 70, "obis": "0-0:96.3.10",
                              "index": 1, "parameter": 0}]}]),
+    (10, 2, "01 01 02 0A 12 00 01 03 01 09 06 00 00 0A 00 65 FF 12 00 02 09 04 06 00 00 00 12 00 "
+            "05 04 07 FE 04 02 40 09 05 FF FF 06 01 FF 09 05 FF FF 08 1F FF",
+     [{"index": 1, "enabled": True, "script": "0-0:10.0.101", "selector": 2,
+       "switchTime": "06:00:00", "validityWindow": 5, "weekdays": "1111111", "specialDays": "01",
+       "begin": "****-06-01", "end": "****-08-31"}]),
     (11, 2, "01 01 02 03 12 00 01 09 05 FF FF 0C 19 FF 11 02",
      [{"index": 1, "date": "****-12-25", "dayId": 2}]),
     (12, 2, "01 01 02 04 10 FA 00 12 00 0C 11 03 09 06 00 00 28 00 00 FF",
@@ -292,11 +297,17 @@ OBJECTS = [
     (23, 2, "16 05", "9600"),
     (40, 3, "02 03 16 00 09 0D 31 30 2E 30 2E 30 2E 31 3A 34 30 35 39 16 00",
      {"transport": "tcp", "destination": "10.0.0.1:4059", "message": "aXdrApdu"}),
+    (40, 3, "02 03 16 01 09 06 0A 00 00 01 0F DB 16 00",
+     {"transport": "udp", "destination": "0A0000010FDB", "message": "aXdrApdu"}),
+    (40, 7, "12 00 05", 5),
+    (40, 7, "02 03 12 00 05 12 00 02 12 00 3C", {"minimum": 5, "exponent": 2, "maximum": 60}),
     (42, 3, "06 C0 A8 01 7F", "192.168.1.127"),
     (42, 4, "01 01 06 E0 00 00 01", ["224.0.0.1"]),
     (43, 2, "09 06 00 11 22 AA BB CC", "00:11:22:AA:BB:CC"),
     (45, 3, "12 04 D2", None),
+    (46, 4, "09 04 31 32 33 34", None),
     (47, 3, "16 01", "registeredHome"),
+    (47, 5, "16 08", "lteCatNb1"),
     (47, 6, "02 04 12 00 01 12 00 02 11 14 11 63",
      {"cellId": 1, "locationId": 2, "signalQuality": 20, "ber": 99}),
     (70, 3, "16 02", "readyForReconnection"),
@@ -306,6 +317,15 @@ OBJECTS = [
       "underThreshold": {"script": "0-0:10.0.106", "selector": 2}}),
     (72, 3, "01 01 02 02 09 01 04 09 01 13",
      [{"dataInformationBlock": "04", "valueInformationBlock": "13"}]),
+    (151, 2, "02 05 12 00 01 12 00 02 0F F6 0F A6 0F 0A",
+     {"t3402": 1, "t3412": 2, "signalQuality": -10, "signalLevel": -90,
+      "signalToNoiseRatio": 10}),
+    (151, 2, "02 09 12 00 01 12 00 02 11 03 11 04 11 05 11 06 0F F8 0F F7 0F F6",
+     {"t3402": 1, "t3412": 2, "t3412Ext2": 3, "t3324": 4, "teDrx": 5, "tPtw": 6,
+      "qRxLevMin": -8, "qRxLevMinCe": -9, "qRxLevMinCe1": -10}),
+    (151, 3, "02 04 0F F6 0F A6 0F 0A 16 01",
+     {"signalQuality": -10, "signalLevel": -90, "signalToNoiseRatio": 10,
+      "coverageEnhancement": "level1"}),
     (9999, 7, "02 02 11 01 09 02 FF 00", [1, "FF00"]),
 ]  # fmt: skip
 
@@ -313,6 +333,11 @@ OBJECTS = [
 @pytest.mark.parametrize(("class_id", "attribute", "octets", "expected"), OBJECTS)
 def test_objects(class_id: int, attribute: int, octets: str, expected: object) -> None:
     assert of(class_id, attribute, octets) == expected
+
+
+def test_text_with_a_zero_in_it_is_none() -> None:
+    found = examine(AttributeRef(1, OBIS, 2), Data(DataType.VISIBLE_STRING, b"AB\0CD\0"))
+    assert (found.value, found.quality) == ("414200434400", "suspect")
 
 
 def test_elements_of_later_versions_are_kept() -> None:
