@@ -7,12 +7,14 @@ shows for them, with the same keys.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from ipaddress import IPv4Address
 from typing import Any
 
 from dlms_connector.compose.moments import date_octets, date_time_octets, time_octets
 from dlms_connector.compose.target import Target
 from dlms_connector.compose.values import compose_value
 from dlms_connector.cosem import AttributeRef
+from dlms_connector.cosem.names import MESSAGES, TRANSPORTS
 from dlms_connector.errors import CommandError
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.data import Data, DataType
@@ -53,6 +55,27 @@ def _name(name: str, value: Any, target: Target) -> Data:
     return _octets(value.encode())
 
 
+def _ip(name: str, value: Any, target: Target) -> Data:
+    """IPv4 addresses are numbers; `fitted` makes octets of them where the meter holds those."""
+    try:
+        number = int(IPv4Address(str(value)))
+    except ValueError:
+        raise CommandError(f"{name}: {value!r} is not an address such as 192.168.1.10") from None
+    return Data(DataType.DOUBLE_LONG_UNSIGNED, number)
+
+
+def _mac(name: str, value: Any, target: Target) -> Data:
+    return compose_value(name, DataType.OCTET_STRING, str(value).replace(":", " "))
+
+
+def _named(names: Mapping[int, str]) -> Form:
+    """Return the form of an enumeration: its names, or a number."""
+    codes = {text: code for code, text in names.items()}
+    return lambda name, value, target: compose_value(
+        name, DataType.ENUM, codes.get(value, value) if isinstance(value, str) else value
+    )
+
+
 def _of(type_: DataType) -> Form:
     return lambda name, value, target: compose_value(name, type_, value)
 
@@ -85,6 +108,7 @@ def _fields(**forms: Form) -> Form:
     return compose
 
 
+_WINDOWS = _each(_fields(start=_date_time, end=_date_time))
 _UNSIGNED, _LONG_UNSIGNED = _of(DataType.UNSIGNED), _of(DataType.LONG_UNSIGNED)
 _ATTRIBUTE: Mapping[str, Form] = {
     "class": _LONG_UNSIGNED,
@@ -113,6 +137,10 @@ FORMS: Mapping[tuple[int, int], Form] = {
     (8, 5): _date_time,
     (8, 6): _date_time,
     (11, 2): _each(_fields(index=_LONG_UNSIGNED, date=_date, dayId=_UNSIGNED)),
+    (20, 2): _name,
+    (20, 3): _SEASONS,
+    (20, 4): _WEEKS,
+    (20, 5): _DAYS,
     (20, 6): _name,
     (20, 7): _SEASONS,
     (20, 8): _WEEKS,
@@ -122,12 +150,42 @@ FORMS: Mapping[tuple[int, int], Form] = {
     (21, 4): _each(_fields(actionUp=_SCRIPT, actionDown=_SCRIPT)),
     (22, 2): _SCRIPT,
     (22, 4): _each(_fields(time=_time, date=_date)),
+    (28, 3): _WINDOWS,
+    (29, 5): _WINDOWS,
+    (29, 6): _each(_name),
+    (40, 2): _each(_fields(**_ATTRIBUTE, dataIndex=_LONG_UNSIGNED)),
+    (40, 3): _fields(transport=_named(TRANSPORTS), destination=_name, message=_named(MESSAGES)),
+    (40, 4): _WINDOWS,
+    (41, 3): _obis,
+    (42, 2): _obis,
+    (42, 3): _ip,
+    (42, 4): _each(_ip),
+    (42, 6): _ip,
+    (42, 7): _ip,
+    (42, 9): _ip,
+    (42, 10): _ip,
+    (43, 2): _mac,
+    (45, 2): _name,
     (71, 2): _fields(**_ATTRIBUTE),
     (71, 8): _fields(
         id=_LONG_UNSIGNED, activationTime=_date_time, duration=_of(DataType.DOUBLE_LONG_UNSIGNED)
     ),
     (71, 9): _each(_LONG_UNSIGNED),
     (71, 11): _fields(overThreshold=_SCRIPT, underThreshold=_SCRIPT),
+}
+
+
+def _typed(type_: DataType, form: Form) -> Form:
+    """Return a form whose octets are of a type of their own."""
+    return lambda name, value, target: Data(type_, form(name, value, target).value)
+
+
+#: By type, where the attribute tells no form; dates and times are octet strings by themselves.
+MOMENTS: Mapping[DataType, Form] = {
+    DataType.OCTET_STRING: _date_time,
+    DataType.DATE_TIME: _typed(DataType.DATE_TIME, _date_time),
+    DataType.DATE: _typed(DataType.DATE, _date),
+    DataType.TIME: _typed(DataType.TIME, _time),
 }
 
 

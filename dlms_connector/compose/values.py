@@ -5,6 +5,7 @@ Nothing is rounded and nothing is cut to fit: what does not fit is refused with 
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Context, Decimal, InvalidOperation
@@ -32,6 +33,8 @@ INTEGERS = {
 #: 308, scalers add 128. Within these bounds nothing is rounded.
 _MOST_DIGITS, _MOST_ZEROS = 150, 500
 _EXACTLY = Context(prec=_MOST_DIGITS)
+
+_HEXADECIMAL = re.compile(r"(?:[0-9A-Fa-f]{2}\s*)+")
 
 #: Other names people use for the types.
 _ALIASES = {
@@ -91,6 +94,8 @@ def compose_value(
         return Data(type_, _integer(name, type_, value, scaled))
     if type_ in (DataType.ARRAY, DataType.STRUCTURE):
         return Data(type_, _elements(name, type_, value, known))
+    if type_ is DataType.OCTET_STRING and known is not None and known.value is not None:
+        return Data(type_, _octets_like(name, value, known.value))
     if make := _SIMPLE.get(type_):
         return Data(type_, make(name, value))
     if type_ in (DataType.FLOAT32, DataType.FLOAT64):
@@ -146,7 +151,7 @@ def _float(name: str, type_: DataType, value: Any, scaler: int) -> float:
         stands_for = {Decimal(f"{found:.6g}"), Decimal(found), shortest(found, single=True)}
     if number not in stands_for:
         raise CommandError(f"{name}: {value} cannot be written exactly as {type_.name}")
-    return float(number)
+    return found  # as the meter tells it: what is there already is not written again
 
 
 def _boolean(name: str, value: Any) -> bool:
@@ -174,6 +179,24 @@ def _octets(name: str, value: Any) -> bytes:
         except ValueError:
             pass
     raise CommandError(f"{name}: {value!r} is neither hexadecimal nor `text:…`")
+
+
+def _octets_like(name: str, value: Any, known: bytes) -> bytes:
+    """Take octets where the meter holds some already: text as it is shown, where it holds text.
+
+    What could be either is refused: `12345678` is eight digits or four octets.
+    """
+    text = known.rstrip(b"\0 ")
+    if not (text and text.isascii() and text.decode().isprintable()) or not isinstance(value, str):
+        return _octets(name, value)
+    if value.startswith(("hex:", "text:")):
+        return _octets(name, value)
+    if _HEXADECIMAL.fullmatch(value):
+        raise CommandError(
+            f"{name}: {value!r} can be text or hexadecimal; write it as `text:{value}` or "
+            f"`hex:{value}`"
+        )
+    return value.encode()
 
 
 def _bits(name: str, value: Any) -> str:
@@ -222,3 +245,36 @@ def _elements(name: str, type_: DataType, value: Any, known: Data | None) -> tup
         else:
             elements.append(compose_value(part, model.type, element, model))
     return tuple(elements)
+
+
+def fitted(data: Data, known: Data) -> Data:
+    """Return data in the types of what it replaces, where those hold the same value.
+
+    Meters deviate from the types of the standard, and take no others than their own.
+    """
+    if data.type is known.type or known.value is None:
+        return _with_parts_fitted(data, known)
+    if known.type in INTEGERS and data.type in INTEGERS:
+        least, most = INTEGERS[known.type]
+        return Data(known.type, data.value) if least <= data.value <= most else data
+    if known.type in _OCTETS and data.type in _OCTETS:
+        sized = _SIZES.get(known.type, len(data.value))
+        return Data(known.type, data.value) if sized == len(data.value) else data
+    if known.type is DataType.OCTET_STRING and data.type is DataType.DOUBLE_LONG_UNSIGNED:
+        return Data(known.type, data.value.to_bytes(4, "big"))
+    return data
+
+
+def _with_parts_fitted(data: Data, known: Data) -> Data:
+    if data.type is DataType.ARRAY and known.value:
+        # The elements of an array are alike, so the first one stands for all.
+        models = (known.value[0],) * len(data.value)
+    elif data.type is DataType.STRUCTURE and len(known.value) == len(data.value):
+        models = known.value
+    else:
+        return data
+    return Data(data.type, tuple(map(fitted, data.value, models)))
+
+
+_SIZES = {DataType.DATE_TIME: 12, DataType.DATE: 5, DataType.TIME: 4}
+_OCTETS = frozenset({DataType.OCTET_STRING, DataType.VISIBLE_STRING, *_SIZES})

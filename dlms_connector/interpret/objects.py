@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from dlms_connector.config.items import ValueFormat
 from dlms_connector.cosem import NAMES, AttributeRef
+from dlms_connector.cosem.names import MESSAGES, TRANSPORTS
 from dlms_connector.interpret import shapes
 from dlms_connector.interpret.context import Options, Shape
 from dlms_connector.interpret.moments import unix_time
@@ -19,6 +20,7 @@ from dlms_connector.interpret.shapes import (
     hexadecimal,
     hidden,
     ip,
+    label,
     mac,
     name,
     named,
@@ -53,10 +55,10 @@ CAPTURE_OBJECT = fields(
 )
 SCRIPT = fields(script=obis, selector=plain)
 
-_SEASONS = each(fields(name=name, start=date_time, week=name))
+_SEASONS = each(fields(name=label, start=date_time, week=label))
 _WEEKS = each(
     fields(
-        name=name, monday=plain, tuesday=plain, wednesday=plain, thursday=plain, friday=plain,
+        name=label, monday=plain, tuesday=plain, wednesday=plain, thursday=plain, friday=plain,
         saturday=plain, sunday=plain,
     )
 )  # fmt: skip
@@ -135,11 +137,11 @@ SHAPES: Mapping[tuple[int, int], Shape] = {
     (19, 7): hidden,
     (19, 8): hidden,
     (19, 9): hidden,
-    (20, 2): name,
+    (20, 2): label,
     (20, 3): _SEASONS,
     (20, 4): _WEEKS,
     (20, 5): _DAYS,
-    (20, 6): name,
+    (20, 6): label,
     (20, 7): _SEASONS,
     (20, 8): _WEEKS,
     (20, 9): _DAYS,
@@ -153,9 +155,9 @@ SHAPES: Mapping[tuple[int, int], Shape] = {
     (29, 6): each(name),
     (40, 2): each(CAPTURE_OBJECT),
     (40, 3): fields(
-        transport=named("tcp", "udp", "ftp", "smtp", "sms", "hdlc", "mBus", "zigBee", "gateway"),
+        transport=numbered(TRANSPORTS),
         destination=name,
-        message=named("aXdrApdu", "xmlApdu"),
+        message=numbered(MESSAGES),
     ),
     (40, 4): _WINDOWS,
     (40, 7): fields(minimum=plain, exponent=plain, maximum=plain),

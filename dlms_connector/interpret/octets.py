@@ -40,6 +40,13 @@ def name(octets: bytes, context: Context) -> str:
     return hexadecimal(octets, context) if found is None else found
 
 
+def label(octets: bytes, context: Context) -> str:
+    """Read a name that others refer to: text with its blanks, or `hex:01`, as it is written."""
+    found = _text(octets.rstrip(b"\0"), context)
+    readable = found is not None and (found or not octets) and not found.startswith("hex:")
+    return found if found is not None and readable else "hex:" + hexadecimal(octets, context)
+
+
 def guess(octets: bytes, context: Context) -> str | None:
     """Read octets of which only the length is known: text, a date-time, or hexadecimal."""
     found = _printable(octets, context)
@@ -129,13 +136,18 @@ def _trimmed(octets: bytes) -> bytes:
 
 
 def _printable(octets: bytes, context: Context) -> str | None:
-    trimmed = _trimmed(octets)
+    found = _text(_trimmed(octets), context)
+    # Zeros alone are a number or an empty date rather than no text.
+    return found if found or not octets else None
+
+
+def _text(octets: bytes, context: Context) -> str | None:
+    """Return what octets say in the configured encoding, None if it cannot be printed."""
     try:
-        found = trimmed.decode(context.options.encoding or "ascii")
+        found = octets.decode(context.options.encoding or "ascii")
     except UnicodeDecodeError:
         return None
-    # Zeros alone are a number or an empty date rather than no text.
-    return found if found.isprintable() and (found or not octets) else None
+    return found if found.isprintable() else None
 
 
 def _plausible(moment: DateTime) -> bool:

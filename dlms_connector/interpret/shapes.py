@@ -159,6 +159,7 @@ def _plain(data: Data, context: Context, read: Octets) -> Value:
 hexadecimal = of_octets(octets.hexadecimal)
 text = of_octets(octets.text)
 name = of_octets(octets.name)
+label = of_octets(octets.label)
 obis = of_octets(octets.obis)
 date_time = of_octets(octets.date_time)
 date = of_octets(octets.date)

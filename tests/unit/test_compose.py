@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -91,7 +92,7 @@ def test_whatever_the_meter_shows_can_be_written_back(
         ("octet-string", "text:hi", Data(DataType.OCTET_STRING, b"hi")),
         ("visible-string", "hi", Data(DataType.VISIBLE_STRING, b"hi")),
         ("bit-string", "0101", Data(DataType.BIT_STRING, "0101")),
-        ("float32", 230.1, Data(DataType.FLOAT32, 230.1)),
+        ("float32", 230.1, Data(DataType.FLOAT32, 230.10000610351562)),
         ("float64", 0.1, Data(DataType.FLOAT64, 0.1)),
         ("null", None, Data(DataType.NULL)),
         ("array", [{"type": "enum", "value": 1}], array(Data(DataType.ENUM, 1))),
@@ -144,7 +145,9 @@ def test_what_is_shown_can_be_written_back(held: tuple[DataType, Any], scaler: i
     known = Data(*held)
     value, _ = interpret(VOLTAGE, known, ScalerUnit(scaler))
     if value is not None:  # not a number, or infinite
-        assert encode(compose(target(known=known, scaler=scaler), value)) == encode(known)
+        written = compose(target(known=known, scaler=scaler), value)
+        assert encode(written) == encode(known)
+        assert written == decode(encode(known))[0]
 
 
 def test_the_meters_own_type_goes_before_the_named_one() -> None:
@@ -248,6 +251,90 @@ def test_readable_forms_are_what_the_meter_shows(where: AttributeRef, held: Data
     assert decode(encode(data))[0] == data
 
 
+def octets(value: bytes | str) -> Data:
+    return Data(DataType.OCTET_STRING, bytes.fromhex(value) if isinstance(value, str) else value)
+
+
+@pytest.mark.parametrize(
+    ("where", "held"),
+    [
+        (ref(1, 2), octets(b"ABC")),
+        (ref(1, 2), octets(b"Main Street 5")),
+        (ref(1, 2), octets("0102")),
+        (ref(1, 2), octets(b"")),
+        (ref(1, 2), octets("07EA0C1905 061E0000 FFC4 00")),
+        (ref(1, 2), Data(DataType.DATE_TIME, octets("07EA0C1905 061E0000 FFC4 00").value)),
+        (ref(1, 2), Data(DataType.DATE, octets("07EA0C1905").value)),
+        (ref(1, 2), Data(DataType.TIME, octets("061E0000").value)),
+        (ref(8, 2), Data(DataType.DATE_TIME, octets("07EA0C1905 061E0000 FFC4 00").value)),
+        (ref(20, 6), octets("01")),
+        (ref(20, 6), octets(b"S1  ")),
+        (ref(20, 10), octets("FFFFFFFFFF FFFFFFFF 8000 FF")),
+        (
+            ref(20, 8),
+            array(structure(octets("01"), *(Data(DataType.INTEGER, 1) for _ in range(7)))),
+        ),
+        (
+            ref(40, 3),
+            structure(Data(DataType.ENUM, 1), octets(b"10.0.0.1"), Data(DataType.ENUM, 0)),
+        ),
+        (
+            ref(40, 4),
+            array(
+                structure(
+                    octets("FFFFFFFFFF 000000 00 8000 FF"), octets("FFFFFFFFFF 060000 00 8000 FF")
+                )
+            ),
+        ),
+        (ref(41, 3), octets("000019 0100FF")),
+        (ref(42, 3), Data(DataType.DOUBLE_LONG_UNSIGNED, 0xC0A8017F)),
+        (ref(42, 3), octets("C0A8017F")),
+        (ref(43, 2), octets("001122AABBCC")),
+        (ref(45, 2), octets(b"internet")),
+    ],
+)
+def test_whatever_is_shown_is_written_in_the_types_that_the_meter_holds(
+    where: AttributeRef, held: Data
+) -> None:
+    shown, _ = interpret(where, held)
+    assert compose(Target(name="x", ref=where, known=held), shown) == held
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "written"),
+    [
+        ("date-time", "2026-12-25T06:30:00+01:00", "07EA0C1905 061E0000 FFC4 00"),
+        ("date-time", "07EA0C1905 061E0000 FFC4 00", "07EA0C1905 061E0000 FFC4 00"),
+        ("date", "****-12-25", "FFFF0C19FF"),
+        ("time", "06:30", "061E0000"),
+        ("octet-string", "2026-12-25T06:30:00+01:00", "07EA0C1905 061E0000 FFC4 00"),
+    ],
+)
+def test_moments_of_a_named_type(type_: str, value: str, written: str) -> None:
+    expected = Data(data_type(type_), octets(written).value)
+    assert compose(target(type=type_), value) == expected
+    assert compose(target(known=Data(DataType.NULL), type=type_), value) == expected
+    assert compose(target(), {"type": type_, "value": value}) == expected
+
+
+def test_what_can_be_text_or_hexadecimal_is_asked_for() -> None:
+    target = Target(name="x", ref=ref(1, 2), known=octets(b"12345678"))
+    with pytest.raises(CommandError, match=r"write it as `text:87654321` or `hex:87654321`"):
+        compose(target, "87654321")
+    assert compose(target, "text:87654321") == octets(b"87654321")
+    assert compose(target, "hex:87654321") == octets("87654321")
+    assert compose(replace(target, type="octet-string"), "87654321") == octets("87654321")
+
+
+def test_a_value_that_the_meters_own_type_cannot_hold_keeps_its_own() -> None:
+    held = array(
+        structure(Data(DataType.UNSIGNED, 1), octets("FFFF0C19FF"), Data(DataType.UNSIGNED, 1))
+    )
+    target = Target(name="x", ref=ref(11, 2), known=held)
+    (day,) = compose(target, [{"index": 300, "date": "****-12-25", "dayId": 1}]).value
+    assert day.value[0] == Data(DataType.LONG_UNSIGNED, 300)
+
+
 @pytest.mark.parametrize("where", sorted(NAMES))
 def test_names_that_are_shown_can_be_written(where: tuple[int, int]) -> None:
     for code in (*NAMES[where], 250):
@@ -265,6 +352,8 @@ def test_names_that_are_shown_can_be_written(where: tuple[int, int]) -> None:
         (ref(8, 2), "tomorrow", "is not a date and time such as"),
         (ref(8, 2), "2026-06-01T00:00:00.123+02:00", "cannot be written exactly"),
         (ref(8, 2), "2026-06-01T00:00:00+02:00:30", "cannot be written exactly"),
+        (ref(42, 3), "192.168.1", "is not an address"),
+        (ref(43, 2), "somewhere", "is neither hexadecimal"),
         (ref(7, 5), "sorted", "'sorted' is not a number"),
         (ref(22, 4), [{"time": "25:00:00", "date": "****-**-**"}], "is not a time of day"),
     ],
