@@ -13,6 +13,7 @@ from dlms_connector.cosem import AttributeRef
 from dlms_connector.counters import InvocationCounter
 from dlms_connector.diagnostics import Statistics
 from dlms_connector.errors import DlmsError, LinkError, ObjectError, ProtocolError, ServiceError
+from dlms_connector.interpret import options_of
 from dlms_connector.link import Link
 from dlms_connector.outcome import Outcome, clock_drift_s, outcome
 from dlms_connector.plan import Limits, Wanted
@@ -90,7 +91,7 @@ class Meter:
         else:
             statistics.polls_ok += 1
             statistics.poll_ms = round((loop.time() - start) * 1000)
-        drift = clock_drift_s(due, turn.answers, self.device.dlms.deviation_from_utc)
+        drift = clock_drift_s(due, turn.answers, options_of(self.device.dlms))
         statistics.clock_drift_s = statistics.clock_drift_s if drift is None else drift
         return result
 

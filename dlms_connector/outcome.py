@@ -9,17 +9,16 @@ from decimal import Decimal
 from dlms_connector.config.model import Dlms
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import DlmsError
-from dlms_connector.interpret import ScalerUnit, examine, options_of, scaler_unit
+from dlms_connector.interpret import Options, ScalerUnit, examine, options_of, scaler_unit
 from dlms_connector.plan import Wanted
+from dlms_connector.profiles import CLOCK_CLASS, moment_of
 from dlms_connector.protocol.axdr import Data
-from dlms_connector.protocol.cosem_time import DateTime
 from dlms_connector.reading import Failure, Poll, Reading
 
 _ANY_METER = Dlms()
 
-
-#: Class clock and its attribute time, a date-time of 12 octets (IEC 62056-6-2).
-_CLOCK, _TIME, _DATE_TIME_OCTETS = 8, 2, 12
+#: The attribute of class clock that is its time.
+_TIME = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,22 +95,20 @@ def outcome(
 
 
 def clock_drift_s(
-    due: Sequence[Wanted], answers: Mapping[AttributeRef, Answer], from_utc: bool
+    due: Sequence[Wanted], answers: Mapping[AttributeRef, Answer], options: Options
 ) -> Decimal | None:
     """Return how far the meter's clock is ahead of ours, in seconds; None if it was not read.
 
-    Nor if it does not tell its deviation from UTC: then it is not known what it means.
+    Nor if it tells neither its deviation from UTC nor do the options the zone in which it
+    ticks: then it is not known what it means.
     """
-    for ref in (one.value for one in due if one.value.class_id == _CLOCK):
+    for ref in (one.value for one in due if one.value.class_id == CLOCK_CLASS):
         answer = answers.get(ref)
         if ref.attribute != _TIME or answer is None or isinstance(answer.data, DlmsError):
             continue
-        octets = answer.data.value
-        if not isinstance(octets, bytes) or len(octets) != _DATE_TIME_OCTETS:
-            continue
-        moment = DateTime.parse(octets)
-        instant = None if moment.deviation is None else moment.instant(None, from_utc=from_utc)
-        if instant is not None:
+        moment = moment_of(answer.data)
+        instant = moment.instant(options.zone, from_utc=options.from_utc) if moment else None
+        if instant is not None and instant.tzinfo is not None:
             unix_ms = round(instant.timestamp() * 1000)
             return Decimal(unix_ms - answer.ts_ms).scaleb(-3)
     return None
