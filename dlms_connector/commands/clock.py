@@ -36,8 +36,12 @@ Now = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """What a clock said, and how far it is ahead (positive) at the middle of the round trip."""
+    """What a clock said, and how far it is ahead (positive) at the middle of the round trip.
 
+    `type` is that of its data: a date-time, or mostly an octet string.
+    """
+
+    type: DataType
     moment: DateTime
     instant: datetime
     drift_s: float
@@ -64,7 +68,7 @@ def read_clock(client: Client, options: Options, now: Now) -> Talk[Clock]:
         raise CommandError(f"the meter's clock tells no instant: {data.value!r}")
     trip_s = (answered - asked).total_seconds()
     middle = asked + timedelta(seconds=trip_s / 2)
-    return Clock(moment, instant, (instant - middle).total_seconds(), trip_s)
+    return Clock(data.type, moment, instant, (instant - middle).total_seconds(), trip_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +106,7 @@ def set_clock(
         for period_s in periods_s:
             _require_distance(now(), before, period_s)
     arrival = now() + timedelta(seconds=before.round_trip_s / 2)
-    data = Data(DataType.OCTET_STRING, _octets(arrival, before, options))
+    data = Data(before.type, _octets(arrival, before, options))
     (refused,) = yield from client.set([(TIME, data)])
     if isinstance(refused, ObjectError):
         raise refused

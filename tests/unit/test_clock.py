@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from dlms_connector.commands.clock import Setting, set_clock
+from dlms_connector.interpret import Options
 from dlms_connector.protocol.cosem_time import DateTime
+from dlms_connector.protocol.data import Data, DataType
 from dlms_connector.simulator.data import octets, u32
 from tests.support.commands import Desk, MetersInMemory, device
 
@@ -185,3 +188,23 @@ async def test_fields_that_the_meter_leaves_open_stay_open() -> None:
     moment = DateTime.parse(held)
     assert moment.deviation is None
     assert (moment.time.hour, moment.time.minute) in ((14, 7), (13, 6))
+
+
+@pytest.mark.parametrize("type_", [DataType.OCTET_STRING, DataType.DATE_TIME])
+def test_a_clock_is_set_in_its_own_type(type_: DataType) -> None:
+    written: list[Data] = []
+
+    class Client:
+        def get(self, _refs: Any) -> Any:
+            yield from ()
+            return [Data(type_, bytes.fromhex("07EA0601FF0C0000FF000000"))]
+
+        def set(self, pairs: Any) -> Any:
+            yield from ()
+            written.extend(data for _, data in pairs)
+            return [None]
+
+    talk = set_clock(cast("Any", Client()), Options(), lambda: NOON, Setting(force=True))
+    with pytest.raises(StopIteration):
+        next(talk)
+    assert written == [Data(type_, bytes.fromhex("07EA0601FF0C0700FF000000"))]

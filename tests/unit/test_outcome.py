@@ -11,7 +11,7 @@ import pytest
 from dlms_connector.config.model import Item
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import ObjectError
-from dlms_connector.interpret import Options
+from dlms_connector.interpret import DEFAULTS, Options
 from dlms_connector.outcome import Answer, clock_drift_s
 from dlms_connector.plan import Wanted
 from dlms_connector.protocol.data import Data, DataType
@@ -22,7 +22,7 @@ BERLIN = Options(zone=ZoneInfo("Europe/Berlin"))
 NOW_MS = 1_780_308_000_000
 
 
-def drift(octets: str, options: Options = Options()) -> Decimal | None:  # noqa: B008
+def drift(octets: str, options: Options = DEFAULTS) -> Decimal | None:
     data = Data(DataType.OCTET_STRING, bytes.fromhex(octets))
     one = Wanted("timeseries", CLOCK, 60)
     return clock_drift_s([one], {one.value: Answer(data, NOW_MS)}, options)
