@@ -223,7 +223,7 @@ class Downlink:
 
 def _bounded(value: Value) -> Any:
     """Return what can be sent; raises CommandError for what is too large for one message."""
-    result = json_value(value)
+    result = json_value(value, longest=_LARGEST_ANSWER)
     if (size := json_size(result)) > _LARGEST_ANSWER:
         raise CommandError(f"the answer has {size} bytes, too much for one message; ask for less")
     return result

@@ -15,7 +15,7 @@ from typing import Any
 
 import simplejson
 
-#: The longest string sent. The gateway stalls for ever on a message of 64 KiB.
+#: The longest string sent as a reading. The gateway stalls for ever on a message of 64 KiB.
 LONGEST_STRING = 4096
 
 #: Any number of so many digits is held by a 64-bit float.
@@ -24,12 +24,15 @@ _EXACT_DIGITS = 15
 _LEAST, _GREATEST = -(2**63), 2**63 - 1
 
 
-def json_value(value: Any) -> Any:
-    """Return the JSON form of a value; None for what has none (NaN, infinities, None)."""
+def json_value(value: Any, longest: int = LONGEST_STRING) -> Any:
+    """Return the JSON form of a value; None for what has none (NaN, infinities, None).
+
+    Text longer than `longest` is cut, and ends in an ellipsis.
+    """
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return value if len(value) <= LONGEST_STRING else value[: LONGEST_STRING - 1] + "…"
+        return value if len(value) <= longest else value[: longest - 1] + "…"
     if isinstance(value, int):
         return int(value) if _LEAST <= value <= _GREATEST else _text(Decimal(value))
     if isinstance(value, Decimal):
@@ -37,9 +40,9 @@ def json_value(value: Any) -> Any:
     if isinstance(value, float):
         return _number(Decimal(repr(value))) if isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): json_value(item) for key, item in value.items()}
+        return {str(key): json_value(item, longest) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
-        return [json_value(item) for item in value]
+        return [json_value(item, longest) for item in value]
     raise TypeError(f"{type(value).__name__} is not a value of JSON")
 
 

@@ -49,7 +49,7 @@ class Date:
     @property
     def unspecified(self) -> bool:
         """Whether nothing is said at all."""
-        return self.year is self.month is self.day is None
+        return self.year is self.month is self.day is self.weekday is None
 
     @property
     def exists(self) -> bool:

@@ -12,6 +12,7 @@ import pytest
 
 from dlms_connector.commands.dispatcher import STOPPED
 from dlms_connector.downlink import Downlink
+from dlms_connector.simulator.data import octets
 from dlms_converters.downlink import DLMSDownlinkConverter
 from tests.support.commands import LOG, MetersInMemory, device
 
@@ -170,6 +171,18 @@ async def test_an_answer_that_the_platform_missed(tmp_path: Path) -> None:
     bench.call("disconnectRelay")
     assert len(bench.gateway.replies) == 1
     assert len(bench.meters.jobs) == 1
+
+
+@pytest.mark.parametrize(("size", "fits"), [(5000, True), (25_000, False)])
+async def test_a_long_answer_is_whole_or_refused(tmp_path: Path, size: int, fits: bool) -> None:
+    bench = Bench(tmp_path)
+    (link,) = bench.meters.links.values()
+    link.meter.put(1, "0-0:96.1.0", 2, octets(b"\xff" * size))
+    bench.call("readObject", {"obis": "0-0:96.1.0", "class": "data"})
+    await bench.work()
+    ((_, _, content),) = bench.gateway.replies
+    assert (content.get("result") == "FF" * size) is fits
+    assert ("too much for one message" in content.get("error", "")) is not fits
 
 
 async def test_an_answer_too_large_for_a_message(tmp_path: Path) -> None:

@@ -230,6 +230,9 @@ class TestClocks:
     def test_what_no_clock_shows_is_suspect(self, octets: str) -> None:
         assert examine(CLOCK, data(octets)) == (None, None, "suspect")
 
+    def test_any_monday_is_something(self) -> None:
+        assert value(CLOCK, "09 0C FF FF FF FF 01 FF FF FF FF 80 00 FF") == "****-**-** 1 **:**:**"
+
     def test_a_clock_that_doubts_itself_is_suspect(self) -> None:
         found = examine(CLOCK, data("09 0C 07 EA 0B 17 01 15 36 04 00 FF C4 02"))
         assert found == ("2026-11-23T21:54:04+01:00", None, "suspect")
