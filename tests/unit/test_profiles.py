@@ -8,6 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import CommandError, ObjectError, ProtocolError
@@ -20,6 +22,7 @@ from dlms_connector.simulator.data import Data as Theirs
 from dlms_connector.simulator.data import enum
 from tests.support.commands import Desk, Link, device
 from tests.support.simulated import NOW, make_meter
+from tests.unit.test_axdr import ANY
 
 LOAD = Obis.parse("1-0:99.1.0")
 END = datetime.fromtimestamp(NOW // 900 * 900, timezone.utc)
@@ -342,6 +345,34 @@ def test_a_range_within_the_hour_that_comes_twice() -> None:
     rows = rows_of(array(*map(structure, local("2:00", "2:30", "2:00", "2:30"))), shape, zone)
     question = _Question(LOAD, shape, start, end, zone)
     assert question.within(rows) == rows[1:3]
+
+
+CLOCKS = st.one_of(
+    ANY,
+    st.just(NULL),
+    st.binary(min_size=12, max_size=12).map(lambda noise: Data(DataType.OCTET_STRING, noise)),
+    st.sampled_from(["00010101FF000000FF800000", "270F0C1FFF173B3BFFFD3000"]).map(moment),
+)
+
+
+@given(
+    st.lists(st.tuples(CLOCKS, ANY), max_size=5),
+    st.sampled_from([0, 900, 2**31, 2**62]),
+    st.booleans(),
+    st.sampled_from([None, BERLIN]),
+)
+@settings(max_examples=200)
+def test_noise_in_rows_raises_nothing(
+    cells: list[tuple[Data, Data]], period_s: int, newest_first: bool, zone: ZoneInfo | None
+) -> None:
+    energy = Column(AttributeRef(3, LOAD, 2), ScalerUnit(-3, "Wh"))
+    clock = Column(AttributeRef(8, LOAD, 2), None)
+    shape = Layout((clock, energy), period_s, newest_first)
+    options = Options(zone=zone)
+    rows = rows_of(array(*(structure(*row) for row in cells)), shape, options)
+    assert len(rows) == len(cells)
+    kept = _Question(LOAD, shape, START, END, options).within(rows)
+    assert all(row.at is None or row.at.utcoffset() is not None for row in kept)
 
 
 # As calls
