@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from math import ceil, floor
 
 from dlms_connector.cosem import AttributeRef, ByEntry, ByRange, Selection
@@ -39,6 +39,8 @@ _DOUBTFUL = frozenset({"deviation", "status", "hundredths", "dayOfWeek"})
 #: Entries asked for at first where the period does not tell how many are needed.
 _FIRST_ENTRIES = 32
 _GROWTH = 4
+#: Unix time is asked for in 32 bits.
+_LAST_UNIX_TIME = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +113,24 @@ def last(client: Client, obis: Obis, count: int, options: Options) -> Talk[list[
 def _by_range(skip: frozenset[str] | None) -> Callable[[Client, _Question], Talk[list[Row]]]:
     def read(client: Client, wanted: _Question) -> Talk[list[Row]]:
         clock, zone = wanted.shape.clock, wanted.options.zone
-        start: datetime | int = wanted.start.astimezone(zone or wanted.start.tzinfo)
-        end: datetime | int = wanted.end.astimezone(zone or wanted.end.tzinfo)
+        start: datetime | int = _in_zone(wanted.start, zone)
+        end: datetime | int = _in_zone(wanted.end, zone)
         if clock is not None and clock.class_id != CLOCK_CLASS:
-            start, end = ceil(wanted.start.timestamp()), floor(wanted.end.timestamp())
+            start = max(0, min(ceil(wanted.start.timestamp()), _LAST_UNIX_TIME))
+            end = max(0, min(floor(wanted.end.timestamp()), _LAST_UNIX_TIME))
         selection = ByRange(start=start, end=end, clock=clock, skip=skip)
         data = yield from _buffer(client, wanted.obis, selection)
         return rows_of(data, wanted.shape, wanted.options)
 
     return read
+
+
+def _in_zone(moment: datetime, zone: tzinfo | None) -> datetime:
+    """Return a moment in the meter's zone; at the ends of the calendar it keeps its own."""
+    try:
+        return moment.astimezone(zone) if zone else moment
+    except OverflowError:
+        return moment
 
 
 def _by_entries(client: Client, wanted: _Question) -> Talk[list[Row]]:

@@ -35,7 +35,7 @@ def read_rows(context: Context, obis: Obis, arguments: Arguments) -> Work:
 
         return Work(talk=newest, what=f"reading {obis}", timeout_s=_TIMEOUT_S)
     start, end = _moment(context, arguments, "from"), _moment(context, arguments, "to")
-    if end < start:
+    if end.timestamp() < start.timestamp():
         raise CommandError(f"{arguments.method}: `to` lies before `from`")
 
     def between(client: Client) -> Talk[Value]:

@@ -329,6 +329,9 @@ def test_a_profile_by_unix_time() -> None:
     assert (asked[0].start, asked[0].end, asked[0].clock) == (
         round(START.timestamp()), round(END.timestamp()), unix
     )  # fmt: skip
+    always = datetime.min.replace(tzinfo=timezone.utc), datetime.max.replace(tzinfo=timezone.utc)
+    one.hold(by_time(one.client, LOAD, *always, OPTIONS, {}))
+    assert (asked[1].start, asked[1].end) == (0, 0xFFFFFFFF)
 
 
 def test_the_newest_rows_where_their_number_is_not_told() -> None:
@@ -407,6 +410,13 @@ async def test_the_call() -> None:
 )
 async def test_the_call_refuses(params: Any, sentence: str) -> None:
     assert sentence in await Desk().error("readProfile", params)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
+async def test_a_range_as_long_as_the_calendar(zone: str) -> None:
+    desk = Desk((device(dlms={"timeZone": zone}),))
+    ends = {"from": "0001-01-01T00:00:00Z", "to": "9999-12-31T23:59:59Z"}
+    assert await desk.result("readProfile", {"obis": "1-0:99.1.0", **ends})
 
 
 async def test_a_configured_profile() -> None:
