@@ -5,12 +5,13 @@ IEC 62056-6-2, Profile generic (class 7). How rows are asked for is in `profile_
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone, tzinfo
 
 from dlms_connector.cosem import CLASSES, AttributeRef
-from dlms_connector.errors import ObjectError, ProtocolError, ServiceError
+from dlms_connector.errors import CommandError, ObjectError, ProtocolError, ServiceError
 from dlms_connector.interpret import Options, ScalerUnit, interpret, scaler_unit
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.client import Client
@@ -103,12 +104,12 @@ class Layout:
 
 
 def layout(client: Client, obis: Obis) -> Talk[Layout]:
-    """Read what a profile captures. Raises ObjectError, and ProtocolError if it makes no sense."""
+    """Read what a profile captures. Raises ObjectError, CommandError if it makes no sense."""
     objects = yield from get(client, AttributeRef(PROFILE_GENERIC, obis, CAPTURE_OBJECTS))
     listed = objects.value if isinstance(objects.value, tuple) else ()
     captured = [_captured(part) for part in listed]
     if not captured:
-        raise ProtocolError(f"reading the columns of {obis}", "the profile captures nothing")
+        raise CommandError(f"{obis} captures nothing")
     columns = []
     for column in captured:
         columns.append((yield from _with_scaler(client, column)))
@@ -149,7 +150,7 @@ def _captured(data: Data) -> Column:
             ref = AttributeRef(class_id, Obis(name), index if 0 < index < 128 else 2)
             part = more[0].value if more else 0
             return Column(ref, None, part if isinstance(part, int) else 0)
-    raise ProtocolError("reading the columns of a profile", "a column is not a capture object")
+    raise CommandError("what the profile captures is no list of objects")
 
 
 def _with_scaler(client: Client, column: Column) -> Talk[Column]:
@@ -174,7 +175,7 @@ def _with_scaler(client: Client, column: Column) -> Talk[Column]:
 
 
 def rows_of(buffer: Data, shape: Layout, options: Options) -> list[Row]:
-    """Return the rows of a buffer in its own order. Raises ProtocolError for a ragged one."""
+    """Return the rows of a buffer in its own order. Raises CommandError for a ragged one."""
     if not isinstance(buffer.value, tuple):
         return []
     rows: list[Row] = []
@@ -184,8 +185,8 @@ def rows_of(buffer: Data, shape: Layout, options: Options) -> list[Row]:
     for entry in buffer.value:
         cells: Sequence[Data] = entry.value if isinstance(entry.value, tuple) else ()
         if len(cells) != len(names):
-            raise ProtocolError(
-                "reading a profile", f"a row of {len(cells)} cells for {len(names)} columns"
+            raise CommandError(
+                f"a row of the profile has {len(cells)} cells for {len(names)} columns"
             )
         told = [_expanded(*pair) for pair in zip(cells, before, strict=True)]
         if clock is not None:
@@ -209,9 +210,10 @@ def rows_of(buffer: Data, shape: Layout, options: Options) -> list[Row]:
 def _names(columns: Sequence[Column]) -> list[str]:
     """Return the keys of columns; one that comes again is `…#2`, so that no value is lost."""
     names: list[str] = []
-    for column in columns:
-        seen = sum(1 for name in names if name.partition("#")[0] == column.name)
-        names.append(f"{column.name}#{seen + 1}" if seen else column.name)
+    seen: Counter[str] = Counter()
+    for name in (column.name for column in columns):
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
     return names
 
 

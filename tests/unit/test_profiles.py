@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlms_connector.cosem import AttributeRef
-from dlms_connector.errors import CommandError, ObjectError, ProtocolError
+from dlms_connector.errors import CommandError, ObjectError
 from dlms_connector.interpret import Options, ScalerUnit
 from dlms_connector.obis import Obis
 from dlms_connector.profile_reading import Ways, _Question, by_time, last
@@ -175,7 +175,7 @@ def test_rows_that_follow_the_newest_count_backwards() -> None:
 
 
 def test_ragged_rows_are_no_rows() -> None:
-    with pytest.raises(ProtocolError, match="a row of 1 cells for 2 columns"):
+    with pytest.raises(CommandError, match="has 1 cells for 2 columns"):
         rows_of(array(structure(number(5))), Layout(columns(8, 3), 0), OPTIONS)
 
 
@@ -376,6 +376,26 @@ def test_noise_in_rows_raises_nothing(
     assert len(rows) == len(cells)
     kept = _Question(LOAD, shape, START, END, options).within(rows)
     assert all(row.at is None or row.at.utcoffset() is not None for row in kept)
+
+
+@pytest.mark.parametrize(
+    ("captured", "sentence"),
+    [
+        (array(), "1-0:99.1.0 captures nothing"),
+        (array(number(5)), "is no list of objects"),
+        (NULL, "1-0:99.1.0 captures nothing"),
+    ],
+)
+def test_a_profile_of_nothing_does_not_cost_the_line(captured: Data, sentence: str) -> None:
+    one = link()
+
+    def get(refs: Any) -> Any:
+        yield from ()
+        return [captured for _ in refs]
+
+    one.client.get = get  # type: ignore[method-assign]
+    with pytest.raises(CommandError, match=sentence):
+        one.hold(layout(one.client, LOAD))
 
 
 # As calls
