@@ -234,6 +234,8 @@ def _instant(
     cell: Data, before: datetime | None, shape: Layout, options: Options
 ) -> datetime | None:
     """Return when a row was captured, by its clock and the row before it."""
+    if cell.type is DataType.STRUCTURE and len(cell.value) > 1:
+        cell = cell.value[1]  # the whole clock: its name, its time …
     if moment := moment_of(cell):
         found = moment.instant(options.zone, from_utc=options.from_utc)
         if found is None:

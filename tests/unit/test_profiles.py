@@ -155,6 +155,11 @@ def number(value: int) -> Data:
     [
         (moment(NOON), datetime(2026, 6, 1, 12, tzinfo=timezone.utc)),
         (moment("090C" + NOON), datetime(2026, 6, 1, 12, tzinfo=timezone.utc)),
+        (
+            structure(moment("0000010000FF"), moment(NOON), Data(DataType.LONG, 0)),
+            datetime(2026, 6, 1, 12, tzinfo=timezone.utc),
+        ),
+        (structure(moment(NOON)), None),
         (number(1_780_315_200), datetime(2026, 6, 1, 12, tzinfo=timezone.utc)),
         (Data(DataType.NULL), None),
         (moment("FF" * 12), None),
