@@ -245,7 +245,12 @@ _BY_NAME = {row.name.casefold(): row.id for row in _ROWS} | _ALIASES
 
 
 def class_id(value: Any) -> int:
-    """Read an interface class by name (`register`) or number (`3`); raises ValueError."""
+    """Read an interface class by name (`register`) or number (`3`, also as text).
+
+    Raises ValueError with a sentence for the author of the configuration.
+    """
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 5:
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 0xFFFF:
         return value
     if isinstance(value, str):

@@ -24,14 +24,18 @@ ENERGY = Obis.parse("1-0:1.8.0")
         ("mac address", 43),
         ("mBusClient", 72),
         (3, 3),
+        ("3", 3),
         (9000, 9000),
+        ("9000", 9000),
     ],
 )
 def test_classes_by_name_and_number(written: object, id_: int) -> None:
     assert class_id(written) == id_
 
 
-@pytest.mark.parametrize("written", ["", "registers", 0, -1, 70000, True, None, 3.0])
+@pytest.mark.parametrize(
+    "written", ["", "registers", 0, "0", -1, "-1", 70000, "70000", "7" * 5000, "³", True, None, 3.0]
+)
 def test_what_is_no_class(written: object) -> None:
     with pytest.raises(ValueError, match="not a COSEM class"):
         class_id(written)
