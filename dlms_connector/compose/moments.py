@@ -32,8 +32,11 @@ _WORDS = {
 }
 #: Deviation unspecified, status unspecified.
 _NO_ZONE = b"\x80\x00\xff"
-_ANY_DATE = b"\xff\xff\xff\xff\xff"
 _ANY_TIME = b"\xff\xff\xff\xff"
+
+
+#: A moment that never comes, shown as null.
+NEVER = b"\xff\xff\xff\xff\xff" + _ANY_TIME + _NO_ZONE
 
 
 def date_octets(name: str, value: object) -> bytes:
@@ -87,11 +90,8 @@ def date_time_octets(
 ) -> bytes:
     """Read ISO 8601 with a zone, or a date and a time with stars and no zone; 12 octets.
 
-    None is what is shown for a moment that is not specified at all, and stands for it.
     Raises CommandError for what is no moment, or is told finer than the octets can hold.
     """
-    if value is None:
-        return _ANY_DATE + _ANY_TIME + _NO_ZONE
     text = str(value)
     if (moment := _iso(text)) and (offset := moment.utcoffset()) is not None:
         if moment.microsecond % 10_000 or offset % timedelta(minutes=1):

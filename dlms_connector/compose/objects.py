@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Address
 from typing import Any
 
-from dlms_connector.compose.moments import date_octets, date_time_octets, time_octets
+from dlms_connector.compose.moments import NEVER, date_octets, date_time_octets, time_octets
 from dlms_connector.compose.target import Target
 from dlms_connector.compose.values import compose_value
 from dlms_connector.cosem import AttributeRef
@@ -37,6 +37,10 @@ def _time(name: str, value: Any, target: Target) -> Data:
 
 def _date_time(name: str, value: Any, target: Target) -> Data:
     return _octets(date_time_octets(name, value, from_utc=target.from_utc, skip=target.skip))
+
+
+def _date_time_or_never(name: str, value: Any, target: Target) -> Data:
+    return _octets(NEVER) if value is None else _date_time(name, value, target)
 
 
 def _obis(name: str, value: Any, target: Target) -> Data:
@@ -145,7 +149,7 @@ FORMS: Mapping[tuple[int, int], Form] = {
     (20, 7): _SEASONS,
     (20, 8): _WEEKS,
     (20, 9): _DAYS,
-    (20, 10): _date_time,
+    (20, 10): _date_time_or_never,
     (21, 3): _fields(**_ATTRIBUTE),
     (21, 4): _each(_fields(actionUp=_SCRIPT, actionDown=_SCRIPT)),
     (22, 2): _SCRIPT,
@@ -168,7 +172,9 @@ FORMS: Mapping[tuple[int, int], Form] = {
     (45, 2): _name,
     (71, 2): _fields(**_ATTRIBUTE),
     (71, 8): _fields(
-        id=_LONG_UNSIGNED, activationTime=_date_time, duration=_of(DataType.DOUBLE_LONG_UNSIGNED)
+        id=_LONG_UNSIGNED,
+        activationTime=_date_time_or_never,
+        duration=_of(DataType.DOUBLE_LONG_UNSIGNED),
     ),
     (71, 9): _each(_LONG_UNSIGNED),
     (71, 11): _fields(overThreshold=_SCRIPT, underThreshold=_SCRIPT),

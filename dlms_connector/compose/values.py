@@ -85,15 +85,17 @@ def compose_value(
 ) -> Data:
     """Turn a JSON value into a type; `known` is what it replaces, for the types of elements.
 
+    `scaler` is that of all numbers in it, as they are shown.
     Raises CommandError where the value does not fit.
     """
     if typed(value):
         type_, value, known = data_type(str(value["type"])), value["value"], None
+        scaler = 0  # it is written as it says
     if type_ in INTEGERS:
         scaled = 0 if type_ is DataType.ENUM else scaler
         return Data(type_, _integer(name, type_, value, scaled))
     if type_ in (DataType.ARRAY, DataType.STRUCTURE):
-        return Data(type_, _elements(name, type_, value, known))
+        return Data(type_, _elements(name, type_, value, known, scaler))
     if type_ is DataType.OCTET_STRING and known is not None and known.value is not None:
         return Data(type_, _octets_like(name, value, known.value))
     if make := _SIMPLE.get(type_):
@@ -223,7 +225,9 @@ _SIMPLE: Mapping[DataType, Callable[[str, Any], Any]] = {
 }
 
 
-def _elements(name: str, type_: DataType, value: Any, known: Data | None) -> tuple[Data, ...]:
+def _elements(
+    name: str, type_: DataType, value: Any, known: Data | None, scaler: int
+) -> tuple[Data, ...]:
     """Compose the elements of an array or structure by the types of those it replaces."""
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise CommandError(f"{name}: {value!r} is not a list, which {type_.name} needs")
@@ -243,7 +247,7 @@ def _elements(name: str, type_: DataType, value: Any, known: Data | None) -> tup
                 '`{"type": …, "value": …}`'
             )
         else:
-            elements.append(compose_value(part, model.type, element, model))
+            elements.append(compose_value(part, model.type, element, model, scaler))
     return tuple(elements)
 
 

@@ -152,11 +152,11 @@ SHAPES: Mapping[tuple[int, int], Shape] = {
     (22, 4): each(fields(time=time, date=date)),
     (28, 3): _WINDOWS,
     (29, 5): _WINDOWS,
-    (29, 6): each(name),
+    (29, 6): each(label),
     (40, 2): each(CAPTURE_OBJECT),
     (40, 3): fields(
         transport=numbered(TRANSPORTS),
-        destination=name,
+        destination=label,
         message=numbered(MESSAGES),
     ),
     (40, 4): _WINDOWS,

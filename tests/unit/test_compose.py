@@ -150,6 +150,17 @@ def test_what_is_shown_can_be_written_back(held: tuple[DataType, Any], scaler: i
         assert written == decode(encode(known))[0]
 
 
+def test_numbers_in_lists_are_scaled_as_they_are_shown() -> None:
+    held = array(Data(DataType.LONG_UNSIGNED, 2305), Data(DataType.LONG_UNSIGNED, 2310))
+    shown, _ = interpret(VOLTAGE, held, ScalerUnit(-1))
+    assert shown == [Decimal("230.5"), Decimal(231)]
+    to = target(known=held, scaler=-1)
+    assert compose(to, shown) == held
+    assert compose(to, [{"type": "uint16", "value": 2305}, 231]) == held
+    with pytest.raises(CommandError, match=r"\[1\]: 0.05 cannot be written exactly"):
+        compose(to, [1, 0.05])
+
+
 def test_the_meters_own_type_goes_before_the_named_one() -> None:
     known = Data(DataType.UNSIGNED, 1)
     assert compose(target(known=known, type="uint32"), 7) == Data(DataType.UNSIGNED, 7)
@@ -286,7 +297,16 @@ def octets(value: bytes | str) -> Data:
                 )
             ),
         ),
+        (ref(29, 6), array(octets("0A000001"), octets(b"10.0.0.1"))),
         (ref(41, 3), octets("000019 0100FF")),
+        (
+            ref(71, 8),
+            structure(
+                Data(DataType.LONG_UNSIGNED, 1),
+                octets("FFFFFFFFFF FFFFFFFF 8000 FF"),
+                Data(DataType.DOUBLE_LONG_UNSIGNED, 60),
+            ),
+        ),
         (ref(42, 3), Data(DataType.DOUBLE_LONG_UNSIGNED, 0xC0A8017F)),
         (ref(42, 3), octets("C0A8017F")),
         (ref(43, 2), octets("001122AABBCC")),
@@ -352,6 +372,7 @@ def test_names_that_are_shown_can_be_written(where: tuple[int, int]) -> None:
         (ref(8, 2), "tomorrow", "is not a date and time such as"),
         (ref(8, 2), "2026-06-01T00:00:00.123+02:00", "cannot be written exactly"),
         (ref(8, 2), "2026-06-01T00:00:00+02:00:30", "cannot be written exactly"),
+        (ref(8, 2), None, "None is not a date and time"),
         (ref(42, 3), "192.168.1", "is not an address"),
         (ref(43, 2), "somewhere", "is neither hexadecimal"),
         (ref(7, 5), "sorted", "'sorted' is not a number"),

@@ -306,7 +306,7 @@ OBJECTS = [
     (40, 3, "02 03 16 00 09 0D 31 30 2E 30 2E 30 2E 31 3A 34 30 35 39 16 00",
      {"transport": "tcp", "destination": "10.0.0.1:4059", "message": "aXdrApdu"}),
     (40, 3, "02 03 16 01 09 06 0A 00 00 01 0F DB 16 00",
-     {"transport": "udp", "destination": "0A0000010FDB", "message": "aXdrApdu"}),
+     {"transport": "udp", "destination": "hex:0A0000010FDB", "message": "aXdrApdu"}),
     (40, 7, "12 00 05", 5),
     (40, 7, "02 03 12 00 05 12 00 02 12 00 3C", {"minimum": 5, "exponent": 2, "maximum": 60}),
     (42, 3, "06 C0 A8 01 7F", "192.168.1.127"),
