@@ -4,8 +4,9 @@
 no escapes, so a flag octet inside a frame means nothing, and any octet of garbage may
 look like the beginning of a frame. The plan: from each flag on, believe the format
 octets only once the header check sequence is right, then wait for the whole frame.
-A header costs at most 13 octets to judge, so a false beginning never makes the reader
-wait for the rest of a frame that is not there, and the work is linear in what arrives.
+A header is judged by its first octets that cannot be one, and by 13 octets at most, so a
+false beginning never makes the reader wait for the rest of a frame that is not there, and
+the work is linear in what arrives.
 """
 
 from __future__ import annotations
@@ -135,37 +136,39 @@ def _end_of_frame(buffer: bytearray, start: int) -> int | None:
     length = (buffer[start] & 7) << 8 | buffer[start + 1]
     if length < _SHORTEST:
         return 0
-    head = min(length, _HEADER_AT_MOST)
-    if there < head:
-        return None
-    if not _header_end(bytes(buffer[start : start + head]), length):
-        return 0
+    if not (header := _header_end(bytes(buffer[start : start + _HEADER_AT_MOST]), length)):
+        return header
     if there <= length:
         return None
     return start + length if buffer[start + length] == FLAG else 0
 
 
-def _header_end(head: bytes, length: int) -> int:
-    """Return the size of the header without its check; 0 if it is not a header."""
+def _header_end(head: bytes, length: int) -> int | None:
+    """Return the size of the header without its check.
+
+    0: it is not a header; None: more is needed to tell.
+    """
     source = _after_address(head, 2)
     control = source and _after_address(head, source)
-    if not control or control + 3 > length:
-        return 0
+    if not control:
+        return control
     end = control + 1
     if end + 2 == length:
         return end  # no information: the check at the end is the only one
-    if end + 4 > length or fcs(head[:end]) != head[end : end + 2]:
+    if end + 4 > length:
         return 0
-    return end
+    if len(head) < end + 2:
+        return None
+    return end if fcs(head[:end]) == head[end : end + 2] else 0
 
 
-def _after_address(head: bytes, start: int) -> int:
-    """Return where the address that starts here ends; 0 if it is none."""
-    for size in (1, 2, 4):
-        end = start + size
-        if end <= len(head) and head[end - 1] & 1:
-            # All octets but the last have the lowest bit clear.
-            return end if not any(octet & 1 for octet in head[start : end - 1]) else 0
+def _after_address(head: bytes, start: int) -> int | None:
+    """Return where the address that starts here ends; 0: it is none; None: more is needed."""
+    for size in (1, 2, 3, 4):
+        if len(head) < start + size:
+            return None
+        if head[start + size - 1] & 1:  # only the last octet has its lowest bit set
+            return 0 if size == 3 else start + size
     return 0
 
 
@@ -173,8 +176,8 @@ def _frame(body: bytes) -> Frame | None:
     """Return the frame between two flags, if its check is right."""
     if fcs(body[:-2]) != body[-2:]:
         return None
-    end = _header_end(body[:_HEADER_AT_MOST], len(body))
-    source = _after_address(body, 2)
+    source = _after_address(body, 2) or 0
+    end = (_after_address(body, source) or 0) + 1
     return Frame(
         destination=body[2:source],
         source=body[source : end - 1],

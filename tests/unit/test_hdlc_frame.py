@@ -100,6 +100,17 @@ def test_garbage_before_a_frame(garbage: bytes, at_once: int) -> None:
     assert FRAME in read(garbage + follow, at_once)
 
 
+@WAYS
+@pytest.mark.parametrize("address", [b"\x03", b"\x02\x23", b"\x00\x02\x00\x23"])
+def test_a_false_beginning_does_not_hide_a_short_frame(at_once: int, address: bytes) -> None:
+    """However soon a frame was cut off: the answer behind it needs nothing behind itself."""
+    answer = Frame(b"\x21", address, UA)
+    header = 3 + 1 + len(address) + 1 + 2  # a right check behind it promises the rest
+    cut = Frame(b"\x21", address, 0x30, b"\xe6\xe7\x00cut off").encode()
+    for size in range(1, header):
+        assert read(cut[:size] + answer.encode(), at_once) == [answer], size
+
+
 def test_a_wrong_header_makes_nobody_wait() -> None:
     """A length that was hit by noise must not swallow the frames behind it."""
     damaged = bytearray(FRAME.encode())
