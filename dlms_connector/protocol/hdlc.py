@@ -9,8 +9,10 @@ so the worst that noise can do is to make us ask again when the time is over.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dlms_connector.errors import LinkTimeoutError, ProtocolError, RefusedError
-from dlms_connector.protocol.addressing import is_broadcast
+from dlms_connector.protocol.addressing import is_broadcast, split_server_address
 from dlms_connector.protocol.directive import Pause
 from dlms_connector.protocol.hdlc_frame import (
     DISC,
@@ -152,17 +154,22 @@ class Hdlc:
     def _mirrored_proposal(self) -> HdlcParameters:
         """Return what the meter would have answered to our proposal."""
         ours = self._proposal or HdlcParameters()
-        return HdlcParameters(info_transmit=ours.info_receive, info_receive=ours.info_transmit)
+        return HdlcParameters(
+            info_transmit=ours.info_receive,
+            info_receive=ours.info_transmit,
+            window_transmit=ours.window_receive,
+            window_receive=ours.window_transmit,
+        )
 
     def _set_up(self, sizes: HdlcParameters) -> None:
         """Begin a session; a proposal of ours that is smaller than the meter's stays in force."""
-        ours = self._proposal.info_transmit if self._proposal else sizes.info_receive
-        self._sizes = HdlcParameters(  # as the meter sees them: what it receives, we send
-            info_transmit=sizes.info_transmit,
-            info_receive=min(sizes.info_receive, ours),
-            window_transmit=sizes.window_transmit,
-            window_receive=sizes.window_receive,
-        )
+        self._sizes = sizes  # as the meter sees them: what it receives, we send
+        if ours := self._proposal:
+            self._sizes = replace(
+                sizes,
+                info_receive=min(sizes.info_receive, ours.info_transmit),
+                window_receive=min(sizes.window_receive, ours.window_transmit),
+            )
         self._sent = self._received = 0
         self._usable = True
 
@@ -228,7 +235,10 @@ class Hdlc:
     def _is_for_us(self, frame: Frame) -> bool:
         if frame.destination != self._client:
             return False
-        return frame.source == self.server or is_broadcast(self.server)
+        if frame.source == self.server or is_broadcast(self.server):
+            return True
+        # Some meters answer in a form of their own: with four octets where two were used.
+        return split_server_address(frame.source) == split_server_address(self.server)
 
     def _is_echo(self, frame: Frame) -> bool:
         """Whether the line sent our own frame back; matters where both addresses are equal.

@@ -8,7 +8,7 @@ from dlms_connector.errors import LinkTimeoutError, ProtocolError, RefusedError
 from dlms_connector.protocol.addressing import client_address, server_address
 from dlms_connector.protocol.directive import Pause
 from dlms_connector.protocol.hdlc import Hdlc
-from dlms_connector.protocol.hdlc_frame import DISC, DM, FRMR, SNRM, UA, Frame
+from dlms_connector.protocol.hdlc_frame import DISC, DM, FRMR, SNRM, UA, Frame, FrameReader
 from dlms_connector.protocol.hdlc_parameters import HdlcParameters
 from tests.support.hdlc_meter import CLIENT, SERVER, HdlcMeter
 from tests.support.talks import DRIBBLED, WHOLE, Peer, Script, Way, drive, trailed_by
@@ -146,6 +146,16 @@ def test_proposed_sizes_go_out_and_stay_in_force() -> None:
     assert HdlcParameters.decode(snrm.information) == HdlcParameters(64, 512)
     drive(hdlc.exchange(APDU), meter)
     assert max(len(frame.information) for frame in meter.heard[1:]) == 64
+
+
+def test_a_proposed_window_stays_in_force() -> None:
+    """A meter that claims more than it can take is told so by `windowTransmit`."""
+    meter = HdlcMeter(ua=HdlcParameters(40, 40, 1, 7).encode())
+    hdlc = make_hdlc(proposal=HdlcParameters(window_transmit=2))
+    drive(hdlc.connect(), meter)
+    assert drive(hdlc.exchange(APDU), meter) == b"<" + APDU + b">"
+    polled = [frame.final for frame in meter.heard if frame.is_information]
+    assert polled == [False, True, False, True, False, True]
 
 
 @pytest.mark.parametrize("ua", [b"", b"\x81\x80", b"\x00" * 20, b"\x81\x80\x03\x06\x01\x00"])
@@ -391,6 +401,27 @@ FOREIGN = [
     Frame(b"\x23", SERVER, DM),
     Frame(CLIENT, b"\x03", FRMR),
 ]
+
+
+@pytest.mark.parametrize("answered", [2, 4])
+@pytest.mark.parametrize("asked", [1, 2, 4])
+def test_a_meter_answers_with_an_address_of_another_size(asked: int, answered: int) -> None:
+    logical = 0 if asked == 1 else 1  # one octet has no room for a logical device
+    ours, its = server_address(logical, 17, asked), server_address(logical, 17, answered)
+    meter = HdlcMeter(server=ours)
+    hdlc = Hdlc(CLIENT, ours)
+    reader = FrameReader()
+
+    def peer(sent: bytes) -> bytes:
+        reader.feed(meter(sent))
+        return b"".join(
+            frame._replace(source=its).encode() for frame in iter(reader.next, None) if frame
+        )
+
+    drive(hdlc.connect(), peer)
+    assert drive(hdlc.exchange(b"x"), peer) == b"<x>"
+    drive(hdlc.disconnect(), peer)
+    assert {frame.destination for frame in meter.heard} == {ours}
 
 
 @WAYS
