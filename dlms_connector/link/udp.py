@@ -44,9 +44,14 @@ class UdpLink:
             raise ConnectError(endpoint, str(error)) from error
 
     def send(self, data: bytes) -> None:
-        """Send one datagram; raises LinkClosedError."""
+        """Send one datagram; raises LinkClosedError.
+
+        What has arrived is dropped: it came before the question (a network delivered an answer
+        twice, or late), and is whole datagrams, so that nothing of what follows is lost.
+        """
         if self._socket is None or self._socket.transport.is_closing():
             raise LinkClosedError
+        self._socket.inbox.take()
         self.bytes_out += len(data)
         self._socket.transport.sendto(data)
 

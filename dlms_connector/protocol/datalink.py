@@ -14,7 +14,9 @@ from dlms_connector.protocol.wrapper import Wrapper
 def make_datalink(dlms: Dlms, connection_retries: int, workarounds: Workarounds) -> DataLink:
     """Return the data link of a meter; raises ConfigError if its address does not fit."""
     if dlms.interface_type == "WRAPPER":
-        return Wrapper(dlms.client_address, dlms.logical_address, retries=connection_retries)
+        # Nothing would tell the answer to a repetition from that to the next question.
+        retries = connection_retries if workarounds.fixed_invoke_id is None else 0
+        return Wrapper(dlms.client_address, dlms.logical_address, retries=retries)
     hdlc = _hdlc(dlms, connection_retries, workarounds)
     if dlms.interface_type == "HDLC_WITH_MODE_E":
         return ModeE(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from dlms_connector.config.model import Dlms, Workarounds
-from dlms_connector.errors import ConfigError
+from dlms_connector.errors import ConfigError, LinkTimeoutError
 from dlms_connector.protocol.datalink import make_datalink
 from dlms_connector.protocol.hdlc import Hdlc
 from dlms_connector.protocol.hdlc_parameters import HdlcParameters
@@ -42,6 +42,16 @@ def test_wrapper_by_configuration() -> None:
     script = Script([bytes.fromhex("0001 0001 0010 0001 c4")])
     assert drive(link.exchange(b"\xc0"), script) == b"\xc4"
     assert script.heard == [bytes.fromhex("0001 0010 0001 0001 c0")]
+
+
+def test_nothing_is_asked_twice_where_answers_cannot_be_told_apart() -> None:
+    """With one invoke-id for all, the answer to a repetition would be taken for the next one."""
+    dlms = Dlms(interface_type="WRAPPER", client_address=16, logical_address=1)
+    for fixed, asked in ((None, 3), (0, 1), (1, 1)):
+        script = Script([])
+        with pytest.raises(LinkTimeoutError):
+            drive(make_datalink(dlms, 2, Workarounds(fixed_invoke_id=fixed)).exchange(b"x"), script)
+        assert len([sent for sent in script.heard if sent]) == asked
 
 
 def test_mode_e_by_configuration() -> None:

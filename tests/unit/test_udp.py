@@ -52,6 +52,19 @@ async def test_there_and_back() -> None:
         assert repr(link) == f"<UdpLink 127.0.0.1:{port} closed>"
 
 
+async def test_an_answer_that_came_twice_is_not_the_answer_to_the_next_question() -> None:
+    """By short name, answers tell by nothing but their order what they answer."""
+    async with udp_peer() as port:
+        link = UdpLink("127.0.0.1", port)
+        await link.open()
+        for question in (b"one", b"two", b"three"):
+            link.send(question)
+            assert await link.receive(soon()) == question.upper()
+            assert link._socket is not None
+            link._socket.datagram_received(question.upper(), None)
+        await link.close()
+
+
 async def test_closed() -> None:
     link = UdpLink("127.0.0.1", free_port())
     assert link.drain() == b""
