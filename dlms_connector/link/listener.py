@@ -18,16 +18,29 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from dlms_connector.errors import AbsentError, ConnectError, DlmsError
 from dlms_connector.link.tcp_stream import StreamLink, TcpStream
 
-#: Calls that are not identified yet: in all, and from one address. Many meters of a mobile
+#: Calls that are not identified yet, from one address half of them: many meters of a mobile
 #: network may share one.
 MOST_STRANGERS = 1000
-MOST_FROM_ONE = 500
+#: Of the files that the process may have open, this part is for strangers: the gateway and its
+#: other connectors need theirs.
+_STRANGERS_PART = 4
 IDENTIFY_WITHIN_S = 30.0
 #: Modems announce themselves when they call: that is over when the line rests so long.
 GREETING_S = 0.25
 _LONGEST_GREETING_S = 3.0
 #: A call over which nothing came so many times is of no use: the meter may call anew.
 _DEAF_TIMES = 3
+
+
+def room_for_strangers() -> int:
+    """Return how many calls may be unknown at once, so that a flood of them does no harm."""
+    try:
+        import resource
+    except ImportError:  # there is no such bound on Windows
+        return MOST_STRANGERS
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    bounded = files != resource.RLIM_INFINITY
+    return max(2, min(MOST_STRANGERS, files // _STRANGERS_PART)) if bounded else MOST_STRANGERS
 
 
 class Call(StreamLink):
@@ -164,8 +177,8 @@ class Listener:
         host: str | None = None,
         port: int = 4059,
         allow: Iterable[str] = ("0.0.0.0/0", "::/0"),
-        most_strangers: int = MOST_STRANGERS,
-        most_from_one: int = MOST_FROM_ONE,
+        most_strangers: int | None = None,
+        most_from_one: int | None = None,
         identify_within_s: float = IDENTIFY_WITHIN_S,
         greeting_s: float = GREETING_S,
         hung_up: Callable[[str, str], None] = lambda address, reason: None,
@@ -173,7 +186,8 @@ class Listener:
         self._links, self._identify = links, identify
         self._host, self._port = host, port
         self._allow: list[IPv4Network | IPv6Network] = [ip_network(each) for each in allow]
-        self._most_strangers, self._most_from_one = most_strangers, most_from_one
+        self._most_strangers = most_strangers or room_for_strangers()
+        self._most_from_one = most_from_one or max(1, self._most_strangers // 2)
         self._identify_within_s, self._greeting_s = identify_within_s, greeting_s
         self._hung_up = hung_up
         self._server: asyncio.Server | None = None

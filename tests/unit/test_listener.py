@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,7 +10,14 @@ import pytest
 
 from dlms_connector.errors import AbsentError, ConnectError, LinkClosedError, ProtocolError
 from dlms_connector.exchange import converse
-from dlms_connector.link.listener import Call, DialInLink, Identify, Listener, by_address
+from dlms_connector.link.listener import (
+    Call,
+    DialInLink,
+    Identify,
+    Listener,
+    by_address,
+    room_for_strangers,
+)
 from dlms_connector.link.tcp import TcpLink
 from dlms_connector.protocol.talk import Talk
 
@@ -202,6 +210,15 @@ async def test_too_many_strangers_at_once(bound: dict[str, int], reason: str) ->
         assert await second.receive(soon()) == b"who?"  # there is room again
         await second.close()
         await first.close()
+
+
+def test_strangers_leave_most_files_to_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+    for files, room in ((1024, 256), (4, 2), (1 << 20, 1000), (resource.RLIM_INFINITY, 1000)):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, files=files: (files, files))
+        assert room_for_strangers() == room
+    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
+    assert room_for_strangers() == 1000
 
 
 def ask_name() -> Talk[bytes]:
