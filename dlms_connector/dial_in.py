@@ -79,30 +79,42 @@ class Reception:
         devices = self._devices[door]
         first = devices[0].connection
         assert isinstance(first, ListenConnection)
+        news = News(door, self._log)
         return Listener(
             self._links[door],
             Introduction(devices, self._make_client, self._log, self._state_dir),
             host=first.host,
             port=first.port,
             identify_within_s=max(each.connection.connect_timeout_ms for each in devices) / 1000,
-            hung_up=Refusals(door, self._log).note,
+            hung_up=news.refused,
+            contested=news.contested,
         )
 
 
-class Refusals:
-    """Callers that were refused: each address is named once, and not too many of them."""
+class News:
+    """What the log is told of callers: each is named once a day, and not too many of them."""
 
     def __init__(self, door: str, log: logging.Logger) -> None:
         self._door, self._log = door, log
         self._named: set[str] = set()
+        self._disputed: set[str] = set()
         self._news_again = 0.0
 
-    def note(self, address: str, reason: str) -> None:
+    def contested(self, name: str, address: str) -> None:
+        """Note that two callers are taken for the same meter."""
+        self._begin_day()
+        if name not in self._disputed:
+            self._disputed.add(name)
+            self._log.warning(
+                "%s: the meter known by %s calls again and again while it is connected, the last "
+                "time from %s: if it is not a restless modem, another caller is taken for the "
+                "same meter, and their values are mixed",
+                self._door, name, address,
+            )  # fmt: skip
+
+    def refused(self, address: str, reason: str) -> None:
         """Note why a caller was hung up."""
-        now = asyncio.get_running_loop().time()
-        if now >= self._news_again:
-            self._named.clear()
-            self._news_again = now + _NEWS_AGAIN_S
+        self._begin_day()
         news = address not in self._named and len(self._named) < _MOST_NAMED
         self._log.log(
             logging.WARNING if news else logging.DEBUG,
@@ -114,3 +126,10 @@ class Refusals:
                 self._log.warning(
                     "%s: callers that are refused are not named any more today", self._door
                 )
+
+    def _begin_day(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now >= self._news_again:
+            self._named.clear()
+            self._disputed.clear()
+            self._news_again = now + _NEWS_AGAIN_S

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -30,6 +30,8 @@ GREETING_S = 0.25
 _LONGEST_GREETING_S = 3.0
 #: A call over which nothing came so many times is of no use: the meter may call anew.
 _DEAF_TIMES = 3
+#: So many calls within so many seconds, each in place of one that still held, are not of one meter.
+_CONTEST_CALLS, _CONTEST_S = 3, 60.0
 
 
 def room_for_strangers() -> int:
@@ -79,6 +81,7 @@ class DialInLink(StreamLink):
         self._deaf_times = 0
         self._at_opening = (0, 0)
         self._called: asyncio.Future[None] | None = None
+        self._replaced: deque[float] = deque(maxlen=_CONTEST_CALLS)
 
     def __repr__(self) -> str:
         state = "open" if self.is_open else "held" if self.has_call else "waiting"
@@ -88,6 +91,12 @@ class DialInLink(StreamLink):
     def has_call(self) -> bool:
         """Whether the meter is connected just now."""
         return self._kept is not None and self._kept.is_open
+
+    @property
+    def is_contested(self) -> bool:
+        """Whether calls end each other so fast that two callers must be taken for this meter."""
+        times = self._replaced
+        return len(times) == _CONTEST_CALLS and times[-1] - times[0] < _CONTEST_S
 
     async def open(self) -> None:
         """Take up the meter's call; raises AbsentError, at once, where there is none."""
@@ -121,6 +130,8 @@ class DialInLink(StreamLink):
 
     async def take(self, call: Call) -> None:
         """Go on with a new call; an earlier one is over, even if nobody has noticed yet."""
+        if self.has_call:
+            self._replaced.append(self._now())
         earlier, self._kept = self._kept, call.stream
         self._stream, self._deaf_times, self._has_called = None, 0, True
         call.stream.count_for(self)
@@ -166,7 +177,8 @@ def by_address(names: Mapping[str, str]) -> Identify:
 class Listener:
     """A port where meters call; `links` are those whose calls are expected, by their names.
 
-    `hung_up` is told the address of a caller that was refused, and why.
+    `hung_up` is told the address of a caller that was refused, and why; `contested` the name of
+    a link for which there seem to be two callers, and the address of the last.
     """
 
     def __init__(
@@ -182,6 +194,7 @@ class Listener:
         identify_within_s: float = IDENTIFY_WITHIN_S,
         greeting_s: float = GREETING_S,
         hung_up: Callable[[str, str], None] = lambda address, reason: None,
+        contested: Callable[[str, str], None] = lambda name, address: None,
     ) -> None:
         self._links, self._identify = links, identify
         self._host, self._port = host, port
@@ -189,7 +202,7 @@ class Listener:
         self._most_strangers = most_strangers or room_for_strangers()
         self._most_from_one = most_from_one or max(1, self._most_strangers // 2)
         self._identify_within_s, self._greeting_s = identify_within_s, greeting_s
-        self._hung_up = hung_up
+        self._hung_up, self._contested = hung_up, contested
         self._server: asyncio.Server | None = None
         self._calls: dict[Call, asyncio.Task[None]] = {}
         self._strangers: Counter[str] = Counter()
@@ -239,6 +252,8 @@ class Listener:
             return
         try:
             await link.take(call)
+            if link.is_contested:
+                self._contested(link.name, call.peer)
             await call.stream.until_lost()
         finally:
             link.lose(call)

@@ -6,13 +6,14 @@ import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from dlms_connector.config.model import Device
-from dlms_connector.dial_in import Refusals
+from dlms_connector.dial_in import News
 from dlms_connector.errors import AbsentError, LinkClosedError
 from dlms_connector.fleet import Fleet, UnavailableError
 from dlms_connector.link.tcp import TcpLink
@@ -224,6 +225,28 @@ async def test_a_newer_call_wins(site: Site) -> None:
     assert "backoff" not in site.sink.state_names("M")
 
 
+async def test_two_callers_taken_for_one_meter_are_told_of(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As behind one address of a mobile network; each calls again when the other was let in."""
+    site.expect("M", {"peer": HERE})
+    callers = [TcpLink(HERE, site.port) for _ in range(6)]
+    async with site.running():
+        await callers[0].open()
+        for earlier, caller in pairwise(callers):
+            await caller.open()
+            with suppress(LinkClosedError):
+                while await earlier.receive(asyncio.get_running_loop().time() + 5):
+                    pass
+    for caller in callers:
+        await caller.close()
+    warnings = [one.getMessage() for one in caplog.records if "same meter" in one.getMessage()]
+    (warning,) = warnings
+    assert warning.startswith(
+        f"{HERE}:{site.port}: the meter known by {HERE} calls again and again"
+    )
+
+
 async def test_several_meters_behind_one_caller(site: Site) -> None:
     """A modem with a line behind it: one talker at a time, and one of them may be dead."""
     for address in (1, 2, 3):
@@ -272,12 +295,12 @@ async def test_closing_the_fleet_hangs_up(site: Site) -> None:
 
 def test_refused_callers_are_named_once_and_not_all(caplog: pytest.LogCaptureFixture) -> None:
     async def body() -> None:
-        refusals = Refusals("door", LOG)
+        news = News("door", LOG)
         for number in range(300):
             for _ in range(2):
-                refusals.note(f"10.0.0.{number}", "not allowed")
+                news.refused(f"10.0.0.{number}", "not allowed")
         await asyncio.sleep(90_000)
-        refusals.note("10.0.0.1", "not allowed")
+        news.refused("10.0.0.1", "not allowed")
 
     fake_time.run(body())
     warnings = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]

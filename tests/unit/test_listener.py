@@ -173,6 +173,22 @@ async def test_a_new_call_ends_the_earlier() -> None:
         await second.close()
 
 
+@pytest.mark.parametrize(("gap_s", "contested"), [(19.0, True), (31.0, False)])
+async def test_calls_that_end_each_other_fast_are_contested(gap_s: float, contested: bool) -> None:
+    told: list[tuple[str, str]] = []
+    async with house(contested=lambda *news: told.append(news)) as here:
+        callers = [here.caller() for _ in range(4)]
+        for number, caller in enumerate(callers):
+            here.link._now = lambda number=number: number * gap_s  # type: ignore[misc]
+            assert not here.link.is_contested
+            await caller.open()
+            await here.arrivals.get()
+        assert here.link.is_contested == contested
+        await asyncio.gather(*(hears_the_end(caller) for caller in callers[:-1]))
+        assert told == [("meter", "127.0.0.1")] * contested
+        await callers[-1].close()
+
+
 async def test_strangers_are_hung_up() -> None:
     async with house(by_address({"10.0.0.1": "meter"})) as here:
         caller = here.caller()
