@@ -24,6 +24,7 @@ from dlms_connector.protocol.acse import (
 from dlms_connector.protocol.authentication import TITLED, Challenges, Handshake, Side
 from dlms_connector.protocol.ciphering import CountUp, InvocationCounter
 from dlms_connector.protocol.conformance import LN_SERVICES, SN_SERVICES
+from dlms_connector.protocol.conversation import exchange
 from dlms_connector.protocol.credentials import read_credentials
 from dlms_connector.protocol.diagnosis import OPENING, refusal, refusal_of, unexpected
 from dlms_connector.protocol.hls_exchange import encode_answer, encode_written_answer, parse_answer
@@ -106,9 +107,8 @@ class Association:
             return
         with suppress(DlmsError):
             information = self._user_information() if self.ciphered else None
-            reply = yield from datalink.exchange(
-                encode_release(RLRQ, user_information=information), repeatable=not self.ciphered
-            )
+            rlrq = encode_release(RLRQ, user_information=information)
+            reply = yield from exchange(datalink, rlrq, repeatable=not self.ciphered)
             parse_release(reply, RLRE)
 
     def protect(self, apdu: bytes) -> bytes:
@@ -164,7 +164,7 @@ class Association:
     def _ask(self, datalink: DataLink) -> Talk[Aare]:
         aarq = self._aarq().encode()
         repeatable = self._mechanism <= Mechanism.LOW and not self.ciphered
-        reply = yield from datalink.exchange(aarq, repeatable=repeatable)
+        reply = yield from exchange(datalink, aarq, repeatable=repeatable)
         if reply[:1] == bytes([AARE]):
             return Aare.parse(reply)
         if reply[:1] == bytes([EXCEPTION_RESPONSE]):
@@ -278,5 +278,5 @@ class Association:
     def _prove(self, datalink: DataLink, request: bytes) -> Talk[bytes]:
         """Send our answer to the meter's challenge; return the plain reply."""
         sealed = self._security.protect(request, proving=True)
-        reply = yield from datalink.exchange(sealed, repeatable=False)
+        reply = yield from exchange(datalink, sealed, repeatable=False)
         return self.unprotect(reply)

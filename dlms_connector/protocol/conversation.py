@@ -46,6 +46,19 @@ class Protection(Protocol):
         ...
 
 
+def exchange(datalink: DataLink, apdu: bytes, *, repeatable: bool) -> Talk[bytes]:
+    """Send an APDU before an association is there; return the first that was not said unasked.
+
+    Meters that push do so also while they are being asked. Raises LinkError.
+    """
+    answer = yield from datalink.exchange(apdu, repeatable=repeatable)
+    for _ in range(MAX_PASSED_OVER):
+        if answer[:1] not in _UNASKED:
+            break
+        answer = yield from datalink.receive()
+    return answer
+
+
 class Conversation:
     """Asks over a data link, under the protection of an association."""
 

@@ -96,6 +96,15 @@ def test_no_authentication() -> None:
     ]
 
 
+def test_what_the_meter_pushes_meanwhile_is_passed_over() -> None:
+    pushed = bytes.fromhex("0F 00000001 00 00")
+    meter = Meter(pushed, pushed, aare())
+    assert finish(association().open(meter)).max_pdu == 500
+    assert meter.heard[1:] == [b"", b""]
+    with pytest.raises(ProtocolError, match="came instead of an AARE"):
+        finish(association().open(Meter(*[pushed] * 99)))
+
+
 @pytest.mark.parametrize(
     ("diagnostic", "words", "key"),
     [
