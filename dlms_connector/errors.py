@@ -86,16 +86,17 @@ class LinkClosedError(LinkError):
 
 
 class LinkTimeoutError(LinkError):
-    """Nothing complete arrived in time."""
+    """Nothing complete arrived in time; `stranger` says who else was heard, if anybody."""
 
     hint = (
         "silence usually means a wrong address (clientAddress, logicalAddress, physicalAddress) "
         "or interfaceType; a slow meter needs a larger connection.timeoutMs"
     )
 
-    def __init__(self, tries: int, received: int) -> None:
+    def __init__(self, tries: int, received: int, stranger: str = "") -> None:
         times = "once" if tries == 1 else f"{tries} times"
-        super().__init__(f"no complete reply, asked {times} ({received} bytes received)")
+        heard = f"{received} bytes received" + (f", a frame {stranger}" if stranger else "")
+        super().__init__(f"no complete reply, asked {times} ({heard})")
         self.tries = tries
         self.received = received
 

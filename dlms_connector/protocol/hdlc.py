@@ -60,6 +60,7 @@ class Hdlc:
         self._echoing = False
         self._usable = False
         self._octets = self._frames = 0
+        self._stranger = ""  # who else has answered us
         self._sent = self._received = 0  # V(S) and V(R)
         self._set_up(HdlcParameters())
 
@@ -88,7 +89,7 @@ class Hdlc:
                 break
         if refusals:
             raise RefusedError(doing, "the meter is in disconnected mode (DM)")
-        raise LinkTimeoutError(self._retries + 1, self._octets)
+        raise self._timeout(self._retries + 1)
 
     def disconnect(self) -> Talk[None]:
         """Send DISC; UA and DM both mean that the session is over.
@@ -97,7 +98,7 @@ class Hdlc:
         """
         self._begin()
         if (yield from self._reply(self._command(DISC), (UA, DM), "closing the HDLC link")) is None:
-            raise LinkTimeoutError(1, self._octets)
+            raise self._timeout(1)
 
     def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:
         """Send an APDU, segmented as the meter needs it, and return the one that answers.
@@ -131,7 +132,7 @@ class Hdlc:
             if frame is None:
                 silences += 1
                 if silences > self._retries:
-                    raise LinkTimeoutError(silences, self._octets)
+                    raise self._timeout(silences)
                 commands = transfer.again(repeatable=repeatable)
             else:
                 _refuse_unnumbered(frame)
@@ -178,6 +179,7 @@ class Hdlc:
         self._usable = False
         self._reader.reset()
         self._octets = self._frames = 0
+        self._stranger = ""
 
     def _command(self, control: int, information: bytes = b"") -> Frame:
         return Frame(self.server, self._client, control, information)
@@ -238,7 +240,13 @@ class Hdlc:
         if frame.source == self.server or is_broadcast(self.server):
             return True
         # Some meters answer in a form of their own: with four octets where two were used.
-        return split_server_address(frame.source) == split_server_address(self.server)
+        theirs, ours = split_server_address(frame.source), split_server_address(self.server)
+        if theirs != ours:
+            self._stranger = "from logical address {} and physical address {}".format(*theirs)
+        return theirs == ours
+
+    def _timeout(self, tries: int) -> LinkTimeoutError:
+        return LinkTimeoutError(tries, self._octets, self._stranger)
 
     def _is_echo(self, frame: Frame) -> bool:
         """Whether the line sent our own frame back; matters where both addresses are equal.
@@ -256,7 +264,7 @@ class Hdlc:
     def _rest(self, polls: int, most: int) -> Talk[None]:
         """Give a busy meter time before it is polled again."""
         if polls > most == _MOST_MORE:
-            raise LinkTimeoutError(polls, self._octets)
+            raise self._timeout(polls)
         if polls > most:
             raise ProtocolError(EXCHANGING, f"the meter had nothing to say {polls} times")
         data = yield Pause(min(polls * _POLL_PAUSE_S, _LONGEST_POLL_PAUSE_S))

@@ -101,7 +101,7 @@ class Transfer:
             self.complete = not frame.segmented
         elif ahead < 4:
             self._gap = True  # a frame of the window was lost
-        else:
+        elif not self._gap:
             return []  # a repetition of what has arrived
         if self.complete or not frame.final:
             return []

@@ -63,6 +63,7 @@ class Wrapper:
         self._retries = retries
         self._reader = WrapperReader()
         self._strangers = 0
+        self._stranger = ""  # the last of them
 
     def connect(self) -> Talk[None]:
         """Start with a fresh stream: the wrapper itself has no session."""
@@ -91,7 +92,7 @@ class Wrapper:
 
     def _ask(self, frame: bytes, tries: int) -> Talk[bytes]:
         received = 0
-        self._strangers = 0
+        self._strangers, self._stranger = 0, ""
         if not frame and (apdu := self._next()) is not None:
             return apdu
         for _ in range(tries):
@@ -102,7 +103,7 @@ class Wrapper:
                 if (apdu := self._next()) is not None:
                     return apdu
                 data = yield b""
-        raise LinkTimeoutError(tries, received)
+        raise LinkTimeoutError(tries, received, self._stranger)
 
     def _next(self) -> bytes | None:
         """Return the next APDU for us of those that have arrived."""
@@ -111,10 +112,12 @@ class Wrapper:
             if (source, destination) == (self._server, self._client):
                 return apdu
             self._strangers += 1
+            self._stranger = (
+                f"from wPort {source} to {destination} instead of from {self._server} "
+                f"to {self._client}"
+            )
             if self._strangers > _MOST_STRANGERS:
                 raise ProtocolError(
-                    _EXCHANGING,
-                    f"{self._strangers} frames of other wPorts, the last from {source} to "
-                    f"{destination} instead of from {self._server} to {self._client}",
+                    _EXCHANGING, f"{self._strangers} frames of others, the last {self._stranger}"
                 )
         return None

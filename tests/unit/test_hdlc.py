@@ -301,6 +301,17 @@ def test_any_frame_of_a_window_is_lost_once(window: int) -> None:
         assert drive(hdlc.exchange(b"x"), peer) == b"z" * 300
 
 
+def test_a_window_whose_beginning_was_lost_is_asked_for_at_once() -> None:
+    meter = HdlcMeter(lambda _: b"z" * 270, size=40, window=7)
+    hdlc = connected(meter)
+
+    def peer(sent: bytes) -> bytes:
+        answer = meter(sent)
+        return answer[answer.index(b"\x7e\x7e") + 1 :] if len(meter.heard) == 1 else answer
+
+    assert drive(hdlc.exchange(b"x"), peer, most_silences=0) == b"z" * 270
+
+
 def test_our_segments_of_a_window_get_lost() -> None:
     ua = HdlcParameters(info_receive=40, window_receive=3).encode()
     meter = HdlcMeter(ua=ua)
@@ -432,6 +443,17 @@ def test_foreign_addresses(way: Way, frame: Frame) -> None:
     peer = faulty(meter, *[before(frame)] * 20)
     drive(hdlc.connect(), peer, way)
     assert drive(hdlc.exchange(b"x"), peer, way) == b"<x>"
+
+
+def test_silence_tells_who_else_was_heard() -> None:
+    """A meter that answers with another address: its user sees which to configure."""
+    hdlc = make_hdlc(retries=0)
+    answer = Frame(CLIENT, server_address(1, 18, 4), UA).encode()
+    words = r"\(12 bytes received, a frame from logical address 1 and physical address 18\)"
+    with pytest.raises(LinkTimeoutError, match=words):
+        drive(hdlc.connect(), Script([answer]))
+    with pytest.raises(LinkTimeoutError, match=r"\(0 bytes received\)"):
+        drive(hdlc.connect(), Script([]))
 
 
 OUT_OF_SEQUENCE = [

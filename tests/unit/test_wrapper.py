@@ -51,8 +51,17 @@ def test_frames_of_others_are_passed_over(way: Way, frame: bytes) -> None:
     assert drive(make_wrapper().exchange(b"ask"), script, way) == b"reply"
 
 
+def test_silence_tells_who_else_was_heard() -> None:
+    """A meter that answers from a wPort of its own: its user sees which to configure."""
+    wrapper = make_wrapper(retries=0)
+    with pytest.raises(LinkTimeoutError, match="a frame from wPort 2 to 16 instead of from 1 to"):
+        drive(wrapper.exchange(b"ask"), Script([FOREIGN]))
+    with pytest.raises(LinkTimeoutError, match=r"\(0 bytes received\)"):
+        drive(wrapper.exchange(b"ask"), Script([]))
+
+
 def test_endless_frames_of_others() -> None:
-    with pytest.raises(ProtocolError, match="257 frames of other wPorts, the last from 2 to 16"):
+    with pytest.raises(ProtocolError, match="257 frames of others, the last from wPort 2 to 16"):
         drive(make_wrapper().exchange(b"ask"), Script([FOREIGN * 10_000]), Way("portions", 1000))
 
 
