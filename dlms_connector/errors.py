@@ -99,6 +99,7 @@ class LinkTimeoutError(LinkError):
         super().__init__(f"no complete reply, asked {times} ({heard})")
         self.tries = tries
         self.received = received
+        self.stranger = stranger
 
 
 class ProtocolError(LinkError):

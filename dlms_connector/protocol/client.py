@@ -82,8 +82,10 @@ class Client:
         """`retries` are those of the connection."""
         self._datalink = datalink
         self._association = association
-        # HDLC asks again by itself, and is to be set up anew where that was of no use.
-        afresh = retries if dlms.interface_type == "WRAPPER" else 0
+        # HDLC asks again by itself, and is to be set up anew where that was of no use. With one
+        # invoke-id for all, nothing would tell the second answer from that to the next question.
+        tells_apart = workarounds.fixed_invoke_id is None
+        afresh = retries if dlms.interface_type == "WRAPPER" and tells_apart else 0
         conversation = Conversation(
             datalink, association, workarounds.fixed_invoke_id, afresh=afresh
         )

@@ -111,14 +111,15 @@ class Conversation:
         if not self._protection.ciphered:
             apdu = self._protection.protect(request)
             return (yield from self._datalink.exchange(apdu, repeatable=repeatable))
-        tries, received = 1 + (self._afresh if repeatable else 0), 0
+        tries, received, stranger = 1 + (self._afresh if repeatable else 0), 0, ""
         for _ in range(tries):
             apdu = self._protection.protect(request)
             try:
                 return (yield from self._datalink.exchange(apdu, repeatable=False))
             except LinkTimeoutError as error:
                 received += error.received
-        raise LinkTimeoutError(tries, received)
+                stranger = error.stranger
+        raise LinkTimeoutError(tries, received, stranger)
 
 
 def _answers(request: bytes, answer: bytes) -> bool:

@@ -12,6 +12,7 @@ from dlms_connector.cosem import AttributeRef, ByRange, MethodRef
 from dlms_connector.errors import (
     ConfigError,
     LinkClosedError,
+    LinkTimeoutError,
     ObjectError,
     RefusedError,
     ServiceError,
@@ -47,6 +48,15 @@ class Agreed(Association):
     def close(self, datalink: DataLink) -> Talk[None]:
         self.closed += 1
         yield from datalink.exchange(b"release")
+
+
+class Sealing(Agreed):
+    """Says that it ciphers, and lets everything through."""
+
+    ciphered = True
+
+    def protect(self, apdu: bytes) -> bytes:
+        return apdu
 
 
 class Broken(PlainLink):
@@ -89,6 +99,18 @@ class TestGet:
         client = client_of("get", "multiple-references")
         assert hold(client.get(REFS[:1]), in_turn(h("C4 01 C1 00 11 01")), heard) == [ONE]
         assert heard[0][:2] == h("C0 01")
+
+    @pytest.mark.parametrize(("fixed", "asked"), [(None, 3), (1, 1)])
+    def test_nothing_ciphered_is_asked_twice_with_one_invoke_id_for_all(
+        self, fixed: int | None, asked: int
+    ) -> None:
+        """The second answer would be taken for that to the next question."""
+        dlms, association, heard = Dlms(interface_type="WRAPPER"), Sealing(["get"]), list[bytes]()
+        workarounds = Workarounds(fixed_invoke_id=fixed)
+        client = Client(dlms, workarounds, PlainLink(), association, retries=2)
+        with pytest.raises(LinkTimeoutError):
+            hold(client.get(REFS[:1]), in_turn(), heard)
+        assert len(heard) == asked
 
     def test_none(self) -> None:
         assert hold(client_of("get", "multiple-references").get([]), in_turn()) == []

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from dlms_connector.simulator import Endpoint, MeterOptions, simulate
 
 LOG = logging.getLogger("test.session")
 CODES = ("1-0:1.8.0", "1-0:32.7.0", "1-0:31.7.0", "1-0:14.7.0", "1-0:1.7.0")
-CIPHERED = {
+CIPHERED: dict[str, Any] = {
     "clientAddress": 1,
     "authentication": "HIGH_GMAC",
     "security": "AUTHENTICATION_ENCRYPTION",
@@ -48,12 +49,15 @@ async def meter_of(
         yield make_meter(server, state_dir, **dlms), server
 
 
-def make_meter(server: Endpoint, state_dir: Path | None = None, **dlms: Any) -> Meter:
+def make_meter(
+    server: Endpoint, state_dir: Path | None = None, *, link_type: str = "tcp", **dlms: Any
+) -> Meter:
     device = Device.model_validate(
         {
             "deviceName": "M1",
             "connection": {
-                "host": "127.0.0.1", "port": server.port, "timeoutMs": 150, "retries": 2,
+                "type": link_type, "host": "127.0.0.1", "port": server.port,
+                "timeoutMs": 150, "retries": 2,
             },
             "dlms": dlms,
             "timeseries": [{"key": code, "obis": code} for code in CODES],
@@ -115,6 +119,25 @@ async def test_noise_on_the_line_costs_no_value(fault: str) -> None:
         assert good(outcome), (outcome.error, outcome.poll.failures)
         assert good(await poll(meter))
         await meter.session.release()
+        await meter.session.hang_up()
+
+
+@pytest.mark.parametrize("dlms", [{}, CIPHERED], ids=["plain", "ciphered"])
+async def test_lost_datagrams_cost_no_value(dlms: dict[str, Any], tmp_path: Path) -> None:
+    """Every seventh answer is lost: one or two of those to reading one by one."""
+    simulated = options(framing="WRAPPER", faults=["lose=7", "refuse-list"])
+    if dlms:
+        simulated = replace(
+            simulated,
+            client_address=1,
+            authentication="HIGH_GMAC",
+            security="AUTHENTICATION_ENCRYPTION",
+        )
+    async with simulate([simulated], udp=True) as (server,):
+        meter = make_meter(server, tmp_path, link_type="udp", interfaceType="WRAPPER", **dlms)
+        outcome = await poll(meter)
+        assert good(outcome), (outcome.error, outcome.poll.failures)
+        assert meter.statistics.reconnects == 0
         await meter.session.hang_up()
 
 
