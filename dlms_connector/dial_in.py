@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from dlms_connector.config.model import Device, ListenConnection
+from dlms_connector.config.model import Connection, Device, ListenConnection
 from dlms_connector.errors import ConnectError
 from dlms_connector.introduction import Introduction
-from dlms_connector.link.listener import DialInLink, Listener
+from dlms_connector.link.listener import EVERYBODY, DialInLink, Listener
 from dlms_connector.schedule import backoff_s, spread
 from dlms_connector.session import MakeClient
 
@@ -85,10 +85,21 @@ class Reception:
             Introduction(devices, self._make_client, self._log, self._state_dir),
             host=first.host,
             port=first.port,
+            allow=welcome(each.connection for each in devices),
             identify_within_s=max(each.connection.connect_timeout_ms for each in devices) / 1000,
             hung_up=news.refused,
             contested=news.contested,
         )
+
+
+def welcome(connections: Iterable[Connection]) -> tuple[str, ...]:
+    """Return the networks whose calls are of use to anybody: all others are hung up unheard."""
+    networks: list[str] = []
+    for connection in connections:
+        assert isinstance(connection, ListenConnection)
+        own = connection.allow or ((connection.peer,) if connection.peer else EVERYBODY)
+        networks += own
+    return tuple(dict.fromkeys(networks))
 
 
 class News:

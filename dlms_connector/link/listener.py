@@ -21,6 +21,8 @@ from dlms_connector.link.tcp_stream import StreamLink, TcpStream
 #: Calls that are not identified yet, from one address half of them: many meters of a mobile
 #: network may share one.
 MOST_STRANGERS = 1000
+#: All networks.
+EVERYBODY = ("0.0.0.0/0", "::/0")
 #: Of the files that the process may have open, this part is for strangers: the gateway and its
 #: other connectors need theirs.
 _STRANGERS_PART = 4
@@ -188,7 +190,7 @@ class Listener:
         *,
         host: str | None = None,
         port: int = 4059,
-        allow: Iterable[str] = ("0.0.0.0/0", "::/0"),
+        allow: Iterable[str] = EVERYBODY,
         most_strangers: int | None = None,
         most_from_one: int | None = None,
         identify_within_s: float = IDENTIFY_WITHIN_S,

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from dlms_connector.config.model import Device
-from dlms_connector.dial_in import News
+from dlms_connector.config.model import Device, ListenConnection
+from dlms_connector.dial_in import News, welcome
 from dlms_connector.errors import AbsentError, LinkClosedError
 from dlms_connector.fleet import Fleet, UnavailableError
+from dlms_connector.link.listener import EVERYBODY
 from dlms_connector.link.tcp import TcpLink
 from dlms_connector.simulator import MeterOptions, dial_in
 from tests.support import fake_time
@@ -212,6 +213,34 @@ async def test_strangers_and_the_silent_keep_nobody_waiting(
     refused = [one.getMessage() for one in caplog.records if "hung up on" in one.getMessage()]
     assert len([one for one in caplog.records if one.levelno >= logging.WARNING]) == 2
     assert refused[0].startswith(f"{HERE}:{site.port}: hung up on {HERE}: no configured meter: ")
+
+
+@pytest.mark.parametrize("mark", [{"serialNumber": "5", "allow": ["10.0.0.0/8"]}, {"peer": "::1"}])
+async def test_who_cannot_be_a_meter_is_not_listened_to(
+    site: Site, caplog: pytest.LogCaptureFixture, mark: dict[str, Any]
+) -> None:
+    """Else strangers from anywhere would take the places of meters that are asked who they are."""
+    site.expect("M", mark)
+    caller = TcpLink(HERE, site.port)
+    async with site.running():
+        await caller.open()
+        with pytest.raises(LinkClosedError):
+            await caller.receive(asyncio.get_running_loop().time() + 5)
+        await caller.close()
+    assert f"hung up on {HERE}: not allowed" in caplog.text
+
+
+def test_whose_calls_are_of_use() -> None:
+    def networks(*marks: dict[str, Any]) -> tuple[str, ...]:
+        connections = [ListenConnection.model_validate({"type": "listen"} | one) for one in marks]
+        return welcome(connections)
+
+    assert networks({"peer": "10.0.0.5"}, {"serialNumber": "1", "allow": ["10.1.0.0/16"]}) == (
+        "10.0.0.5",
+        "10.1.0.0/16",
+    )
+    assert networks({"peer": "10.0.0.5", "allow": ["10.0.0.0/8"]}) == ("10.0.0.0/8",)
+    assert networks({"peer": "10.0.0.5"}, {"serialNumber": "1"}) == ("10.0.0.5", *EVERYBODY)
 
 
 async def test_a_newer_call_wins(site: Site) -> None:
