@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from logging import Logger
 from threading import Thread
@@ -17,6 +18,9 @@ GOODBYE_S = 0.6
 JOIN_S = 0.75
 #: How often received bytes are counted where no diagnostics are sent.
 COUNT_S = 60.0
+#: Threads for what blocks: looking up names, opening and setting serial ports. Begun when
+#: needed; so many that names which nobody answers for keep no serial port waiting.
+_BLOCKING = 128
 
 
 class MetersThread:
@@ -34,6 +38,7 @@ class MetersThread:
         self._make_fleet, self._devices, self._uplink = make_fleet, devices, uplink
         self._log, self._period_s = log, period_s
         self._loop = asyncio.new_event_loop()
+        self._loop.set_default_executor(ThreadPoolExecutor(_BLOCKING, "dlms-blocking"))
         self._stop = asyncio.Event()
         self._thread: Thread | None = None
 

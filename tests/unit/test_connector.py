@@ -493,6 +493,26 @@ def test_close_ends_whatever_goes_wrong(
     ]
 
 
+def test_names_that_nobody_answers_for_keep_no_serial_port_waiting(make: Make) -> None:
+    """Both are left to threads, and as many look-ups may hang as the system cares to let."""
+    answered, opened = threading.Event(), threading.Event()
+
+    class Hanging(FakeFleet):
+        async def behave(self) -> None:
+            loop = asyncio.get_running_loop()
+            looking_up = [loop.run_in_executor(None, answered.wait, 60) for _ in range(100)]
+            await loop.run_in_executor(None, opened.set)
+            await asyncio.gather(*looking_up)
+
+    connector = make(configuration(), Hanging)
+    connector.open()
+    try:
+        assert opened.wait(30)
+    finally:
+        answered.set()
+        connector.close()
+
+
 def test_close_before_open_and_open_after_close(make: Make, gateway: FakeGateway) -> None:
     connector = make(configuration())
     connector.close()
