@@ -11,6 +11,7 @@ the work is linear in what arrives.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from dlms_connector.protocol.fcs import fcs
@@ -30,6 +31,7 @@ _FORMAT = 0xA000
 _SEGMENTED = 0x0800
 _SHORTEST = 7  # format 2, addresses 1 and 1, control 1, check 2
 _HEADER_AT_MOST = 13  # format 2, addresses 4 and 4, control 1, check 2
+_BEGINNING = re.compile(rb"\x7e(?:[\xa0-\xaf]|\Z)")
 
 
 class Frame(NamedTuple):
@@ -113,7 +115,7 @@ class FrameReader:
         """Return the next frame whose checks are right, or None: more is needed."""
         buffer = self._buffer
         start = 0
-        while (start := buffer.find(FLAG, start)) >= 0:
+        while (start := _beginning(buffer, start)) >= 0:
             end = _end_of_frame(buffer, start + 1)
             if end is None:
                 del buffer[:start]
@@ -126,11 +128,18 @@ class FrameReader:
         return None
 
 
+def _beginning(buffer: bytearray, start: int) -> int:
+    """Return where the next flag is with a format behind it, or nothing yet; -1 if there is none.
+
+    Idle lines send flags by the thousand: none of them costs more than its search.
+    """
+    found = _BEGINNING.search(buffer, start)
+    return found.start() if found else -1
+
+
 def _end_of_frame(buffer: bytearray, start: int) -> int | None:
     """Return where the frame's closing flag is; 0: no frame begins here; None: more is needed."""
     there = len(buffer) - start
-    if there and buffer[start] & 0xF0 != _FORMAT >> 8:
-        return 0
     if there < 2:
         return None
     length = (buffer[start] & 7) << 8 | buffer[start + 1]
