@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from dlms_connector.errors import AbsentError, ConnectError, DlmsError
+from dlms_connector.errors import AbsentError, ConnectError, DlmsError, ProtocolError
 from dlms_connector.link.tcp_stream import StreamLink, TcpStream
 
 #: Calls that are not identified yet, from one address half of them: many meters of a mobile
@@ -30,6 +30,8 @@ IDENTIFY_WITHIN_S = 30.0
 #: Modems announce themselves when they call: that is over when the line rests so long.
 GREETING_S = 0.25
 _LONGEST_GREETING_S = 3.0
+#: No meter needs more to say who it is, be it with the object list that short names take.
+MOST_TO_SAY = 1 << 17
 #: A call over which nothing came so many times is of no use: the meter may call anew.
 _DEAF_TIMES = 3
 #: So many calls within so many seconds, each in place of one that still held, are not of one meter.
@@ -58,6 +60,13 @@ class Call(StreamLink):
     def peer(self) -> str:
         """The caller's address, as text."""
         return plain(self.stream.peer)
+
+    async def receive(self, deadline: float) -> bytes:
+        """Return what has arrived; raises ProtocolError if it is more than a meter has to say."""
+        data = await super().receive(deadline)
+        if self.bytes_in > MOST_TO_SAY:
+            raise ProtocolError("finding out who calls", f"{self.bytes_in} octets told nothing")
+        return data
 
     async def open(self) -> None:
         """Do nothing: only the meter can call. Raises ConnectError if it has hung up."""

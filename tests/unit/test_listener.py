@@ -11,6 +11,7 @@ import pytest
 from dlms_connector.errors import AbsentError, ConnectError, LinkClosedError, ProtocolError
 from dlms_connector.exchange import converse
 from dlms_connector.link.listener import (
+    MOST_TO_SAY,
     Call,
     DialInLink,
     Identify,
@@ -278,6 +279,24 @@ async def test_a_first_talk_that_leads_nowhere(answer: bytes, reason: str) -> No
         caller.send(answer)
         assert await here.refused.get() == f"127.0.0.1: {reason}"
         await caller.close()
+
+
+async def ask_for_ever(call: Call) -> str | None:
+    call.send(b"who?")
+    while True:
+        await call.receive(soon())
+
+
+@pytest.mark.parametrize("greets", [True, False])
+async def test_a_caller_that_babbles_is_not_heard_to_the_end(greets: bool) -> None:
+    async with house(ask_for_ever, greeting_s=5 if greets else 0.01) as here:
+        babbler = here.caller()
+        await babbler.open()
+        if not greets:
+            assert await babbler.receive(soon()) == b"who?"
+        babbler.send(bytes(2 * MOST_TO_SAY))
+        assert (await here.refused.get()).endswith("octets told nothing")
+        await babbler.close()
 
 
 async def test_a_caller_that_says_nothing() -> None:
