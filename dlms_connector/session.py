@@ -71,7 +71,7 @@ class Session:
         self._statistics = statistics
         self._open_link = open_link
         self._make_client = make_client
-        #: A meter's short names are asked for once, not in every association.
+        #: A meter's short names are asked for once, and questions numbered on.
         self._directory = Directory()
         self._counter = counter
         self._client: Client | None = None

@@ -82,19 +82,23 @@ class Client:
         """`retries` are those of the connection."""
         self._datalink = datalink
         self._association = association
+        directory = directory or Directory()
         # HDLC asks again by itself, and is to be set up anew where that was of no use. With one
         # invoke-id for all, nothing would tell the second answer from that to the next question.
         tells_apart = workarounds.fixed_invoke_id is None
         afresh = retries if dlms.interface_type == "WRAPPER" and tells_apart else 0
         conversation = Conversation(
-            datalink, association, workarounds.fixed_invoke_id, afresh=afresh
+            datalink,
+            association,
+            workarounds.fixed_invoke_id,
+            directory.invoke_ids,
+            afresh=afresh,
         )
         skip = frozenset(workarounds.skip_date_time_fields)
         select = Selector(from_utc=dlms.deviation_from_utc, skip=skip).encode
         self._services: Services = LogicalNames(conversation, self._room, select)
         self._access: Services | None = Access(conversation, self._room, select)
         if dlms.referencing == "SN":
-            directory = directory or Directory()
             self._services = ShortNames(conversation, self._room, select, directory)
             self._access = None
 
@@ -177,7 +181,7 @@ def make_client(
 ) -> Client:
     """Return the client of a configured meter; raises ConfigError if its address does not fit.
 
-    `directory` keeps the short names of a meter from one client to the next.
+    `directory` keeps what is known of a meter from one client to the next.
     """
     dlms, workarounds = device.dlms, device.workarounds
     retries = device.connection.retries

@@ -59,6 +59,22 @@ def exchange(datalink: DataLink, apdu: bytes, *, repeatable: bool) -> Talk[bytes
     return answer
 
 
+class InvokeIds:
+    """Numbers questions 1 to 15 in turn, also from one association with a meter to the next.
+
+    Else the first question of an association would have the number of one of the association
+    before, whose answer may still be on its way: through a converter, or over a call that is kept.
+    """
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def next(self) -> int:
+        """Return the number of the next question."""
+        self._last = self._last % 15 + 1
+        return self._last
+
+
 class Conversation:
     """Asks over a data link, under the protection of an association."""
 
@@ -67,33 +83,36 @@ class Conversation:
         datalink: DataLink,
         protection: Protection,
         fixed_invoke_id: int | None = None,
+        invoke_ids: InvokeIds | None = None,
         *,
         afresh: int = 0,
     ) -> None:
-        """`afresh` is how often a read is ciphered anew and asked again after silence."""
+        """`afresh` is how often a read is asked again here, not by the data link.
+
+        After silence where it has to be ciphered anew, and after a late answer to another.
+        """
         self._datalink = datalink
         self._afresh = afresh
         self._protection = protection
         self._fixed = fixed_invoke_id
-        self._last = 0
+        self._invoke_ids = invoke_ids or InvokeIds()
 
     def next_invoke_id(self) -> int:
-        """Return the invoke-id of the next question: 1 to 15 in turn, unless it is fixed."""
-        if self._fixed is not None:
-            return self._fixed
-        self._last = self._last % 15 + 1
-        return self._last
+        """Return the invoke-id of the next question, in turn unless it is fixed."""
+        return self._invoke_ids.next() if self._fixed is None else self._fixed
 
     def ask(
         self, request: bytes, doing: str, *, repeatable: bool = False, previous: bytes = b""
     ) -> Talk[bytes]:
         """Send a request and return the plain answer to it.
 
+        A late answer to another costs time, so after it a `repeatable` request is sent again.
         `previous` is the answer with the block before: it may come twice where the first
         request was sent twice. Raises ServiceError where the meter refuses the request
         as a whole.
         """
         answer = yield from self._exchange(request, repeatable=repeatable)
+        left = self._afresh if repeatable else 0
         for _ in range(MAX_PASSED_OVER):
             unasked = answer[:1] in _UNASKED
             plain = answer if unasked else self._protection.unprotect(answer)
@@ -103,7 +122,10 @@ class Conversation:
             try:
                 answer = yield from self._datalink.receive()
             except LinkTimeoutError as error:
-                raise ProtocolError(doing, _only_others(request, plain)) from error
+                if not left:
+                    raise ProtocolError(doing, _only_others(request, plain)) from error
+                left -= 1
+                answer = yield from self._exchange(request, repeatable=True)
         raise ProtocolError(doing, f"{MAX_PASSED_OVER} answers came, none to this request")
 
     def _exchange(self, request: bytes, *, repeatable: bool) -> Talk[bytes]:

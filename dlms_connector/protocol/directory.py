@@ -1,4 +1,7 @@
-"""Short names: where the attributes and methods of objects lie (IEC 62056-6-2)."""
+"""What is known of a meter from one association to the next, above all its short names.
+
+Short names tell where the attributes and methods of objects lie (IEC 62056-6-2).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dlms_connector.cosem import CLASSES, AttributeRef, MethodRef
 from dlms_connector.errors import ProtocolError, ServiceError
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.axdr import Data, DataType
+from dlms_connector.protocol.conversation import InvokeIds
 
 #: The association, whose short name the standard fixes; its attribute 2 lists all objects.
 ASSOCIATION = 0xFA00
@@ -31,9 +35,11 @@ class Directory:
     """The base names of a meter's objects; empty until the meter was asked.
 
     It may outlive an association: a meter gives out other names only with other firmware.
+    `invoke_ids` number the questions to the meter.
     """
 
     names: dict[tuple[int, Obis], int] = field(default_factory=dict)
+    invoke_ids: InvokeIds = field(default_factory=InvokeIds, compare=False)
 
     def learn(self, object_list: Data) -> None:
         """Take what the association lists. Raises ProtocolError if it is no such list."""

@@ -112,6 +112,15 @@ class TestGet:
             hold(client.get(REFS[:1]), in_turn(), heard)
         assert len(heard) == asked
 
+    def test_an_answer_of_the_association_before_is_not_taken(self) -> None:
+        """Where the connection outlives an association, so may the answers on their way."""
+        directory, values = Directory(), []
+        for answers in (["C4 01 C1 00 11 01"], ["C4 01 C1 00 11 09", "C4 01 C2 00 11 01"]):
+            client = Client(Dlms(), Workarounds(), PlainLink(), Agreed(["get"]), directory)
+            heard = [h(one) for one in answers]
+            values += hold(client.get(REFS[:1]), lambda _, heard=heard: heard)  # type: ignore[misc]
+        assert values == [ONE, ONE]
+
     def test_none(self) -> None:
         assert hold(client_of("get", "multiple-references").get([]), in_turn()) == []
 

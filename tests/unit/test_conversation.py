@@ -10,7 +10,7 @@ from dlms_connector.errors import (
     SecurityError,
     ServiceError,
 )
-from dlms_connector.protocol.conversation import MAX_PASSED_OVER, Conversation
+from dlms_connector.protocol.conversation import MAX_PASSED_OVER, Conversation, InvokeIds
 from tests.support.apdus import Open, PlainLink, hold, in_turn
 
 
@@ -151,8 +151,24 @@ def test_refusals(answer: str, problem: str) -> None:
         ask(h("C4 01 C2 00 11 01"), h(answer))
 
 
+def test_what_is_repeatable_is_asked_again_when_a_late_answer_took_its_time() -> None:
+    late, heard = h("C4 01 C2 00 11 02"), list[bytes]()
+    conversation = Conversation(PlainLink(), Open(), afresh=1)
+    talk = conversation.ask(GET, "testing", repeatable=True)
+    assert hold(talk, in_turn(late, ANSWER), heard) == ANSWER
+    assert heard == [GET, GET]
+    with pytest.raises(ProtocolError, match="invoke-id 2 instead of 3"):
+        hold(conversation.ask(GET, "testing", repeatable=True), in_turn(late, late))
+    with pytest.raises(ProtocolError, match="invoke-id 2 instead of 3"):
+        hold(conversation.ask(GET, "testing"), in_turn(late, ANSWER))
+
+
 def test_invoke_ids() -> None:
     counting = Conversation(PlainLink(), Open())
     assert [counting.next_invoke_id() for _ in range(17)] == [*range(1, 16), 1, 2]
+    ids = InvokeIds()
+    for expected in ([1, 2], [3, 4]):  # one association after the other
+        associated = Conversation(PlainLink(), Open(), None, ids)
+        assert [associated.next_invoke_id() for _ in range(2)] == expected
     fixed = Conversation(PlainLink(), Open(), 7)
     assert [fixed.next_invoke_id() for _ in range(2)] == [7, 7]
