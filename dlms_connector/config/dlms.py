@@ -188,7 +188,11 @@ class Workarounds(Model):
         False, description="put the signature around the ciphering, not inside it"
     )
     fixed_invoke_id: Whole | None = Field(
-        None, ge=0, le=15, description="use this invoke-id in every request"
+        None,
+        ge=0,
+        le=15,
+        description="use this invoke-id in every request; none is then sent twice with WRAPPER, "
+        "where nothing else tells answers apart",
     )
     use_access: Truth = Field(
         False, description="propose the ACCESS service, and read lists by it where it is agreed on"
