@@ -114,6 +114,7 @@ class Session:
             await self.hang_up()
         self.renew = False
         if self._client is not None:
+            self._link.drain()  # unasked: what a modem says now and then, or an answer come twice
             self.proven = False
             return self._client
         await asyncio.sleep(max(0.0, self.quiet_until - loop.time()))

@@ -17,6 +17,7 @@ from dlms_connector.config.model import Device
 from dlms_connector.counters import counter_of
 from dlms_connector.errors import LinkError, RefusedError
 from dlms_connector.link import make_link
+from dlms_connector.link.tcp import TcpLink
 from dlms_connector.meter import Meter
 from dlms_connector.outcome import Outcome
 from dlms_connector.plan import wanted
@@ -187,6 +188,19 @@ async def test_a_meter_that_hangs_up_at_an_unexpected_disc(answers: bool) -> Non
             meter = make_meter(Endpoint((), "127.0.0.1", port))
             assert good(await poll(meter))
             await meter.session.hang_up()
+
+
+@pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
+async def test_what_a_modem_says_between_polls_costs_no_association(framing: Any) -> None:
+    async with meter_of(options(framing=framing), interfaceType=framing) as (meter, _):
+        for _turn in range(3):
+            assert good(await poll(meter))
+            assert isinstance(meter.session._link, TcpLink)
+            assert meter.session._link._stream
+            meter.session._link._stream.data_received(b"heartbeat\r\n")
+        assert meter.statistics.reconnects == 0
+        await meter.session.release()
+        await meter.session.hang_up()
 
 
 async def test_a_meter_that_comes_back_is_polled_again() -> None:
