@@ -1,8 +1,9 @@
 """The gateway's connector: its life cycle, and nothing of DLMS.
 
-One thread runs all meters (`meters_thread`), one does what may block on the gateway
-(`uplink_queue`). Nothing here raises into the gateway: an exception in a constructor or
-handler costs it connectors, remote calls or attribute updates until its restart.
+One thread runs all meters (`meters_thread`), one converts and hands over what they yield, one
+does what waits for the platform (`uplink_queue`). Nothing here raises into the gateway: an
+exception in a constructor or handler costs it connectors, remote calls or attribute updates
+until its restart.
 """
 
 from __future__ import annotations
@@ -20,24 +21,27 @@ from uuid import uuid4
 from thingsboard_gateway.connectors.connector import Connector
 from thingsboard_gateway.gateway.constant_enums import Status
 from thingsboard_gateway.gateway.entities.converted_data import ConvertedData
-from thingsboard_gateway.gateway.statistics.statistics_service import StatisticsService
 from thingsboard_gateway.tb_utility.tb_logger import init_logger
 
 from dlms_connector.announcer import Announcer
 from dlms_connector.call_entry import CallEntry
 from dlms_connector.config.model import Configuration, Device
+from dlms_connector.device_filter import denied_by
 from dlms_connector.downlink import Downlink
 from dlms_connector.fleet import Fleet
 from dlms_connector.meters_thread import MetersThread
 from dlms_connector.prepared import id_of, prepare, state_directory
 from dlms_connector.uplink import Converter, Uplink
 from dlms_connector.uplink_queue import UplinkQueue
+from dlms_converters.device_data import DeviceData
 from dlms_converters.message_size import messages
 from dlms_converters.own import downlink_converter, uplink_converter
+from dlms_converters.statistics import count_message
 
-#: What is left in the uplink queue gets this long at the end. Together with the meters'
-#: goodbye it stays under a second: the gateway closes in a hot loop, for 5 s at most.
-FLUSH_S = 0.15
+#: The end takes no longer: the gateway closes in a hot loop, for 5 s at most. What the
+#: meters' goodbye leaves of it, at least the second time, is for what waits to be handed over.
+CLOSE_S = 0.9
+FLUSH_S = 0.1
 
 _LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "NONE")
 
@@ -63,19 +67,20 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         self._opened = self._stopped = False
         folder = Path(gateway.get_config_path())
         self._downlink_converters: dict[str, Any] = {}
-        self._prepared = prepare(config, folder, self._log, self._converter)
+        denied = denied_by(gateway, self.name, self._log)
+        self._prepared = prepare(config, folder, self._log, self._converter, denied)
         names = [device.device_name for device in self._prepared.devices]
         calls = CallEntry(gateway, self, names)
         self._announcer = Announcer(gateway, self, calls, self._log, monotonic)
+        self._announcing = UplinkQueue(self._log, idle=self._announcer.reconcile)
         self._queue = UplinkQueue(
-            self._announcer.reconcile,
-            self._log,
-            dropped=lambda count: self._count("convertersMsgDropped", count),
+            self._log, dropped=lambda count: self._count("convertersMsgDropped", count)
         )
         self._uplink = Uplink(
             self._prepared.converters,
             self._announcer,
             self._queue,
+            self._announcing,
             self._log,
             send=self._send,
             count=self._count,
@@ -115,8 +120,11 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         return self._type
 
     def get_config(self) -> Any:
-        """Return the configuration as the gateway gave it: references to secrets unresolved."""
-        return self._config
+        """Return the configuration as the gateway gave it: references to secrets unresolved.
+
+        Of one that is no JSON object nothing: the gateway asks for keys of it.
+        """
+        return self._config if isinstance(self._config, Mapping) else {}
 
     def is_connected(self) -> bool:
         """Whether any meter answers."""
@@ -135,6 +143,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
                 return
             self._opened = True
             self._queue.start(f"{self.name} uplink")
+            self._announcing.start(f"{self.name} announcing")
             for one in self._prepared.misconfigured:
                 self._uplink.misconfigured(one.name, one.device_type, one.problems)
             self._meters.start(f"{self.name} meters")
@@ -156,7 +165,9 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         started = monotonic()
         self._meters.stop()
         self._downlink.close()
-        self._queue.close(FLUSH_S)
+        if not self._queue.close(max(FLUSH_S, CLOSE_S - FLUSH_S - (monotonic() - started))):
+            self._log.warning("not all that was read could be handed to the gateway in time")
+        self._announcing.close(FLUSH_S / 2)
         self._announcer.close()
         self._forget_reports()
         self._log.info("closed within %.0f ms", (monotonic() - started) * 1000)
@@ -230,7 +241,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         return fleet
 
     def _send(self, data: Any) -> None:
-        parts = messages(data) if isinstance(data, ConvertedData) else (data,)
+        parts = messages(DeviceData.of(data)) if isinstance(data, ConvertedData) else (data,)
         for part in parts:
             if self._gateway.is_latency_metrics_enabled() and isinstance(part, ConvertedData):
                 now_ms = int(unix_time() * 1000)
@@ -243,7 +254,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         if name == "connectorMsgsReceived":
             self.statistics["MessagesReceived"] += count
         log = self._converter_log if name.startswith("converters") else self._log
-        StatisticsService.count_connector_message(log.name, name, count=count)
+        count_message(log.name, name, count)
 
 
 def _stop_logger(log: logging.Logger) -> None:

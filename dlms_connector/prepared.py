@@ -45,15 +45,22 @@ def prepare(
     folder: Path,
     log: Logger,
     converter_of: Callable[[Device, Configuration], Converter],
+    denied: Callable[[str], bool] = lambda name: False,
 ) -> Prepared:
     """Read a configuration whatever it is; every problem is a line in the log.
 
     `folder` is the gateway's configuration folder. `converter_of` raises ConfigError.
+    Devices that are `denied` are left out, and the platform does not hear of them.
     """
     loaded = _load(raw, folder, log)
     refused = [*loaded.refused]
     devices, converters = [], {}
     for device in loaded.configuration.devices:
+        if denied(device.device_name):
+            log.warning(
+                "%s is not polled: the gateway's deviceFiltering denies it", device.device_name
+            )
+            continue
         try:
             converters[device.device_name] = converter_of(device, loaded.configuration)
             devices.append(device)
@@ -71,7 +78,7 @@ def prepare(
             one
             for one in refused
             # One without a name goes by its path; one with another's name is not its device.
-            if one.name != one.path and one.name not in converters
+            if one.name != one.path and one.name not in converters and not denied(one.name)
         ),
     )
 

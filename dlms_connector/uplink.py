@@ -1,6 +1,8 @@
 """From the meters to the gateway: polls, states and diagnostics, each in its turn.
 
-The fleet calls in its loop's thread, the work is done in the uplink queue's.
+The fleet calls in its loop's thread, the work is done in the threads of two queues. What the
+platform is told about meters coming and going waits for the platform, also for its rate
+limits; data must not wait behind that, because the gateway's storage takes them at any time.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ class Converter(Protocol):
 class Uplink:
     """Where the fleet sends what it finds out; implements the fleet's `Sink`.
 
-    `send` hands converted data to the gateway, `count` adds to its statistics of this connector;
+    Data go through `queue`, what the announcer does through `announcing`. `send` hands
+    converted data to the gateway, `count` adds to its statistics of this connector;
     `came_online` is told in the loop's thread when a meter answers (again).
     """
 
@@ -43,13 +46,15 @@ class Uplink:
         converters: Mapping[str, Converter],
         announcer: Announcer,
         queue: UplinkQueue,
+        announcing: UplinkQueue,
         log: Logger,
         *,
         send: Callable[[Any], None],
         count: Callable[[str, int], None],
         came_online: Callable[[str], None] = lambda name: None,
     ) -> None:
-        self._converters, self._announcer, self._queue = converters, announcer, queue
+        self._converters, self._announcer = converters, announcer
+        self._queue, self._announcing = queue, announcing
         self._log, self._send, self._count = log, send, count
         self._came_online = came_online
         self._bytes: Counter[str] = Counter()
@@ -112,11 +117,8 @@ class Uplink:
             self._count("convertersMsgDropped", 1)
             self._complain(name, error)
             return
-        try:
-            self._announcer.present(name, device.device_type)
-        finally:  # whatever the gateway says to that, the readings are not lost
-            if _has_values(data):
-                self._send(data)
+        if _has_values(data):
+            self._send(data)
 
     def _complain(self, name: str, error: Exception) -> None:
         """Log once per meter and kind of error: its text may be another each time."""
@@ -127,9 +129,9 @@ class Uplink:
 
     def _tell_state(self, name: str, device_type: str, state: str, sentence: str) -> None:
         if state == "online":
-            self._announcer.present(name, device_type)
+            self._announcing.put(partial(self._announcer.present, name, device_type))
         else:
-            self._announcer.absent(name)
+            self._announcing.put(partial(self._announcer.absent, name))
         values = {"dlmsState": state, "dlmsLastError": sentence}
         self._send(diagnostics.attributes(name, device_type, values))
 

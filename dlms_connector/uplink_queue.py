@@ -1,7 +1,7 @@
-"""One thread in which everything that may block on the gateway is done, in order.
+"""One thread in which everything that may take its time is done, in order.
 
 The gateway's `add_device` waits for the broker, and a user's own converter may do what it
-likes: neither may hold up the loop in which meters are polled.
+likes: neither may hold up the loop in which meters are polled, nor the one the other.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Job = Callable[[], None]
 
 
 class UplinkQueue:
-    """Runs jobs in the order they came, and `idle` at least every `idle_s` seconds.
+    """Runs jobs in the order they came, and `idle`, if any, at least every `idle_s` seconds.
 
     Holds at most `limit` jobs; what is too much drops the oldest: fresh readings say
     more than stale ones.
@@ -24,9 +24,9 @@ class UplinkQueue:
 
     def __init__(
         self,
-        idle: Job,
         log: Logger,
         *,
+        idle: Job | None = None,
         limit: int = 10_000,
         idle_s: float = 0.25,
         dropped: Callable[[int], None] = lambda count: None,
@@ -60,7 +60,10 @@ class UplinkQueue:
             self._overflowed(lost)
 
     def close(self, within_s: float) -> bool:
-        """Do what is left, for no longer than `within_s`; true if all was done."""
+        """Do what is left, for no longer than `within_s`; true if all was done.
+
+        What was not done counts as dropped.
+        """
         with self._wake:
             self._closing = True
             self._wake.notify()
@@ -70,6 +73,8 @@ class UplinkQueue:
         with self._wake:
             left = len(self._jobs)
             self._jobs.clear()
+        if left:
+            self._dropped(left)
         return not left and not self._thread.is_alive()
 
     def _overflowed(self, lost: int) -> None:
@@ -85,16 +90,16 @@ class UplinkQueue:
     def _run(self) -> None:
         next_idle = monotonic()
         while True:
-            job = self._next(max(0.0, next_idle - monotonic()))
+            job = self._next(max(0.0, next_idle - monotonic()) if self._idle else None)
             if job is not None:
                 self._do(job)
             elif self._closing:
                 return
-            if not self._closing and monotonic() >= next_idle:
+            if self._idle and not self._closing and monotonic() >= next_idle:
                 self._do(self._idle)
                 next_idle = monotonic() + self._idle_s
 
-    def _next(self, wait_s: float) -> Job | None:
+    def _next(self, wait_s: float | None) -> Job | None:
         with self._wake:
             if not self._jobs and not self._closing:
                 self._wake.wait(wait_s)

@@ -18,7 +18,6 @@ from thingsboard_gateway.connectors.converter import Converter
 from thingsboard_gateway.gateway.entities.datapoint_key import DatapointKey
 from thingsboard_gateway.gateway.entities.report_strategy_config import ReportStrategyConfig
 from thingsboard_gateway.gateway.entities.telemetry_entry import TelemetryEntry
-from thingsboard_gateway.gateway.statistics.statistics_service import StatisticsService
 
 from dlms_connector.config.model import Device, Item
 from dlms_connector.reading import Kind, Poll, Reading
@@ -27,6 +26,7 @@ from dlms_converters.json_value import json_size, json_value
 from dlms_converters.message_size import LARGEST_ENTRY, LARGEST_VALUE, chunks
 from dlms_converters.report_strategy import ON_RECEIVED, ReportStrategyError, report_strategy
 from dlms_converters.shaping import shaped
+from dlms_converters.statistics import count_message
 from dlms_converters.units import UnitError
 
 _PROFILE_GENERIC = 7
@@ -162,7 +162,7 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
             ("convertersMsgDropped", dropped),
         ):
             if count:
-                StatisticsService.count_connector_message(self._log.name, name, count=count)
+                count_message(self._log.name, name, count)
 
 
 def _readings(data: Poll | Reading | Sequence[Reading]) -> Sequence[Reading]:

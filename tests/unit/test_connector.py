@@ -152,11 +152,11 @@ def test_a_poll_arrives_exactly(make: Make, gateway: FakeGateway) -> None:
     assert not any("receivedTs" in data.metadata for _, _, data in gateway.sent)
 
 
-def test_announced_once_before_its_data(make: Make, gateway: FakeGateway) -> None:
+def test_announced_once(make: Make, gateway: FakeGateway) -> None:
     gateway.connect()
     connector = make(configuration(device(deviceType="House")))
     connector.open()
-    gateway.wait_for(gateway.telemetry)
+    gateway.wait_for(lambda: gateway.telemetry() and gateway.calls)
     assert gateway.calls == [("connect", "M1", "House")]
     assert gateway.devices["M1"]["connector"] is connector
 
@@ -169,6 +169,65 @@ def test_data_does_not_wait_for_the_platform(make: Make, gateway: FakeGateway) -
     gateway.connect()
     gateway.wait_for(lambda: gateway.calls)
     assert gateway.calls == [("connect", "M1", "DLMS Energy Meter")]
+
+
+def test_data_do_not_wait_for_an_announcement(make: Make, gateway: FakeGateway) -> None:
+    """The gateway's client waits in there for as long as the platform's rate limits last."""
+    release = threading.Event()
+
+    def wait(name: str, content: dict[str, Any], device_type: str) -> bool:
+        return release.wait(10)
+
+    gateway.connect()
+    gateway.add_device = wait  # type: ignore[method-assign]
+    make(configuration(*(device(f"M{n}") for n in range(5)))).open()
+    gateway.wait_for(lambda: len(gateway.telemetry()) == 5)
+    assert {gateway.attributes(f"M{n}")["dlmsState"] for n in range(5)} == {"online"}
+    release.set()
+
+
+def test_a_counter_that_raises_costs_no_reading(
+    make: Make, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gateway replaces its counters while others add to them."""
+
+    def count(connector: str, name: str, count: int) -> None:
+        raise KeyError(connector)
+
+    monkeypatch.setattr(StatisticsService, "count_connector_message", count)
+    make(configuration()).open()
+    gateway.wait_for(gateway.telemetry)
+    assert gateway.telemetry()[0]["voltage_l1"] == 135.19
+
+
+def test_a_device_that_the_gateway_denies_is_not_polled(
+    make: Make, gateway: FakeGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    section = {"enable": True, "filterFile": "list.json"}
+    gateway.config["thingsboard"] = {"deviceFiltering": section}
+    rules = '{"deny": {"Meters": ["M[23]", "Bad"], "Others": ["M1"]}, "allow": {}}'
+    (gateway.folder / "config/list.json").write_text(rules)
+    gateway.connect()
+    devices = [*(device(f"M{n}") for n in range(1, 5)), device("Bad", pollPeriod=1)]
+    make(configuration(*devices)).open()
+    gateway.wait_for(lambda: len(gateway.telemetry()) == 2 and len(gateway.calls) == 2)
+    assert {data.device_name for _, _, data in gateway.sent} == {"M1", "M4"}
+    assert {call[1] for call in gateway.calls} == {"M1", "M4"}
+    line = "M2 is not polled: the gateway's deviceFiltering denies it"
+    assert [one.getMessage() for one in caplog.records].count(line) == 1
+
+
+def test_a_device_filter_that_cannot_be_read_denies_nobody(
+    make: Make, gateway: FakeGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    section = {"enable": True, "filterFile": "list.json"}
+    gateway.config["thingsboard"] = {"deviceFiltering": section}
+    for rules in ("{", '{"deny": {"Meters": ["("]}}'):
+        (gateway.folder / "config/list.json").write_text(rules)
+        make(configuration()).open()
+        gateway.wait_for(gateway.telemetry)
+        gateway.sent.clear()
+    assert len([line for line in errors(caplog) if "deviceFiltering" in line]) == 2
 
 
 def test_a_new_session_learns_of_the_devices(make: Make, gateway: FakeGateway) -> None:
@@ -295,9 +354,11 @@ def test_the_constructor_never_raises(
         assert errors(caplog)
 
 
-def test_id_of_a_configuration_that_is_a_string(make: Make) -> None:
+def test_a_configuration_that_is_a_string(make: Make) -> None:
     connector = make('{id_var_start}id-1{id_var_end}{"devices": [}')
     assert connector.get_id() == "id-1"
+    # A change of the gateway's own report strategy asks every connector for a key of it.
+    assert connector.get_config().get("reportStrategy", {}) == {}
     connector.close()
     assert connector.is_stopped()
 
@@ -361,6 +422,35 @@ def test_own_converter_by_name(
     make(configuration(device(uplinkConverter="MyConverter"))).open()
     gateway.wait_for(gateway.telemetry)
     assert gateway.sent[-1][2].device_type == "Mine"
+
+
+def test_the_data_of_an_own_converter_pass_the_gateways_device_filter(
+    make: Make, gateway: FakeGateway, extension: Callable[[str], None]
+) -> None:
+    extension(
+        "from thingsboard_gateway.gateway.entities.converted_data import ConvertedData\n"
+        "from thingsboard_gateway.gateway.entities.telemetry_entry import TelemetryEntry\n"
+        "class MyConverter:\n"
+        "    def __init__(self, config, logger):\n"
+        "        pass\n"
+        "    def convert(self, config, data):\n"
+        "        result = ConvertedData('M1', 'Mine', {'source': 'own'})\n"
+        "        result.add_to_telemetry(TelemetryEntry({'k': 1}, 1))\n"
+        "        result.add_to_attributes('a', 2)\n"
+        "        return result\n"
+    )
+    make(configuration(device(uplinkConverter="MyConverter"))).open()
+    gateway.wait_for(gateway.telemetry)
+    data = gateway.sent[-1][2]
+    assert data["deviceName"] == "M1"
+    assert data.to_dict(debug_enabled=True) == {
+        "deviceName": "M1",
+        "deviceType": "Mine",
+        "telemetry": [{"ts": 1, "values": {"k": 1}}],
+        "attributes": {"a": 2},
+        "metadata": {"source": "own"},
+    }
+    assert data.telemetry_datapoints_count == 1
 
 
 def test_own_converter_that_raises_stops_nothing(
@@ -471,6 +561,52 @@ def test_close_leaves_a_hanging_goodbye_behind(make: Make, gateway: FakeGateway)
     connector.close()
     assert monotonic() - started < 1
     assert connector.is_stopped()
+
+
+def test_close_hands_over_what_was_read(
+    make: Make, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that is slow for a moment costs no reading when the configuration changes."""
+
+    class Many(FakeFleet):
+        async def behave(self) -> None:
+            for _ in range(200):
+                self.sink.polled(self.devices[0], poll())
+            polled.set()
+
+    polled, send = threading.Event(), gateway.send_to_storage
+
+    def slowly(name: str, connector_id: str, data: Any) -> Any:
+        threading.Event().wait(0.002)
+        return send(name, connector_id, data)
+
+    gateway.send_to_storage = slowly  # type: ignore[method-assign]
+    monkeypatch.setattr("dlms_connector.connector.CLOSE_S", 20.0)
+    connector = make(configuration(), Many)
+    connector.open()
+    assert polled.wait(5)
+    connector.close()
+    assert len(gateway.telemetry()) == 200
+
+
+def test_close_says_what_could_not_be_handed_over(
+    make: Make, gateway: FakeGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    release, sending = threading.Event(), threading.Event()
+
+    def never(name: str, connector_id: str, data: Any) -> Any:
+        sending.set()
+        release.wait(10)
+
+    gateway.send_to_storage = never  # type: ignore[method-assign]
+    connector = make(configuration())
+    connector.open()
+    assert sending.wait(5)
+    connector.close()
+    release.set()
+    assert connector.is_stopped()
+    line = "not all that was read could be handed to the gateway in time"
+    assert line in [one.getMessage() for one in caplog.records]
 
 
 def test_close_ends_whatever_goes_wrong(

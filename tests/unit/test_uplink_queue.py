@@ -22,7 +22,7 @@ def refuse(n: int) -> None:
 
 
 def test_in_order_and_in_one_thread() -> None:
-    queue = UplinkQueue(nothing, LOG)
+    queue = UplinkQueue(LOG)
     seen: list[tuple[int, str]] = []
     for n in range(100):
         queue.put(partial(lambda n: seen.append((n, current_thread().name)), n))
@@ -33,7 +33,7 @@ def test_in_order_and_in_one_thread() -> None:
 
 def test_idle_runs_between_jobs_and_without() -> None:
     idle = Event()
-    queue = UplinkQueue(idle.set, LOG, idle_s=0.01)
+    queue = UplinkQueue(LOG, idle=idle.set, idle_s=0.01)
     queue.start("uplink")
     assert idle.wait(5)
     idle.clear()
@@ -42,7 +42,7 @@ def test_idle_runs_between_jobs_and_without() -> None:
 
 
 def test_a_job_that_raises_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    queue = UplinkQueue(nothing, LOG)
+    queue = UplinkQueue(LOG)
     done = Event()
     for n in range(3):
         queue.put(partial(refuse, n))
@@ -57,7 +57,7 @@ def test_a_job_that_raises_is_logged_once(caplog: pytest.LogCaptureFixture) -> N
 
 def test_too_much_drops_the_oldest(caplog: pytest.LogCaptureFixture) -> None:
     dropped: list[int] = []
-    queue = UplinkQueue(nothing, LOG, limit=3, dropped=dropped.append)
+    queue = UplinkQueue(LOG, limit=3, dropped=dropped.append)
     seen: list[int] = []
     for n in range(5):
         queue.put(partial(seen.append, n))
@@ -69,7 +69,8 @@ def test_too_much_drops_the_oldest(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_close_does_not_wait_for_what_hangs() -> None:
-    queue, entered, release = UplinkQueue(nothing, LOG), Event(), Event()
+    dropped: list[int] = []
+    queue, entered, release = UplinkQueue(LOG, dropped=dropped.append), Event(), Event()
 
     def hang() -> None:
         entered.set()
@@ -82,10 +83,11 @@ def test_close_does_not_wait_for_what_hangs() -> None:
     started = monotonic()
     assert not queue.close(0.05)
     assert monotonic() - started < 1
+    assert dropped == [1]
     queue.put(nothing)
     release.set()
 
 
 def test_close_without_start() -> None:
-    queue = UplinkQueue(nothing, LOG)
+    queue = UplinkQueue(LOG)
     assert queue.close(0)
