@@ -29,6 +29,7 @@ from dlms_connector.config.model import Configuration, Device
 from dlms_connector.device_filter import denied_by
 from dlms_connector.downlink import Downlink
 from dlms_connector.fleet import Fleet
+from dlms_connector.log_size import shorten
 from dlms_connector.meters_thread import MetersThread
 from dlms_connector.prepared import id_of, prepare, state_directory
 from dlms_connector.uplink import Converter, Uplink
@@ -219,6 +220,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         except Exception:
             log = logging.getLogger(name)
             log.exception("the gateway could not make this logger")
+        log.addFilter(shorten)
         return log  # type: ignore[no-any-return]
 
     def _converter(self, device: Device, configuration: Configuration) -> Converter:

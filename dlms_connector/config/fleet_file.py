@@ -45,11 +45,12 @@ def _confined(name: str, base: Path) -> Path:
     root = base.resolve()
     try:
         path = (root / name).resolve()
+        there = path.is_file()
     except (OSError, RuntimeError, ValueError):
         raise ConfigError(f"devicesFile: {shown(name)} is not the name of a file") from None
     if not path.is_relative_to(root):
         raise ConfigError(f"devicesFile: {shown(name)} does not lie in the configuration's folder")
-    if not path.is_file():
+    if not there:
         raise ConfigError(
             f"devicesFile: there is no file {shown(name)} in the configuration's folder"
         )

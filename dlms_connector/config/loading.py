@@ -23,7 +23,7 @@ from dlms_connector.config.model import Configuration, Device
 from dlms_connector.config.problems import did_you_mean, problems_of
 from dlms_connector.config.secret import RUN_SECRETS, SecretSource
 from dlms_connector.config.templates import DEFAULTS, OWN_KEYS, TEMPLATES, Templates
-from dlms_connector.config.types import shown
+from dlms_connector.config.types import LONGEST_NAME, shown
 from dlms_connector.errors import ConfigError
 
 #: What the gateway or its user interface adds, and reads itself.
@@ -263,7 +263,9 @@ class _Loading:
 def _text_of(key: str, layers: Sequence[Layer]) -> str | None:
     """Return what the topmost layer says under a key, None unless it is a name."""
     said = next((layer.values[key] for layer in layers if key in layer.values), None)
-    return said if isinstance(said, str) and said.strip() and said.isprintable() else None
+    if not isinstance(said, str) or len(said) > LONGEST_NAME:
+        return None
+    return said if said.strip() and said.isprintable() else None
 
 
 def _unusable(own: Place, shared: Place) -> str:

@@ -129,6 +129,7 @@ _SENTENCES: Mapping[str, Callable[[_Found], str]] = {
     "union_tag_invalid": _kind_of_connection,
     "string_type": lambda found: f"expected text, got {found.shown}",
     "string_too_short": lambda _: "must not be empty",
+    "string_too_long": lambda found: f"has more than {found.context['max_length']} characters",
     "too_short": lambda _: "needs at least one entry",
     "tuple_type": lambda found: f"expected a list, got {found.shown}",
     "model_type": _not_an_object,

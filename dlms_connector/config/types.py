@@ -27,6 +27,9 @@ _OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
 _LONGEST_SHOWN = 60
 #: A year: whoever writes more has a digit too many.
 LONGEST_PERIOD_MS = 366 * 24 * 3_600_000
+#: Characters of a name or key: ThingsBoard keeps no more, and the gateway sends it along with
+#: every value, so that one of 64 KiB would stall it for ever.
+LONGEST_NAME = 255
 
 
 def shown(value: Any) -> str:
@@ -231,7 +234,7 @@ _OBIS_SCHEMA = {
     "pattern": r"^\s*(\d+-\d+:\d+\.\d+\.\d+([*.]\d+)?|(\d+\.){5}\d+)\s*$",
 }
 
-Name = Annotated[str, BeforeValidator(_name)]
+Name = Annotated[str, Field(max_length=LONGEST_NAME), BeforeValidator(_name)]
 Host = Annotated[str, BeforeValidator(_host)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 # Choices among numbers; in a CSV they are written as text.

@@ -71,6 +71,7 @@ _CHECKS: Mapping[str, Any] = {
     "minimum": lambda value, wanted: not _is(value, "number") or value >= wanted,
     "maximum": lambda value, wanted: not _is(value, "number") or value <= wanted,
     "minLength": lambda value, wanted: not isinstance(value, str) or len(value) >= wanted,
+    "maxLength": lambda value, wanted: not isinstance(value, str) or len(value) <= wanted,
     "minItems": lambda value, wanted: not isinstance(value, list) or len(value) >= wanted,
     "pattern": lambda value, wanted: not isinstance(value, str) or re.search(wanted, value),
 }

@@ -101,7 +101,7 @@ def test_tables_that_are_none(text: str | bytes, problem: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "name", ["../meters.csv", "/etc/passwd", "gone.csv", "link", ".", 5, "a\0b"]
+    "name", ["../meters.csv", "/etc/passwd", "gone.csv", "link", ".", 5, "a\0b", "x" * 5000]
 )
 def test_only_files_of_the_configurations_folder(name: Any, tmp_path: Path) -> None:
     base = tmp_path / "config"

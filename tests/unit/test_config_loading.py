@@ -266,6 +266,22 @@ def test_what_is_no_name_never_becomes_a_device_of_the_platform(tmp_path: Path, 
     assert refused.name == refused.path == "devices[0]"
 
 
+def test_names_are_no_longer_than_the_platform_keeps(tmp_path: Path) -> None:
+    """The gateway sends them with every value, and stalls for ever on a long message."""
+    longest, longer = "n" * 255, "n" * 256
+    good = {**GOOD, "deviceName": longest, "timeseries": [{"key": longest, "obis": "1-0:1.8.0"}]}
+    item = {"key": longer, "obis": "1-0:1.8.0"}
+    bad = {**GOOD, "deviceName": longer, "deviceType": longer, "attributes": [item]}
+    loaded = load({"devices": [good, bad]}, base=tmp_path)
+    assert [device.device_name for device in loaded.configuration.devices] == [longest]
+    (refused,) = loaded.refused
+    assert (refused.name, refused.device_type) == ("devices[1]", "DLMS Energy Meter")
+    assert refused.problems == tuple(
+        f"devices[1].{key}: has more than 255 characters"
+        for key in ("deviceName", "deviceType", "attributes[0].key")
+    )
+
+
 def test_a_refused_device_has_the_type_of_its_layers(tmp_path: Path) -> None:
     raw = {
         "defaults": {"deviceType": "D", "pollPeriod": 1},

@@ -363,6 +363,13 @@ def test_a_configuration_that_is_a_string(make: Make) -> None:
     assert connector.is_stopped()
 
 
+def test_what_is_logged_is_short_enough_for_remote_logging(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    make(configuration(device(template="x" * 100_000)))
+    assert [len(line) for line in errors(caplog)] == [2000]
+
+
 def test_a_bad_device_does_not_stop_the_good_one(
     make: Make, gateway: FakeGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
