@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import json
 import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
+
+#: A single file mounted into a container can be written, but not replaced.
+_CANNOT_REPLACE = {errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS}
 
 #: Keys whose texts are not shown. A plain `key` is the name of a telemetry.
 _SECRET_KEY = re.compile("token|password|secret|.key|username|clientid", re.IGNORECASE)
@@ -66,10 +71,10 @@ def _apply(change: Change, now: datetime) -> Iterator[str]:
         return
     if change.old is not None and change.path.suffix == ".json":
         backup = _free(change.path.with_name(f"{change.path.name}.{now:%Y%m%dT%H%M%S}"))
-        shutil.copy2(change.path, backup)
+        _create(backup, change.old, like=change.path)
         yield f"kept {backup}"
-    change.path.parent.mkdir(parents=True, exist_ok=True)
-    _write(change.path, change.new)
+    _make_folder(change.path.parent)
+    _write(change.path.resolve(), change.new)  # a link stays one
     yield f"{'wrote' if change.old is None else 'changed'} {change.path}"
 
 
@@ -83,18 +88,55 @@ def _free(beside: Path) -> Path:
 def _write(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old one or the new one."""
     beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
+    there = path.exists()
     try:
-        if path.exists():
-            shutil.copystat(path, beside)
-            owner = path.stat()
-            if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
-                os.chown(beside, owner.st_uid, owner.st_gid)
+        if not _create(beside, text, like=path if there else None) and there:
+            raise PermissionError(errno.EPERM, "the file would be another's")
+        if not there and path.suffix == ".py":  # for whoever runs the gateway
+            beside.chmod(0o644)
         beside.replace(path)
-    except OSError:
-        # A single file mounted into a container can only be written in place.
-        beside.unlink(missing_ok=True)
-        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        if error.errno not in _CANNOT_REPLACE or not there:
+            raise
+        path.write_text(text, encoding="utf-8", newline="")
+
+
+def _create(path: Path, text: str, *, like: Path | None) -> bool:
+    """Make a file with owner and rights of another, else with the owner of its folder.
+
+    The gateway may run as a user of its own, and writes into its configuration. False if
+    the owner could not be set.
+    """
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o666 if like is None else 0o600, exist_ok=False)
+    path.write_bytes(text.encode())
+    given = _give(path, like or path.parent)
+    if like is not None:
+        shutil.copystat(like, path)
+    return given
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, with the owner of what is there already."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir()
+    _give(folder, folder.parent)
+    folder.chmod(0o755)
+
+
+def _give(path: Path, like: Path) -> bool:
+    """Give something the owner of something else; false if only another user may."""
+    owner, own = like.stat(), path.stat()
+    try:
+        if (owner.st_uid, owner.st_gid) != (own.st_uid, own.st_gid):
+            os.chown(path, owner.st_uid, owner.st_gid)
+    except PermissionError:
+        return False
+    return True
 
 
 def _tidy(path: Path) -> None:

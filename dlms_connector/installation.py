@@ -52,17 +52,19 @@ def install(
         }
         new = json_text.append(text, "connectors", entry)
     else:
-        entry = entries[mine]
-        if connector_type and entry.get("type") != connector_type:
-            entry = {**entry, "type": connector_type}
+        old = entries[mine]
+        entry = {**old, "type": connector_type or old.get("type"), "class": CLASS}
+        if entry != old:
             new = json_text.replace(text, "connectors", mine, entry)
     changes = [*_shims(extensions or _needed_extensions(config_dir))]
     own = _own_file(config_dir, entry)
+    if own.is_symlink() and not own.exists():
+        raise InstallationError(f"{own} is a link to nothing: remove it and try again")
     if not own.exists():
         changes.append(Change(own, None, _source("dlms.json")))
     if new != text:
         # Last: should something fail on the way, no entry names what is not there.
-        changes.append(Change(main, text, new))
+        changes.append(Change(main, text, _with_line_ends_of(text, new)))
     return changes
 
 
@@ -84,7 +86,7 @@ def uninstall(config_dir: Path, extensions: Path | None = None) -> list[Change]:
         if own.exists() and _is_example(written := _read(own)):
             changes.append(Change(own, written, None))
     if new != text:
-        changes.insert(0, Change(main, text, new))
+        changes.insert(0, Change(main, text, _with_line_ends_of(text, new)))
     return changes
 
 
@@ -125,7 +127,8 @@ def _found_extensions(config_dir: Path) -> Path | None:
         if folder.is_dir():
             return folder
     spec = util.find_spec("thingsboard_gateway")
-    if spec is not None and spec.submodule_search_locations:
+    # Without an origin there is no gateway here, only the shims that came with this package.
+    if spec is not None and spec.origin and spec.submodule_search_locations:
         return Path(next(iter(spec.submodule_search_locations))) / "extensions"
     return None
 
@@ -152,7 +155,7 @@ def _source(name: str) -> str:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode()
     except FileNotFoundError:
         raise InstallationError(
             f"{path} does not exist: --gateway-config names the folder with the gateway's "
@@ -176,10 +179,19 @@ def _entries(main: Path, text: str) -> list[Any]:
 
 
 def _mine(entries: Sequence[Any]) -> int | None:
+    """Return which entry is the connector's; of type dlms the platform makes them without class."""
     for index, entry in enumerate(entries):
-        if isinstance(entry, dict) and entry.get("class") == CLASS:
+        if isinstance(entry, dict) and (
+            entry.get("class") == CLASS
+            or (not entry.get("class") and str(entry.get("type")).lower() == "dlms")
+        ):
             return index
     return None
+
+
+def _with_line_ends_of(old: str, new: str) -> str:
+    """Write all lines as those of a file were."""
+    return new.replace("\r\n", "\n").replace("\n", "\r\n") if "\r\n" in old else new
 
 
 def _free_name(main: Path, entries: Sequence[Any]) -> str:

@@ -1,8 +1,11 @@
 """A gateway's folders before and after `install` and `uninstall`."""
 
+import errno
 import json
+import os
 import re
 import shutil
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -203,6 +206,140 @@ def test_a_file_keeps_its_permissions(gateway: Path) -> None:
     main.chmod(0o640)
     run("install", gateway)
     assert main.stat().st_mode & 0o777 == 0o640
+
+
+def test_new_files_are_the_gateways(gateway: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs as a user of its own, and cannot start a connector whose file it cannot write."""
+    given: dict[str, str] = {}
+
+    def give(path: Path, like: Path) -> bool:
+        given[str(path.relative_to(gateway))] = str(like.relative_to(gateway))
+        return True
+
+    monkeypatch.setattr("dlms_connector.file_change._give", give)
+    old = os.umask(0o077)
+    try:
+        assert run("install", gateway).exit_code == 0
+    finally:
+        os.umask(old)
+    (backup,) = gateway.rglob("*.bak")
+    folders = {f"extensions/{name}": "extensions" for name in ("custom", "dlms")}
+    assert given == {
+        **folders,
+        **{f"{folder}/.dlms_extension.py.new": folder for folder in folders},
+        "config/.dlms.json.new": "config",
+        "config/.tb_gateway.json.new": "config/tb_gateway.json",
+        str(backup.relative_to(gateway)): "config/tb_gateway.json",
+    }
+    for folder in folders:
+        assert (gateway / folder).stat().st_mode & 0o777 == 0o755
+        assert (gateway / folder / "dlms_extension.py").stat().st_mode & 0o777 == 0o644
+    assert (gateway / "config/dlms.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only the administrator can give files away")
+def test_new_files_have_the_owner_of_their_folder(gateway: Path) -> None:
+    for path in (gateway / "config", gateway / "config/tb_gateway.json", gateway / "extensions"):
+        os.chown(path, 1234, 5678)
+    assert run("install", gateway).exit_code == 0
+    for path in gateway.rglob("*"):
+        assert (path.stat().st_uid, path.stat().st_gid) == (1234, 5678), path
+
+
+def test_the_file_of_another_is_written_in_place(
+    gateway: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = gateway / "config/tb_gateway.json"
+    number = main.stat().st_ino
+
+    monkeypatch.setattr("dlms_connector.file_change._give", lambda path, like: False)
+    assert run("install", gateway).exit_code == 0
+    assert (main.stat().st_ino, len(entries(gateway))) == (number, 1)
+    assert not list(gateway.rglob("*.new"))
+
+
+@pytest.mark.parametrize("number", [errno.EBUSY, errno.EROFS])
+def test_a_file_that_is_mounted_is_written_in_place(
+    gateway: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A container's volume may be a single file."""
+    replace = Path.replace
+
+    def refuse(path: Path, target: Path) -> Path:
+        if target.name == "tb_gateway.json":
+            raise OSError(number, "mounted")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    assert run("install", gateway).exit_code == 0
+    assert len(entries(gateway)) == 1
+    assert not list(gateway.rglob("*.new"))
+
+
+def test_a_full_disk_costs_no_file(gateway: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, target: Path) -> Path:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    before = files(gateway)
+    monkeypatch.setattr(Path, "replace", refuse)
+    result = run("install", gateway)
+    assert (result.exit_code, files(gateway)) == (1, before)
+    assert "no space left" in result.output
+
+
+def test_a_link_stays_one(gateway: Path) -> None:
+    main, real = gateway / "config/tb_gateway.json", gateway / "real.json"
+    main.rename(real)
+    main.symlink_to(real)
+    run("install", gateway)
+    assert main.is_symlink()
+    assert len(json.loads(real.read_text())["connectors"]) == 1
+    run("uninstall", gateway)
+    assert main.is_symlink()
+    assert real.read_text() == MAIN
+
+
+def test_a_link_to_nothing_is_named(gateway: Path) -> None:
+    (gateway / "config/dlms.json").symlink_to(gateway / "gone/dlms.json")
+    before = files(gateway)
+    result = run("install", gateway)
+    assert (result.exit_code, files(gateway)) == (1, before)
+    assert "is a link to nothing" in result.output
+
+
+def test_line_ends_stay_as_they_are(gateway: Path) -> None:
+    main = gateway / "config/tb_gateway.json"
+    before = MAIN.replace("\n", "\r\n").encode()
+    main.write_bytes(before)
+    run("install", gateway)
+    assert main.read_bytes().count(b"\r\n") == main.read_bytes().count(b"\n") > 5
+    (backup,) = gateway.rglob("*.bak")
+    assert backup.read_bytes() == before
+    run("uninstall", gateway)
+    assert main.read_bytes() == before
+
+
+def test_an_entry_of_type_dlms_without_a_class_is_completed(gateway: Path) -> None:
+    """The platform's own interface makes none for types that it does not know."""
+    entry = {"type": "dlms", "name": "Meters", "configuration": "meters.json"}
+    text = json.dumps({"connectors": [{"type": "modbus", "name": "M"}, entry]})
+    (gateway / "config/tb_gateway.json").write_text(text)
+    run("install", gateway)
+    assert entries(gateway)[1:] == [{**entry, "class": "DLMSConnector"}]
+    assert run("install", gateway).output == "nothing to do\n"
+
+
+def test_the_shims_of_this_package_are_no_gateway(
+    gateway: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an environment without the gateway they alone lie in a folder of its name."""
+    shutil.rmtree(gateway / "extensions")
+    monkeypatch.setattr(installation, "DEBIAN_EXTENSIONS", gateway / "none")
+    alone = ModuleSpec("thingsboard_gateway", None, is_package=True)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: alone)
+    result = run("install", gateway)
+    assert result.exit_code == 1
+    assert "name it by --extensions" in result.output
 
 
 def test_uninstall_needs_no_extensions_folder(
