@@ -36,6 +36,11 @@ AUDIT_KEY = "dlmsAudit"
 
 #: The gateway stalls for ever on a message of 64 KiB.
 _LARGEST_ANSWER = 48 * 1024
+#: Of more devices than these an answer only tells the number.
+_MOST_NAMED = 100
+
+#: Under which key of a call to the connector it is noted who accepted it so far.
+_ACCEPTED = "dlmsAccepted"
 
 
 class Gateway(Protocol):
@@ -149,7 +154,9 @@ class Downlink:
 
         What changes meters is done to all only if that is said: `"device": "*"`.
         What is returned is the platform's answer, so it says what was accepted; the outcome
-        is each device's client attribute `dlmsLastCall`.
+        is each device's client attribute `dlmsLastCall`. Several connectors of one type are
+        given the same object one after the other, and the last one's answer counts: so it is
+        noted in there who accepted.
         """
         method = str(content.get("method", "")).removeprefix(f"{self._type}_")
         params = content.get("params")
@@ -158,14 +165,20 @@ class Downlink:
         if chosen is None and self._dispatcher and self._dispatcher.changes(method):
             return {"error": f'{method}: name the `device`, or give "*" for all'}
         names = [*self._devices] if chosen in (None, "*") else [str(chosen)]
+        accepted: list[str] = content.get(_ACCEPTED, [])
         if unknown := [name for name in names if name not in self._devices]:
+            if accepted:
+                return _accepted(accepted)
             return {"error": f"this connector polls no device {unknown[0]}"}
         timeout_s = wanted_timeout_s(params)
         for name in names:
             request = Request(name, -1, method, params, timeout_s)
             if not self._run(partial(self._call, request, self._outcome_of(name, method))):
                 return {"error": "the connector is stopped"}
-        return {"result": {"accepted": names, "outcome": f"client attribute {CALL_KEY}"}}
+        accepted = [*accepted, *names]
+        if isinstance(content, dict):
+            content[_ACCEPTED] = accepted
+        return _accepted(accepted)
 
     def attributes(self, content: Mapping[str, Any]) -> None:
         """Take shared attributes of a device; deleted ones stay as they are in the meter."""
@@ -219,6 +232,12 @@ class Downlink:
     def _event(self, event: Event) -> None:
         if self._audit_telemetry:
             self._tell_telemetry(self._devices[event.device], AUDIT_KEY, event.sentence)
+
+
+def _accepted(names: Sequence[str]) -> Mapping[str, Any]:
+    """Return the answer to a call to the connector that these devices have before them."""
+    told = [*names] if len(names) <= _MOST_NAMED else f"{len(names)} devices"
+    return {"result": {"accepted": told, "outcome": f"client attribute {CALL_KEY}"}}
 
 
 def _bounded(value: Value) -> Any:

@@ -210,6 +210,28 @@ async def test_calls_to_the_connector(tmp_path: Path) -> None:
     assert bench.gateway.replies == []
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_several_connectors_of_one_type(tmp_path: Path, order: tuple[int, int]) -> None:
+    """The gateway gives each of them the same object, and takes the last one's answer."""
+    benches = [Bench(tmp_path, "M1", "M2"), Bench(tmp_path, "M3")]
+
+    def answer(params: dict[str, Any]) -> Any:
+        content = {"method": "custom_readClock", "params": params, "id": 9}
+        return [benches[at].downlink.connector_call(content) for at in order][-1]
+
+    assert answer({"device": "M3"})["result"]["accepted"] == ["M3"]
+    assert answer({"device": "M2"})["result"]["accepted"] == ["M2"]
+    assert sorted(answer({})["result"]["accepted"]) == ["M1", "M2", "M3"]
+    assert answer({"device": "M9"}) == {"error": "this connector polls no device M9"}
+    assert answer({"device": "M2"})["result"]["accepted"] == ["M2"]
+
+
+async def test_the_answer_for_a_large_fleet_is_short(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, *(f"M{n}" for n in range(101)))
+    answer = bench.downlink.connector_call({"method": "custom_readClock"})
+    assert answer["result"]["accepted"] == "101 devices"
+
+
 async def test_what_changes_meters_is_not_done_to_all_by_leaving_out_the_device(
     tmp_path: Path,
 ) -> None:
