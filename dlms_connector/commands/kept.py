@@ -7,7 +7,11 @@ import os
 from collections.abc import Mapping
 from logging import Logger
 from pathlib import Path
+from threading import Lock
 from typing import Any
+
+#: Connectors of one gateway share the folder, each with devices of its own.
+_WRITING = Lock()
 
 
 class Kept:
@@ -18,21 +22,23 @@ class Kept:
         self._log = log
         self._complained = False
         self._values = self._load()
+        self._changed: dict[str, dict[str, Any]] = {}
 
     def get(self, device: str) -> Mapping[str, Any]:
         """Return what is known of a device, an empty object if nothing is."""
-        return self._values.get(device, {})
+        known: Mapping[str, Any] = self._changed.get(device, self._values.get(device, {}))
+        return known
 
     def put(self, device: str, values: Mapping[str, Any] | None) -> None:
         """Remember something of a device, or forget it; a disk that is full is no error."""
-        if values is None:
-            self._values.pop(device, None)
-        else:
-            self._values[device] = dict(values)
+        self._changed[device] = dict(values or {})
         if self._path is None:
             return
         try:
-            _replace(self._path, json.dumps(self._values))
+            with _WRITING:
+                merged = {**self._load(), **self._changed}
+                known = {device: entry for device, entry in merged.items() if entry}
+                _replace(self._path, json.dumps(known))
         except OSError as error:
             if not self._complained:
                 self._complained = True
