@@ -31,7 +31,7 @@ from dlms_connector.downlink import Downlink
 from dlms_connector.fleet import Fleet
 from dlms_connector.log_size import shorten
 from dlms_connector.meters_thread import MetersThread
-from dlms_connector.prepared import id_of, prepare, state_directory
+from dlms_connector.prepared import id_of, name_of, prepare, state_directory
 from dlms_connector.uplink import Converter, Uplink
 from dlms_connector.uplink_queue import UplinkQueue
 from dlms_converters.device_data import DeviceData
@@ -57,7 +57,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         super().__init__()
         self._gateway, self._config, self._type = gateway, config, connector_type
         section = config if isinstance(config, Mapping) else {}
-        self.name = str(section.get("name") or "DLMS")
+        self.name = name_of(config, getattr(gateway, "connectors_configs", {}))
         self.statistics = {"MessagesReceived": 0, "MessagesSent": 0}
         self._id = id_of(config) or str(uuid4())
         self._log = self._logger(self.name, section, is_connector_logger=True)

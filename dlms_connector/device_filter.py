@@ -6,7 +6,7 @@ makes the device appear, and afterwards every poll is a warning. So they are not
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from logging import Logger
 from typing import Any
 
@@ -14,14 +14,14 @@ from thingsboard_gateway.gateway.device_filter import DeviceFilter
 
 
 def denied_by(gateway: Any, connector_name: str, log: Logger) -> Callable[[str], bool]:
-    """Return what tells of a device's name whether it is kept out; never raises."""
-    section = gateway.config.get("thingsboard", {}).get("deviceFiltering") or {}
-    if not section.get("enable") or not section.get("filterFile"):
+    """Return what tells of a device's name whether it is kept out."""
+    section = gateway.config.get("thingsboard", {}).get("deviceFiltering")
+    if not isinstance(section, Mapping) or not section.get("enable"):
         return lambda name: False
     try:
-        device_filter = DeviceFilter(gateway.get_config_path() + section["filterFile"])
-    except (OSError, ValueError) as error:
-        log.error("the gateway's deviceFiltering cannot be read: %s", error)
+        device_filter = DeviceFilter(f"{gateway.get_config_path()}{section['filterFile']}")
+    except (KeyError, OSError, ValueError) as error:
+        log.error("the gateway's deviceFiltering cannot be read: %r", error)
         return lambda name: False
 
     def denied(name: str) -> bool:

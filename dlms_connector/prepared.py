@@ -40,6 +40,20 @@ def id_of(raw: Any) -> str | None:
     return str(given) if given else None
 
 
+def name_of(raw: Any, configurations: Mapping[str, Any]) -> str:
+    """Return the connector's name, by which its loggers go.
+
+    It stands in a configuration that is JSON. For one that is none the gateway's list of
+    `configurations` by type tells it: another connector's loggers must not be taken.
+    """
+    if isinstance(raw, Mapping) and raw.get("name"):
+        return str(raw["name"])
+    if not isinstance(raw, str) or not (given := id_of(raw)):
+        return "DLMS"
+    known = (entry for entries in configurations.values() for entry in entries)
+    return next((str(one["name"]) for one in known if one.get("id") == given), "DLMS")
+
+
 def prepare(
     raw: Any,
     folder: Path,

@@ -59,6 +59,7 @@ class FakeGateway:
         self.folder = folder
         (folder / "config").mkdir(exist_ok=True)
         self.config: dict[str, Any] = {"storage": {"data_folder_path": f"{folder}/data/"}}
+        self.connectors_configs: dict[str, list[dict[str, Any]]] = {}
         self.stopped = False
         self.tb_client: FakeClient | None = None
         self.remote_handler = RemoteHandler()

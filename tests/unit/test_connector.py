@@ -354,9 +354,13 @@ def test_the_constructor_never_raises(
         assert errors(caplog)
 
 
-def test_a_configuration_that_is_a_string(make: Make) -> None:
+def test_a_configuration_that_is_a_string(
+    make: Make, gateway: FakeGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway.connectors_configs = {"custom": [{"id": "id-1", "name": "South"}]}
     connector = make('{id_var_start}id-1{id_var_end}{"devices": [}')
-    assert connector.get_id() == "id-1"
+    assert (connector.get_id(), connector.get_name()) == ("id-1", "South")
+    assert [one.name for one in caplog.records if one.levelno >= logging.ERROR] == ["South"]
     # A change of the gateway's own report strategy asks every connector for a key of it.
     assert connector.get_config().get("reportStrategy", {}) == {}
     connector.close()

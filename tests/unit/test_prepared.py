@@ -8,7 +8,7 @@ import pytest
 
 from dlms_connector.config.model import Configuration, Device
 from dlms_connector.errors import ConfigError
-from dlms_connector.prepared import id_of, prepare, state_directory
+from dlms_connector.prepared import id_of, name_of, prepare, state_directory
 
 LOG = logging.getLogger("prepared")
 
@@ -44,6 +44,25 @@ def device(name: str, **keys: Any) -> dict[str, Any]:
 )
 def test_id(raw: Any, found: str | None) -> None:
     assert id_of(raw) == found
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        ({"name": "North", "id": "b"}, "North"),
+        ({"name": None}, "DLMS"),
+        ("{id_var_start}b{id_var_end}{...", "South"),
+        ("{id_var_start}c{id_var_end}{...", "DLMS"),
+        ("{...", "DLMS"),
+        (None, "DLMS"),
+    ],
+)
+def test_name(raw: Any, found: str) -> None:
+    configurations = {
+        "modbus": [{"id": "a", "name": "M"}],
+        "custom": [{"id": "b", "name": "South"}, {"name": "without an id"}],
+    }
+    assert name_of(raw, configurations) == found
 
 
 def test_good_bad_and_half_good(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
