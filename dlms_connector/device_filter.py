@@ -18,10 +18,12 @@ def denied_by(gateway: Any, connector_name: str, log: Logger) -> Callable[[str],
     section = gateway.config.get("thingsboard", {}).get("deviceFiltering")
     if not isinstance(section, Mapping) or not section.get("enable"):
         return lambda name: False
+    if not (name := section.get("filterFile")):  # without one the gateway filters nothing
+        return lambda name: False
     try:
-        device_filter = DeviceFilter(f"{gateway.get_config_path()}{section['filterFile']}")
-    except (KeyError, OSError, ValueError) as error:
-        log.error("the gateway's deviceFiltering cannot be read: %r", error)
+        device_filter = DeviceFilter(f"{gateway.get_config_path()}{name}")
+    except (OSError, ValueError) as error:
+        log.error("the gateway's deviceFiltering cannot be read: %s", error)
         return lambda name: False
 
     def denied(name: str) -> bool:
