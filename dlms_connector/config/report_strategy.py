@@ -17,6 +17,9 @@ REPORT_STRATEGIES = (
     "DISABLED",
 )
 _PERIODIC = ("ON_REPORT_PERIOD", "ON_CHANGE_OR_REPORT_PERIOD")
+#: Key, unit and least value. The gateway forgets a value that did not come for its `ttl`, and
+#: none with a `ttl` of 0.
+_NUMBERS = (("reportPeriod", "ms", 1), ("ttl", "s", 0))
 _STRATEGY_KEYS = ("type", "reportPeriod", "aggregationFunction", "ttl")
 
 
@@ -31,12 +34,14 @@ def _report_strategy(value: Any) -> dict[str, Any]:
     kind = value.get("type")
     if not isinstance(kind, str) or kind.upper() not in REPORT_STRATEGIES:
         raise ValueError(f"type {shown(kind)} is not one of {', '.join(REPORT_STRATEGIES)}")
-    for key in ("reportPeriod", "ttl"):
+    for key, unit, least in _NUMBERS:
         number = value.get(key)
         if number is None and not (key == "reportPeriod" and kind.upper() in _PERIODIC):
             continue
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise ValueError(f"{kind} needs a {key} in ms, at least 1, not {shown(number)}")
+        if isinstance(number, bool) or not isinstance(number, int) or number < least:
+            raise ValueError(
+                f"{kind} needs a {key} in {unit}, at least {least}, not {shown(number)}"
+            )
     return value
 
 
@@ -52,7 +57,7 @@ ReportStrategy = Annotated[
                 "type": {"type": "string", "enum": list(REPORT_STRATEGIES)},
                 "reportPeriod": {"type": "integer", "minimum": 1},
                 "aggregationFunction": {"type": "string"},
-                "ttl": {"type": "integer", "minimum": 1},
+                "ttl": {"type": "integer", "minimum": 0},
             },
         }
     ),

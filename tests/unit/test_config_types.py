@@ -80,7 +80,8 @@ def test_no_keep_open(value: Any) -> None:
         {"type": "ON_RECEIVED"},
         {"type": "on_change"},
         {"type": "ON_CHANGE", "reportPeriod": 5},
-        {"type": "ON_REPORT_PERIOD", "reportPeriod": 1000, "ttl": 60000},
+        {"type": "ON_REPORT_PERIOD", "reportPeriod": 1000, "ttl": 86400},
+        {"type": "ON_CHANGE", "ttl": 0},
         {"type": "DISABLED", "aggregationFunction": None},
     ],
 )
@@ -97,7 +98,8 @@ def test_report_strategies(value: dict[str, Any]) -> None:
         ({"type": "ON_CHANGE", "period": 5}, "unknown key period"),
         ({"type": "ON_REPORT_PERIOD"}, "needs a reportPeriod in ms"),
         ({"type": "ON_REPORT_PERIOD", "reportPeriod": 0}, "at least 1, not 0"),
-        ({"type": "ON_RECEIVED", "ttl": True}, "needs a ttl"),
+        ({"type": "ON_RECEIVED", "ttl": True}, "needs a ttl in s"),
+        ({"type": "ON_RECEIVED", "ttl": -1}, "at least 0, not -1"),
     ],
 )
 def test_no_report_strategies(value: Any, problem: str) -> None:
