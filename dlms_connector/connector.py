@@ -35,7 +35,7 @@ from dlms_connector.prepared import id_of, name_of, prepare, state_directory
 from dlms_connector.uplink import Converter, Uplink
 from dlms_connector.uplink_queue import UplinkQueue
 from dlms_converters.device_data import DeviceData
-from dlms_converters.message_size import messages
+from dlms_converters.message_size import LARGEST_VALUE, messages
 from dlms_converters.own import downlink_converter, uplink_converter
 from dlms_converters.statistics import count_message
 
@@ -43,6 +43,9 @@ from dlms_converters.statistics import count_message
 #: meters' goodbye leaves of it, at least the second time, is for what waits to be handed over.
 CLOSE_S = 0.9
 FLUSH_S = 0.1
+
+#: What the gateway adds to an attribute: names of up to 255 characters, and metadata.
+_ENVELOPE = 2048
 
 _LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "NONE")
 
@@ -86,6 +89,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             send=self._send,
             count=self._count,
             came_online=lambda name: self._downlink.online(name),
+            largest_attribute=self._largest_attribute,
         )
         self._meters = MetersThread(
             self._make_fleet,
@@ -104,6 +108,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             tell_telemetry=self._uplink.event,
             audit_telemetry=self._prepared.configuration.audit_telemetry,
             log=self._log,
+            largest_attribute=self._largest_attribute,
         )
 
     # What the gateway asks
@@ -251,6 +256,13 @@ class DLMSConnector(Connector):  # type: ignore[misc]
                 part.add_to_metadata({"receivedTs": received_ms, "convertedTs": now_ms})
             status = self._gateway.send_to_storage(self.get_name(), self.get_id(), part)
             self.statistics["MessagesSent"] += status == Status.SUCCESS
+
+    def _largest_attribute(self) -> int:
+        """Return what the gateway can take, which depends on the platform's payload size."""
+        most = LARGEST_VALUE["attributes"]
+        with suppress(Exception):  # there is no client yet
+            most = max(most, self._gateway.get_max_payload_size_bytes() - _ENVELOPE)
+        return most
 
     def _count(self, name: str, count: int) -> None:
         if name == "connectorMsgsReceived":

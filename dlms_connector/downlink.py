@@ -28,6 +28,7 @@ from dlms_connector.config.model import Device
 from dlms_connector.errors import CommandError
 from dlms_connector.reading import Value
 from dlms_converters.json_value import json_size, json_value
+from dlms_converters.message_size import LARGEST_VALUE
 
 #: The client attribute with the outcome of a call to the connector.
 CALL_KEY = "dlmsLastCall"
@@ -62,6 +63,7 @@ class Downlink:
     `run` carries something out in the meters' loop and is false if there is none any more;
     `tell_attributes` and `tell_telemetry` bring client attributes and something that
     happened just now to the platform. With `audit_telemetry` the audit goes there too.
+    `largest_attribute` says how many bytes of JSON an attribute may have just now.
     """
 
     def __init__(
@@ -76,12 +78,14 @@ class Downlink:
         tell_telemetry: Callable[[Device, str, Any], None],
         audit_telemetry: bool,
         log: Logger,
+        largest_attribute: Callable[[], int] = lambda: LARGEST_VALUE["attributes"],
     ) -> None:
         self._gateway, self._type = gateway, connector_type
         self._devices = {device.device_name: device for device in devices}
         self._converters, self._run = converters, run
         self._tell_attributes, self._tell_telemetry = tell_attributes, tell_telemetry
         self._audit_telemetry, self._log = audit_telemetry, log
+        self._largest_attribute = largest_attribute
         self._ledger = Ledger(self._reply)
         self._dispatcher: Dispatcher | None = None
         self._updates: AttributeUpdates | None = None
@@ -215,7 +219,11 @@ class Downlink:
 
     def _outcome_of(self, device: str, method: str) -> Answer:
         def answer(content: Mapping[str, Any]) -> None:
-            self._tell_attributes(self._devices[device], {CALL_KEY: {"method": method, **content}})
+            outcome = {"method": method, **content}
+            if (size := json_size(outcome)) > self._largest_attribute():
+                sentence = f"{device}: the answer has {size} bytes, too much for an attribute"
+                outcome = {"method": method, "error": f"{sentence}; call the device itself"}
+            self._tell_attributes(self._devices[device], {CALL_KEY: outcome})
 
         return answer
 

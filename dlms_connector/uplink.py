@@ -20,6 +20,8 @@ from dlms_connector.errors import DlmsError
 from dlms_connector.reading import Poll
 from dlms_connector.uplink_queue import UplinkQueue
 from dlms_converters import diagnostics
+from dlms_converters.json_value import json_size, json_value
+from dlms_converters.message_size import LARGEST_VALUE
 
 if TYPE_CHECKING:
     from dlms_connector.diagnostics import Statistics
@@ -39,6 +41,7 @@ class Uplink:
     Data go through `queue`, what the announcer does through `announcing`. `send` hands
     converted data to the gateway, `count` adds to its statistics of this connector;
     `came_online` is told in the loop's thread when a meter answers (again).
+    `largest_attribute` says how many bytes of JSON an attribute may have just now.
     """
 
     def __init__(
@@ -52,11 +55,12 @@ class Uplink:
         send: Callable[[Any], None],
         count: Callable[[str, int], None],
         came_online: Callable[[str], None] = lambda name: None,
+        largest_attribute: Callable[[], int] = lambda: LARGEST_VALUE["attributes"],
     ) -> None:
         self._converters, self._announcer = converters, announcer
         self._queue, self._announcing = queue, announcing
         self._log, self._send, self._count = log, send, count
-        self._came_online = came_online
+        self._came_online, self._largest_attribute = came_online, largest_attribute
         self._bytes: Counter[str] = Counter()
         self._online: set[str] = set()
         self._complained: set[tuple[str, type[Exception]]] = set()
@@ -100,8 +104,17 @@ class Uplink:
 
     def attributes(self, device: Device, values: Mapping[str, Any]) -> None:
         """Send client attributes of a device; call from any thread."""
-        data = diagnostics.attributes(device.device_name, device.device_type, values)
-        self._queue.put(partial(self._send, data))
+        fitting: dict[str, Any] = {}
+        for key, value in values.items():
+            sent = json_value(value)
+            if (size := json_size(sent)) <= self._largest_attribute():
+                fitting[key] = sent
+            else:  # the gateway would lose what else waits to be stored with it
+                name = device.device_name
+                self._log.error("%s: attribute %s is not sent: it has %d bytes", name, key, size)
+        data = diagnostics.attributes(device.device_name, device.device_type, fitting)
+        if _has_values(data):
+            self._queue.put(partial(self._send, data))
 
     def event(self, device: Device, key: str, value: Any) -> None:
         """Send something that happened just now as telemetry of a device."""

@@ -244,6 +244,21 @@ def test_a_new_session_learns_of_the_devices(make: Make, gateway: FakeGateway) -
     assert gateway.calls == [("connect", "M1", "DLMS Energy Meter")] * 2
 
 
+def test_an_attribute_that_the_gateway_cannot_take_is_not_sent(
+    make: Make, gateway: FakeGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would lose with it what else waits to be stored."""
+    connector = make(configuration())
+    connector.open()
+    (meter,) = connector._prepared.devices
+    connector._uplink.attributes(meter, {"large": ["x" * 4000] * 3, "small": Decimal("1.5")})
+    gateway.wait_for(lambda: "small" in gateway.attributes("M1"))
+    assert "M1: attribute large is not sent: it has 12016 bytes" in errors(caplog)
+    gateway.get_max_payload_size_bytes = lambda: 65536  # type: ignore[attr-defined]
+    connector._uplink.attributes(meter, {"large": ["x" * 4000] * 3})
+    gateway.wait_for(lambda: "large" in gateway.attributes("M1"))
+
+
 def test_latency_metadata_where_the_gateway_wants_it(make: Make, gateway: FakeGateway) -> None:
     gateway.latency = True
     make(configuration()).open()

@@ -226,6 +226,17 @@ async def test_several_connectors_of_one_type(tmp_path: Path, order: tuple[int, 
     assert answer({"device": "M2"})["result"]["accepted"] == ["M2"]
 
 
+async def test_an_outcome_too_large_for_an_attribute_is_an_error(tmp_path: Path) -> None:
+    """The gateway would lose with it what else waits to be stored."""
+    bench = Bench(tmp_path)
+    objects = {"obis": "0-0:40.0.0", "class": 15, "attribute": 2}
+    bench.downlink.connector_call({"method": "custom_readObject", "params": objects})
+    await bench.work()
+    ((name, values),) = bench.attributes
+    assert name == "M1"
+    assert "too much for an attribute; call the device itself" in values["dlmsLastCall"]["error"]
+
+
 async def test_the_answer_for_a_large_fleet_is_short(tmp_path: Path) -> None:
     bench = Bench(tmp_path, *(f"M{n}" for n in range(101)))
     answer = bench.downlink.connector_call({"method": "custom_readClock"})
