@@ -42,7 +42,7 @@ class Announcer:
         self._told: set[str] = set()
         self._leaving: dict[str, float] = {}
         self._earlier: frozenset[str] = frozenset()
-        self._was_connected = False
+        self._session: object = None
 
     def present(self, name: str, device_type: str) -> None:
         """Note that a meter answers; announce it if the platform does not know that yet."""
@@ -75,17 +75,31 @@ class Announcer:
 
     def _connected(self) -> bool:
         """Whether there is a session; when one begins or ends, nobody is told of anything."""
-        connected = self._is_connected()
-        if connected != self._was_connected:
-            self._was_connected = connected
+        session = self._session_now()
+        connected = session is not None
+        if session is not self._session:
+            self._session, ended = session, self._session
             self._told.clear()
             later = self._clock() + DISCONNECT_AFTER_S
             self._leaving = dict.fromkeys(self._leaving, later)
+            if ended is not None:
+                self._earlier = self._ever_connected()
         if connected:
             self._calls.stand(self._client)
         else:
             self._earlier = self._ever_connected()
         return connected
+
+    def _session_now(self) -> object:
+        """Return what tells one session from the next, or None.
+
+        An outage may begin and end while an announcement waits for the platform: then there
+        is a connection before and after it, but over another socket.
+        """
+        if not self._is_connected():
+            return None
+        client = getattr(self._client, "_client", None)
+        return (client and client.socket()) or True
 
     def _is_connected(self) -> bool:
         client = self._gateway.tb_client  # None until the gateway has made its connectors

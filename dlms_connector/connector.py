@@ -76,7 +76,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         names = [device.device_name for device in self._prepared.devices]
         calls = CallEntry(gateway, self, names)
         self._announcer = Announcer(gateway, self, calls, self._log, monotonic)
-        self._announcing = UplinkQueue(self._log, idle=self._announcer.reconcile)
+        self._announcing = UplinkQueue(self._log, idle=self._announcer.reconcile, idle_s=0.1)
         self._queue = UplinkQueue(
             self._log, dropped=lambda count: self._count("convertersMsgDropped", count)
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 from threading import Condition
+from types import SimpleNamespace
 from typing import Any
 
 from thingsboard_gateway.gateway.constant_enums import Status
@@ -34,6 +35,8 @@ class FakeClient:
         self._gateway = gateway
         self.connected = True
         self.client = self
+        self.session = object()
+        self._client = SimpleNamespace(socket=lambda: self.session)
         self._TBGatewayMqttClient__connected_devices = {"*"}
         self.devices_server_side_rpc_request_handler: Any = None
 

@@ -55,6 +55,26 @@ def test_once_per_session(gateway: FakeGateway, announcer: Announcer) -> None:
     assert gateway.calls[1:] == [("connect", "M1", "T"), ("connect", "M2", "T")]
 
 
+def test_a_session_that_begins_while_an_announcement_waits(
+    gateway: FakeGateway, announcer: Announcer
+) -> None:
+    """The gateway's client waits in there for the platform, over an outage too."""
+    gateway.connect()
+    announcer.present("M1", "T")
+    announcer.reconcile()
+
+    def wait(name: str, content: dict[str, str], device_type: str) -> bool:
+        client(gateway).session = object()
+        return add_device(name, content, device_type)
+
+    add_device, gateway.add_device = gateway.add_device, wait  # type: ignore[method-assign]
+    announcer.present("M2", "T")
+    gateway.add_device = add_device  # type: ignore[method-assign]
+    announcer.reconcile()
+    announcer.reconcile()
+    assert gateway.calls[2:] == [("connect", "M1", "T"), ("connect", "M2", "T")]
+
+
 def test_nothing_before_the_gateway_is_connected(
     gateway: FakeGateway, announcer: Announcer
 ) -> None:
