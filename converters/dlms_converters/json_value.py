@@ -32,7 +32,7 @@ def json_value(value: Any, longest: int = LONGEST_STRING) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return value if len(value) <= longest else value[: longest - 1] + "…"
+        return _string(value if len(value) <= longest else value[: longest - 1] + "…")
     if isinstance(value, int):
         return int(value) if _LEAST <= value <= _GREATEST else _text(Decimal(value))
     if isinstance(value, Decimal):
@@ -40,7 +40,7 @@ def json_value(value: Any, longest: int = LONGEST_STRING) -> Any:
     if isinstance(value, float):
         return _number(Decimal(repr(value))) if isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): json_value(item, longest) for key, item in value.items()}
+        return {_string(str(key)): json_value(item, longest) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
         return [json_value(item, longest) for item in value]
     raise TypeError(f"{type(value).__name__} is not a value of JSON")
@@ -66,6 +66,11 @@ def _number(value: Decimal) -> int | float | str | None:
     if value.adjusted() >= _EXACT_DIGITS and Decimal(repr(nearest)) != value:
         return _text(value)
     return nearest
+
+
+def _string(value: str) -> str:
+    """Return a text with `?` for surrogates, which some encodings yield and UTF-8 has not."""
+    return value.encode(errors="replace").decode()
 
 
 def _text(value: Decimal) -> str:

@@ -118,6 +118,7 @@ def on_the_wire(
         (Decimal("1E+1000"), "1E+1000"),
         ("open", "open"),
         ("", ""),
+        ({"a\ud800": "b\udfff"}, {"a?": "b?"}),
         ({"a": Decimal("1.5"), "b": [1, None]}, {"a": "1.5", "b": [1, None]}),
         ([Decimal("0.30"), "x"], ["0.3", "x"]),
         ({"n": Decimal("NaN")}, {"n": None}),
