@@ -169,6 +169,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
 
     def _end(self) -> None:
         started = monotonic()
+        self._announcing.close(0)  # ends meanwhile
         self._meters.stop()
         self._downlink.close()
         if not self._queue.close(max(FLUSH_S, CLOSE_S - FLUSH_S - (monotonic() - started))):
