@@ -67,8 +67,12 @@ class AttributeUpdates:
         if context is None:
             return
         for one in context.device.attribute_updates:
-            if one.key in data and self._held.get((device, one.key), _NOTHING) != data[one.key]:
-                self._wanted[device, one.key] = data[one.key]
+            key = device, one.key
+            if one.key not in data:
+                continue
+            # What was held may be about to be overwritten: then going back to it is news too.
+            if key in self._wanted or self._held.get(key, _NOTHING) != data[one.key]:
+                self._wanted[key] = data[one.key]
         self.retry(device)
 
     def retry(self, device: str) -> None:

@@ -176,6 +176,36 @@ async def test_the_latest_value_counts() -> None:
 
 
 @told
+async def test_going_back_to_the_value_held_before_counts_too() -> None:
+    bench = Bench()
+    bench.update(limit=4000)
+    await bench.settle()
+    bench.meters.down["M1"] = AWAY
+    for value in (5000, 4000):
+        bench.update(limit=value)
+        await bench.settle()
+    bench.meters.down.clear()
+    bench.updates.retry("M1")
+    await bench.settle()
+    assert bench.held() == 4000
+    assert bench.desk.meter.seen["set"] == 1
+
+
+@told
+async def test_going_back_while_the_other_value_is_being_written() -> None:
+    bench = Bench()
+    bench.update(limit=4000)
+    await bench.settle()
+    bench.meters.held = True
+    for value in (5000, 4000):
+        bench.update(limit=value)
+        await bench.settle()
+    bench.meters.release()
+    await bench.settle()
+    assert bench.held() == 4000
+
+
+@told
 async def test_what_a_call_wrote_otherwise_is_written_again() -> None:
     bench = Bench()
     bench.update(limit=4000)
