@@ -8,6 +8,7 @@
     │   ├── LinkClosedError      the peer hung up
     │   ├── LinkTimeoutError     silence
     │   └── ProtocolError        the peer sent what DLMS does not allow
+    │       ├── DroppedError         the meter has ended the session: nothing was taken
     │       ├── SecurityError        a reply that may be forged or replayed
     │       └── CounterError         our invocation counter is behind: open again with a higher one
     ├── RefusedError         stop asking for a while: meters lock out guessers
@@ -111,6 +112,12 @@ class ProtocolError(LinkError):
         super().__init__(f"{doing}: {problem}")
         self.doing = doing
         self.problem = problem
+
+
+class DroppedError(ProtocolError):
+    """The meter has ended the session, and takes nothing within it: begin another."""
+
+    hint = "the meter ends idle sessions early: set connection.keepOpen to false"
 
 
 class SecurityError(ProtocolError):

@@ -12,7 +12,14 @@ from dlms_connector.config.model import Device
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.counters import InvocationCounter
 from dlms_connector.diagnostics import Statistics
-from dlms_connector.errors import DlmsError, LinkError, ObjectError, ProtocolError, ServiceError
+from dlms_connector.errors import (
+    DlmsError,
+    DroppedError,
+    LinkError,
+    ObjectError,
+    ProtocolError,
+    ServiceError,
+)
 from dlms_connector.interpret import options_of
 from dlms_connector.link import Link
 from dlms_connector.outcome import Outcome, clock_drift_s, outcome
@@ -29,6 +36,8 @@ T = TypeVar("T")
 _MARGIN = 0.9
 #: A poll may take this long even where the timeouts allow it less.
 _LEAST_BUDGET_S = 30.0
+#: Shorter than any meter's inactivity timeout.
+_IDLE_S = 1.0
 #: Requests that may go unanswered however often they are repeated.
 _SILENCES = 4
 
@@ -98,9 +107,20 @@ class Meter:
     async def run(self, job: Callable[[Client], Talk[T]], *, timeout_s: float) -> T:
         """Hold a conversation within the association; raises DlmsError.
 
-        It is not repeated if the association breaks: it may have been carried out.
+        It is not repeated if the association breaks: it may have been carried out. Where the
+        meter has ended an idle association, it says so to the first request and takes none:
+        that one is asked again in a new association.
         """
         end = asyncio.get_running_loop().time() + timeout_s
+        idle = self.session.idle_s >= _IDLE_S
+        client = await self.session.associate(end)
+        before = client.answered
+        try:
+            return await self.session.ask(job(client), end)
+        except (DroppedError, ServiceError):
+            if self.session.proven or not idle or client.answered > before:
+                raise
+        await self.session.hang_up()
         client = await self.session.associate(end)
         return await self.session.ask(job(client), end)
 

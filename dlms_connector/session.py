@@ -99,6 +99,11 @@ class Session:
         return _INACTIVITY_S[self._device.dlms.interface_type]
 
     @property
+    def idle_s(self) -> float:
+        """How long the meter has not been talked to."""
+        return asyncio.get_running_loop().time() - self._heard
+
+    @property
     def quiet_s(self) -> float:
         """How long the meter wants quiet after an unclean end."""
         return self._device.workarounds.quiet_after_failure_ms / 1000

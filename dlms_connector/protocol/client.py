@@ -87,7 +87,7 @@ class Client:
         # invoke-id for all, nothing would tell the second answer from that to the next question.
         tells_apart = workarounds.fixed_invoke_id is None
         afresh = retries if dlms.interface_type == "WRAPPER" and tells_apart else 0
-        conversation = Conversation(
+        self._conversation = conversation = Conversation(
             datalink,
             association,
             workarounds.fixed_invoke_id,
@@ -161,6 +161,11 @@ class Client:
             if room < 0:
                 return max(1, count)
         return len(refs)
+
+    @property
+    def answered(self) -> int:
+        """How many requests the meter has answered and not refused as a whole."""
+        return self._conversation.answered
 
     @property
     def _lists(self) -> Services | None:

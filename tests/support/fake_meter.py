@@ -78,6 +78,11 @@ class FakeMeter:
     refused_in_lists: set[AttributeRef] = field(default_factory=set)
     wrong_in_lists: dict[AttributeRef, int] = field(default_factory=dict)
     refuses_all: bool = False
+    #: Whether it serves nobody without an association, and how it says so.
+    strict: bool = False
+    stranger: DlmsError = field(
+        default_factory=lambda: ServiceError("reading", "service-not-allowed")
+    )
     heard: list[tuple[float, str, tuple[AttributeRef, ...]]] = field(default_factory=list)
     associated: bool = False
 
@@ -101,6 +106,8 @@ class FakeMeter:
 
     def get(self, refs: Sequence[AttributeRef]) -> list[Data | ObjectError]:
         listed = len(refs) > 1
+        if self.strict and not self.associated:
+            raise self.stranger
         if self.refuses_all or (
             listed and (len(refs) > self.longest_list or self.refused_in_lists & set(refs))
         ):
@@ -191,6 +198,7 @@ class FakeClient:
         self._meter, self._retries = meter, retries
         self.conformance = meter.conformance
         self.max_pdu = meter.max_pdu
+        self.answered = 0
 
     def connect(self) -> Talk[None]:
         yield from self._exchange("connect")
@@ -200,7 +208,9 @@ class FakeClient:
 
     def get(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
         yield from self._exchange("get", *refs)
-        return self._meter.get(refs)
+        results = self._meter.get(refs)
+        self.answered += 1
+        return results
 
     def release(self) -> Talk[None]:
         yield from self._exchange("release")

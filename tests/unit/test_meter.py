@@ -13,6 +13,8 @@ import pytest
 from dlms_connector.config.model import Device
 from dlms_connector.errors import (
     ConnectError,
+    DlmsError,
+    DroppedError,
     LinkTimeoutError,
     ObjectError,
     RefusedError,
@@ -21,6 +23,9 @@ from dlms_connector.errors import (
 from dlms_connector.meter import Meter
 from dlms_connector.outcome import Outcome
 from dlms_connector.plan import wanted
+from dlms_connector.protocol.axdr import Data
+from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.talk import Talk
 from tests.support import fake_time
 from tests.support.fake_meter import FakeLink, FakeMeter, client_of, device, ref
 
@@ -402,6 +407,41 @@ def test_a_job_runs_within_the_association_and_is_not_repeated() -> None:
         assert not bench.meter.session.is_open
 
     on(Bench(), test)
+
+
+@pytest.mark.parametrize(
+    "says", [ServiceError("reading", "service-not-allowed"), DroppedError("exchanging", "DM")]
+)
+def test_a_job_finds_an_idle_association_ended_and_opens_another(says: DlmsError) -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.strict, bench.fake.stranger = True, says
+        await bench.poll()
+        await asyncio.sleep(60)
+        bench.fake.associated = False
+        got = await bench.meter.run(lambda client: client.get([ref(CODES[0])]), timeout_s=5)
+        assert isinstance(got[0], Data)
+        assert bench.fake.count("connect") == 2
+
+    on(Bench(), test)
+
+
+def test_a_job_that_has_begun_is_not_repeated() -> None:
+    def twice(client: Client) -> Talk[None]:
+        yield from client.get([ref(CODES[0])])
+        bench.fake.associated = False
+        yield from client.get([ref(CODES[0])])
+
+    async def test(bench: Bench) -> None:
+        bench.fake.strict = True
+        await bench.poll()
+        await asyncio.sleep(60)
+        before = bench.fake.count("get")
+        with pytest.raises(ServiceError):
+            await bench.meter.run(twice, timeout_s=5)
+        assert bench.fake.count("get") == before + 2
+
+    bench = Bench()
+    on(bench, test)
 
 
 def test_a_jobs_service_error_leaves_the_association_alone() -> None:
