@@ -6,7 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dlms_connector.cosem import CLASSES, AttributeRef, MethodRef
-from dlms_connector.errors import CommandError, ObjectError, ProtocolError, ServiceError
+from dlms_connector.errors import (
+    CommandError,
+    DlmsError,
+    ObjectError,
+    ProtocolError,
+    ServiceError,
+)
 from dlms_connector.interpret import Options, ScalerUnit, interpret, scaler_unit
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.data import Data
@@ -55,9 +61,9 @@ def get_scaled(
     except ServiceError:  # it offers lists and does not like this one
         (data,) = yield from client.get(refs[:1])
         (unit,) = yield from client.get(refs[1:])
-    if isinstance(data, ObjectError):
-        return data, None
     if isinstance(unit, ObjectError):
+        if isinstance(data, ObjectError):
+            return data, None
         raise unit
     try:
         return data, scaler_unit(unit)
@@ -87,13 +93,20 @@ def write(
     Raises ObjectError where the meter refuses to write, CommandError where the value does
     not fit. An attribute that can be written but not read is written in the type named.
     """
-    found, scaling = yield from get_scaled(client, ref, scaler)
-    before = None if isinstance(found, ObjectError) else found
+    found: Data | ObjectError | ServiceError
+    scaling: ScalerUnit | None
+    try:
+        found, scaling = yield from get_scaled(client, ref, scaler)
+    except ServiceError as error:  # so some meters say that reading is not allowed
+        found, scaling = error, None if scaler is None else ScalerUnit(scaler)
+    if isinstance(found, DlmsError) and scaling is None and _is_scaled(ref):
+        raise found  # written unscaled, a number would mean another value
+    before = found if isinstance(found, Data) else None
     try:
         data = encode(before, scaling.scaler if scaling else 0)
     except CommandError as error:
         # That the object is not there tells more than that its type is not known.
-        raise (found if isinstance(found, ObjectError) else error) from None
+        raise (found if isinstance(found, DlmsError) else error) from None
 
     def shown(held: Data | None) -> Value:
         return interpret(ref, held, scaling, options)[0] if held else None
@@ -103,8 +116,16 @@ def write(
     (refused,) = yield from client.set([(ref, data)])
     if refused:
         raise refused
-    (after,) = yield from client.get([ref])
-    return Written(shown(before), None if isinstance(after, ObjectError) else shown(after))
+    try:
+        (after,) = yield from client.get([ref])
+    except ServiceError:  # it is written all the same
+        after = None
+    return Written(shown(before), shown(after) if isinstance(after, Data) else None)
+
+
+def _is_scaled(ref: AttributeRef) -> bool:
+    row = CLASSES.get(ref.class_id)
+    return row is not None and ref.attribute in row.scalers
 
 
 def invoke(client: Client, method: MethodRef, argument: Data | None) -> Talk[Value]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dlms_connector.commands.operations import get_one
 from dlms_connector.cosem import AttributeRef, MethodRef
-from dlms_connector.errors import CommandError, ObjectError
+from dlms_connector.errors import CommandError, ObjectError, ServiceError
 from dlms_connector.interpret import interpret
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.data import Data, DataType
+from dlms_connector.protocol.directive import Pause
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 
@@ -18,7 +18,7 @@ DISCONNECT, RECONNECT = 1, 2
 _OUTPUT_STATE, _CONTROL_STATE, _CONTROL_MODE = 2, 3, 4
 
 #: A relay takes a moment to move: its state is read so many times before it counts.
-_LOOKS = 5
+_LOOKS, _LOOK_AGAIN_S = 5, 0.25
 
 #: What a remote reconnection comes to in each control mode (Blue Book, class 70).
 _NEVER, _AT_THE_METER, _AT_ONCE = "never", "at the meter", "at once"
@@ -34,16 +34,25 @@ _REMOTE = {
 
 
 def relay_state(client: Client, obis: Obis) -> Talk[dict[str, Value]]:
-    """Read output state, control state and control mode. Raises ObjectError."""
+    """Read output state, control state and control mode, None for what the meter keeps back.
+
+    Raises ObjectError if it tells neither of the states.
+    """
     state: dict[str, Value] = {}
+    refusal: ObjectError | None = None
     for key, index in (
         ("outputState", _OUTPUT_STATE),
         ("controlState", _CONTROL_STATE),
         ("controlMode", _CONTROL_MODE),
     ):
         ref = AttributeRef(DISCONNECT_CONTROL, obis, index)
-        data = yield from get_one(client, ref)
-        state[key] = interpret(ref, data)[0]
+        (data,) = yield from client.get([ref])
+        if isinstance(data, ObjectError):
+            refusal, state[key] = refusal or data, None
+        else:
+            state[key] = interpret(ref, data)[0]
+    if refusal and state["outputState"] is state["controlState"] is None:
+        raise refusal
     return state
 
 
@@ -55,21 +64,26 @@ def switch_relay(client: Client, obis: Obis, method: int) -> Talk[dict[str, Valu
     argument = Data(DataType.INTEGER, 0)
     try:
         yield from client.action(MethodRef(DISCONNECT_CONTROL, obis, method), argument)
-    except ObjectError as error:
+    except (ObjectError, ServiceError) as error:
         try:
             state = yield from relay_state(client, obis)
-        except ObjectError:
+        except (ObjectError, ServiceError):
             raise error from None
         raise CommandError(f"{_doing(method)}: {error}; {_explain(state, method)}") from error
-    state = yield from relay_state(client, obis)
-    for _ in range(_LOOKS - 1):
-        if state["controlState"] in _REACHED[method]:
-            break
+    try:
         state = yield from relay_state(client, obis)
-    if state["controlState"] not in _REACHED[method]:
+        for _ in range(_LOOKS - 1):
+            if _reached(state, method):
+                break
+            yield Pause(_LOOK_AGAIN_S)
+            state = yield from relay_state(client, obis)
+    except (ObjectError, ServiceError) as error:
+        return {"note": f"the meter accepted the command and does not tell its state: {error}"}
+    if not _reached(state, method):
+        shown = "connected" if state["outputState"] else "disconnected"
         raise CommandError(
             f"{_doing(method)}: the meter accepted the command, but the relay is "
-            f"{state['controlState']}; {_explain(state, method)}"
+            f"{state['controlState'] or shown}; {_explain(state, method)}"
         )
     if method == RECONNECT and state["controlState"] == "readyForReconnection":
         return {**state, "note": "somebody has to close the relay at the meter"}
@@ -82,12 +96,21 @@ _REACHED = {
 }
 
 
+def _reached(state: dict[str, Value], method: int) -> bool:
+    """Whether the relay is where it was sent; by its output where its state is not told."""
+    if state["controlState"] is None:
+        return state["outputState"] is (method == RECONNECT)
+    return state["controlState"] in _REACHED[method]
+
+
 def _doing(method: int) -> str:
     return "disconnecting" if method == DISCONNECT else "reconnecting"
 
 
 def _explain(state: dict[str, Value], method: int) -> str:
     mode = state["controlMode"]
+    if mode is None:
+        return "the meter does not tell its control mode"
     text = f"the control mode is {mode}"
     remote = _REMOTE.get(mode) if isinstance(mode, int) else None
     if remote == _NEVER:

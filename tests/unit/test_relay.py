@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dlms_connector.simulator.data import enum
+from dlms_connector.simulator.cosem_object import DENIED, AccessError
+from dlms_connector.simulator.data import boolean, enum
 from tests.support.commands import Desk, device
 
 STATE = {"outputState": True, "controlState": "connected", "controlMode": 2}
@@ -71,3 +72,32 @@ async def test_only_the_relay_may_be_allowed() -> None:
     one = Desk((device(allowWrite=["0-0:96.3.10"]),))
     assert (await one.result("disconnectRelay"))["controlState"] == "disconnected"
     assert "does not allow writing" in await one.error("disconnectRelay", {"obis": "0-0:96.3.11"})
+
+
+async def test_what_the_meter_keeps_back_is_no_failure_of_the_switching() -> None:
+    one = desk()
+    one.meter.put(70, "0-0:96.3.10", 3, AccessError(DENIED))
+    assert await one.result("disconnectRelay") == {**OFF, "controlState": None}
+    assert one.events[0].sentence.endswith(": done")
+    assert (await one.result("reconnectRelay"))["outputState"] is True
+    one.meter.put(70, "0-0:96.3.10", 2, boolean(True))
+    assert "but the relay is connected" in await one.error("disconnectRelay")
+    one.meter.put(70, "0-0:96.3.10", 2, AccessError(DENIED))
+    told = await one.result("disconnectRelay")
+    assert "accepted the command and does not tell its state: reading 0-0:96.3.10" in told["note"]
+    assert "read-write-denied (3)" in await one.error("getRelayState")
+
+
+async def test_a_refusal_by_a_meter_that_keeps_its_control_mode_back() -> None:
+    one = desk()
+    one.meter.put(70, "0-0:96.3.10", 4, AccessError(DENIED))
+    error = await one.error("disconnectRelay")
+    assert error.endswith("read-write-denied (3); the meter does not tell its control mode")
+
+
+async def test_an_exception_is_a_refusal_too() -> None:
+    one = desk(0)
+    one.meter.faults.set("exception")
+    error = await one.error("disconnectRelay")
+    assert "M1: invoking 0-0:96.3.10 method 1 (class 70): " in error
+    assert "failed: invoking" in one.events[0].sentence
