@@ -22,7 +22,12 @@ from dlms_connector.commands.image_jobs import ImageJobs
 from dlms_connector.commands.kept import Kept
 from dlms_connector.commands.ledger import Ledger
 from dlms_connector.commands.meters import Meters
-from dlms_connector.commands.request import Request, device_request, wanted_timeout_s
+from dlms_connector.commands.request import (
+    Request,
+    device_request,
+    named,
+    wanted_timeout_s,
+)
 from dlms_connector.commands.work import Context, Converter
 from dlms_connector.config.model import Device
 from dlms_connector.errors import CommandError
@@ -164,16 +169,21 @@ class Downlink:
         """
         method = str(content.get("method", "")).removeprefix(f"{self._type}_")
         params = content.get("params")
-        params = dict(params) if isinstance(params, Mapping) else params
-        chosen = params.pop("device", None) if isinstance(params, dict) else None
+        chosen = None
+        if "device" in (found := named(params) or {}):
+            params = dict(found)
+            chosen = params.pop("device")
         if chosen is None and self._dispatcher and self._dispatcher.changes(method):
             return {"error": f'{method}: name the `device`, or give "*" for all'}
         names = [*self._devices] if chosen in (None, "*") else [str(chosen)]
         accepted: list[str] = content.get(_ACCEPTED, [])
+        refusal = ""
         if unknown := [name for name in names if name not in self._devices]:
-            if accepted:
-                return _accepted(accepted)
-            return {"error": f"this connector polls no device {unknown[0]}"}
+            refusal = f"this connector polls no device {unknown[0]}"
+        elif self._dispatcher and not self._dispatcher.knows(method):
+            refusal = f"no such method: {method[:100]}"
+        if refusal:
+            return _accepted(accepted) if accepted else {"error": refusal}
         timeout_s = wanted_timeout_s(params)
         for name in names:
             request = Request(name, -1, method, params, timeout_s)

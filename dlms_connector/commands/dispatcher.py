@@ -19,6 +19,7 @@ from dlms_connector.commands.object_calls import changes, configured
 from dlms_connector.commands.operations import Written
 from dlms_connector.commands.request import DEFAULT_TIMEOUT_S, Arguments, Request
 from dlms_connector.commands.work import Context, Local, Method, Outcome, Work
+from dlms_connector.config.model import RpcMethod
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import CommandError, ConnectError, DlmsError, LinkError
 from dlms_connector.member import UnavailableError
@@ -70,13 +71,18 @@ class Dispatcher:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def knows(self, name: str) -> bool:
+        """Whether there is such a method, at any device."""
+        return name in self._methods or bool(self._configured(name))
+
     def changes(self, name: str) -> bool:
         """Whether a method changes the meter of any device."""
         method = self._methods.get(name)
+        return bool(method and method.changes) or any(map(changes, self._configured(name)))
+
+    def _configured(self, name: str) -> list[RpcMethod]:
         own = (one for context in self._contexts.values() for one in context.device.server_side_rpc)
-        return bool(method and method.changes) or any(
-            changes(one) for one in own if one.method == name
-        )
+        return [one for one in own if one.method == name]
 
     async def _answer(self, request: Request, answer: Answer) -> None:
         try:

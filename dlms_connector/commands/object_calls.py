@@ -11,7 +11,7 @@ from dlms_connector.commands.policy import require_write
 from dlms_connector.commands.profile_calls import read_rows
 from dlms_connector.commands.relay import DISCONNECT, DISCONNECT_CONTROL, RECONNECT
 from dlms_connector.commands.relay_calls import switching
-from dlms_connector.commands.request import Arguments
+from dlms_connector.commands.request import Arguments, named
 from dlms_connector.commands.work import Context, Work
 from dlms_connector.config.model import RpcMethod
 from dlms_connector.cosem import AttributeRef, MethodRef
@@ -80,6 +80,8 @@ def _configured(context: Context, method: RpcMethod, params: Any) -> Work:
 
 def _given(method: RpcMethod, params: Any) -> Any:
     """Return the call's value, bare or as `{"value": …}`, else the configured one."""
+    if isinstance(params, str) and params.lstrip().startswith("{"):
+        params = named(params) or params  # the text of an object; else it is the value
     if isinstance(params, Mapping) and ("value" in params or set(params) <= {"timeout"}):
         if unknown := sorted(str(key) for key in set(params) - {"value", "type", "timeout"}):
             raise CommandError(f"{method.method}: unknown parameter `{unknown[0]}`")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from dlms_connector.commands.request import Arguments
 from dlms_connector.commands.work import Context, Work
@@ -17,6 +18,11 @@ from dlms_connector.reading import Value
 #: A profile is read in blocks, which takes its time.
 _TIMEOUT_S = 60.0
 _MOST_ROWS = 5000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MOST_DIGITS = 20
+#: A number below this is one of seconds, or a moment of the spring of 1970.
+_EARLIEST_MS, _LATEST_MS = 10_000_000_000, 253_402_300_799_000
 
 
 def read_profile(context: Context, arguments: Arguments) -> Work:
@@ -49,7 +55,9 @@ def _shown(rows: list[Row]) -> list[Value]:
 
 
 def _moment(context: Context, arguments: Arguments, key: str) -> datetime:
-    """Take a moment in ISO 8601; without a zone it is the meter's own, else UTC."""
+    """Take a moment: ISO 8601, without a zone the meter's own, else UTC; or ms since 1970."""
+    if _is_count(arguments.values.get(key)):
+        return _instant(arguments, key)
     text = arguments.text(key)
     if text is None:
         if key == "to":
@@ -62,3 +70,22 @@ def _moment(context: Context, arguments: Arguments, key: str) -> datetime:
             f"{arguments.method}: {key}: {text[:40]!r} is not a moment such as 2026-05-01T00:00:00Z"
         ) from None
     return aware(moment, context.options)
+
+
+def _is_count(value: Any) -> bool:
+    """Whether a moment is given as a number; a date without hyphens has eight digits."""
+    if isinstance(value, str):
+        return value.isdecimal() and len("20260501") < len(value) < _MOST_DIGITS
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _instant(arguments: Arguments, key: str) -> datetime:
+    """Take an instant as the platform counts: milliseconds since 1970."""
+    given = arguments.values.pop(key)
+    number: int | float = int(given) if isinstance(given, str) else given
+    if not _EARLIEST_MS <= number <= _LATEST_MS:
+        raise CommandError(
+            f"{arguments.method}: {key}: {number!r:.40} is not a moment such as 1777593600000, in "
+            "milliseconds since 1970"
+        )
+    return _EPOCH + timedelta(milliseconds=number)

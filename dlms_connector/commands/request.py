@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from dlms_connector.obis import Obis
 #: What a two-way call from a dashboard waits by default, less the way there and back.
 DEFAULT_TIMEOUT_S = 9.0
 
+_LONGEST_TIMEOUT_S = 3600.0
 _LONGEST_SHOWN = 100
 
 
@@ -61,10 +63,41 @@ def device_request(content: Mapping[str, Any]) -> Request:
 
 def wanted_timeout_s(params: Any) -> float | None:
     """Return `timeout` among the parameters, in seconds, as the gateway itself reads it."""
-    wanted = params.get("timeout") if isinstance(params, Mapping) else None
-    if isinstance(wanted, bool) or not isinstance(wanted, int | float) or not 0 < wanted <= 3600:
+    wanted = (named(params) or {}).get("timeout")
+    if isinstance(wanted, bool) or not isinstance(wanted, int | float | str):
         return None
-    return float(wanted)
+    try:
+        seconds = float(wanted)
+    except (ValueError, OverflowError):
+        return None
+    return seconds if 0 < seconds <= _LONGEST_TIMEOUT_S else None
+
+
+def named(params: Any) -> Mapping[str, Any] | None:
+    """Return the parameters by name: those of an object, its JSON text, or `key=value;` text.
+
+    None where they are neither.
+    """
+    if isinstance(params, Mapping):
+        return params
+    if not isinstance(params, str):
+        return None
+    if _is_object(params):
+        try:
+            parsed = json.loads(params)
+        except (ValueError, RecursionError):
+            return None
+        return parsed if isinstance(parsed, Mapping) else None
+    return _pairs(params) if "=" in params else None
+
+
+def _is_object(text: str) -> bool:
+    return text.lstrip().startswith("{")
+
+
+def _pairs(text: str) -> dict[str, str]:
+    pairs = (part.partition("=") for part in text.split(";") if part.strip())
+    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _short(text: Any) -> str:
@@ -75,27 +108,30 @@ def _short(text: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """The parameters of a call by name; takes them out one by one, so none is left unread."""
+    """The parameters of a call by name; takes them out one by one, so none is left unread.
+
+    What is not understood may hold a value to write, and that may be a secret: it is not
+    quoted. With `discreet` this goes for names too: they may be parts of a value.
+    """
 
     method: str
     values: dict[str, Any] = field(default_factory=dict)
+    discreet: bool = False
 
     @classmethod
     def read(cls, method: str, params: Any) -> Arguments:
         """Read an object, the gateway's `key=value;key=value;` text, or nothing."""
-        if isinstance(params, str) and params.lstrip().startswith("{"):
-            params = _parsed(method, params)
         if params is None or params == "":
             return cls(method)
-        if isinstance(params, Mapping):
-            return cls(method, {str(key): value for key, value in params.items()})
-        if isinstance(params, str) and "=" in params:
-            pairs = (part.partition("=") for part in params.split(";") if part.strip())
-            return cls(method, {key.strip(): value.strip() for key, _, value in pairs})
-        raise CommandError(
-            f"{method}: parameters are an object or text such as `obis=1-1:32.7.0;attribute=2;`, "
-            f"not {_short(params)}"
-        )
+        if isinstance(params, str) and _is_object(params):
+            params = _parsed(method, params)
+        if (found := named(params)) is None:
+            raise CommandError(
+                f"{method}: parameters are an object or text such as "
+                f"`obis=1-1:32.7.0;attribute=2;`, not {_kind(params)}"
+            )
+        values = {str(key): value for key, value in found.items()}
+        return cls(method, values, discreet=isinstance(params, str) and "value" in values)
 
     def obis(self) -> Obis:
         """Take the required `obis`."""
@@ -110,10 +146,9 @@ class Arguments:
     def class_id(self, default: int) -> int:
         """Take `class`, a name or a number."""
         value = self.values.pop("class", default)
-        if isinstance(value, str) and value.isdigit():
-            value = int(value)
         try:
-            return class_id(value)
+            number = float(value) if isinstance(value, float) or _is_number(value) else 0.0
+            return class_id(int(number) if number and number.is_integer() else value)
         except ValueError as error:
             raise CommandError(f"{self.method}: {error}") from None
 
@@ -123,9 +158,10 @@ class Arguments:
         if value is None:
             raise CommandError(f"{self.method}: `{key}` is missing")
         try:
-            if isinstance(value, bool) or int(str(value)) != float(value):
+            whole = float(value)
+            if isinstance(value, bool) or not whole.is_integer():
                 raise ValueError
-            number = int(str(value))
+            number = int(whole)
         except (TypeError, ValueError, OverflowError):
             shown = _short(value)
             raise CommandError(f"{self.method}: {key}: {shown} is not a whole number") from None
@@ -154,12 +190,18 @@ class Arguments:
         value = self.values.pop("value")
         # In the `key=value;` form lists and objects are written in JSON.
         if isinstance(value, str) and value[:1] in ("[", "{"):
-            return _parsed(self.method, value)
+            with suppress(ValueError, RecursionError):
+                return json.loads(value)
         return value
 
     def done(self) -> None:
         """Whatever is left, nobody asked for: a typo must not pass in silence."""
         self.values.pop("timeout", None)
+        if self.values and self.discreet:
+            raise CommandError(
+                f"{self.method}: unknown parameter beside `value`; give a value that holds `;` "
+                "in an object"
+            )
         if self.values:
             names = ", ".join(f"`{_short(key)}`" for key in list(self.values)[:5])
             raise CommandError(f"{self.method}: unknown parameter {names}")
@@ -173,3 +215,17 @@ def _parsed(method: str, text: str) -> Any:
         raise CommandError(f"{method}: not JSON at {where}: {error.msg}") from None
     except (ValueError, RecursionError):
         raise CommandError(f"{method}: no JSON that can be read") from None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, str) and value.isdecimal() and len(value) <= _MOST_DIGITS
+
+
+def _kind(params: Any) -> str:
+    """Say what sort of thing was given, without what is in it."""
+    return _KINDS.get(type(params), "a number")
+
+
+#: More than any number among the parameters has.
+_MOST_DIGITS = 9
+_KINDS = {str: "other text", list: "a list", bool: "a truth value", dict: "an object"}

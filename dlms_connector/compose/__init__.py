@@ -29,6 +29,8 @@ def compose(target: Target, value: Any) -> Data:
     there now, or the type named.
     Raises CommandError with a sentence for the caller where the value does not fit.
     """
+    if target.type is not None:
+        data_type(target.type)  # a type that there is not is wrong also where it is not needed
     if typed(value):
         told = Target(name=target.name, type=str(value["type"]), from_utc=target.from_utc)
         return compose(replace(told, skip=target.skip), value["value"])

@@ -48,6 +48,10 @@ async def test_a_scaler_that_makes_no_sense_costs_the_call_and_not_the_line() ->
         ({"obis": "1-0:1.8.0", "attribute": 0}, "readObject: attribute: 0 is not in 1..127"),
         ({"obis": "1-0:1.8.0", "attribute": 1.5}, "attribute: 1.5 is not a whole number"),
         ({"obis": "1-0:1.8.0", "attribute": 10**400}, "is not a whole number"),
+        ({"obis": "1-0:1.8.0", "attribute": "²"}, "attribute: ² is not a whole number"),
+        ({"obis": "1-0:1.8.0", "class": "²"}, "'²' is not a COSEM class"),
+        ({"obis": "1-0:1.8.0", "class": "9" * 100}, "is not a COSEM class"),
+        ({"obis": "1-0:1.8.0", "class": float("nan")}, "is not a COSEM class"),
         ({"obis": "1-0:1.8.0", "attribut": 2}, "readObject: unknown parameter `attribut`"),
         ([1], "readObject: parameters are an object or text such as"),
         ("1-0:1.8.0", "readObject: parameters are an object or text such as"),
@@ -64,6 +68,18 @@ async def test_what_makes_no_sense_is_said(params: Any, sentence: str) -> None:
     assert sentence in error
     assert len(error) < 300
     assert desk.events == []
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"obis": "1-0:32.7.0", "class": 3.0, "attribute": 2.0},
+        {"obis": "1-0:32.7.0", "class": "3", "attribute": "2"},
+        '{"obis": "1-0:32.7.0", "timeout": "5"}',
+    ],
+)
+async def test_numbers_are_taken_however_they_are_written(params: Any) -> None:
+    assert (await Desk().result("readObject", params)) > 200
 
 
 async def test_a_value_is_written_and_read_back() -> None:
@@ -83,6 +99,7 @@ async def test_a_value_is_written_and_read_back() -> None:
     [
         (3000.5, "3000.5 cannot be written exactly: the meter counts in steps of 1"),
         (2**32, "is not in 0..4294967295"),
+        ("[1", "'[1' is not a number"),
         ("many", "'many' is not a number"),
         (None, "None is not a number"),
     ],
@@ -233,6 +250,7 @@ async def test_a_calendar_that_is_wrong_is_refused_with_its_place() -> None:
         ({"requestType": "set"}, {"value": 44}, 44),
         ({"requestType": "set"}, {"value": 44, "type": "double-long-unsigned"}, 44),
         ({"requestType": "set"}, "45", 45),
+        ({"requestType": "set"}, '{"value": 46}', 46),
     ],
 )
 async def test_configured_methods(rpc: Any, params: Any, expected: Any) -> None:
@@ -341,3 +359,29 @@ async def test_secrets_are_not_quoted(method: str, params: Any) -> None:
     assert "the value does not fit; it is not shown, as it may be a secret" in error
     assert all("hunter2" not in event.sentence for event in desk.events)
     assert len(desk.events) == 1
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        "hunter2",
+        "{hunter2",
+        '{"obis": "0-0:40.0.0", "class": 15, "attribute": 7, "value": "hunter2"',
+        "obis=0-0:40.0.0;class=15;attribute=7;value=a;hunter2;",
+        "obis=0-0:40.0.0;class=15;attribute=7;value=a;hunter2=b;",
+        "obis=0-0:40.0.0;class=15;attribute=7;type=octet-string;value={hunter2;",
+        {"obis": "0-0:40.0.0", "class": 15, "attribute": 7, "type": "string", "value": "[hunter2"},
+        ["hunter2"],
+    ],
+)
+async def test_what_is_not_understood_may_be_a_secret(params: Any) -> None:
+    desk = Desk()
+    for method in ("writeObject", "set", "invokeMethod"):
+        assert "hunter2" not in str(await desk.ask(method, params))
+    assert all("hunter2" not in event.sentence for event in desk.events)
+    assert len(desk.events) == 3
+
+
+async def test_a_type_that_there_is_not_is_refused_also_where_the_meter_tells_its_own() -> None:
+    error = await Desk().error("writeObject", {**LIMIT, "value": 1, "type": "uint23"})
+    assert "'uint23' is not a COSEM type" in error

@@ -243,6 +243,27 @@ async def test_the_answer_for_a_large_fleet_is_short(tmp_path: Path) -> None:
     assert answer["result"]["accepted"] == "101 devices"
 
 
+@pytest.mark.parametrize(
+    "params", ['{"device": "M2", "obis": "1-0:32.7.0"}', "device=M2;obis=1-0:32.7.0;"]
+)
+async def test_a_call_to_the_connector_in_text(tmp_path: Path, params: str) -> None:
+    bench = Bench(tmp_path, "M1", "M2")
+    bench.downlink.start(bench.meters, bench.folder)
+    answer = bench.downlink.connector_call({"method": "custom_readObject", "params": params})
+    assert answer["result"]["accepted"] == ["M2"]
+    await bench.work()
+    ((name, values),) = bench.attributes
+    assert name == "M2"
+    assert values["dlmsLastCall"]["result"] > 200
+
+
+async def test_a_method_that_no_device_has(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, "M1")
+    bench.downlink.start(bench.meters, bench.folder)
+    answer = bench.downlink.connector_call({"method": "custom_readObjct", "params": {}})
+    assert answer == {"error": "no such method: readObjct"}
+
+
 async def test_what_changes_meters_is_not_done_to_all_by_leaving_out_the_device(
     tmp_path: Path,
 ) -> None:

@@ -414,7 +414,10 @@ async def test_the_call() -> None:
     assert len(await desk.result("readProfile", wanted)) == 9
     text = START.replace(tzinfo=None).isoformat()
     assert len(await desk.result("readProfile", {**wanted, "from": text + "Z"})) == 9
-    assert [job.timeout_s for job in desk.meters.jobs] == [60.0] * 3
+    counted = round(START.timestamp() * 1000)  # as the platform writes its own instants
+    assert len(await desk.result("readProfile", {**wanted, "from": counted})) == 9
+    assert len(await desk.result("readProfile", f"obis=1-0:99.1.0;from={counted};")) == 9
+    assert [job.timeout_s for job in desk.meters.jobs] == [60.0] * 5
     assert desk.events == []
 
 
@@ -425,7 +428,10 @@ async def test_the_call() -> None:
         ({"obis": "1-0:99.1.0"}, "either `last`, or `from` and `to` are needed"),
         ({"obis": "1-0:99.1.0", "last": 0}, "last: 0 is not in 1..5000"),
         ({"obis": "1-0:99.1.0", "from": "yesterday"}, "'yesterday' is not a moment such as"),
-        ({"obis": "1-0:99.1.0", "from": 5}, "from: 5 is not text"),
+        ({"obis": "1-0:99.1.0", "from": 1777593600}, "is not a moment such as 1777593600000, in"),
+        ({"obis": "1-0:99.1.0", "from": float("nan")}, "from: nan is not a moment"),
+        ({"obis": "1-0:99.1.0", "from": 10**400}, "from: 1000000"),
+        ({"obis": "1-0:99.1.0", "from": [5]}, "from: [5] is not text"),
         (
             {"obis": "1-0:99.1.0", "from": "2026-05-02", "to": "2026-05-01"},
             "`to` lies before `from`",

@@ -45,8 +45,10 @@ def test_any_parameters_are_taken_or_refused(params: Any) -> None:
 @pytest.mark.parametrize(
     ("params", "seconds"),
     [(None, None), ({}, None), ({"timeout": 2}, 2.0), ({"timeout": 0}, None),
-     ({"timeout": -1}, None), ({"timeout": "9"}, None), ({"timeout": True}, None),
-     ({"timeout": 1e9}, None), ([1], None), ({"timeout": 0.5}, 0.5)],
+     ({"timeout": -1}, None), ({"timeout": "9"}, 9.0), ({"timeout": True}, None),
+     ({"timeout": 1e9}, None), ([1], None), ({"timeout": 0.5}, 0.5), ({"timeout": 10**400}, None),
+     ('{"obis": "1-0:1.8.0", "timeout": 3}', 3.0), ("obis=1-0:1.8.0;timeout=3;", 3.0),
+     ("{timeout", None), ("[3]", None), ({"timeout": float("nan")}, None)],
 )  # fmt: skip
 def test_what_the_caller_waits(params: Any, seconds: float | None) -> None:
     data = {"id": 1, "method": "m", "params": params}
