@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from dlms_connector.commands.operations import get_one
 from dlms_connector.cosem import AttributeRef
-from dlms_connector.errors import CommandError, ObjectError
-from dlms_connector.interpret import Options
+from dlms_connector.errors import CommandError, ObjectError, ServiceError
+from dlms_connector.interpret import Options, interpret
 from dlms_connector.obis import Obis
 from dlms_connector.profiles import capture_period_s, moment_of
 from dlms_connector.protocol.client import Client
@@ -56,17 +56,25 @@ class Clock:
         }
 
 
+class NoInstantError(CommandError):
+    """A clock that tells no instant: it was never set, or forgot its time."""
+
+    def __init__(self, shown: str, round_trip_s: float) -> None:
+        super().__init__(f"the meter's clock tells no instant: {shown}")
+        self.round_trip_s = round_trip_s
+
+
 def read_clock(client: Client, options: Options, now: Now) -> Talk[Clock]:
-    """Read the clock and hold it against `now`. Raises CommandError if it tells no instant."""
+    """Read the clock and hold it against `now`. Raises NoInstantError if it tells no instant."""
     asked = now()
     data = yield from get_one(client, TIME)
     answered = now()
     moment = moment_of(data)
     zone = options.zone or answered.tzinfo
     instant = moment.instant(zone, from_utc=options.from_utc) if moment else None
-    if moment is None or instant is None:
-        raise CommandError(f"the meter's clock tells no instant: {data.value!r}")
     trip_s = (answered - asked).total_seconds()
+    if moment is None or instant is None:
+        raise NoInstantError(str(moment or interpret(TIME, data)[0]), trip_s)
     middle = asked + timedelta(seconds=trip_s / 2)
     return Clock(data.type, moment, instant, (instant - middle).total_seconds(), trip_s)
 
@@ -77,6 +85,7 @@ class Setting:
 
     `periods_s` are capture periods whose boundaries are kept away from; None has the periods
     of `profiles` read. `last` is when the clock was set before. `force` disregards all that.
+    `skip` are fields that the meter wants unspecified.
     """
 
     threshold_s: float = THRESHOLD_S
@@ -84,19 +93,31 @@ class Setting:
     profiles: tuple[Obis, ...] = ()
     last: datetime | None = None
     force: bool = False
+    skip: Set[str] = frozenset()
 
 
 def set_clock(
-    client: Client, options: Options, now: Now, setting: Setting
+    client: Client, options: Options, now: Now, setting: Setting, done: Callable[[], None]
 ) -> Talk[dict[str, Value]]:
     """Set the clock if it is off by more than a threshold; return what was found and done.
 
-    Half the round trip is added, as the request needs that long to arrive. Raises
-    CommandError close to a capture boundary and if it was set within a day, unless forced.
+    Half the round trip is added, as the request needs that long to arrive. `done` is called
+    as soon as the clock is set. Raises CommandError close to a capture boundary and if it was
+    set within a day, unless forced; a clock that tells no instant is set by force alone.
     """
-    before = yield from read_clock(client, options, now)
-    found: dict[str, Value] = {"driftSeconds": before.describe()["driftSeconds"]}
-    if not setting.force:
+    before: Clock | None
+    try:
+        before = yield from read_clock(client, options, now)
+    except NoInstantError as error:
+        if not setting.force:
+            raise CommandError(f"{error}; use force to set it") from error
+        before, trip_s = None, error.round_trip_s
+    else:
+        trip_s = before.round_trip_s
+    found: dict[str, Value] = {
+        "driftSeconds": before.describe()["driftSeconds"] if before else None
+    }
+    if before and not setting.force:
         if abs(before.drift_s) < setting.threshold_s:
             return {**found, "set": False, "reason": f"within {setting.threshold_s:g} s"}
         _require_day(now(), before, setting.last)
@@ -105,13 +126,18 @@ def set_clock(
             periods_s = yield from _periods(client, setting.profiles)
         for period_s in periods_s:
             _require_distance(now(), before, period_s)
-    arrival = now() + timedelta(seconds=before.round_trip_s / 2)
-    data = Data(before.type, _octets(arrival, before, options))
+    arrival = now() + timedelta(seconds=trip_s / 2)
+    type_ = before.type if before else DataType.OCTET_STRING
+    data = Data(type_, _octets(arrival, before, options, setting.skip))
     (refused,) = yield from client.set([(TIME, data)])
     if isinstance(refused, ObjectError):
         raise refused
-    after = yield from read_clock(client, options, now)
-    return {**found, "set": True, "driftAfterSeconds": after.describe()["driftSeconds"]}
+    done()
+    try:
+        after = (yield from read_clock(client, options, now)).describe()["driftSeconds"]
+    except (CommandError, ObjectError, ServiceError):  # it is set all the same
+        after = None
+    return {**found, "set": True, "driftAfterSeconds": after}
 
 
 def _periods(client: Client, profiles: Iterable[Obis]) -> Talk[tuple[int, ...]]:
@@ -122,21 +148,27 @@ def _periods(client: Client, profiles: Iterable[Obis]) -> Talk[tuple[int, ...]]:
     return tuple(sorted(found - {0})) or (DEFAULT_CAPTURE_PERIOD_S,)
 
 
-def _octets(arrival: datetime, before: Clock, options: Options) -> bytes:
+def _octets(arrival: datetime, before: Clock | None, options: Options, skip: Set[str]) -> bytes:
     """Write an instant as the meter writes its own: its zone, its unspecified fields."""
-    skip = {"hundredths"} if before.moment.time.hundredths is None else set()
-    if before.moment.deviation is None:
-        skip.add("deviation")
-    if before.moment.status is None:
-        skip.add("status")
-    if before.moment.date.weekday is None:
-        skip.add("dayOfWeek")
-    local = arrival.astimezone(before.instant.tzinfo)
+    skip = skip | (_unspecified(before.moment) if before else set())
+    local = arrival.astimezone(before.instant.tzinfo if before else options.zone)
+    if "hundredths" in skip:
+        local += timedelta(seconds=0.5)  # a whole second, and the nearest one
     octets = encode_date_time(local, from_utc=options.from_utc, skip=skip)
-    if before.moment.status is None or before.moment.deviation is None:
+    if before is None or "status" in skip or before.moment.deviation is None:
         return octets
     # A fixed deviation does not tell daylight saving time: the meter's own flag does.
     return octets[:-1] + bytes((_season(before),))
+
+
+def _unspecified(moment: DateTime) -> set[str]:
+    fields = {
+        "hundredths": moment.time.hundredths,
+        "deviation": moment.deviation,
+        "status": moment.status,
+        "dayOfWeek": moment.date.weekday,
+    }
+    return {name for name, value in fields.items() if value is None}
 
 
 def _season(clock: Clock) -> int:

@@ -37,13 +37,14 @@ def clock_setting(context: Context, arguments: Arguments) -> Work:
         profiles=tuple(profile.obis for profile in context.device.profiles),
         last=_last(context),
         force=arguments.flag("force"),
+        skip=frozenset(context.device.workarounds.skip_date_time_fields),
     )
 
+    def note() -> None:
+        context.clock_sets.put(device, {"at": context.now().isoformat()})
+
     def talk(client: Client) -> Talk[Value]:
-        outcome = yield from set_clock(client, context.options, context.now, setting)
-        if outcome["set"]:
-            context.clock_sets.put(device, {"at": context.now().isoformat()})
-        return outcome
+        return (yield from set_clock(client, context.options, context.now, setting, note))
 
     return Work(talk=talk, what="setting the clock", changes=True)
 

@@ -13,6 +13,7 @@ from dlms_connector.commands.clock import Setting, set_clock
 from dlms_connector.interpret import Options
 from dlms_connector.protocol.cosem_time import DateTime
 from dlms_connector.protocol.data import Data, DataType
+from dlms_connector.simulator.cosem_object import DENIED, AccessError
 from dlms_connector.simulator.data import octets, u32
 from tests.support.commands import Desk, MetersInMemory, device
 
@@ -84,7 +85,46 @@ async def test_a_clock_in_two_octet_strings() -> None:
 async def test_a_clock_that_tells_nothing() -> None:
     one = desk()
     one.meter.put(8, "0-0:1.0.0", 2, octets(b"\xff" * 9 + b"\x80\x00\xff"))
-    assert "the meter's clock tells no instant" in await one.error("readClock")
+    sentence = "M1: the meter's clock tells no instant: ****-**-** **:**:**"
+    assert await one.error("readClock") == sentence
+    assert (await one.error("syncClock")).endswith("; use force to set it")
+    forced = await one.result("syncClock", {"force": True})
+    # The simulated meter goes on saying nothing.
+    assert forced == {"driftSeconds": None, "set": True, "driftAfterSeconds": None}
+    assert one.meter.clock() == one.meter.true_time()
+
+
+async def test_a_clock_whose_reading_back_is_refused_is_set_all_the_same(tmp_path: Path) -> None:
+    one = desk(tmp_path, shift_s=100)
+    client = one.meters.links["M1"].client
+    written, set_ = [], client.set
+
+    def then_silent(writes: Any) -> Any:
+        written.append((yield from set_(writes)))
+        one.meter.put(8, "0-0:1.0.0", 2, AccessError(DENIED))
+        return written[-1]
+
+    client.set = then_silent  # type: ignore[method-assign]
+    outcome = {"driftSeconds": 100, "set": True, "driftAfterSeconds": None}
+    assert await one.result("syncClock") == outcome
+    assert json.loads((tmp_path / "clock-sets.json").read_text())["M1"]
+
+
+async def test_the_fields_of_a_workaround_are_left_open() -> None:
+    skip = {"skipDateTimeFields": ["hundredths", "status"]}
+    one = desk(shift_s=-60, at=NOON + timedelta(seconds=0.6), workarounds=skip)
+    client = one.meters.links["M1"].client
+    set_, written = client.set, []
+
+    def noted(writes: Any) -> Any:
+        written.extend(data.value for _, data in writes)
+        return (yield from set_(writes))
+
+    client.set = noted  # type: ignore[method-assign]
+    await one.result("syncClock")
+    (moment,) = map(DateTime.parse, written)
+    assert (moment.time.hundredths, moment.status, moment.deviation) == (None, None, 0)
+    assert moment.time.second == 1, "the nearest whole second"
 
 
 async def test_a_clock_that_is_right_is_left_alone() -> None:
@@ -204,7 +244,8 @@ def test_a_clock_is_set_in_its_own_type(type_: DataType) -> None:
             written.extend(data for _, data in pairs)
             return [None]
 
-    talk = set_clock(cast("Any", Client()), Options(), lambda: NOON, Setting(force=True))
+    setting = Setting(force=True)
+    talk = set_clock(cast("Any", Client()), Options(), lambda: NOON, setting, lambda: None)
     with pytest.raises(StopIteration):
         next(talk)
     assert written == [Data(type_, bytes.fromhex("07EA0601FF0C0700FF000000"))]
