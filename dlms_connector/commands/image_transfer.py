@@ -19,7 +19,7 @@ IMAGE = Obis(bytes((0, 0, 44, 0, 0, 255)))
 _BLOCK_SIZE, _FIRST_MISSING, _ENABLED, _STATUS, _TO_ACTIVATE = 2, 4, 5, 6, 7
 _INITIATE, _BLOCK, _VERIFY, _ACTIVATE = 1, 2, 3, 4
 #: image_transfer_status
-INITIATED, VERIFICATION_SUCCESSFUL = 1, 3
+INITIATED, VERIFYING, VERIFICATION_SUCCESSFUL = 1, 2, 3
 #: Action-Result temporary-failure: the meter is still at it.
 TEMPORARY_FAILURE = 2
 
@@ -28,10 +28,13 @@ _ZERO = Data(DataType.INTEGER, 0)
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Where a meter stands; `state` is its status in words."""
+    """Where a meter stands; `state` is its status in words.
+
+    `first_missing` is the first block that it does not have, None where it does not tell.
+    """
 
     block_size: int
-    first_missing: int
+    first_missing: int | None
     enabled: bool
     status: int
     state: str
@@ -71,8 +74,8 @@ def survey(client: Client) -> Talk[Survey]:
     number = status.value if isinstance(status.value, int) else 0
     return Survey(
         size.value,
-        # Some meters tell it only while a transfer is under way.
-        missing.value if isinstance(missing, Data) and isinstance(missing.value, int) else 0,
+        # Some meters tell it only while a transfer is under way, some never.
+        missing.value if isinstance(missing, Data) and isinstance(missing.value, int) else None,
         not isinstance(enabled, Data) or bool(enabled.value),
         number,
         str(interpret(_ref(_STATUS), status)[0]),
@@ -112,9 +115,9 @@ def activate(client: Client) -> Talk[dict[str, Value]]:
     """Activate a verified image. Raises CommandError if it is not verified."""
     before = yield from survey(client)
     if before.status != VERIFICATION_SUCCESSFUL:
+        todo = "ask again later" if before.status == VERIFYING else "call verifyImage first"
         raise CommandError(
-            f"only a verified image is activated, and the meter's state is {before.state}; "
-            "call verifyImage first"
+            f"only a verified image is activated, and the meter's state is {before.state}; {todo}"
         )
     yield from _invoke(client, _ACTIVATE, "activating the image")
     return (yield from _outcome(client))

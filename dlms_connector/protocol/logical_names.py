@@ -218,6 +218,8 @@ def _returned(code: int, returned: Result | None, doing: str) -> Data | None:
     if code:
         raise ObjectError(doing, code)
     if isinstance(returned, int):
+        if not returned:
+            return None  # some meters say twice that it is done
         raise ObjectError(doing, returned)
     return returned
 

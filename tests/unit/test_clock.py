@@ -114,7 +114,8 @@ async def test_the_fields_of_a_workaround_are_left_open() -> None:
     skip = {"skipDateTimeFields": ["hundredths", "status"]}
     one = desk(shift_s=-60, at=NOON + timedelta(seconds=0.6), workarounds=skip)
     client = one.meters.links["M1"].client
-    set_, written = client.set, []
+    written: list[bytes] = []
+    set_ = client.set
 
     def noted(writes: Any) -> Any:
         written.extend(data.value for _, data in writes)

@@ -18,6 +18,7 @@ from dlms_connector.commands.image_jobs import ImageJobs
 from dlms_connector.commands.kept import Kept
 from dlms_connector.errors import CommandError, LinkTimeoutError
 from dlms_connector.simulator import Meter
+from dlms_connector.simulator.cosem_object import DENIED, AccessError
 from dlms_connector.simulator.data import boolean, u32
 from tests.support import fake_time
 from tests.support.commands import LOG, Desk, MetersInMemory, device
@@ -199,6 +200,32 @@ async def test_what_the_meter_lost_is_sent_again(tmp_path: Path) -> None:
     del bench.meter.image.blocks[7]
     await bench.until("transferred")
     assert bench.meter.image.octets == FIRMWARE
+
+
+@told
+async def test_a_meter_that_does_not_tell_what_it_misses_is_sent_everything_once(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path)
+    bench.meter.put(18, "0-0:44.0.0", 4, AccessError(DENIED))
+    await bench.start()
+    await bench.until("transferred")
+    assert bench.states[-1] == "transferred"
+    assert bench.meter.seen["action"] == 1 + 100
+    assert (await bench.desk.result("verifyImage"))["meterState"] == "verificationSuccessful"
+
+
+@told
+async def test_a_meter_that_does_not_count_is_not_sent_everything_for_ever(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.meter.put(18, "0-0:44.0.0", 4, u32(0))
+    await bench.start()
+    await bench.until("transferred")
+    assert bench.states[-1] == (
+        "transferred, but the meter goes on to name block 0 as missing; verifying will tell"
+    )
+    assert bench.meter.seen["action"] == 1 + 2 * 100
+    assert (await bench.desk.result("verifyImage"))["meterState"] == "verificationSuccessful"
 
 
 @told

@@ -373,6 +373,7 @@ class TestAction:
         [
             ("C7 01 C1 00 00", None),
             ("C7 01 C1 00", None),
+            ("C7 01 C1 00 01 01 00", None),  # success, and a Data-Access-Result of success
             ("C7 01 C1 00 01 00 11 05", Data(DataType.UNSIGNED, 5)),
         ],
     )
