@@ -26,6 +26,11 @@ class Job:
     talk: Callable[[Client], Talk[Any]]
     future: asyncio.Future[Any]
     deadline: float
+    begun: bool = False
+
+    def expire(self, timeout_s: float) -> None:
+        """Let nobody wait any longer than so many seconds."""
+        self.fail(CallTimeoutError(timeout_s, begun=self.begun))
 
     def succeed(self, result: Any) -> None:
         """Hand over the result, if anybody still waits for it."""
@@ -52,7 +57,7 @@ class Jobs:
         """Add a job, which fails with CallTimeoutError if it is not done in time."""
         loop = asyncio.get_running_loop()
         job = Job(member, talk, loop.create_future(), loop.time() + timeout_s)
-        timer = loop.call_at(job.deadline + _GRACE_S, job.fail, CallTimeoutError(timeout_s))
+        timer = loop.call_at(job.deadline + _GRACE_S, job.expire, timeout_s)
         job.future.add_done_callback(lambda _: timer.cancel())
         self._waiting.append(job)
         return job
@@ -64,7 +69,9 @@ class Jobs:
         if not self._waiting or (polls_wait and self._in_a_row >= _IN_A_ROW):
             return None
         self._in_a_row += 1
-        return self._waiting.popleft()
+        job = self._waiting.popleft()
+        job.begun = True
+        return job
 
     def polled(self) -> None:
         """Note that a poll had its turn."""

@@ -56,14 +56,19 @@ class UnavailableError(LinkError):
 
 
 class CallTimeoutError(LinkTimeoutError):
-    """A call was not done in its time: the line is busy, or the meter slow."""
+    """A call was not done in its time: the line is busy, or the meter slow.
+
+    Where it had not `begun`, the meter has heard nothing of it.
+    """
 
     hint = "allow the call more time, or poll the meters on this line less often"
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, *, begun: bool = True) -> None:
         super().__init__(1, 0)
-        self.args = (f"the call was not done within {timeout_s:g} s",)
+        turn = "" if begun else ", as its turn on the line did not come"
+        self.args = (f"the call was not done within {timeout_s:g} s{turn}",)
         self.timeout_s = timeout_s
+        self.begun = begun
 
 
 class Member:

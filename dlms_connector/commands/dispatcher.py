@@ -22,7 +22,7 @@ from dlms_connector.commands.work import Context, Local, Method, Outcome, Work
 from dlms_connector.config.model import RpcMethod
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import CommandError, ConnectError, DlmsError, LinkError
-from dlms_connector.member import UnavailableError
+from dlms_connector.member import CallTimeoutError, UnavailableError
 from dlms_connector.reading import Value
 
 #: Calls of one meter that wait or are under way; more are refused at once.
@@ -197,6 +197,8 @@ class Dispatcher:
 
 def _may_be_done(error: DlmsError) -> bool:
     """Whether the meter may have done what it was asked: silence does not tell."""
+    if isinstance(error, CallTimeoutError):
+        return error.begun
     return isinstance(error, LinkError) and not isinstance(error, ConnectError | UnavailableError)
 
 

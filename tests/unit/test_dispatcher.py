@@ -15,7 +15,7 @@ from dlms_connector.commands.image_jobs import ImageJobs
 from dlms_connector.commands.kept import Kept
 from dlms_connector.commands.work import Local, Method
 from dlms_connector.errors import CommandError, ConnectError, LinkTimeoutError
-from dlms_connector.member import UnavailableError
+from dlms_connector.member import CallTimeoutError, UnavailableError
 from tests.support.commands import Desk, MetersInMemory, device
 
 VOLTS = {"obis": "1-0:32.7.0"}
@@ -141,6 +141,11 @@ async def test_silence_does_not_tell_whether_it_was_done() -> None:
     desk.meters.down["M1"] = ConnectError("h:1", "refused")
     assert UNCERTAIN not in await desk.error("writeObject", LIMIT)
     assert ": failed: cannot connect to h:1" in desk.events[1].sentence
+    desk.meters.down["M1"] = CallTimeoutError(9.0)
+    assert (await desk.error("writeObject", LIMIT)).endswith(UNCERTAIN)
+    desk.meters.down["M1"] = CallTimeoutError(9.0, begun=False)
+    assert "within 9 s, as its turn" in await desk.error("writeObject", LIMIT)
+    assert ": failed: the call was not done" in desk.events[3].sentence
 
 
 async def test_every_method_is_documented(tmp_path: Path) -> None:

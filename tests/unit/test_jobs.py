@@ -35,12 +35,29 @@ def test_a_job_that_is_not_done_in_time_fails_and_is_passed_over() -> None:
         jobs = Jobs()
         late, last = jobs.add(MEMBER, never, 1.0), jobs.add(MEMBER, never, 9.0)
         await asyncio.sleep(2)
-        assert isinstance(late.future.exception(), CallTimeoutError)
+        error = late.future.exception()
+        assert isinstance(error, CallTimeoutError)
+        assert not error.begun
+        assert str(error).endswith("within 1 s, as its turn on the line did not come")
         assert jobs.take(polls_wait=False) is last
         late.succeed("too late")
         late.fail(ValueError())
         last.succeed("in time")
         assert await last.future == "in time"
+
+    fake_time.run(body())
+
+
+def test_a_job_that_has_begun_says_so_when_its_time_is_over() -> None:
+    async def body() -> None:
+        jobs = Jobs()
+        job = jobs.add(MEMBER, never, 1.0)
+        assert jobs.take(polls_wait=False) is job
+        await asyncio.sleep(2)
+        error = job.future.exception()
+        assert isinstance(error, CallTimeoutError)
+        assert error.begun
+        assert str(error) == "the call was not done within 1 s"
 
     fake_time.run(body())
 
