@@ -222,6 +222,14 @@ async def test_calendars_come_back_as_they_were_written() -> None:
         ),
         ({"obis": "0-0:16.1.0", "class": "registerMonitor"}, [5000]),
         (
+            {"obis": "0-0:16.1.0", "class": "registerMonitor", "attribute": 3},
+            {"class": 4, "obis": "1-0:1.6.0", "attribute": 2},
+        ),
+        ({**LIMIT, "attribute": 2}, {"class": 3, "obis": "1-0:21.7.0", "attribute": 2}),
+        ({**LIMIT, "attribute": 8}, {"id": 0, "activationTime": None, "duration": 0}),
+        ({**CALENDAR, "attribute": 10}, "2026-10-01T00:00:00+02:00"),
+        ({**CALENDAR, "attribute": 10}, None),
+        (
             {"obis": "0-0:15.0.0", "class": "singleActionSchedule", "attribute": 4},
             [{"time": "01:00:00", "date": "****-**-01"}],
         ),
