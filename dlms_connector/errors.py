@@ -190,6 +190,10 @@ DATA_ACCESS_RESULTS = {
 }
 
 
+#: The meter is at something else, or still at it: the same works later.
+TEMPORARY_FAILURE = 2
+
+
 class ObjectError(DlmsError):
     """The meter is fine but will not give this object: skip it, keep the rest.
 

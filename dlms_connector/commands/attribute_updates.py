@@ -21,7 +21,14 @@ from dlms_connector.commands.operations import Written, write
 from dlms_connector.commands.work import Context
 from dlms_connector.config.model import AttributeUpdate, Device
 from dlms_connector.cosem import AttributeRef
-from dlms_connector.errors import DlmsError, LinkError, RefusedError
+from dlms_connector.errors import (
+    TEMPORARY_FAILURE,
+    DlmsError,
+    LinkError,
+    ObjectError,
+    RefusedError,
+)
+from dlms_connector.protocol.data import Data
 from dlms_connector.reading import Value
 
 _TIMEOUT_S = 30.0
@@ -127,10 +134,18 @@ class AttributeUpdates:
         device, key = context.device.device_name, (context.device.device_name, update.key)
         ref = AttributeRef(update.class_id, update.obis, update.attribute)
         who, what = f"shared attribute {update.key}", f"writing {ref}"
+        encode, sending = context.encoder(ref, value, update.type), False
+
+        def encoded(known: Data | None, scaler: int) -> Data:
+            nonlocal sending
+            data = encode(known, scaler)
+            sending = data != known
+            return data
+
         job = partial(
             write,
             ref=ref,
-            encode=context.encoder(ref, value, update.type),
+            encode=encoded,
             options=context.options,
             scaler=update.scaler,
             only_if_different=True,
@@ -138,9 +153,14 @@ class AttributeUpdates:
         try:
             written: Written = await self._meters.submit(device, job, timeout_s=_TIMEOUT_S)
         except (LinkError, RefusedError) as error:
+            if sending:  # the meter may hold it by now, and then it is not written again
+                self._audit.note(Event(device, who, what, f"unknown: {error}"))
             self._log.debug("%s: %s is written later: %s", device, update.key, error)
             return False
         except DlmsError as error:
+            if isinstance(error, ObjectError) and error.code == TEMPORARY_FAILURE:
+                self._log.debug("%s: %s is written later: %s", device, update.key, error)
+                return False
             self._done(key, value)
             self._audit.note(Event(device, who, what, f"refused: {error}"))
             self._refused[device][update.key] = f"{update.key}: {shortened(str(error))}"

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 from dlms_connector.commands.image_file import Image, read_image
 from dlms_connector.commands.image_transfer import (
     INITIATED,
-    TEMPORARY_FAILURE,
     Survey,
     initiate,
     send_blocks,
@@ -27,6 +26,7 @@ from dlms_connector.commands.kept import Kept
 from dlms_connector.commands.meters import Meters
 from dlms_connector.config.model import Device
 from dlms_connector.errors import (
+    TEMPORARY_FAILURE,
     CommandError,
     DlmsError,
     LinkError,

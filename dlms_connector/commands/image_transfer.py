@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dlms_connector.commands.image_file import Image
 from dlms_connector.cosem import AttributeRef, MethodRef
-from dlms_connector.errors import CommandError, ObjectError
+from dlms_connector.errors import TEMPORARY_FAILURE, CommandError, ObjectError
 from dlms_connector.interpret import interpret
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.client import Client
@@ -20,8 +20,6 @@ _BLOCK_SIZE, _FIRST_MISSING, _ENABLED, _STATUS, _TO_ACTIVATE = 2, 4, 5, 6, 7
 _INITIATE, _BLOCK, _VERIFY, _ACTIVATE = 1, 2, 3, 4
 #: image_transfer_status
 INITIATED, VERIFYING, VERIFICATION_SUCCESSFUL = 1, 2, 3
-#: Action-Result temporary-failure: the meter is still at it.
-TEMPORARY_FAILURE = 2
 
 _ZERO = Data(DataType.INTEGER, 0)
 

@@ -27,6 +27,7 @@ from dlms_connector.reading import Value
 #: methods are keys and proofs.
 _KEY_HOLDERS = (12, 15, 64, 72, 100)
 _HIDDEN = "it is not shown, as it may be a secret"
+_UNFIT = f"the value does not fit; {_HIDDEN}; octets are given in hexadecimal, or as `text:…`"
 
 #: What a method may return: a value, or a write with what was there before.
 Outcome = Value | Written
@@ -124,7 +125,7 @@ class Context:
             data = self.converter.convert(target, value)
         except CommandError:
             if secret:
-                raise CommandError(f"{name}: the value does not fit; {_HIDDEN}") from None
+                raise CommandError(f"{name}: {_UNFIT}") from None
             raise
         except Exception as error:  # it may be the user's own
             cause = _HIDDEN if secret else f"{type(error).__name__}: {error}"

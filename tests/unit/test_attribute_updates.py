@@ -11,7 +11,12 @@ import pytest
 from dlms_connector.commands.attribute_updates import ERROR_KEY, AttributeUpdates
 from dlms_connector.config.model import Device
 from dlms_connector.cosem import AttributeRef
-from dlms_connector.errors import LinkTimeoutError, RefusedError
+from dlms_connector.errors import (
+    TEMPORARY_FAILURE,
+    LinkTimeoutError,
+    ObjectError,
+    RefusedError,
+)
 from dlms_connector.obis import Obis
 from tests.support import fake_time
 from tests.support.commands import LOG, Desk, device
@@ -160,6 +165,39 @@ async def test_tries_become_rarer() -> None:
     bench.update(limit=4000)
     await asyncio.sleep(3600)
     assert 10 <= len(bench.meters.jobs) <= 20
+
+
+@told
+async def test_a_write_of_which_nobody_knows_is_written_down() -> None:
+    bench = Bench()
+    client = bench.meters.links["M1"].client
+    set_ = client.set
+
+    def lost(writes: Any) -> Any:
+        yield from set_(writes)
+        client.set = set_  # type: ignore[method-assign]
+        raise AWAY
+
+    client.set = lost  # type: ignore[method-assign]
+    bench.update(limit=4000)
+    await asyncio.sleep(60)
+    assert bench.desk.meter.seen["set"] == 1
+    assert bench.reports == [{"limit": 4000, ERROR_KEY: ""}]
+    assert bench.audit == [
+        f"shared attribute limit: writing 0-0:17.0.0 attribute 4 (class 71): unknown: {AWAY}"
+    ]
+
+
+@told
+async def test_a_meter_that_is_busy_is_asked_again() -> None:
+    bench = Bench()
+    bench.meters.down["M1"] = ObjectError("writing", TEMPORARY_FAILURE)
+    bench.update(limit=4000)
+    await asyncio.sleep(9)
+    bench.meters.down.clear()
+    await asyncio.sleep(2)
+    assert bench.held() == 4000
+    assert bench.reports == [{"limit": 4000, ERROR_KEY: ""}]
 
 
 @told
