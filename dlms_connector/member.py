@@ -49,7 +49,8 @@ class UnavailableError(LinkError):
     """The meter did not answer lately; it is tried again later, not for this call."""
 
     def __init__(self, for_s: float, cause: DlmsError) -> None:
-        super().__init__(f"the meter has not answered for {for_s:.0f} s: {cause}")
+        does = "refused us" if isinstance(cause, RefusedError) else "not answered"
+        super().__init__(f"the meter has {does} for {for_s:.0f} s: {cause}")
         self.for_s = for_s
         self.cause = cause
         self.hint = cause.hint
