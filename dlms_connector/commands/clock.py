@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -144,7 +145,8 @@ def _periods(client: Client, profiles: Iterable[Obis]) -> Talk[tuple[int, ...]]:
     """Return the capture periods of profiles in seconds; a usual one if none is told."""
     found = set()
     for obis in profiles:
-        found.add((yield from capture_period_s(client, obis)))
+        with suppress(ServiceError):  # so some meters say that they do not tell
+            found.add((yield from capture_period_s(client, obis)))
     return tuple(sorted(found - {0})) or (DEFAULT_CAPTURE_PERIOD_S,)
 
 

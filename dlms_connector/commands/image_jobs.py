@@ -111,8 +111,10 @@ class Transfer:
             self._enter("initiating")
             found = await self._ask(lambda client: initiate(client, self.image))
             self._kept.put(self.device.device_name, _record(self.image))
+            self.sent = 0
         self.blocks = found.blocks(self.image)
-        self.sent = min(found.first_missing or 0, self.blocks)
+        known = self.sent if found.first_missing is None else found.first_missing
+        self.sent = min(known, self.blocks)
         self._enter("transferring")
         missing: int | None = None
         while self.sent < self.blocks:

@@ -216,6 +216,20 @@ async def test_a_meter_that_does_not_tell_what_it_misses_is_sent_everything_once
 
 
 @told
+async def test_such_a_meter_is_sent_the_rest_after_an_outage(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.meter.put(18, "0-0:44.0.0", 4, AccessError(DENIED))
+    await bench.start()
+    await bench.until_percent(50)
+    bench.meters.down["M1"] = AWAY
+    await bench.until("waiting")
+    bench.meters.down.clear()
+    await bench.until("transferred")
+    assert bench.meter.image.octets == FIRMWARE
+    assert bench.meter.seen["action"] == 1 + 100
+
+
+@told
 async def test_a_meter_that_does_not_count_is_not_sent_everything_for_ever(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.meter.put(18, "0-0:44.0.0", 4, u32(0))

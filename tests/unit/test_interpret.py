@@ -280,6 +280,7 @@ OBJECTS = [
        "accessRights": {"attributes": [{"attribute": 2, "mode": 1, "selectors": None}],
                         "methods": [{"method": 1, "mode": 0}]}}]),
     (15, 7, "09 08 31 32 33 34 35 36 37 38", None),
+    (46, 4, "09 08 31 32 33 34 35 36 37 38", None),
     (15, 8, "16 02", "associated"),
     (17, 2, "01 01 02 02 12 00 01 09 03 41 42 43", [{"sap": 1, "logicalDeviceName": "ABC"}]),
     (18, 6, "16 03", "verificationSuccessful"),
