@@ -53,7 +53,7 @@ class UnavailableError(LinkError):
         super().__init__(f"the meter has {does} for {for_s:.0f} s: {cause}")
         self.for_s = for_s
         self.cause = cause
-        self.hint = cause.hint
+        self.hint = "; ".join(filter(None, (cause.hint, "the call `reconnect` tries at once")))
 
 
 class CallTimeoutError(LinkTimeoutError):

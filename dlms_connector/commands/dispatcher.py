@@ -21,8 +21,10 @@ from dlms_connector.commands.request import DEFAULT_TIMEOUT_S, Arguments, Reques
 from dlms_connector.commands.work import Context, Local, Method, Outcome, Work
 from dlms_connector.config.model import RpcMethod
 from dlms_connector.cosem import AttributeRef
-from dlms_connector.errors import CommandError, ConnectError, DlmsError, LinkError
-from dlms_connector.member import CallTimeoutError, UnavailableError
+from dlms_connector.errors import CommandError, DlmsError, LinkError
+from dlms_connector.member import UnavailableError
+from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 
 #: Calls of one meter that wait or are under way; more are refused at once.
@@ -141,17 +143,18 @@ class Dispatcher:
 
     async def _do(self, request: Request, work: Work | Local) -> Value:
         """Carry it out; what changes the meter is written down. Raises DlmsError."""
-        device = request.device
+        device, trace = request.device, _Trace()
         try:
-            outcome = await self._outcome(request, work)
+            outcome = await self._outcome(request, work, trace)
         except DlmsError as error:
+            told = _told(work.what, error)
             if not work.changes:
-                raise
-            done = "unknown" if _may_be_done(error) else "failed"
+                raise told from error
+            done = "unknown" if isinstance(error, LinkError) and trace.changed else "failed"
             self._audit.note(Event(device, request.who, work.what, f"{done}: {error}"))
             if done == "failed":
-                raise
-            raise CommandError(f"{_hinted(error)}; {UNCERTAIN}") from error
+                raise told from error
+            raise CommandError(f"{_hinted(told)}; {UNCERTAIN}") from error
         except asyncio.CancelledError:
             if work.changes:
                 self._audit.note(Event(device, request.who, work.what, f"unknown: {STOPPED}"))
@@ -164,12 +167,17 @@ class Dispatcher:
             self._audit.note(Event(device, request.who, work.what, "done", new=outcome))
         return outcome
 
-    async def _outcome(self, request: Request, work: Work | Local) -> Outcome:
+    async def _outcome(self, request: Request, work: Work | Local, trace: _Trace) -> Outcome:
         if isinstance(work, Local):
             return await self._locally(work, request.timeout_s or DEFAULT_TIMEOUT_S)
         timeout_s = request.timeout_s or work.timeout_s or DEFAULT_TIMEOUT_S
+
+        def talk(client: Client) -> Talk[Outcome]:
+            trace.begin(client)
+            return (yield from work.talk(client))
+
         try:
-            return await self._meters.submit(request.device, work.talk, timeout_s=timeout_s)
+            return await self._meters.submit(request.device, talk, timeout_s=timeout_s)
         finally:
             # Also if it failed: it may have been written all the same.
             if work.writes is not None:
@@ -195,11 +203,31 @@ class Dispatcher:
         return Local(run=count, what="counting")
 
 
-def _may_be_done(error: DlmsError) -> bool:
-    """Whether the meter may have done what it was asked: silence does not tell."""
-    if isinstance(error, CallTimeoutError):
-        return error.begun
-    return isinstance(error, LinkError) and not isinstance(error, ConnectError | UnavailableError)
+class _Trace:
+    """Whether a conversation came to where it changes the meter."""
+
+    def __init__(self) -> None:
+        self._client: Client | None = None
+        self._before = 0
+
+    def begin(self, client: Client) -> None:
+        """Note that a conversation with a client begins, perhaps anew."""
+        self._client, self._before = client, client.changes
+
+    @property
+    def changed(self) -> bool:
+        """Whether the meter was told to change, so that silence leaves open if it did."""
+        return self._client is not None and self._client.changes > self._before
+
+
+def _told(what: str, error: DlmsError) -> DlmsError:
+    """Return the error for the caller: silence and noise do not say what they answered."""
+    named = not isinstance(error, LinkError) or isinstance(error, UnavailableError)
+    if named or str(error).startswith(what):
+        return error
+    told = CommandError(f"{what}: {error}")
+    told.hint = error.hint
+    return told
 
 
 def _hinted(error: DlmsError) -> str:

@@ -66,6 +66,8 @@ class Client:
     conformance: frozenset[str] = frozenset()
     #: How many octets of an APDU the meter can receive.
     max_pdu: int = 0xFFFF
+    #: How often something was written or invoked, or was about to be.
+    changes: int = 0
     #: Who the meter says it is, where the association tells.
     server_system_title: bytes | None = None
 
@@ -129,6 +131,7 @@ class Client:
 
     def set(self, writes: Sequence[tuple[AttributeRef, Data]]) -> Talk[list[ObjectError | None]]:
         """SET attributes, in one request where that was agreed on; None is success."""
+        self.changes += 1
         if len(writes) > 1 and (lists := self._lists):
             return (yield from lists.set_list(writes))
         results = []
@@ -138,6 +141,7 @@ class Client:
 
     def action(self, method: MethodRef, argument: Data | None) -> Talk[Data | None]:
         """Invoke a method and return what it returned. Raises ObjectError."""
+        self.changes += 1
         return (yield from self._services.action(method, argument))
 
     def release(self) -> Talk[None]:

@@ -64,11 +64,13 @@ class Job:
 class MetersInMemory:
     """Stands for the fleet.
 
-    `down` makes meters fail, `held` keeps jobs until `release`, each takes `delay_s`.
+    `down` makes meters fail before a job is done, `lost` when it is done; `held` keeps jobs
+    until `release`, each takes `delay_s`.
     """
 
     links: dict[str, Link] = field(default_factory=dict)
     down: dict[str, DlmsError] = field(default_factory=dict)
+    lost: dict[str, DlmsError] = field(default_factory=dict)
     held: bool = False
     delay_s: float = 0.0
     jobs: list[Job] = field(default_factory=list)
@@ -91,7 +93,10 @@ class MetersInMemory:
                 if error := self.down.get(device_name):
                     raise error
                 link = self.links[device_name]
-                future.set_result(link.hold(job(link.client)))
+                result = link.hold(job(link.client))
+                if error := self.lost.get(device_name):
+                    raise error
+                future.set_result(result)
             except DlmsError as error:
                 future.set_exception(error)
 

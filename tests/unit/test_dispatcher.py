@@ -14,7 +14,7 @@ from dlms_connector.commands.image_calls import image_methods
 from dlms_connector.commands.image_jobs import ImageJobs
 from dlms_connector.commands.kept import Kept
 from dlms_connector.commands.work import Local, Method
-from dlms_connector.errors import CommandError, ConnectError, LinkTimeoutError
+from dlms_connector.errors import CommandError, ConnectError, DlmsError, LinkTimeoutError
 from dlms_connector.member import CallTimeoutError, UnavailableError
 from tests.support.commands import Desk, MetersInMemory, device
 
@@ -134,18 +134,41 @@ async def test_what_hangs_is_given_up() -> None:
 
 async def test_silence_does_not_tell_whether_it_was_done() -> None:
     desk = Desk()
-    desk.meters.down["M1"] = LinkTimeoutError(3, 0)
-    assert (await desk.error("writeObject", LIMIT)).endswith(UNCERTAIN)
+    desk.meters.lost["M1"] = LinkTimeoutError(3, 0)
+    error = await desk.error("writeObject", LIMIT)
+    assert error.startswith("M1: writing 0-0:17.0.0 attribute 4 (class 71): no complete reply, ")
+    assert error.endswith(UNCERTAIN)
     assert ": unknown: no complete reply, asked 3 times" in desk.events[0].sentence
-    assert UNCERTAIN not in await desk.error("readObject", VOLTS)
-    desk.meters.down["M1"] = ConnectError("h:1", "refused")
+    assert (await desk.error("disconnectRelay")).endswith(UNCERTAIN)
+    error = await desk.error("readObject", VOLTS)
+    assert error.startswith("M1: reading 1-0:32.7.0 attribute 2 (class 3): no complete reply, ")
+    assert UNCERTAIN not in error
+
+
+@pytest.mark.parametrize(
+    "outage",
+    [LinkTimeoutError(3, 0), ConnectError("h:1", "refused"), CallTimeoutError(9.0, begun=False)],
+)
+async def test_before_the_meter_is_told_to_change_nothing_is_uncertain(outage: DlmsError) -> None:
+    desk = Desk()
+    desk.meters.down["M1"] = outage
+    error = await desk.error("writeObject", LIMIT)
+    assert error.startswith(f"M1: writing 0-0:17.0.0 attribute 4 (class 71): {outage}; ")
+    assert UNCERTAIN not in error
+    assert f": failed: {outage}" in desk.events[0].sentence
+
+
+async def test_a_read_that_fails_before_a_write_leaves_nothing_uncertain() -> None:
+    desk = Desk()
+    client = desk.meters.links["M1"].client
+
+    def silent(refs: Any) -> Any:
+        yield from ()
+        raise LinkTimeoutError(3, 0)
+
+    client.get = silent  # type: ignore[method-assign]
     assert UNCERTAIN not in await desk.error("writeObject", LIMIT)
-    assert ": failed: cannot connect to h:1" in desk.events[1].sentence
-    desk.meters.down["M1"] = CallTimeoutError(9.0)
-    assert (await desk.error("writeObject", LIMIT)).endswith(UNCERTAIN)
-    desk.meters.down["M1"] = CallTimeoutError(9.0, begun=False)
-    assert "within 9 s, as its turn" in await desk.error("writeObject", LIMIT)
-    assert ": failed: the call was not done" in desk.events[3].sentence
+    assert ": failed: no complete reply" in desk.events[0].sentence
 
 
 async def test_every_method_is_documented(tmp_path: Path) -> None:
