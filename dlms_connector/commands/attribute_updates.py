@@ -170,7 +170,8 @@ class AttributeUpdates:
         if written.changed:
             self._audit.note(Event(device, who, what, "done", written.old, written.new))
         self._refused[device].pop(update.key, None)
-        self._tell(context, {update.key: written.new})
+        # The platform takes no null: what was there before would stay.
+        self._tell(context, {update.key: "" if written.new is None else written.new})
         return True
 
     def _tell(self, context: Context, values: Mapping[str, Value]) -> None:

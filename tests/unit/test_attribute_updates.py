@@ -267,6 +267,15 @@ async def test_a_readable_form() -> None:
 
 
 @told
+async def test_what_the_meter_does_not_say_is_empty() -> None:
+    bench = Bench({"key": "begin", "obis": "0-0:13.0.0", "class": 20, "attribute": 10})
+    for begin in ("2026-10-01T00:00:00+00:00", None):
+        bench.update(begin=begin)
+        await bench.settle()
+    assert [report["begin"] for report in bench.reports] == ["2026-10-01T00:00:00+00:00", ""]
+
+
+@told
 async def test_the_meters_refusal() -> None:
     bench = Bench({"key": "volts", "obis": "1-0:32.7.0"})
     bench.update(volts=230)
