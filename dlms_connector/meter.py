@@ -118,7 +118,8 @@ class Meter:
         try:
             return await self.session.ask(job(client), end)
         except (DroppedError, ServiceError):
-            if self.session.proven or not idle or client.answered > before:
+            begun = self.session.proven or not idle or client.answered > before
+            if begun or (self._shared and self.session.quiet_s > 0):
                 raise
         await self.session.hang_up()
         client = await self.session.associate(end)
