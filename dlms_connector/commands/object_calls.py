@@ -38,8 +38,11 @@ def invoke_method(context: Context, arguments: Arguments) -> Work:
     require_write(context.device, arguments.method, obis)
     class_id = arguments.class_id(_DATA)
     index = arguments.integer("method", None, least=1, most=127)
-    value = arguments.values.pop("value", None)
-    return _invoking(context, MethodRef(class_id, obis, index), value, arguments.text("type"))
+    # A value of null is none at all.
+    given, type_ = "value" in arguments.values, arguments.text("type")
+    value = arguments.value() if given else 0
+    method = MethodRef(class_id, obis, index)
+    return _invoking(context, method, value, type_ or _default_type(value))
 
 
 def configured(context: Context, method: RpcMethod, params: Any) -> Work:
@@ -73,9 +76,13 @@ def _configured(context: Context, method: RpcMethod, params: Any) -> Work:
     if method.class_id == DISCONNECT_CONTROL and index in (DISCONNECT, RECONNECT):
         return switching(method.obis, index)
     called = MethodRef(method.class_id, method.obis, index)
-    # Methods without a parameter of their own take an integer of 0.
-    type_ = method.type or ("integer" if value is None else None)
-    return _invoking(context, called, 0 if value is None else value, type_)
+    value = 0 if value is None else value
+    return _invoking(context, called, value, method.type or _default_type(value))
+
+
+def _default_type(value: Any) -> str | None:
+    """Return the type where none is named: methods without a parameter take an integer of 0."""
+    return "integer" if value in (0, "0") and not isinstance(value, bool) else None
 
 
 def _given(method: RpcMethod, params: Any) -> Any:
@@ -88,6 +95,8 @@ def _given(method: RpcMethod, params: Any) -> Any:
         if "type" in params:
             return {"type": params["type"], "value": params.get("value")}
         return params.get("value", method.value)
+    if isinstance(params, Mapping):
+        params = {key: value for key, value in params.items() if key != "timeout"}
     return method.value if params is None or params in ("", {}) else params
 
 

@@ -29,8 +29,8 @@ def compose(target: Target, value: Any) -> Data:
     there now, or the type named.
     Raises CommandError with a sentence for the caller where the value does not fit.
     """
-    if target.type is not None:
-        data_type(target.type)  # a type that there is not is wrong also where it is not needed
+    # A type that there is not is wrong also where it is not needed.
+    named = _named_type(target)
     if typed(value):
         told = Target(name=target.name, type=str(value["type"]), from_utc=target.from_utc)
         return compose(replace(told, skip=target.skip), value["value"])
@@ -44,11 +44,20 @@ def compose(target: Target, value: Any) -> Data:
         if known.type is DataType.OCTET_STRING and target.type is not None:
             known = Data(known.type)  # the caller knows that it is hexadecimal
         return compose_value(target.name, known.type, value, known, target.scaler)
-    if target.type is not None:
-        return compose_value(target.name, data_type(target.type), value, None, target.scaler)
+    if named is not None:
+        return compose_value(target.name, named, value, None, target.scaler)
     raise CommandError(
         f"{target.name}: the meter does not tell the type of this value; give it as `type`"
     )
+
+
+def _named_type(target: Target) -> DataType | None:
+    if target.type is None:
+        return None
+    try:
+        return data_type(target.type)
+    except CommandError as error:
+        raise CommandError(f"{target.name}: {error}") from None
 
 
 def _code(ref: AttributeRef, value: Any) -> int | None:

@@ -11,6 +11,11 @@ from dlms_connector.simulator.data import Data as Theirs
 from dlms_connector.simulator.data import array, octets, u16
 from tests.support.commands import Desk, MetersInMemory, device
 
+
+def integer(value: int) -> Data:
+    return Data(DataType.INTEGER, value)
+
+
 LIMIT = {"obis": "0-0:17.0.0", "class": "limiter", "attribute": 4}
 CALENDAR = {"obis": "0-0:13.0.0", "class": "activityCalendar"}
 
@@ -259,6 +264,12 @@ async def test_a_calendar_that_is_wrong_is_refused_with_its_place() -> None:
         ({"requestType": "set"}, {"value": 44, "type": "double-long-unsigned"}, 44),
         ({"requestType": "set"}, "45", 45),
         ({"requestType": "set"}, '{"value": 46}', 46),
+        ({"requestType": "set"}, {"type": "uint32", "value": 47, "timeout": 5}, 47),
+        (
+            {"requestType": "set", "attribute": 8},
+            {"id": 1, "activationTime": None, "duration": 0, "timeout": 5},
+            {"id": 1, "activationTime": None, "duration": 0},
+        ),
     ],
 )
 async def test_configured_methods(rpc: Any, params: Any, expected: Any) -> None:
@@ -301,6 +312,39 @@ async def test_a_configured_action_with_a_parameter() -> None:
     assert (await desk.result("getRelayState"))["controlState"] == "disconnected"
     assert (await desk.result("on"))["controlState"] == "connected"
     assert await desk.result("cut", 2) is None
+
+
+@pytest.mark.parametrize(
+    ("params", "taken"),
+    [
+        ({}, integer(0)),
+        ({"value": 0}, integer(0)),
+        ({"value": None}, None),
+        ({"value": 5, "type": "uint16"}, Data(DataType.LONG_UNSIGNED, 5)),
+    ],
+)
+async def test_a_method_without_a_parameter_takes_an_integer_of_0(
+    params: dict[str, Any], taken: Data | None
+) -> None:
+    act = {"method": "act", "requestType": "action", **CALENDAR, "methodIndex": 1}
+    desk = Desk((device(serverSideRpc=[act]),))
+    client, heard = desk.meters.links["M1"].client, []
+    action = client.action
+
+    def noted(method: Any, argument: Any) -> Any:
+        heard.append(argument)
+        return (yield from action(method, argument))
+
+    client.action = noted  # type: ignore[method-assign]
+    await desk.result("invokeMethod", {**CALENDAR, "method": 1, **params})
+    assert heard == [taken]
+    if "type" not in params:
+        for value in (None, {}, 0, {"value": 0}, {"timeout": 4}):
+            await desk.result("act", value)
+        text = "obis=0-0:13.0.0;class=20;method=1;"
+        await desk.result("invokeMethod", text)
+        await desk.result("invokeMethod", text + "value=0;")
+        assert heard[1:] == [integer(0)] * 7
 
 
 async def test_the_time_of_a_configured_method() -> None:
