@@ -94,6 +94,8 @@ class Dispatcher:
         except asyncio.CancelledError:
             answer({"error": f"{request.device}: {STOPPED}"})
             raise
+        except RecursionError:
+            content = {"error": f"{request.device}: the parameters are nested too deeply"}
         except Exception:
             self._log.exception("%s: %s failed", request.device, request.who)
             content = {"error": f"{request.device}: a fault of the connector; see its log"}

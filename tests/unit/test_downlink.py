@@ -185,6 +185,19 @@ async def test_a_long_answer_is_whole_or_refused(tmp_path: Path, size: int, fits
     assert ("too much for one message" in content.get("error", "")) is not fits
 
 
+async def test_parameters_nested_too_deeply(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    deep: Any = []
+    for _ in range(5000):
+        deep = [deep]
+    for number, params in enumerate((deep, {"obis": deep}, {**VOLTS, "x": deep})):
+        bench.call("readObject", params, number=number)
+    await bench.work()
+    errors = [content["error"] for _, _, content in bench.gateway.replies]
+    assert len(errors) == 3
+    assert "M1: the parameters are nested too deeply" in errors
+
+
 async def test_an_answer_too_large_for_a_message(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.call("readProfile", {"obis": "1-0:99.1.0", "last": 5000})
