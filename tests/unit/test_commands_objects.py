@@ -139,6 +139,49 @@ async def test_scaling_is_undone_exactly() -> None:
     assert "230.55 cannot be written exactly: the meter counts in steps of 0.1" in error
 
 
+def identifier(octets: str) -> dict[str, Any]:
+    value = {"type": "octet-string", "value": octets}
+    return {"0-0:96.1.9": {"class": "data", "attributes": {"2": value}, "writable": [2]}}
+
+
+@pytest.mark.parametrize(
+    ("held", "value", "written"),
+    [
+        (b"1234", "text:1235", b"1235"),
+        (b"1234", "hex:1235", b"\x12\x35"),
+        (b"1234", "A-12", b"A-12"),
+        (b"12\0\0", "", b""),
+        (b"\x12\x34", "1235", b"\x12\x35"),
+        (b"", "1235", b"\x12\x35"),
+        (
+            bytes.fromhex("07EA0601010D0600FF8000FF"),
+            "2026-07-01T13:06:00+00:00",
+            bytes.fromhex("07EA0701030D060000000000"),
+        ),
+    ],
+)
+async def test_octets_are_taken_as_they_are_shown(held: bytes, value: str, written: bytes) -> None:
+    meters = MetersInMemory()
+    meters.add(device(), overrides=identifier(held.hex()))
+    desk = Desk(meters=meters)
+    target = {"obis": "0-0:96.1.9", "class": "data"}
+    await desk.result("writeObject", {**target, "value": value})
+    assert desk.meter.value(1, b"\0\0\x60\1\x09\xff", 2) == octets(written)
+
+
+async def test_digits_that_may_be_text_or_hexadecimal_are_refused() -> None:
+    meters = MetersInMemory()
+    meters.add(device(), overrides=identifier(b"1234".hex()))
+    desk = Desk(meters=meters)
+    target = {"obis": "0-0:96.1.9", "class": "data"}
+    error = await desk.error("writeObject", {**target, "value": "1235"})
+    assert "'1235' can be text or hexadecimal; write it as `text:1235`" in error
+    assert await desk.result("readObject", target) == "1234"
+    # The type says that it is hexadecimal.
+    await desk.result("writeObject", {**target, "value": "1235", "type": "octet-string"})
+    assert desk.meter.value(1, b"\0\0\x60\1\x09\xff", 2) == octets(b"\x12\x35")
+
+
 async def test_what_is_not_there_is_said_before_what_its_type_is() -> None:
     error = await Desk().error("writeObject", {"obis": "9-0:1.8.0", "value": 1})
     assert "object-undefined (4)" in error
