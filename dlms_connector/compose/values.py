@@ -110,7 +110,8 @@ def _number(name: str, value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise CommandError(f"{name}: {value!r} is not a number")
     try:
-        number = Decimal(str(value))
+        # What Python would take as well, 1_000, nobody means.
+        number = Decimal(str(value).replace("_", "?"))
     except InvalidOperation:
         raise CommandError(f"{name}: {value!r} is not a number") from None
     if not number.is_finite():

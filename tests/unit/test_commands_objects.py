@@ -105,6 +105,7 @@ async def test_a_value_is_written_and_read_back() -> None:
         (3000.5, "3000.5 cannot be written exactly: the meter counts in steps of 1"),
         (2**32, "is not in 0..4294967295"),
         ("[1", "'[1' is not a number"),
+        ("3_000", "'3_000' is not a number"),
         ("many", "'many' is not a number"),
         (None, "None is not a number"),
     ],
