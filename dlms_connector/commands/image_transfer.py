@@ -19,7 +19,13 @@ IMAGE = Obis(bytes((0, 0, 44, 0, 0, 255)))
 _BLOCK_SIZE, _FIRST_MISSING, _ENABLED, _STATUS, _TO_ACTIVATE = 2, 4, 5, 6, 7
 _INITIATE, _BLOCK, _VERIFY, _ACTIVATE = 1, 2, 3, 4
 #: image_transfer_status
-INITIATED, VERIFYING, VERIFICATION_SUCCESSFUL = 1, 2, 3
+INITIATED, VERIFICATION_SUCCESSFUL = 1, 3
+#: What is to be done about an image that is not verified, where that is not to verify it.
+_BEFORE_ACTIVATION = {
+    2: "ask again later",
+    5: "it is being activated: ask again later",
+    6: "it is active already",
+}
 
 _ZERO = Data(DataType.INTEGER, 0)
 
@@ -86,7 +92,11 @@ def initiate(client: Client, image: Image) -> Talk[Survey]:
         Data(DataType.OCTET_STRING, image.identifier),
         Data(DataType.DOUBLE_LONG_UNSIGNED, image.size),
     )
-    yield from client.action(MethodRef(IMAGE_TRANSFER, IMAGE, _INITIATE), argument)
+    try:
+        yield from client.action(MethodRef(IMAGE_TRANSFER, IMAGE, _INITIATE), argument)
+    except ObjectError as error:
+        doing = f"initiating the transfer of {image.size} octets as {image.identifier!r}"
+        raise ObjectError(doing, error.code) from error
     return (yield from survey(client))
 
 
@@ -113,7 +123,7 @@ def activate(client: Client) -> Talk[dict[str, Value]]:
     """Activate a verified image. Raises CommandError if it is not verified."""
     before = yield from survey(client)
     if before.status != VERIFICATION_SUCCESSFUL:
-        todo = "ask again later" if before.status == VERIFYING else "call verifyImage first"
+        todo = _BEFORE_ACTIVATION.get(before.status, "call verifyImage first")
         raise CommandError(
             f"only a verified image is activated, and the meter's state is {before.state}; {todo}"
         )

@@ -284,6 +284,27 @@ async def test_an_image_that_is_not_whole_is_not_verified(tmp_path: Path) -> Non
 
 
 @told
+async def test_a_meter_that_takes_no_image_of_that_size(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    (tmp_path / "firmware" / "big.bin").write_bytes(bytes(1_000_001))
+    await bench.start(file="big.bin")
+    await bench.until("failed")
+    sentence = "failed: initiating the transfer of 1000001 octets as b'big': other-reason (250)"
+    assert bench.states[-1] == sentence
+
+
+@told
+async def test_an_image_is_activated_once(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    await bench.start()
+    await bench.until("transferred")
+    await bench.desk.result("verifyImage")
+    await bench.desk.result("activateImage")
+    error = await bench.desk.error("activateImage")
+    assert error.endswith("the meter's state is activationSuccessful; it is active already")
+
+
+@told
 async def test_leave_is_needed(tmp_path: Path) -> None:
     bench = Bench(tmp_path, allowWrite=False)
     for method in ("startImageTransfer", "cancelImageTransfer", "verifyImage", "activateImage"):
