@@ -107,9 +107,10 @@ class Dispatcher:
         context = self._contexts.get(device)
         if context is None:
             raise CommandError("this connector polls no such device")
-        if self._waiting[device] >= MOST_WAITING:
-            raise CommandError(f"{MOST_WAITING} calls are waiting already; try again later")
         work = self._understand(context, request)
+        with self._noted(request, work.changes):
+            if self._waiting[device] >= MOST_WAITING:
+                raise CommandError(f"{MOST_WAITING} calls are waiting already; try again later")
         self._waiting[device] += 1
         try:
             return await self._do(request, work)

@@ -73,6 +73,9 @@ async def test_so_many_calls_wait_and_no_more() -> None:
     assert await desk.ask("readObject", VOLTS) == {
         "error": "M1: 100 calls are waiting already; try again later"
     }
+    assert "are waiting already" in await desk.error("disconnectRelay")
+    (event,) = desk.events
+    assert event.sentence.startswith("call 1 disconnectRelay: not carried out: refused: 100 calls")
     desk.meters.release()
     answers = await asyncio.gather(*waiting)
     assert all("result" in answer for answer in answers)
