@@ -58,7 +58,11 @@ class CallEntry:
             return
         with suppress(Exception):  # a number less, but never a call
             StatisticsService.add_count("msgsReceivedFromPlatform")
-        self._connector.server_side_rpc_handler({**content, "device": name})
+        fault = self._connector.server_side_rpc_handler({**content, "device": name})
+        if fault is not None:  # what is no fault is answered by itself
+            with suppress(KeyError, TypeError):
+                number = content["data"]["id"]
+                self._gateway.send_rpc_reply(device=name, req_id=number, content=fault)
 
     def _ours(self, content: Any) -> str | None:
         """Return our name of the device that is called, None if it is not for us."""

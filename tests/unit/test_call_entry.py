@@ -16,9 +16,11 @@ class Connector:
 
     def __init__(self) -> None:
         self.calls: list[Any] = []
+        self.fault: Any = None
 
-    def server_side_rpc_handler(self, content: Any) -> None:
+    def server_side_rpc_handler(self, content: Any) -> Any:
         self.calls.append(content)
+        return self.fault
 
 
 class Site:
@@ -50,6 +52,15 @@ def test_a_call_to_a_meter_of_ours_goes_straight_to_the_connector(site: Site) ->
     site.call(call_to("M1"))
     assert site.connector.calls == [call_to("M1")]
     assert site.gateway.passed_on == []
+
+
+def test_a_fault_of_the_connector_is_answered_as_the_gateway_does(site: Site) -> None:
+    site.connector.fault = {"error": "a fault of the connector"}
+    site.call(call_to("M1"))
+    site.call({"device": "M1"})
+    assert site.gateway.replies == [
+        {"device": "M1", "req_id": 7, "content": {"error": "a fault of the connector"}}
+    ]
 
 
 def test_a_meter_that_was_renamed_on_the_platform_is_called_by_our_name(site: Site) -> None:
