@@ -15,6 +15,7 @@ from dlms_connector.diagnostics import Statistics
 from dlms_connector.errors import (
     DlmsError,
     DroppedError,
+    LinkClosedError,
     LinkError,
     ObjectError,
     ProtocolError,
@@ -108,17 +109,18 @@ class Meter:
         """Hold a conversation within the association; raises DlmsError.
 
         It is not repeated if the association breaks: it may have been carried out. Where the
-        meter has ended an idle association, it says so to the first request and takes none:
-        that one is asked again in a new association.
+        meter has ended an idle association, it says so to the first request and takes none, or
+        hangs up: then it begins again in a new association, unless the meter hung up on a change.
         """
         end = asyncio.get_running_loop().time() + timeout_s
         idle = self.session.idle_s >= _IDLE_S
         client = await self.session.associate(end)
-        before = client.answered
+        answered, changes = client.answered, client.changes
         try:
             return await self.session.ask(job(client), end)
-        except (DroppedError, ServiceError):
-            begun = self.session.proven or not idle or client.answered > before
+        except (DroppedError, LinkClosedError, ServiceError) as error:
+            begun = self.session.proven or not idle or client.answered > answered
+            begun |= isinstance(error, LinkClosedError) and client.changes > changes
             if begun or (self._shared and self.session.quiet_s > 0):
                 raise
         await self.session.hang_up()

@@ -198,7 +198,7 @@ class FakeClient:
         self._meter, self._retries = meter, retries
         self.conformance = meter.conformance
         self.max_pdu = meter.max_pdu
-        self.answered = 0
+        self.answered = self.changes = 0
 
     def connect(self) -> Talk[None]:
         yield from self._exchange("connect")

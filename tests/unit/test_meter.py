@@ -15,6 +15,7 @@ from dlms_connector.errors import (
     ConnectError,
     DlmsError,
     DroppedError,
+    LinkClosedError,
     LinkTimeoutError,
     ObjectError,
     RefusedError,
@@ -421,6 +422,26 @@ def test_a_job_finds_an_idle_association_ended_and_opens_another(says: DlmsError
         got = await bench.meter.run(lambda client: client.get([ref(CODES[0])]), timeout_s=5)
         assert isinstance(got[0], Data)
         assert bench.fake.count("connect") == 2
+
+    on(Bench(), test)
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_a_job_finds_the_meter_hang_up_after_a_while(changes: bool) -> None:
+    def job(client: Client) -> Talk[list[Data | ObjectError]]:
+        client.changes += changes
+        return (yield from client.get([ref(CODES[0])]))
+
+    async def test(bench: Bench) -> None:
+        await bench.poll()
+        await asyncio.sleep(60)
+        bench.link.cut()
+        if changes:
+            with pytest.raises(LinkClosedError):
+                await bench.meter.run(job, timeout_s=5)
+        else:
+            assert isinstance((await bench.meter.run(job, timeout_s=5))[0], Data)
+        assert bench.fake.count("connect") == 1 + (not changes)
 
     on(Bench(), test)
 
