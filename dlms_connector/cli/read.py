@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 import simplejson
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -35,6 +35,8 @@ from dlms_converters.units import UnitError
 
 #: Lines that are talked to at once.
 _AT_ONCE = 50
+#: Columns of text for a pipe or a file, which say nothing of their width.
+_PIPE_WIDTH = 200
 
 
 @click.command()
@@ -210,6 +212,8 @@ def _as_json(device: Device, outcome: Outcome) -> dict[str, object]:
 
 def _show(results: Sequence[tuple[Device, Outcome]]) -> None:
     console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, _PIPE_WIDTH)
     for device, outcome in results:
         if outcome.poll.readings or not outcome.error:
             console.print(_table(device, outcome))
@@ -220,16 +224,22 @@ def _show(results: Sequence[tuple[Device, Outcome]]) -> None:
 
 
 def _table(device: Device, outcome: Outcome) -> Table:
+    """Show what a meter answered; what does not fit is folded, for half a number is a wrong one.
+
+    Names are a user's own and may hold what Rich takes for markup: they go in as Text.
+    """
     items = _items(device)
-    table = Table("key", "object", title=device.device_name, title_justify="left")
-    table.add_column("value", justify="right")
-    table.add_column("unit")
+    table = Table(title=Text(device.device_name), title_justify="left")
+    for heading in ("key", "object", "value", "unit"):
+        justify: JustifyMethod = "right" if heading == "value" else "left"
+        table.add_column(heading, justify=justify, overflow="fold")
     for reading in outcome.poll.readings:
         value, unit = _as_sent(reading, items[reading.kind, reading.key])
         shown = Text(_text(value), "yellow" if reading.quality == "suspect" else "")
-        table.add_row(reading.key, str(reading.obis), shown, unit or "")
+        table.add_row(Text(reading.key), Text(str(reading.obis)), shown, Text(unit or ""))
     for failure in _object_failures(outcome):
-        table.add_row(failure.key, str(failure.obis), Text(_sentence(failure.error), "red"), "")
+        sentence = Text(_sentence(failure.error), "red")
+        table.add_row(Text(failure.key), Text(str(failure.obis)), sentence, Text())
     return table
 
 

@@ -97,6 +97,33 @@ async def test_json_keeps_decimals_exact(tmp_path: Path) -> None:
     assert 1_700_000_000_000 < voltage["ts"] < 4_000_000_000_000
 
 
+async def test_names_are_shown_as_they_are_written(tmp_path: Path) -> None:
+    name, items = "Meter [/A] [red] :smile:", ["[/x]", "voltage[l1]", "[bold]", "power:zap:"]
+    series = [{"key": key, "obis": "1-0:32.7.0"} for key in items]
+    async with simulate([MeterOptions()]) as (server,):
+        result = await read(tmp_path, [entry(name, server.port, timeseries=series)])
+    assert result.exit_code == 0, result.output
+    for text in (name, *items):
+        assert text in result.stdout
+
+
+async def test_no_value_is_cut_to_the_width_of_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    key = "k" * 90
+    async with simulate([microstar()]) as (server,):
+        device = microstar_entry("M", server.port)
+        device["timeseries"].append({"key": key, "obis": FIVE["voltage_l1"]})
+        piped = await read(tmp_path, [device])
+        monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal, but without its width
+        monkeypatch.setenv("COLUMNS", "30")
+        narrow = await read(tmp_path, [device])
+    assert key in piped.stdout
+    assert "1234567" in piped.stdout
+    assert "…" not in narrow.stdout
+    assert "┃" in narrow.stdout
+
+
 async def test_only_the_chosen_device_is_read_and_order_is_kept(tmp_path: Path) -> None:
     async with simulate([MeterOptions(), MeterOptions()]) as (first, second):
         devices = [entry("B", first.port), entry("A", second.port)]
