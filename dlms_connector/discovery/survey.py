@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from dlms_connector.config.model import Connection, SerialConnection
+from dlms_connector.config.model import Connection, Device, Dlms, SerialConnection
 from dlms_connector.discovery.advice import Refusal, advise, further
 from dlms_connector.discovery.association import within
 from dlms_connector.discovery.candidates import (
@@ -25,6 +25,8 @@ from dlms_connector.discovery.search import MakeLink, Search, Trying
 from dlms_connector.errors import DlmsError, RefusedError
 from dlms_connector.interpret import options_of
 from dlms_connector.link import make_link as make_real_link
+from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.talk import Talk
 
 #: Associations without authentication that are asked for: each is a knock in the meter's log.
 _MOST_OPEN_DOORS = 4
@@ -72,6 +74,8 @@ class _Survey:
         self._request, self._reading, self._make_link = request, reading, make_link
         self._refusals: list[Refusal] = []
         self._notes: list[str] = []
+        self._let_in: list[int] = []
+        self._referencing: str | None = None  #: as the meter was found to have it
         self._dlms: Mapping[str, Any] | None = None
         self._draft = Draft(request)
         self._credentials = self._draft.credentials
@@ -182,29 +186,21 @@ class _Survey:
         self, candidate: Candidate, credentials: Mapping[str, Any]
     ) -> Description | None:
         """Open an association and read what it offers; None where that fails, with the reason."""
-        first = preset_dlms(self._request.wanted.preset).get("referencing", "LN")
-        given = credentials.get("referencing")
-        for referencing in (given,) if given else (first, "SN" if first == "LN" else "LN"):
+        for referencing in self._referencings(credentials):
             dlms = {**section_of(candidate), **credentials}
             if referencing != "LN":
                 dlms["referencing"] = referencing
             device = self._draft.device(dlms, self._connection)
-            job = partial(
-                describe,
-                referencing=device.dlms.referencing,
-                options=options_of(device.dlms),
-                progress=self._reading,
-            )
             try:
                 description = await within(
                     device,
                     self._make_link,
-                    job,
+                    partial(self._read, device),
                     reopen_s=self._request.pace.reopen_s,
                     state_dir=self._request.state_dir,
                 )
             except RefusedError as error:
-                self._refuse(candidate.client, device.dlms.authentication, error)
+                self._refuse(device.dlms, error)
                 # The one reason after which asking in the other way is not guessing.
                 if credentials or WRONG_CONTEXT not in error.diagnostic:
                     return None
@@ -216,8 +212,34 @@ class _Survey:
             return description
         return None
 
-    def _refuse(self, client: int, authentication: str, error: RefusedError) -> None:
-        self._refusals.append(Refusal(client, authentication, error.diagnostic, error.hint))
+    def _referencings(self, credentials: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return in which way to ask first and then: as told, as found, as the preset has it."""
+        if given := credentials.get("referencing"):
+            return (given,)
+        usual = preset_dlms(self._request.wanted.preset).get("referencing", "LN")
+        first = self._referencing or usual
+        return (first, "SN" if first == "LN" else "LN")
+
+    def _read(self, device: Device, client: Client) -> Talk[Description]:
+        """Read what the association that was just opened offers."""
+        self._referencing = device.dlms.referencing
+        self._let_in.append(device.dlms.client_address)
+        return describe(
+            client,
+            referencing=device.dlms.referencing,
+            options=options_of(device.dlms),
+            progress=self._reading,
+        )
+
+    def _refuse(self, dlms: Dlms, error: RefusedError) -> None:
+        if WRONG_CONTEXT not in error.diagnostic:
+            self._referencing = dlms.referencing  # it was understood, if not wanted
+        self._refusals.append(
+            Refusal(
+                dlms.client_address, dlms.authentication, error.diagnostic, error.hint,
+                dlms.referencing,
+            )
+        )  # fmt: skip
 
     # -- what comes of it
 
@@ -240,8 +262,7 @@ class _Survey:
 
     def _further(self, items: Mapping[str, Any]) -> tuple[str, ...]:
         """Say how to get further where an association was opened that shows little."""
-        refusals = [each for each in self._refusals if WRONG_CONTEXT not in each.diagnostic]
-        return further(refusals, measures=bool(items["timeseries"]))
+        return further(self._refusals, measures=bool(items["timeseries"]))
 
     def _advice(self) -> tuple[str, ...]:
         refusals = [*self._refusals]
@@ -252,7 +273,7 @@ class _Survey:
                 if each.found and each.kind == "refused" and not each.candidate.is_hdlc
             ]
         return advise(
-            self._search.attempts, refusals, self._request.wanted,
+            self._search.attempts, refusals, self._request.wanted, let_in=self._let_in,
             serial=isinstance(self._connection, SerialConnection),
             timeout_s=self._request.pace.timeout_s,
         )  # fmt: skip

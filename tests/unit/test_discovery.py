@@ -206,6 +206,55 @@ async def test_a_meter_with_keys_is_described_with_them(monkeypatch: pytest.Monk
     assert "voltage_l1" in keys(found)
 
 
+async def test_a_password_goes_to_a_meter_with_short_names_once() -> None:
+    options = MeterOptions(referencing="SN", client_address=32, authentication="LOW")
+    async with simulate([options]) as (server,):
+        found = await look(server, interfaces=("HDLC",))
+        assert "--password-env DLMS_PASSWORD --dlms referencing=SN" in "\n".join(found.advice)
+        refused = server.meter.seen["refused"]
+        found = await look(server, interfaces=("HDLC",), credentials=low("DLMS_RIGHT"))
+        again = server.meter.seen["refused"]
+    assert found.dlms is not None
+    assert found.dlms["referencing"] == "SN"
+    assert found.dlms["clientAddress"] == 32
+    assert again == 2 * refused  # no association with the password was refused
+    assert "voltage_l1" in keys(found)
+
+
+async def test_the_wrong_way_of_naming_is_told_from_a_wrong_password() -> None:
+    options = MeterOptions(referencing="SN", client_address=32, authentication="LOW")
+    async with simulate([options]) as (server,):
+        found = await look(
+            server, clients=(32,), interfaces=("HDLC",), credentials=low("DLMS_RIGHT")
+        )
+    advice = "\n".join(found.advice)
+    assert "application-context-name" in advice
+    assert "--dlms referencing=SN" in advice
+    assert "suspect --client first" not in advice
+
+
+@pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
+async def test_a_client_that_wants_ciphering_is_named(framing: Any) -> None:
+    options = MeterOptions(framing=framing, client_address=1, security="AUTHENTICATION_ENCRYPTION")
+    async with simulate([options]) as (server,):
+        found = await look(server, interfaces=(framing,))
+    assert found.dlms is not None
+    assert found.dlms["clientAddress"] == 16
+    (line,) = [line for line in found.advice if "ciphering" in line]
+    assert line.startswith("client 1 takes neither LN nor SN in clear")
+    assert not any("application-context" in line for line in found.advice)
+
+
+@pytest.mark.parametrize("fault", ["exception", "drop-after"])
+async def test_a_meter_that_lets_us_in_and_tells_nothing_does_not_refuse(fault: str) -> None:
+    options = MeterOptions(faults={fault: 300})
+    async with simulate([options]) as (server,):
+        found = await look(server, interfaces=("HDLC",))
+    assert found.entry is None
+    assert found.advice[0].startswith("client 16 is let in, but reading what it has failed")
+    assert "refuses us" not in "\n".join(found.advice)
+
+
 async def test_silence_is_followed_by_what_to_suspect() -> None:
     options = MeterOptions(faults={"silence": 1})
     async with simulate([options]) as (server,):
