@@ -109,11 +109,8 @@ class Arguments:
 
     def class_id(self, default: int) -> int:
         """Take `class`, a name or a number."""
-        value = self.values.pop("class", default)
-        if isinstance(value, str) and value.isdigit():
-            value = int(value)
         try:
-            return class_id(value)
+            return class_id(self.values.pop("class", default))
         except ValueError as error:
             raise CommandError(f"{self.method}: {error}") from None
 

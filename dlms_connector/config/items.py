@@ -18,6 +18,7 @@ from dlms_connector.config.types import (
     Multiplier,
     Name,
     ObisCode,
+    TypeName,
     Whole,
 )
 
@@ -90,7 +91,7 @@ class AttributeUpdate(Model):
     obis: ObisCode = Field(description=_OBIS)
     class_id: ClassId = Field(3, alias="class", description=_CLASS)
     attribute: AttributeIndex = Field(2, description=_ATTRIBUTE)
-    type: str | None = Field(None, description=_TYPE)
+    type: TypeName | None = Field(None, description=_TYPE)
     scaler: Whole | None = Field(None, ge=-128, le=127, description=_SCALER)
 
 
@@ -107,7 +108,7 @@ class RpcMethod(Model):
     method_index: Whole | None = Field(
         None, ge=1, le=127, description="the method's index, for actions"
     )
-    type: str | None = Field(None, description=_TYPE)
+    type: TypeName | None = Field(None, description=_TYPE)
     value: JsonValue = Field(None, description="the value where the call brings none")
     scaler: Whole | None = Field(None, ge=-128, le=127, description=_SCALER)
     request_timeout_ms: Whole | None = Field(

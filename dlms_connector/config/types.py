@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, WithJsonSchema
 
-from dlms_connector.cosem import class_id
+from dlms_connector.config.formula import evaluate
+from dlms_connector.cosem import class_id, type_tag
 from dlms_connector.obis import Obis
 
 _DURATION = re.compile(
@@ -25,6 +26,7 @@ _DURATION = re.compile(
 )
 _OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
 _LONGEST_SHOWN = 60
+_SOME_SERIAL_NUMBER = 12_345_678
 #: A year: whoever writes more has a digit too many.
 LONGEST_PERIOD_MS = 366 * 24 * 3_600_000
 #: Characters of a name or key: ThingsBoard keeps no more, and the gateway sends it along with
@@ -214,10 +216,19 @@ def _one_or_list(reader: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return read
 
 
+def _type_name(value: Any) -> str:
+    """Take the name of a COSEM data type."""
+    if not isinstance(value, str):
+        raise ValueError(f"{shown(value)} is not the name of a COSEM type such as long-unsigned")
+    type_tag(value)
+    return value
+
+
 def _formula(value: Any) -> str:
-    """Check that a formula holds only numbers, `SN`, operators and parentheses."""
-    if not isinstance(value, str) or not re.fullmatch(r"(?i:[\d\s()+*/%-]|SN)+", value):
+    """Take a formula that makes something of a serial number."""
+    if not isinstance(value, str):
         raise ValueError(f"{shown(value)} is not a formula such as 'SN % 10000 + 1000'")
+    evaluate(value, _SOME_SERIAL_NUMBER)
     return value
 
 
@@ -257,6 +268,7 @@ ClassId = Annotated[
         {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 1, "maximum": 65535}]}
     ),
 ]
+TypeName = Annotated[str, BeforeValidator(_type_name), WithJsonSchema({"type": "string"})]
 AttributeIndex = Annotated[Whole, Field(ge=1, le=127)]
 HexBytes = Annotated[
     bytes,

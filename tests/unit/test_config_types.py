@@ -111,7 +111,20 @@ def test_formulas(formula: str) -> None:
     assert read(types.Formula, formula) == formula
 
 
-@pytest.mark.parametrize("formula", ["", "S", "SN; exit()", "__import__('os')", 5])
+@pytest.mark.parametrize("name", ["uint16", "long-unsigned", "octetString", "Double Long"])
+def test_type_names(name: str) -> None:
+    assert read(types.TypeName, name) == name
+
+
+@pytest.mark.parametrize("name", ["uint99", "", "number", 18, None])
+def test_no_type_names(name: Any) -> None:
+    assert "COSEM type such as long-unsigned" in sentence(types.TypeName, name)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["", "S", "SN; exit()", "__import__('os')", 5, "SN %", "SN % 0", "((SN", "2 SN", "SN ** 2"],
+)
 def test_no_formulas(formula: Any) -> None:
     assert "is not a formula such as" in sentence(types.Formula, formula)
 
