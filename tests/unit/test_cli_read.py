@@ -169,6 +169,29 @@ async def test_an_object_that_the_meter_has_not_costs_only_itself(tmp_path: Path
     assert "nothing" in table.stdout
 
 
+async def test_a_unit_that_does_not_fit_is_told_since_nothing_would_be_sent(
+    tmp_path: Path,
+) -> None:
+    items = [
+        {"key": "good", "obis": "1-0:1.8.0", "unit": "kWh"},
+        {"key": "slip", "obis": "1-0:1.8.0", "unit": "kwh"},
+        {"key": "other", "obis": "1-0:1.8.0", "unit": "V"},
+    ]
+    async with simulate([MeterOptions()]) as (server,):
+        devices = [entry("M", server.port, timeseries=items)]
+        table = await read(tmp_path, devices)
+        result = await read(tmp_path, devices, "--json")
+        arguments = ["check", str(tmp_path / "dlms.json"), "--connect"]
+        checked = await asyncio.to_thread(CliRunner().invoke, main, arguments)
+        own = await read(tmp_path, [entry("M", server.port, timeseries=items, uplinkConverter="C")])
+    assert table.exit_code == result.exit_code == checked.exit_code == 1
+    assert own.exit_code == 0
+    (device,) = json.loads(result.stdout)
+    assert [failure["key"] for failure in device["failures"]] == ["slip", "other"]
+    for text in (table.stderr, checked.stderr, device["failures"][0]["error"]):
+        assert "is not sent: cannot convert Wh to kwh: kwh is unknown, did you mean kWh?" in text
+
+
 async def test_a_wrong_configuration_is_the_users_mistake(tmp_path: Path) -> None:
     async with simulate([MeterOptions()]) as (server,):
         devices = [entry("good", server.port), entry("bad", server.port, typo=1)]
