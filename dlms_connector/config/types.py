@@ -24,6 +24,7 @@ _DURATION = re.compile(
     r"P(?=.)(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
     r"(?:T(?=.)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?"
 )
+_HOST_AND_PORT = re.compile(r"[^:]+:\d*|\[.*\]:\d+")
 _OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
 _LONGEST_SHOWN = 60
 _SOME_SERIAL_NUMBER = 12_345_678
@@ -118,7 +119,15 @@ def _name(value: Any) -> Any:
 
 
 def _host(value: Any) -> Any:
-    return value.strip() if isinstance(value, str) else value
+    """Take a name or an address; what else a URL has belongs to other keys."""
+    if not isinstance(value, str):
+        return value
+    host = value.strip()
+    if _HOST_AND_PORT.fullmatch(host):
+        raise ValueError(f"{shown(value)} has the port in it: that is a key of its own, `port`")
+    if "/" in host or any(each.isspace() for each in host):
+        raise ValueError(f"{shown(value)} is not a name or address such as 192.168.1.127")
+    return host
 
 
 def _truth(value: Any) -> Any:

@@ -106,6 +106,24 @@ def test_no_report_strategies(value: Any, problem: str) -> None:
     assert problem in sentence(ReportStrategy, value)
 
 
+@pytest.mark.parametrize("host", ["10.0.0.1", "meter-1.example", "fe80::1%eth0", " h ", "::1"])
+def test_hosts(host: str) -> None:
+    assert read(types.Host, host) == host.strip()
+
+
+@pytest.mark.parametrize(
+    ("host", "problem"),
+    [
+        ("10.0.0.1:3333", "has the port in it"),
+        ("[::1]:3333", "has the port in it"),
+        ("tcp://10.0.0.1", "is not a name or address"),
+        ("10.0.0.1 3333", "is not a name or address"),
+    ],
+)
+def test_no_hosts(host: str, problem: str) -> None:
+    assert problem in sentence(types.Host, host)
+
+
 @pytest.mark.parametrize("formula", ["SN", "SN % 10000 + 1000", "(sn/2)*3-1"])
 def test_formulas(formula: str) -> None:
     assert read(types.Formula, formula) == formula
