@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from dlms_connector.discovery.candidates import Wanted
 from dlms_connector.discovery.probes import WRONG_CONTEXT, Attempt
@@ -119,6 +119,24 @@ def further(refusals: Sequence[Refusal], *, measures: bool) -> tuple[str, ...]:
             "--password-env of one that does; the meter's owner knows them"
         )
     return tuple(lines)
+
+
+def others(logical_devices: Mapping[int, str], dlms: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name the logical devices beside the one that was found at an address (section `dlms`)."""
+    logical, physical = dlms["logicalAddress"], dlms.get("physicalAddress")
+    own = logical or physical  # in one field of an HDLC address either is the whole
+    more = {sap: name for sap, name in logical_devices.items() if sap != own}
+    if own not in logical_devices or not more:
+        return ()
+    named = ", ".join(f"{sap} ({name})" for sap, name in more.items())
+    first = next(iter(more))
+    example = str(first)
+    if physical is not None:
+        example = f"{first}/{physical}" if logical else f"0/{first}"
+    return (
+        f"more logical devices are within the meter: {named}; each is found by its own --server, "
+        f"such as --server {example}",
+    )
 
 
 def _hints(refusals: Sequence[Refusal]) -> list[str]:

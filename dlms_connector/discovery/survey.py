@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from dlms_connector.config.model import Connection, Device, Dlms, SerialConnection
-from dlms_connector.discovery.advice import Refusal, advise, further
+from dlms_connector.discovery.advice import Refusal, advise, further, others
 from dlms_connector.discovery.association import within
 from dlms_connector.discovery.candidates import (
     PUBLIC_CLIENT,
@@ -256,9 +256,8 @@ class _Survey:
         device_of(entry, request.folder)
         objects = [one.obis for one in description.objects]
         presets = fitting(dlms, objects, description.logical_device_name)
-        return replace(
-            result, entry=entry, presets=presets, notes=notes, advice=self._further(items)
-        )
+        advice = self._further(items) + others(description.logical_devices, dlms)
+        return replace(result, entry=entry, presets=presets, notes=notes, advice=advice)
 
     def _further(self, items: Mapping[str, Any]) -> tuple[str, ...]:
         """Say how to get further where an association was opened that shows little."""

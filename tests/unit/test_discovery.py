@@ -14,7 +14,7 @@ from dlms_connector.config.loading import load
 from dlms_connector.discovery import Discovery, Pace, Request, Server, Wanted, discover
 from dlms_connector.errors import ConfigError, ConnectError
 from dlms_connector.simulator import AccessError, Endpoint, MeterOptions, microstar, simulate
-from dlms_connector.simulator.data import u16
+from dlms_connector.simulator.data import array, octets, structure, u16
 from tests.support.peers import free_port
 
 FAST = Pace(timeout_s=0.04, per_second=1000, settle_s=0.01, reopen_s=0)
@@ -243,6 +243,28 @@ async def test_a_client_that_wants_ciphering_is_named(framing: Any) -> None:
     (line,) = [line for line in found.advice if "ciphering" in line]
     assert line.startswith("client 1 takes neither LN nor SN in clear")
     assert not any("application-context" in line for line in found.advice)
+
+
+@pytest.mark.parametrize(
+    ("framing", "place", "example"),
+    [("HDLC", {"physical_address": 17}, "2/17"), ("HDLC", {"logical_address": 0}, "0/2"),
+     ("WRAPPER", {}, "2")],
+)  # fmt: skip
+async def test_other_logical_devices_are_named(
+    framing: Any, place: dict[str, int], example: str
+) -> None:
+    options = MeterOptions(framing=framing, **place)  # type: ignore[arg-type]
+    names = {1: b"SIM0000000000001", 2: b"SIMGAS"}
+    listed = array(*(structure(u16(sap), octets(name)) for sap, name in names.items()))
+    known = (Server(1, 17),) if example == "2/17" else ()
+    async with simulate([options]) as (server,):
+        alone = await look(server, interfaces=(framing,), servers=known)
+        server.meter.put(17, "0-0:41.0.0", 2, listed)
+        found = await look(server, interfaces=(framing,), servers=known)
+    assert alone.advice == ()
+    (line,) = found.advice
+    assert "more logical devices are within the meter: 2 (SIMGAS)" in line
+    assert line.endswith(f"--server {example}")
 
 
 @pytest.mark.parametrize("fault", ["exception", "drop-after"])
