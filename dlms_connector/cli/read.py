@@ -231,7 +231,8 @@ def _table(device: Device, outcome: Outcome) -> Table:
 
 def _text(value: Value) -> str:
     if isinstance(value, str):
-        return value
+        # Whatever a meter says, it gives no orders to a terminal.
+        return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in value)
     if isinstance(value, Decimal):
         return f"{value:f}"
     return str(simplejson.dumps(value, use_decimal=True, ensure_ascii=False))

@@ -100,9 +100,7 @@ def _merge_objects(nodes: list[_Node], location: Location, origins: Origins) -> 
     keys = dict.fromkeys(key for value, _, _ in reversed(nodes) for key in value)
     merged = {}
     for key in keys:
-        said = [
-            (value[key], place, (*there, key)) for value, place, there in nodes if key in value
-        ]
+        said = [(value[key], place, (*there, key)) for value, place, there in nodes if key in value]
         # Taken away: gone, since the host of a template means nothing to a serial port.
         if said[0][0] is not None or len(said) == 1:
             merged[key] = _merge(said, (*location, key), origins)

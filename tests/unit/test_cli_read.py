@@ -18,6 +18,7 @@ from dlms_connector.cli.read import read_once
 from dlms_connector.config.model import Device
 from dlms_connector.outcome import Outcome
 from dlms_connector.simulator import MeterOptions, microstar, simulate
+from dlms_connector.simulator.data import octets
 
 FIVE = {
     "voltage_l1": "1-1:32.7.0",
@@ -105,6 +106,15 @@ async def test_names_are_shown_as_they_are_written(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     for text in (name, *items):
         assert text in result.stdout
+
+
+async def test_a_meter_gives_no_orders_to_the_terminal(tmp_path: Path) -> None:
+    items = [{"key": "name", "obis": "0-0:96.1.0", "class": "data", "format": "text"}]
+    async with simulate([MeterOptions()]) as (server,):
+        server.meter.put(1, "0-0:96.1.0", 2, octets(b"\x1b[2JM\r1"))
+        result = await read(tmp_path, [entry("M", server.port, timeseries=items)])
+    assert "\\x1b[2JM\\x0d1" in result.stdout
+    assert "\x1b" not in result.stdout
 
 
 async def test_no_value_is_cut_to_the_width_of_a_terminal(
