@@ -20,7 +20,7 @@ from dlms_connector.discovery.description import Description, Progress, describe
 from dlms_connector.discovery.draft import Draft, Request, device_of, section_of
 from dlms_connector.discovery.entry import device_name, items_of
 from dlms_connector.discovery.preset_fit import fitting
-from dlms_connector.discovery.probes import WRONG_CONTEXT, Attempt
+from dlms_connector.discovery.probes import NOT_RECOGNIZED, WRONG_CONTEXT, Attempt
 from dlms_connector.discovery.search import MakeLink, Search, Trying
 from dlms_connector.errors import DlmsError, RefusedError
 from dlms_connector.interpret import options_of
@@ -157,8 +157,13 @@ class _Survey:
     async def _with_credentials(self) -> Description | None:
         """Ask for the one association that the user has a secret for: once."""
         found = next((each.found for each in self._search.answers if each.found), None)
+        if found is None:
+            return None
         client = self._own_client()
-        if found is None or client is None:
+        if client is None:
+            self._notes.append(
+                "the secret was not used: no client is known to want it; give --client"
+            )
             return None
         return await self._describe(replace(found, client=client), self._credentials)
 
@@ -167,6 +172,8 @@ class _Survey:
         known = self._told_client() or self._wanting_proof()
         if known is not None:
             return known
+        if any(NOT_RECOGNIZED in each.diagnostic for each in self._refusals):
+            return None  # it answers clients that it does not know, too
         answered = [each.found.client for each in self._search.answers if each.found]
         others = (each for each in answered if each != PUBLIC_CLIENT)
         return next(others, None) or next(iter(answered), None)

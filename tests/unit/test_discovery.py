@@ -147,6 +147,16 @@ async def test_the_meter_itself_tells_which_client_wants_the_password() -> None:
     assert refused == 1  # client 1 without authentication
 
 
+async def test_no_password_goes_to_a_client_that_the_meter_does_not_know() -> None:
+    options = MeterOptions(client_address=19, authentication="LOW")
+    async with simulate([options]) as (server,):
+        found = await look(server, interfaces=("HDLC",), credentials=low("DLMS_RIGHT"))
+    assert {refusal.authentication for refusal in found.refusals} == {"NONE"}
+    assert "the secret was not used: no client is known to want it" in found.notes[0]
+    assert found.dlms is not None
+    assert found.dlms["clientAddress"] == 16
+
+
 @pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
 async def test_a_wrong_password_is_tried_once(framing: Any) -> None:
     options = MeterOptions(framing=framing, client_address=32, authentication="LOW")
