@@ -87,7 +87,7 @@ class Profile(Model):
 class AttributeUpdate(Model):
     """A shared attribute of the platform that is written to the meter."""
 
-    key: str = Field(min_length=1, description="the shared attribute")
+    key: Name = Field(min_length=1, description="the shared attribute")
     obis: ObisCode = Field(description=_OBIS)
     class_id: ClassId = Field(3, alias="class", description=_CLASS)
     attribute: AttributeIndex = Field(2, description=_ATTRIBUTE)
@@ -98,7 +98,7 @@ class AttributeUpdate(Model):
 class RpcMethod(Model):
     """A method that the platform may call on the device."""
 
-    method: str = Field(min_length=1, description="the method's name")
+    method: Name = Field(min_length=1, description="the method's name")
     request_type: Literal["get", "set", "action", "profile"] = Field(
         "get", description="what the call does"
     )
