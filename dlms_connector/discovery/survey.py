@@ -289,7 +289,6 @@ class _Survey:
         return section_of(found) if found else None
 
     def _note_search(self) -> None:
-        if self._search.stopped:
-            self._notes.append(self._search.stopped)
+        self._notes += [each for each in (self._search.stopped, self._search.lost) if each]
         if self._search.identification:
             self._notes.append(f"IEC 62056-21: {self._search.identification}")

@@ -305,6 +305,23 @@ async def test_a_peer_that_hangs_up_is_told() -> None:
     assert any("hung up" in line for line in found.advice)
 
 
+async def test_a_peer_that_is_gone_in_the_middle_is_told() -> None:
+    """Such as a converter that takes its time to let go of a connection."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        server.close()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    section = {"host": "127.0.0.1", "port": server.sockets[0].getsockname()[1]}
+    found = await discover(Request(connection=section, pace=FAST))
+    await server.wait_closed()
+    assert found.entry is None
+    assert found.notes[0].startswith("cannot connect to 127.0.0.1")
+    assert found.notes[0].endswith("in the middle of the search: not all was tried")
+
+
 async def test_the_search_stops_after_so_many_probes_and_says_so() -> None:
     async with simulate([MeterOptions(faults={"silence": 1})]) as (server,):
         found = await look(server, replace(FAST, max_probes=3))
