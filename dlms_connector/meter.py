@@ -13,6 +13,7 @@ from dlms_connector.cosem import AttributeRef
 from dlms_connector.counters import InvocationCounter
 from dlms_connector.diagnostics import Statistics
 from dlms_connector.errors import DlmsError, LinkError, ObjectError, ProtocolError, ServiceError
+from dlms_connector.idleness import IdleLimit
 from dlms_connector.interpret import options_of
 from dlms_connector.link import Link
 from dlms_connector.outcome import Outcome, clock_drift_s, outcome
@@ -64,6 +65,7 @@ class Meter:
             self.statistics,
             open_link=open_link,
             make_client=make_client,
+            idle_limit=IdleLimit(device, log),
             counter=counter,
             shared=shared,
         )
@@ -73,9 +75,14 @@ class Meter:
     def keeps(self, idle_s: float) -> bool:
         """Whether to keep the association for the next poll in so many seconds."""
         keep = self.device.connection.keep_open
-        if keep == "auto":
-            return not self._shared and idle_s < self.session.inactivity_s * _MARGIN
-        return keep
+        if keep is False or (keep == "auto" and self._shared):
+            return False
+        return idle_s < self.session.inactivity_s * _MARGIN
+
+    def forget(self) -> None:
+        """Forget what need not be true any more of a meter that was away for long."""
+        self.learned.forget()
+        self.session.forget()
 
     async def poll(self, due: Sequence[Wanted]) -> Outcome:
         """Read what is due, reconnecting once if the association breaks; never raises DlmsError."""
@@ -119,6 +126,8 @@ class Meter:
                 if over or (self._shared and self.session.quiet_s > 0):
                     return error, turn.data_count == 0
             else:
+                if not self.session.proven:  # nothing but exceptions: who knows whether it lives
+                    await self.session.release()
                 return None, False
             reconnects -= 1
 
@@ -128,10 +137,10 @@ class Meter:
         try:
             return await self.session.ask(client.get(refs), end)
         except ServiceError as error:
-            if self.session.proven:
+            if self.session.proven or self.learned.excepted.issuperset(refs):
                 raise
             # A meter that dropped an idle association answers like this, not with silence.
-            await self.session.hang_up()
+            await self.session.dropped()
             raise ProtocolError("reading over an idle association", str(error)) from error
 
     def _limits(self, client: Client) -> Limits:

@@ -34,10 +34,19 @@ class Learned:
         self.alone: set[AttributeRef] = set()
         #: Objects refused singly too: their code in a list needs no second question.
         self.refused: dict[AttributeRef, int] = {}
+        #: Objects answered with an exception: no sign that the association is gone.
+        self.excepted: set[AttributeRef] = set()
         #: Objects that killed the association, when they did, and how it died.
         self.killers: dict[AttributeRef, tuple[int, LinkError]] = {}
         self._lists_worked = False
         self._lists_died = 0
+
+    def forget(self) -> None:
+        """Forget what another meter at the same address would not have in common."""
+        self.scalers.clear()
+        self.refused.clear()
+        self.excepted.clear()
+        self.killers.clear()
 
     def limits(self, max_pdu: int, overhead: int, lists: bool) -> Limits:
         """Return how to ask an association that negotiated this."""
@@ -151,8 +160,10 @@ class Round:
         try:
             (result,) = await self._get((ref,), get)
         except ServiceError as error:
+            self._learned.excepted.add(ref)
             self._keep(ref, error)
             return False
+        self._learned.excepted.discard(ref)
         if isinstance(result, ObjectError):
             self._learned.refused[ref] = result.code
         self._keep(ref, result)

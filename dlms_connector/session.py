@@ -20,18 +20,16 @@ from dlms_connector.errors import (
     LinkError,
     LinkTimeoutError,
     SecurityError,
+    ServiceError,
 )
 from dlms_connector.exchange import converse
+from dlms_connector.idleness import IdleLimit
 from dlms_connector.link import Link
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.directory import Directory
 from dlms_connector.protocol.talk import Talk
 
 T = TypeVar("T")
-
-#: After so much silence a meter drops the association: the defaults of the HDLC setup
-#: (class 23) and of the TCP-UDP setup (class 41), IEC 62056-6-2.
-_INACTIVITY_S = {"HDLC": 120.0, "HDLC_WITH_MODE_E": 120.0, "WRAPPER": 180.0}
 
 
 class MakeClient(Protocol):
@@ -62,9 +60,11 @@ class Session:
         *,
         open_link: Callable[[], Awaitable[None]],
         make_client: MakeClient,
+        idle_limit: IdleLimit,
         counter: InvocationCounter | None = None,
         shared: bool = False,
     ) -> None:
+        self._idle_limit = idle_limit
         self._shared = shared
         self._device = device
         self._link = link
@@ -81,6 +81,10 @@ class Session:
         self._unclean = True
         self._lost = False
         self._heard = 0.0
+        #: How long the association was idle before this turn.
+        self._idle_s = 0.0
+        #: The silence that an association seems to have died of, until it is opened anew.
+        self._deadly_s: float | None = None
         #: Until when the meter wants no talk after an unclean end.
         self.quiet_until = 0.0
         #: Whether the meter has answered in this turn.
@@ -96,7 +100,7 @@ class Session:
     @property
     def inactivity_s(self) -> float:
         """After how much silence the meter is taken to have dropped the association."""
-        return _INACTIVITY_S[self._device.dlms.interface_type]
+        return self._idle_limit.seconds
 
     @property
     def quiet_s(self) -> float:
@@ -109,18 +113,22 @@ class Session:
         Raises DlmsError when that fails or is not done by `end`.
         """
         loop = asyncio.get_running_loop()
-        gone = not self._link.is_open or loop.time() - self._heard > self.inactivity_s
-        if self._client is not None and (gone or self.renew):
-            await self.hang_up()
+        self._idle_limit.review(loop.time())
+        if self._client is not None:
+            self.proven, self._idle_s = False, loop.time() - self._heard
+            if not self._link.is_open:
+                await self.dropped()
+            elif self.renew or self._idle_s > self.inactivity_s:
+                await self.hang_up()
         self.renew = False
         if self._client is not None:
             self._link.drain()  # unasked: what a modem says now and then, or an answer come twice
-            self.proven = False
             return self._client
         await asyncio.sleep(max(0.0, self.quiet_until - loop.time()))
         try:
             client = await self._begin(end)
         except DlmsError as error:
+            self._deadly_s = None  # it was no matter of the silence
             if not self._doubts_counter(error):
                 raise
             # At most once until something succeeds; the counter is read anew.
@@ -133,14 +141,34 @@ class Session:
 
     async def ask(self, talk: Talk[T], end: float) -> T:
         """Hold a conversation within the association; a broken one is hung up."""
+        loop = asyncio.get_running_loop()
+        start = loop.time()
         try:
             result = await self._converse(talk, end)
-        except LinkError:
+        except LinkError as error:
             await self._let_others_talk(self._client, end)
-            await self.hang_up()
+            # Who had no time to wait for an answer knows nothing of the meter.
+            hasty = isinstance(error, LinkTimeoutError) and loop.time() - start < self._timeout_s
+            await (self.hang_up() if hasty else self.dropped())
             raise
-        self.proven = True
+        except ServiceError:
+            self._deadly_s = None  # a new association did not help
+            raise
+        if not self.proven:
+            self._idle_limit.survived(self._idle_s)
+        elif self._deadly_s is not None:
+            self._idle_limit.died(self._deadly_s, loop.time())
+        self.proven, self._deadly_s = True, None
         return result
+
+    async def dropped(self) -> None:
+        """Hang up an association that broke; where it had been idle, that may be the cause."""
+        self._deadly_s = None if self.proven else self._idle_s
+        await self.hang_up()
+
+    def forget(self) -> None:
+        """Forget the short names of a meter in whose place another may hang."""
+        self._directory = Directory()
 
     async def release(self) -> None:
         """Say goodbye if there is an association; never raises DlmsError."""

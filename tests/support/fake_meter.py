@@ -78,6 +78,8 @@ class FakeMeter:
     refused_in_lists: set[AttributeRef] = field(default_factory=set)
     wrong_in_lists: dict[AttributeRef, int] = field(default_factory=dict)
     refuses_all: bool = False
+    #: Attributes that it answers with an exception instead of a code.
+    excepted: set[AttributeRef] = field(default_factory=set)
     heard: list[tuple[float, str, tuple[AttributeRef, ...]]] = field(default_factory=list)
     associated: bool = False
 
@@ -101,7 +103,8 @@ class FakeMeter:
 
     def get(self, refs: Sequence[AttributeRef]) -> list[Data | ObjectError]:
         listed = len(refs) > 1
-        if self.refuses_all or (
+        excepted = self.refuses_all or self.excepted & set(refs)
+        if excepted or (
             listed and (len(refs) > self.longest_list or self.refused_in_lists & set(refs))
         ):
             raise ServiceError("reading", "other reason")

@@ -356,6 +356,39 @@ def test_a_refusal_over_an_idle_association_means_that_it_is_gone() -> None:
     on(Bench(), test)
 
 
+def test_an_object_always_answered_with_an_exception_does_not_cost_the_association() -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.conformance = frozenset({"get"})
+        bench.fake.excepted = {ref(CODES[0])}
+        await bench.poll()
+        bench.fake.heard.clear()
+        for _ in range(5):
+            assert read_keys(await bench.poll()) == set(CODES[1:])
+            await asyncio.sleep(5)
+        assert bench.fake.verbs == ["get"] * 25
+        assert bench.meter.statistics.reconnects == 0
+        # Dropped by now, and all the more so if nothing else is asked for.
+        bench.fake.refuses_all = True
+        await bench.meter.poll(bench.due[:1])
+        assert not bench.meter.session.is_open
+
+    on(Bench(), test)
+
+
+def test_what_another_meter_may_not_have_in_common_is_forgotten() -> None:
+    async def test(bench: Bench) -> None:
+        del bench.fake.values[ref(CODES[1])]
+        await bench.poll()
+        bench.fake.give(CODES[0], 10_000, power=1)
+        bench.meter.forget()
+        bench.fake.heard.clear()
+        outcome = await bench.poll()
+        (energy,) = [one for one in outcome.poll.readings if one.key == CODES[0]]
+        assert energy.value == 100_000
+
+    on(Bench(), test)
+
+
 def test_pauses_and_quiet_are_kept() -> None:
     quirks = {"pauseAfterConnectMs": 500, "quietAfterFailureMs": 15_000}
 

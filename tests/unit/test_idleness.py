@@ -1,0 +1,226 @@
+"""Associations that a meter drops when they are idle: learned, kept in mind, put to the test."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from math import inf
+from typing import Any
+
+import pytest
+
+from dlms_connector.config.model import Device
+from dlms_connector.errors import DlmsError
+from dlms_connector.idleness import IdleLimit
+from tests.support.fake_meter import device, ref
+from tests.support.simulated_line import SimulatedLine, on
+
+LOG = logging.getLogger("test.idleness")
+DAY = 86_400.0
+FRAMINGS = ("HDLC", "WRAPPER")
+
+
+def limit(**more: Any) -> IdleLimit:
+    return IdleLimit(device(**more), LOG)
+
+
+def learned(*deaths: float) -> IdleLimit:
+    one = limit()
+    for idle_s in deaths:
+        one.died(idle_s, 0.0)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("more", "seconds"),
+    [
+        ({}, 120),
+        ({"dlms": {"interfaceType": "WRAPPER"}}, 180),
+        ({"connection": {"keepOpen": True}}, inf),
+        ({"workarounds": {"inactivityTimeoutMs": 10_000}}, 10),
+        ({"workarounds": {"inactivityTimeoutMs": 0}}, inf),
+        (
+            {"connection": {"keepOpen": True}, "workarounds": {"inactivityTimeoutMs": 300_000}},
+            300,
+        ),
+    ],
+)
+def test_what_is_told_and_what_is_usual(more: dict[str, Any], seconds: float) -> None:
+    assert limit(**more).seconds == seconds
+
+
+def test_two_deaths_in_a_row_teach_and_the_shorter_silence_counts(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    assert learned(60).seconds == 120
+    assert learned(60, 50).seconds == 45
+    assert learned(50, 60, 50, 60).seconds == 45
+    assert [one.getMessage().partition(":")[0] for one in caplog.records] == ["M1", "M1"]
+
+
+def test_a_silence_that_was_survived_clears_the_suspicion() -> None:
+    one = learned(60)
+    one.survived(59.9)
+    one.died(60, 0.0)
+    assert one.seconds == 120
+
+
+def test_a_shorter_silence_that_was_survived_does_not() -> None:
+    one = learned(60)
+    one.survived(20)
+    one.died(60, 0.0)
+    assert one.seconds == 54
+
+
+def test_nothing_dies_of_so_short_a_silence() -> None:
+    assert learned(1, 1, 1, 4.9).seconds == 120
+
+
+def test_a_lesson_is_put_to_the_test_ever_more_rarely(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    one = learned(60, 60)
+    for day in (1, 3, 7):
+        one.review(day * DAY - 1)
+        assert one.seconds == 54
+        one.review(day * DAY)
+        assert one.seconds == 120
+        one.died(60, day * DAY)
+        assert one.seconds == 54, "one death is enough now"
+    assert len(caplog.records) == 1
+    one.review(15 * DAY)
+    one.survived(60)
+    one.died(60, 15 * DAY)
+    assert one.seconds == 120, "it was an accident, or another meter hangs there now"
+
+
+def minutely(framing: str = "HDLC", **more: Any) -> Device:
+    dlms = {"interfaceType": framing, **more.pop("dlms", {})}
+    return device("M1", "1-0:1.8.0", "1-0:32.7.0", pollPeriod=60_000, dlms=dlms, **more)
+
+
+async def steady(bench: SimulatedLine, cycles: int) -> float:
+    """Let cycles pass in which nothing may be wasted; return the round trips of one."""
+    before, sent = bench.spent(), bench.link.sent
+    polls = len(bench.sink.polls["M1"])
+    await asyncio.sleep(60 * cycles)
+    assert bench.spent() == before
+    assert len(bench.sink.polls["M1"]) == polls + cycles
+    assert all(len(poll.readings) == 2 for _, poll in bench.sink.polls["M1"])
+    return (bench.link.sent - sent) / cycles
+
+
+@pytest.mark.parametrize("silent", [False, True])
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_a_meter_that_drops_idle_associations_wastes_two_polls_and_no_more(
+    framing: str, silent: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    faults = {"inactivity": 30.0} | ({"silent-once-dropped": 1} if silent else {})
+
+    async def test(bench: SimulatedLine) -> None:
+        await asyncio.sleep(190)
+        retries, reconnects, failed = bench.spent()
+        assert (reconnects, failed) == (2, 0)
+        assert bool(retries) == silent
+        # SNRM, AARQ, the list, and DISC or RLRQ: the goodbye is part of it.
+        assert await steady(bench, 100) == {"HDLC": 4, "WRAPPER": 3}[framing]
+
+    on(lambda: SimulatedLine(minutely(framing), faults=faults), test)
+    (lesson,) = [one for one in caplog.records if "drops associations" in one.getMessage()]
+    assert lesson.levelno == logging.INFO
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_a_meter_known_to_drop_idle_associations_wastes_nothing(framing: str) -> None:
+    quirk = {"inactivityTimeoutMs": 30_000}
+
+    async def test(bench: SimulatedLine) -> None:
+        await asyncio.sleep(70)
+        await steady(bench, 100)
+        assert bench.spent() == (0, 0, 0)
+
+    faults = {"inactivity": 31.0, "silent-once-dropped": 1}
+    on(
+        lambda: SimulatedLine(minutely(framing, workarounds=quirk), faults=faults),
+        test,
+    )
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_a_meter_that_keeps_them_is_read_in_one_round_trip(framing: str) -> None:
+    async def test(bench: SimulatedLine) -> None:
+        await asyncio.sleep(130)
+        assert await steady(bench, 100) == 1
+
+    on(lambda: SimulatedLine(minutely(framing)), test)
+
+
+def test_accidents_teach_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Answers get lost, the session breaks, the power fails, now and then."""
+    caplog.set_level(logging.INFO)
+
+    async def test(bench: SimulatedLine) -> None:
+        faults = bench.meters[0].faults
+        await asyncio.sleep(130)
+        for fault, lasting_s in (("silence", 10), ("dm-at", 1), ("silence", 600), ("frmr-at", 1)):
+            faults.set(fault)
+            await asyncio.sleep(60 + lasting_s)
+            faults.clear(fault)
+            await asyncio.sleep(600)
+        assert await steady(bench, 10) == 1
+
+    on(lambda: SimulatedLine(minutely()), test)
+    assert "drops associations" not in caplog.text
+
+
+def test_calls_cut_short_teach_nothing() -> None:
+    """The callers have less patience than the meter needs for an answer."""
+
+    async def test(bench: SimulatedLine) -> None:
+        await asyncio.sleep(70)
+        for _ in range(20):
+            await asyncio.sleep(30)
+            call = bench.line.submit("M1", lambda c: c.get([ref("1-0:1.8.0")]), timeout_s=0.2)
+            with pytest.raises(DlmsError):
+                await call
+            await asyncio.sleep(30)
+        assert bench.line.members["M1"].meter.session.inactivity_s == 120
+
+    on(lambda: SimulatedLine(minutely(), faults={"delay": 0.5}), test)
+
+
+def test_calls_alone_teach_as_well() -> None:
+    """Calls come every 50 s, and there are no polls to find out."""
+
+    async def test(bench: SimulatedLine) -> None:
+        failed = 0
+        await asyncio.sleep(70)
+        for _ in range(20):
+            call = bench.line.submit("M1", lambda c: c.get([ref("1-0:1.8.0")]), timeout_s=10)
+            try:
+                await call
+            except DlmsError:
+                failed += 1
+            await asyncio.sleep(50)
+        assert failed <= 2
+
+    faults = {"inactivity": 20.0, "silent-once-dropped": 1}
+    hourly: dict[str, Any] = {"connection": {"keepOpen": True}, "pollPeriod": 3_600_000}
+    on(lambda: SimulatedLine(device("M1", "1-0:1.8.0", **hourly), faults=faults), test)
+
+
+def test_an_object_answered_with_an_exception_is_no_sign_of_a_dropped_association() -> None:
+    """The only object that is polled gets an exception each time; the others as well at first."""
+
+    async def test(bench: SimulatedLine) -> None:
+        meter = bench.meters[0]
+        meter.faults.set("exception")
+        await asyncio.sleep(130)
+        assert bench.line.members["M1"].meter.session.inactivity_s == 120
+        meter.faults.clear("exception")
+        await asyncio.sleep(130)
+        assert bench.sink.polls["M1"][-1][1].readings
+        assert bench.line.members["M1"].meter.session.inactivity_s == 120
+
+    on(lambda: SimulatedLine(minutely(), faults={"inactivity": 100}), test)
