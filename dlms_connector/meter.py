@@ -77,7 +77,7 @@ class Meter:
         keep = self.device.connection.keep_open
         if keep is False or (keep == "auto" and self._shared):
             return False
-        return idle_s < self.session.inactivity_s * _MARGIN
+        return idle_s <= self.session.inactivity_s * _MARGIN
 
     def forget(self) -> None:
         """Forget what need not be true any more of a meter that was away for long."""

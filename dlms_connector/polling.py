@@ -25,7 +25,11 @@ _KILLER_REST_MS = 3_600_000
 
 
 class Learned:
-    """What a meter was found to do and not to do; each lesson is logged once."""
+    """What a meter was found to do and not to do; each lesson is logged once.
+
+    Of what it did before, one failure teaches nothing: it may have been busy for a moment,
+    and what is learned stays. It takes a second one without a success in between.
+    """
 
     def __init__(self, meter: str, log: logging.Logger, *, single_reads: bool = False) -> None:
         self._meter, self._log = meter, log
@@ -38,7 +42,9 @@ class Learned:
         self.excepted: set[AttributeRef] = set()
         #: Objects that killed the association, when they did, and how it died.
         self.killers: dict[AttributeRef, tuple[int, LinkError]] = {}
-        self._lists_worked = False
+        #: The longest list, and the attributes, that lists were answered with.
+        self._longest = 0
+        self._listed: set[AttributeRef] = set()
         self._lists_died = 0
 
     def forget(self) -> None:
@@ -57,9 +63,13 @@ class Learned:
             alone=frozenset(self.alone),
         )
 
-    def list_answered(self) -> None:
-        """Note that a list came back whole."""
-        self._lists_worked, self._lists_died = True, 0
+    def list_answered(self, size: int) -> None:
+        """Note that a list of this size came back whole."""
+        self._longest, self._lists_died = max(size, self._longest), 0
+
+    def listed(self, ref: AttributeRef) -> None:
+        """Note that a list brought an attribute."""
+        self._listed.add(ref)
 
     def list_died(self) -> None:
         """Note that a list ended in silence, rubbish or a closed connection."""
@@ -68,19 +78,28 @@ class Learned:
     @property
     def lists_suspect(self) -> bool:
         """Whether lists may be what kills the association: better ask singly for once."""
-        return self._lists_died >= (2 if self._lists_worked else 1)
+        return self._lists_died >= (2 if self._longest else 1)
+
+    def list_refused(self, size: int, reason: str) -> None:
+        """Note that a list of this size was refused and its members read singly were not."""
+        if size <= self._longest:
+            self._longest = size - 1
+        else:
+            self.shorten(size, reason)
 
     def shorten(self, size: int, reason: str) -> None:
-        """Note that a list of this size failed and its members read singly did not."""
+        """Put less in a list than this."""
         self._lists_died = 0
         if size <= self.max_items:
             self.max_items = max(1, size // 2)
             how = f"at most {self.max_items} at once" if self.max_items > 1 else "one by one"
             self._log.info("%s: reads objects %s from now on: %s", self._meter, how, reason)
 
-    def read_alone(self, ref: AttributeRef, reason: str) -> None:
-        """Note that an attribute must not be put in a list."""
-        if ref not in self.alone:
+    def spoils_lists(self, ref: AttributeRef, reason: str) -> None:
+        """Note that an attribute failed in a list, or a list for its sake."""
+        if ref in self._listed:
+            self._listed.discard(ref)
+        elif ref not in self.alone:
             self.alone.add(ref)
             self._log.info("%s: reads %s alone from now on: %s", self._meter, ref, reason)
 
@@ -127,17 +146,19 @@ class Round:
         except ServiceError as error:
             await self._instead_of_list(batch, get, error)
             return
-        self._learned.list_answered()
+        self._learned.list_answered(len(batch))
         doubtful = [
             ref for ref, result in zip(batch, results, strict=True) if not self._take(ref, result)
         ]
         for ref in doubtful:
             if await self._one(ref, get):
-                self._learned.read_alone(ref, "the meter gives it singly but not in a list")
+                self._learned.spoils_lists(ref, "the meter gives it singly but not in a list")
 
     def _take(self, ref: AttributeRef, result: Data | ObjectError) -> bool:
         """Keep what a list says of one attribute; false if it should be asked for singly."""
-        if isinstance(result, ObjectError) and self._learned.refused.get(ref) != result.code:
+        if not isinstance(result, ObjectError):
+            self._learned.listed(ref)
+        elif self._learned.refused.get(ref) != result.code:
             return False
         self._keep(ref, result)
         return True
@@ -147,10 +168,10 @@ class Round:
     ) -> None:
         good = await self._singly(batch, get)
         if len(good) == len(batch):
-            self._learned.shorten(len(batch), str(error))
+            self._learned.list_refused(len(batch), str(error))
         elif good:
             for ref in set(batch) - set(good):
-                self._learned.read_alone(ref, f"a list with it was refused: {error}")
+                self._learned.spoils_lists(ref, f"a list with it was refused: {error}")
 
     async def _singly(self, batch: Sequence[AttributeRef], get: Get) -> list[AttributeRef]:
         """Ask for each attribute by itself; return those that the meter gave."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from math import inf
 from typing import Any, TypeVar
 
 import pytest
@@ -175,6 +176,41 @@ def test_a_failed_item_of_a_list_is_read_singly_once_more() -> None:
         bench.fake.heard.clear()
         await bench.poll()
         assert bench.gets() == [4, 1], "now it is known to be given only alone"
+
+    on(Bench(), test)
+
+
+def test_a_meter_that_is_busy_now_and_then_is_read_in_lists_for_ever() -> None:
+    async def test(bench: Bench) -> None:
+        for code in CODES:
+            await bench.poll()
+            bench.fake.longest_list = 1
+            assert read_keys(await bench.poll()) == set(CODES)
+            bench.fake.longest_list = 1000
+            await bench.poll()
+            bench.fake.wrong_in_lists = {ref(code): 2}
+            assert read_keys(await bench.poll()) == set(CODES)
+            bench.fake.wrong_in_lists = {}
+        await bench.poll()
+        bench.fake.heard.clear()
+        await bench.poll()
+        assert bench.gets() == [5]
+
+    on(Bench(), test)
+
+
+def test_what_a_meter_does_no_longer_is_learned_at_the_second_time() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.poll()
+        bench.fake.wrong_in_lists = {ref(CODES[1]): 2}
+        await bench.poll()
+        await bench.poll()
+        bench.fake.longest_list = 3
+        await bench.poll()
+        await bench.poll()
+        bench.fake.heard.clear()
+        assert read_keys(await bench.poll()) == set(CODES)
+        assert bench.gets() == [2, 2, 1]
 
     on(Bench(), test)
 
@@ -419,7 +455,7 @@ def test_keep_open(
 ) -> None:
     configured = device("M1", connection=connection, dlms={"interfaceType": interface})
     meter = Bench(configured, shared=shared).meter
-    assert [meter.keeps(idle) for idle in (5, 100, 150, 900)] == kept
+    assert [meter.keeps(idle) for idle in (5, 100, 150, inf)] == kept
 
 
 def test_a_job_runs_within_the_association_and_is_not_repeated() -> None:
