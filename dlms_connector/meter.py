@@ -145,11 +145,8 @@ class Meter:
 
     def _limits(self, client: Client) -> Limits:
         ciphered = self.device.dlms.security != "NONE"
-        return self.learned.limits(
-            client.max_pdu,
-            CIPHERING_OVERHEAD if ciphered else 0,
-            lists=not client.conformance.isdisjoint({"multiple-references", "access"}),
-        )
+        overhead = CIPHERING_OVERHEAD if ciphered else 0
+        return self.learned.limits(client.max_pdu, overhead, client.conformance)
 
     def _budget_s(self, items: int) -> float:
         """How long a poll may take in all, so that no meter can hold the line for ever."""

@@ -8,7 +8,7 @@ meter is kept in `Learned` for the life of the process.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import DlmsError, LinkError, ObjectError, ServiceError
@@ -54,13 +54,15 @@ class Learned:
         self.excepted.clear()
         self.killers.clear()
 
-    def limits(self, max_pdu: int, overhead: int, lists: bool) -> Limits:
+    def limits(self, max_pdu: int, overhead: int, services: Set[str]) -> Limits:
         """Return how to ask an association that negotiated this."""
+        access = "access" in services
         return Limits(
             max_pdu=max_pdu,
-            max_items=self.max_items if lists else 1,
+            max_items=self.max_items if access or "multiple-references" in services else 1,
             overhead=overhead,
             alone=frozenset(self.alone),
+            access=access,
         )
 
     def list_answered(self, size: int) -> None:
