@@ -8,6 +8,7 @@
     │   ├── LinkClosedError      the peer hung up
     │   ├── LinkTimeoutError     silence
     │   └── ProtocolError        the peer sent what DLMS does not allow
+    │       ├── DroppedError         it knows of no session: what was sent is not carried out
     │       ├── SecurityError        a reply that may be forged or replayed
     │       └── CounterError         our invocation counter is behind: open again with a higher one
     ├── RefusedError         stop asking for a while: meters lock out guessers
@@ -111,6 +112,13 @@ class ProtocolError(LinkError):
         super().__init__(f"{doing}: {problem}")
         self.doing = doing
         self.problem = problem
+
+
+class DroppedError(ProtocolError):
+    """The meter says that there is no session: it has not taken what was sent over it."""
+
+    def __init__(self, doing: str) -> None:
+        super().__init__(doing, "the meter has dropped the session (DM)")
 
 
 class SecurityError(ProtocolError):

@@ -12,7 +12,14 @@ from dlms_connector.config.model import Device
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.counters import InvocationCounter
 from dlms_connector.diagnostics import Statistics
-from dlms_connector.errors import DlmsError, LinkError, ObjectError, ProtocolError, ServiceError
+from dlms_connector.errors import (
+    DlmsError,
+    DroppedError,
+    LinkError,
+    ObjectError,
+    ProtocolError,
+    ServiceError,
+)
 from dlms_connector.idleness import IdleLimit
 from dlms_connector.interpret import options_of
 from dlms_connector.link import Link
@@ -105,11 +112,26 @@ class Meter:
     async def run(self, job: Callable[[Client], Talk[T]], *, timeout_s: float) -> T:
         """Hold a conversation within the association; raises DlmsError.
 
-        It is not repeated if the association breaks: it may have been carried out.
+        It is not repeated if the association breaks, for it may have been carried out;
+        unless the meter says that it dropped the idle association before.
         """
-        end = asyncio.get_running_loop().time() + timeout_s
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout_s
+        client = await self.session.associate(end)
+        doubtful, before = self.session.is_doubtful, self._progress(client)
+        try:
+            return await self.session.ask(job(client), end)
+        except (DroppedError, ServiceError):
+            in_time = loop.time() + self.session.quiet_s < end
+            if not (doubtful and in_time and self._progress(client) == before):
+                raise
+        await self.session.dropped()
         client = await self.session.associate(end)
         return await self.session.ask(job(client), end)
+
+    def _progress(self, client: Client) -> tuple[int, int]:
+        """Return what changes with each answer, and with each silence."""
+        return client.answered, self.statistics.retries
 
     async def _read(self, turn: Round, end: float) -> tuple[DlmsError | None, bool]:
         """Ask until all is answered; return what broke, and whether that is an outage."""

@@ -23,7 +23,7 @@ from dlms_connector.errors import (
     ServiceError,
 )
 from dlms_connector.exchange import converse
-from dlms_connector.idleness import IdleLimit
+from dlms_connector.idleness import LEAST_S, IdleLimit
 from dlms_connector.link import Link
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.directory import Directory
@@ -101,6 +101,11 @@ class Session:
     def inactivity_s(self) -> float:
         """After how much silence the meter is taken to have dropped the association."""
         return self._idle_limit.seconds
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the association was idle so long that the meter may have dropped it."""
+        return self._client is not None and not self.proven and self._idle_s >= LEAST_S
 
     @property
     def quiet_s(self) -> float:

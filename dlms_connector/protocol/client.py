@@ -94,6 +94,7 @@ class Client:
             directory.invoke_ids,
             afresh=afresh,
         )
+        self._conversation = conversation
         skip = frozenset(workarounds.skip_date_time_fields)
         select = Selector(from_utc=dlms.deviation_from_utc, skip=skip).encode
         self._services: Services = LogicalNames(conversation, self._room, select)
@@ -101,6 +102,11 @@ class Client:
         if dlms.referencing == "SN":
             self._services = ShortNames(conversation, self._room, select, directory)
             self._access = None
+
+    @property
+    def answered(self) -> int:
+        """How many questions the meter answered, and did not refuse as a whole."""
+        return self._conversation.answered
 
     def connect(self) -> Talk[None]:
         """Set up the data link and the association.

@@ -96,6 +96,8 @@ class Conversation:
         self._protection = protection
         self._fixed = fixed_invoke_id
         self._invoke_ids = invoke_ids or InvokeIds()
+        #: Questions that were answered, if only with an error code, and not refused as a whole.
+        self.answered = 0
 
     def next_invoke_id(self) -> int:
         """Return the invoke-id of the next question, in turn unless it is fixed."""
@@ -117,6 +119,7 @@ class Conversation:
             unasked = answer[:1] in _UNASKED
             plain = answer if unasked else self._protection.unprotect(answer)
             if _answers(request, plain) and plain != previous:
+                self.answered += 1
                 return plain
             _raise_refusal(plain, doing)
             try:

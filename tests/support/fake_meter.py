@@ -193,6 +193,7 @@ class FakeClient:
     def __init__(self, meter: FakeMeter, retries: int = 1) -> None:
         self._meter, self._retries = meter, retries
         self.conformance = meter.conformance
+        self.answered = 0
         self.max_pdu = meter.max_pdu
 
     def connect(self) -> Talk[None]:
@@ -203,7 +204,9 @@ class FakeClient:
 
     def get(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
         yield from self._exchange("get", *refs)
-        return self._meter.get(refs)
+        results = self._meter.get(refs)
+        self.answered += 1
+        return results
 
     def release(self) -> Talk[None]:
         yield from self._exchange("release")

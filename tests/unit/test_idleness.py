@@ -10,13 +10,18 @@ from typing import Any
 import pytest
 
 from dlms_connector.config.model import Device
-from dlms_connector.errors import DlmsError
+from dlms_connector.cosem import AttributeRef
+from dlms_connector.errors import DlmsError, DroppedError, ServiceError
 from dlms_connector.idleness import IdleLimit
+from dlms_connector.obis import Obis
+from dlms_connector.protocol.axdr import Data, DataType
 from tests.support.fake_meter import device, ref
 from tests.support.simulated_line import SimulatedLine, on
 
 LOG = logging.getLogger("test.idleness")
 DAY = 86_400.0
+ZONE = AttributeRef(8, Obis.parse("0-0:1.0.0"), 3)
+MINUTES = Data(DataType.LONG, 60)
 FRAMINGS = ("HDLC", "WRAPPER")
 
 
@@ -208,6 +213,56 @@ def test_calls_alone_teach_as_well() -> None:
     faults = {"inactivity": 20.0, "silent-once-dropped": 1}
     hourly: dict[str, Any] = {"connection": {"keepOpen": True}, "pollPeriod": 3_600_000}
     on(lambda: SimulatedLine(device("M1", "1-0:1.8.0", **hourly), faults=faults), test)
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_a_call_over_an_association_that_was_dropped_is_carried_out_once(framing: str) -> None:
+    async def test(bench: SimulatedLine) -> None:
+        await asyncio.sleep(65)
+        seen = bench.meters[0].seen
+        # Half a minute and more after the last poll.
+        await asyncio.sleep(40)
+        write = bench.line.submit("M1", lambda c: c.set([(ZONE, MINUTES)]), timeout_s=10)
+        assert await write == [None]
+        assert seen["set"] == 1
+        await asyncio.sleep(60)
+        read = bench.line.submit("M1", lambda c: c.get([ZONE, ZONE]), timeout_s=10)
+        assert await read == [MINUTES, MINUTES]
+        assert bench.spent().failed == 0
+
+    on(lambda: SimulatedLine(minutely(framing), faults={"inactivity": 30}), test)
+
+
+def test_a_call_that_met_silence_is_not_repeated() -> None:
+    async def test(bench: SimulatedLine) -> None:
+        await asyncio.sleep(65)
+        faults, seen = bench.meters[0].faults, bench.meters[0].seen
+        await asyncio.sleep(40)
+        faults.set("lose", 1)
+        call = bench.line.submit("M1", lambda c: c.set([(ZONE, MINUTES)]), timeout_s=10)
+        # Carried out; the answer is lost, and then the session is.
+        asyncio.get_running_loop().call_later(0.5, faults.set, "inactivity", 0.6)
+        asyncio.get_running_loop().call_later(0.5, faults.clear, "lose")
+        with pytest.raises(DroppedError):
+            await call
+        assert seen["set"] == 1
+
+    on(lambda: SimulatedLine(minutely()), test)
+
+
+def test_a_call_that_is_refused_all_the_same_is_refused() -> None:
+    async def test(bench: SimulatedLine) -> None:
+        await asyncio.sleep(65)
+        bench.meters[0].faults.set("exception")
+        await asyncio.sleep(20)
+        for _ in range(3):
+            with pytest.raises(ServiceError):
+                await bench.line.submit("M1", lambda c: c.get([ZONE]), timeout_s=10)
+        bench.meters[0].faults.clear("exception")
+        assert await bench.line.submit("M1", lambda c: c.get([ZONE]), timeout_s=10)
+        assert bench.spent().reconnects == 1
+
+    on(lambda: SimulatedLine(minutely()), test)
 
 
 def test_an_object_answered_with_an_exception_is_no_sign_of_a_dropped_association() -> None:
