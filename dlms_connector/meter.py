@@ -141,10 +141,12 @@ class Meter:
                 client = await self.session.associate(end)
             except DlmsError as error:
                 return error, True
+            # That a meter drops what is idle is no trouble that `retries` are for.
+            spare = reconnects > 0 or self.session.is_doubtful
             try:
                 await turn.read(partial(self._get, client, end), self._limits(client))
             except LinkError as error:
-                over = reconnects == 0 or asyncio.get_running_loop().time() >= end
+                over = not spare or asyncio.get_running_loop().time() >= end
                 if over or (self._shared and self.session.quiet_s > 0):
                     return error, turn.data_count == 0
             else:

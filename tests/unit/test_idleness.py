@@ -136,6 +136,19 @@ def test_a_meter_that_drops_idle_associations_wastes_two_polls_and_no_more(
     assert lesson.levelno == logging.INFO
 
 
+def test_without_retries_an_idle_association_that_is_gone_is_no_outage() -> None:
+    async def test(bench: SimulatedLine) -> None:
+        await asyncio.sleep(190)
+        assert bench.spent().failed == 0
+        bench.meters[0].faults.set("silence")
+        await asyncio.sleep(60)
+        assert bench.spent().failed == 1
+        assert bench.sink.state_names("M1") == ["online", "offline"]
+
+    faults = {"inactivity": 30.0, "silent-once-dropped": 1}
+    on(lambda: SimulatedLine(minutely(connection={"retries": 0}), faults=faults), test)
+
+
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_a_meter_known_to_drop_idle_associations_wastes_nothing(framing: str) -> None:
     quirk = {"inactivityTimeoutMs": 30_000}
