@@ -81,6 +81,7 @@ class Client:
     ) -> None:
         """`retries` are those of the connection."""
         self._datalink = datalink
+        self._framing = dlms.interface_type
         self._association = association
         directory = directory or Directory()
         # HDLC asks again by itself, and is to be set up anew where that was of no use. With one
@@ -151,6 +152,17 @@ class Client:
         with suppress(DlmsError):
             yield from self._association.close(self._datalink)
         yield from self.clear()
+
+    def break_off(self) -> Talk[None]:
+        """Say goodbye where a conversation was cut off.
+
+        Over HDLC only a DISC is sure to be understood then; the wrapper has none.
+        """
+        if self._framing == "WRAPPER":
+            with suppress(DlmsError):
+                yield from self._association.close(self._datalink)
+        else:
+            yield from self.clear()
 
     def clear(self) -> Talk[None]:
         """End a session that an earlier run may have left behind; the answer is ignored."""

@@ -212,6 +212,9 @@ class FakeClient:
         yield from self._exchange("release")
         self._meter.associated = False
 
+    def break_off(self) -> Talk[None]:
+        yield from self.clear()
+
     def clear(self) -> Talk[None]:
         yield self._frame("clear")
 

@@ -35,6 +35,7 @@ from tests.support.fake_meter import (
     device,
     ref,
 )
+from tests.support.simulated_line import SimulatedLine
 
 T = TypeVar("T")
 LOG = logging.getLogger("test.line")
@@ -581,3 +582,21 @@ def test_whatever_goes_wrong_all_meters_come_back(
 
     items = ["1-0:1.8.0", "1-0:1.8.0"] if shared else ["1-0:1.8.0"]
     on(Bench(*(device(f"M{n}", *items) for n in range(1, 4 if shared else 2))), test)
+
+
+@pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
+@pytest.mark.parametrize("after_s", [tenth / 10 for tenth in range(1, 20)])
+def test_wherever_it_is_stopped_no_meter_is_left_associated(framing: str, after_s: float) -> None:
+    """Some meters let nobody in before the last association was ended."""
+
+    async def body() -> None:
+        dlms = {"interfaceType": framing}
+        line = SimulatedLine(device(pollPeriod=1000, dlms=dlms), faults={"keeps-association": 1})
+        running = asyncio.ensure_future(line.line.run())
+        await asyncio.sleep(after_s + 0.05)
+        running.cancel()
+        await asyncio.wait({running})
+        await line.line.farewell()
+        assert not line.meters[0].association_held
+
+    fake_time.run(body())
