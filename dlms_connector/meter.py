@@ -22,10 +22,11 @@ from dlms_connector.errors import (
 )
 from dlms_connector.idleness import IdleLimit
 from dlms_connector.interpret import options_of
+from dlms_connector.learned import Learned
 from dlms_connector.link import Link
 from dlms_connector.outcome import Outcome, clock_drift_s, outcome
 from dlms_connector.plan import Limits, Wanted
-from dlms_connector.polling import Learned, Round
+from dlms_connector.polling import Round
 from dlms_connector.protocol.axdr import Data
 from dlms_connector.protocol.client import CIPHERING_OVERHEAD, Client
 from dlms_connector.protocol.talk import Talk

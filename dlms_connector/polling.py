@@ -2,19 +2,18 @@
 
 A refused list is read singly; an object that fails in a list is read singly once more; an
 association that dies takes only the request in flight with it. What that teaches about the
-meter is kept in `Learned` for the life of the process.
+meter is kept in `Learned`.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Sequence
 
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import DlmsError, LinkError, ObjectError, ServiceError
-from dlms_connector.interpret import ScalerUnit
+from dlms_connector.learned import Learned
 from dlms_connector.outcome import Answer
-from dlms_connector.plan import MAX_ITEMS, Limits, Wanted, batches, refs
+from dlms_connector.plan import Limits, Wanted, batches, refs
 from dlms_connector.protocol.axdr import Data
 
 #: Reads attributes in one request: data or an error for each.
@@ -24,98 +23,18 @@ Get = Callable[[Sequence[AttributeRef]], Awaitable[Sequence[Data | ObjectError]]
 _KILLER_REST_MS = 3_600_000
 
 
-class Learned:
-    """What a meter was found to do and not to do; each lesson is logged once.
-
-    Of what it did before, one failure teaches nothing: it may have been busy for a moment,
-    and what is learned stays. It takes a second one without a success in between.
-    """
-
-    def __init__(self, meter: str, log: logging.Logger, *, single_reads: bool = False) -> None:
-        self._meter, self._log = meter, log
-        self.scalers: dict[AttributeRef, ScalerUnit] = {}
-        self.max_items = 1 if single_reads else MAX_ITEMS
-        self.alone: set[AttributeRef] = set()
-        #: Objects refused singly too: their code in a list needs no second question.
-        self.refused: dict[AttributeRef, int] = {}
-        #: Objects answered with an exception: no sign that the association is gone.
-        self.excepted: set[AttributeRef] = set()
-        #: Objects that killed the association, when they did, and how it died.
-        self.killers: dict[AttributeRef, tuple[int, LinkError]] = {}
-        #: The longest list, and the attributes, that lists were answered with.
-        self._longest = 0
-        self._listed: set[AttributeRef] = set()
-        self._lists_died = 0
-
-    def forget(self) -> None:
-        """Forget what another meter at the same address would not have in common."""
-        self.scalers.clear()
-        self.refused.clear()
-        self.excepted.clear()
-        self.killers.clear()
-
-    def limits(self, max_pdu: int, overhead: int, services: Set[str]) -> Limits:
-        """Return how to ask an association that negotiated this."""
-        access = "access" in services
-        return Limits(
-            max_pdu=max_pdu,
-            max_items=self.max_items if access or "multiple-references" in services else 1,
-            overhead=overhead,
-            alone=frozenset(self.alone),
-            access=access,
-        )
-
-    def list_answered(self, size: int) -> None:
-        """Note that a list of this size came back whole."""
-        self._longest, self._lists_died = max(size, self._longest), 0
-
-    def listed(self, ref: AttributeRef) -> None:
-        """Note that a list brought an attribute."""
-        self._listed.add(ref)
-
-    def list_died(self) -> None:
-        """Note that a list ended in silence, rubbish or a closed connection."""
-        self._lists_died += 1
-
-    @property
-    def lists_suspect(self) -> bool:
-        """Whether lists may be what kills the association: better ask singly for once."""
-        return self._lists_died >= (2 if self._longest else 1)
-
-    def list_refused(self, size: int, reason: str) -> None:
-        """Note that a list of this size was refused and its members read singly were not."""
-        if size <= self._longest:
-            self._longest = size - 1
-        else:
-            self.shorten(size, reason)
-
-    def shorten(self, size: int, reason: str) -> None:
-        """Put less in a list than this."""
-        self._lists_died = 0
-        if size <= self.max_items:
-            self.max_items = max(1, size // 2)
-            how = f"at most {self.max_items} at once" if self.max_items > 1 else "one by one"
-            self._log.info("%s: reads objects %s from now on: %s", self._meter, how, reason)
-
-    def spoils_lists(self, ref: AttributeRef, reason: str) -> None:
-        """Note that an attribute failed in a list, or a list for its sake."""
-        if ref in self._listed:
-            self._listed.discard(ref)
-        elif ref not in self.alone:
-            self.alone.add(ref)
-            self._log.info("%s: reads %s alone from now on: %s", self._meter, ref, reason)
-
-
 class Round:
-    """The questions and answers of one poll; `read` may be called again after a reconnect."""
+    """The questions and answers of one poll; `read` may be called again after a reconnect.
+
+    What was in flight when an association died is kept in `Learned`: where there is no
+    second try in one poll, the next one goes on from there.
+    """
 
     def __init__(self, due: Sequence[Wanted], learned: Learned, now_ms: Callable[[], int]) -> None:
         self._learned = learned
         self._now_ms = now_ms
         self.answers: dict[AttributeRef, Answer] = {}
         self._asked = refs(due, learned.scalers)
-        self._last: tuple[AttributeRef, ...] = ()
-        self._deaths: dict[AttributeRef, int] = {}
         self._arrived_ms = now_ms()
         self._rest_killers()
 
@@ -126,18 +45,23 @@ class Round:
 
     async def read(self, get: Get, limits: Limits) -> None:
         """Ask for all that has no answer yet; raises LinkError if the association dies."""
+        learned = self._learned
         left = [ref for ref in self._asked if ref not in self.answers]
-        # What was in flight when the association died comes last: it may be the cause.
-        last = [ref for ref in left if ref in self._last]
-        first = [ref for ref in left if ref not in self._last]
-        for batch in batches(first, limits):
-            await self._ask(batch, get)
-        if len(last) > 1 and self._learned.lists_suspect:
-            await self._singly(last, get)
-            self._learned.shorten(len(last), "the association broke down over a list")
+        # What was in flight when the association died comes last: it may be the cause, and
+        # known killers come behind all others.
+        left.sort(key=lambda ref: (ref in learned.killers, ref in learned.in_flight))
+        killers = [ref for ref in left if ref in learned.killers]
+        others = left[: len(left) - len(killers)]
+        if learned.lists_suspect:
+            await self._singly(others, get)
+            learned.lists_convicted()
         else:
-            for batch in batches(last, limits):
+            first = [ref for ref in others if ref not in learned.in_flight]
+            last = others[len(first) :]
+            for batch in (*batches(first, limits), *batches(last, limits)):
                 await self._ask(batch, get)
+        await self._singly(killers, get)
+        learned.in_flight = ()
 
     async def _ask(self, batch: Sequence[AttributeRef], get: Get) -> None:
         if len(batch) == 1:
@@ -186,7 +110,7 @@ class Round:
             self._learned.excepted.add(ref)
             self._keep(ref, error)
             return False
-        self._learned.excepted.discard(ref)
+        self._learned.survived(ref)
         if isinstance(result, ObjectError):
             self._learned.refused[ref] = result.code
         self._keep(ref, result)
@@ -196,9 +120,9 @@ class Round:
         try:
             return await get(batch)
         except LinkError as error:
-            self._last = tuple(batch)
+            self._learned.in_flight = tuple(batch)
             if len(batch) > 1:
-                self._learned.list_died()
+                self._learned.list_died(len(batch))
             else:
                 self._died_alone(batch[0], error)
             raise
@@ -208,11 +132,12 @@ class Round:
 
     def _died_alone(self, ref: AttributeRef, error: LinkError) -> None:
         """Note a death; an object that kills twice while others were read is left alone."""
-        self._deaths[ref] = self._deaths.get(ref, 0) + 1
-        if self._deaths[ref] > 1 and self.data_count:
-            now = self._now_ms()
+        learned = self._learned
+        learned.deaths[ref] = learned.deaths.get(ref, 0) + 1
+        if learned.deaths[ref] > 1 and self.data_count:
             self._keep(ref, error)
-            self._learned.killers[ref] = (now, error)
+            learned.killers[ref] = (self._now_ms(), error)
+            learned.lists_acquitted()
 
     def _rest_killers(self) -> None:
         now = self._now_ms()

@@ -306,6 +306,64 @@ def test_a_list_met_with_silence_is_read_singly_after_a_reconnect() -> None:
     on(Bench(), test)
 
 
+#: Where a poll gets no second association.
+HASTY = [
+    ({"connection": {"retries": 0}}, False),
+    ({"workarounds": {"quietAfterFailureMs": 15_000}}, True),
+]
+
+
+@pytest.mark.parametrize(("more", "shared"), [({}, False), *HASTY])
+def test_lists_met_with_silence_are_given_up_for_good(more: dict[str, Any], shared: bool) -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.mute_on_lists = True
+        outcomes = [await bench.poll() for _ in range(8)]
+        assert sum(outcome.error is not None for outcome in outcomes) <= 3
+        bench.fake.heard.clear()
+        for _ in range(3):
+            assert read_keys(await bench.poll()) == set(CODES)
+        assert bench.gets() == [1] * 15
+
+    on(Bench(device("M1", *CODES, **more), shared=shared), test)
+
+
+@pytest.mark.parametrize(("more", "shared"), [({}, False), *HASTY])
+@pytest.mark.parametrize("mute", [False, True])
+def test_an_object_that_breaks_the_association_costs_no_other_for_long(
+    more: dict[str, Any], shared: bool, mute: bool
+) -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.conformance = frozenset({"get"})
+        if mute:
+            bench.fake.mute_on = {ref(CODES[0])}
+        else:
+            bench.fake.closes_on = {ref(CODES[0])}
+        await bench.poll()
+        for minute in range(130):
+            outcome = await bench.poll()
+            assert read_keys(outcome) == set(CODES[1:]), minute
+            assert not outcome.error, minute
+            await asyncio.sleep(60)
+        bench.fake.mute_on = bench.fake.closes_on = set()
+        await asyncio.sleep(3600)
+        assert read_keys(await bench.poll()) == set(CODES)
+
+    on(Bench(device("M1", *CODES, **more), shared=shared), test)
+
+
+def test_a_list_with_an_object_that_breaks_the_association_is_read_without_it() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.poll()
+        bench.fake.closes_on = {ref(CODES[2])}
+        for _ in range(4):
+            await bench.poll()
+        bench.fake.heard.clear()
+        assert read_keys(await bench.poll()) == set(CODES) - {CODES[2]}
+        assert bench.gets() == [4]
+
+    on(Bench(), test)
+
+
 def test_a_dead_meter_fails_within_its_timeouts() -> None:
     async def test(bench: Bench) -> None:
         bench.fake.silent = True
