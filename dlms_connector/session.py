@@ -125,7 +125,10 @@ class Session:
             self.proven, self._idle_s = False, loop.time() - self._heard
             if not self._link.is_open:
                 await self.dropped()
-            elif self.renew or self._idle_s > self.inactivity_s:
+            elif self.renew:
+                await self.release()
+                await self._link.close()
+            elif self._idle_s > self.inactivity_s:
                 await self.hang_up()
         self.renew = False
         if self._client is not None:
@@ -237,7 +240,7 @@ class Session:
         except DlmsError:
             # The meter is there and said no.
             if client is not None:
-                await self._clear(client, end)
+                await self._end(client.break_off(), end)
             await self.hang_up()
             raise
 
@@ -247,13 +250,13 @@ class Session:
         It may still think that it is being talked to when the next one is.
         """
         if self._shared and client is not None and self._link.is_open:
-            await self._clear(client, end)
+            await self._end(client.clear(), end)
 
-    async def _clear(self, client: Client, end: float) -> None:
+    async def _end(self, goodbye: Talk[None], end: float) -> None:
         """End what may be open at the meter; it is no matter if that fails."""
         soon = asyncio.get_running_loop().time() + self._timeout_s
         with suppress(DlmsError):
-            await self._converse(client.clear(), min(end, soon))
+            await self._converse(goodbye, min(end, soon))
 
     async def _reach(self, client: Client, end: float) -> bool:
         """Open the link and end what an earlier session may have left behind.

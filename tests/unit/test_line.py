@@ -600,3 +600,42 @@ def test_wherever_it_is_stopped_no_meter_is_left_associated(framing: str, after_
         assert not line.meters[0].association_held
 
     fake_time.run(body())
+
+
+@pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
+def test_to_reconnect_ends_the_association_that_there_is(framing: str) -> None:
+    async def body() -> None:
+        dlms = {"interfaceType": framing}
+        line = SimulatedLine(device(pollPeriod=5000, dlms=dlms), faults={"keeps-association": 1})
+        running = asyncio.ensure_future(line.line.run())
+        await asyncio.sleep(12)
+        opened = line.link.opened
+        line.line.reconnect("M1")
+        await asyncio.sleep(12)
+        assert line.link.opened == opened + 1
+        assert line.spent() == (0, 0, 0)
+        assert line.sink.state_names("M1") == ["online"]
+        running.cancel()
+        await asyncio.wait({running})
+
+    fake_time.run(body())
+
+
+@pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
+def test_an_association_that_was_left_behind_is_ended_where_a_new_one_is_refused(
+    framing: str,
+) -> None:
+    async def body() -> None:
+        dlms = {"interfaceType": framing}
+        line = SimulatedLine(device(pollPeriod=5000, dlms=dlms), faults={"keeps-association": 1})
+        running = asyncio.ensure_future(line.line.run())
+        await asyncio.sleep(12)
+        line.meters[0].faults.set("silence")
+        await asyncio.sleep(10)
+        line.meters[0].faults.clear("silence")
+        await asyncio.sleep(160)
+        assert line.sink.state_names("M1")[-1] == "online"
+        running.cancel()
+        await asyncio.wait({running})
+
+    fake_time.run(body())
