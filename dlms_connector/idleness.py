@@ -19,7 +19,7 @@ from dlms_connector.config.model import Device
 _USUAL_S = {"HDLC": 120.0, "HDLC_WITH_MODE_E": 120.0, "WRAPPER": 180.0}
 
 #: No meter drops an association after less; what dies sooner does not die of silence.
-LEAST_S = 5.0
+LEAST_S = 2.0
 #: Deaths in a row that are no accident any more.
 _ENOUGH = 2
 #: Part of a silence that shows as much as the whole: polls do not come to the millisecond.

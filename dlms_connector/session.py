@@ -207,14 +207,16 @@ class Session:
         client = self._make_client(self._device, self._counter, self._directory)
         if self._counter is not None and not self._counter.known:
             await self._catch_up(self._counter, end)
+        used = self._link.is_open
         cleared = await self._reach(client, end)
         self._unclean = True
         try:
             await self._open_with(client.connect(), client, end)
         except LinkClosedError:
-            if not cleared:
+            if not (cleared or used):
                 raise
-            # It may be the DISC before that the meter hung up for, if late.
+            # It may be the DISC before that the meter hung up for, or the goodbye of another
+            # meter's session, if late.
             client = self._make_client(self._device, self._counter, self._directory)
             await self._open()
             await self._open_with(client.connect(), client, end)

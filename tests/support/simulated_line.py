@@ -40,6 +40,7 @@ class SimulatedLine:
             Meter(
                 MeterOptions(
                     framing=one.dlms.interface_type,
+                    logical_address=one.dlms.logical_address,
                     physical_address=one.dlms.physical_address,
                     now=lambda: 1_790_000_000.0,
                     monotonic=lambda: asyncio.get_running_loop().time(),

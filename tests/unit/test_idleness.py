@@ -79,7 +79,7 @@ def test_a_shorter_silence_that_was_survived_does_not() -> None:
 
 
 def test_nothing_dies_of_so_short_a_silence() -> None:
-    assert learned(1, 1, 1, 4.9).seconds == 120
+    assert learned(1, 1, 1, 1.9).seconds == 120
 
 
 def test_a_lesson_is_put_to_the_test_ever_more_rarely(caplog: pytest.LogCaptureFixture) -> None:

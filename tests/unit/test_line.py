@@ -639,3 +639,21 @@ def test_an_association_that_was_left_behind_is_ended_where_a_new_one_is_refused
         await asyncio.wait({running})
 
     fake_time.run(body())
+
+
+def test_a_connection_that_a_meter_closes_after_its_goodbye_costs_the_next_one_nothing() -> None:
+    async def body() -> None:
+        devices = [
+            device(f"M{n}", dlms={"interfaceType": "WRAPPER", "logicalAddress": n})
+            for n in (1, 2, 3)
+        ]
+        line = SimulatedLine(*devices, faults={"close-after-release": 1})
+        running = asyncio.ensure_future(line.line.run())
+        await asyncio.sleep(60)
+        for one in devices:
+            assert line.sink.state_names(one.device_name) == ["online"]
+            assert line.spent(one.device_name).failed == 0
+        running.cancel()
+        await asyncio.wait({running})
+
+    fake_time.run(body())
