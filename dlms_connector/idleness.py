@@ -19,7 +19,7 @@ from dlms_connector.config.model import Device
 _USUAL_S = {"HDLC": 120.0, "HDLC_WITH_MODE_E": 120.0, "WRAPPER": 180.0}
 
 #: No meter drops an association after less; what dies sooner does not die of silence.
-LEAST_S = 2.0
+_LEAST_S = 2.0
 #: Deaths in a row that are no accident any more.
 _ENOUGH = 2
 #: Part of a silence that shows as much as the whole: polls do not come to the millisecond.
@@ -55,7 +55,7 @@ class IdleLimit:
 
     def died(self, idle_s: float, now: float) -> None:
         """Note that an association was dead after so much silence, and the meter was not."""
-        if idle_s < LEAST_S:
+        if idle_s < _LEAST_S:
             return
         self._deaths += 1
         self._deadly_s = min(idle_s, self._deadly_s)
@@ -73,6 +73,50 @@ class IdleLimit:
     def _forget(self) -> None:
         self._deaths, self._lesson_s = 0, _LESSON_S
         self._deadly_s = self._learned_s = self._doubt_at = inf
+
+
+class Trial:
+    """Whether the present association lives, which only its next answer tells.
+
+    `proven` says that it is new, or has answered in this turn.
+    """
+
+    def __init__(self, limit: IdleLimit) -> None:
+        self._limit = limit
+        self._idle_s = 0.0
+        #: The silence that the last one seems to have died of, until a new one answers.
+        self._deadly_s: float | None = None
+        self.proven = False
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the association was idle so long that the meter may have dropped it."""
+        return not self.proven and self._idle_s >= _LEAST_S
+
+    def resume(self, idle_s: float) -> bool:
+        """Go on with an association that was idle; false if the meter has surely dropped it."""
+        self.proven, self._idle_s = False, idle_s
+        return idle_s <= self._limit.seconds
+
+    def begin(self) -> None:
+        """Go on with a new association."""
+        self.proven = True
+
+    def answered(self, now: float) -> None:
+        """Note an answer."""
+        if not self.proven:
+            self._limit.survived(self._idle_s)
+        elif self._deadly_s is not None:
+            self._limit.died(self._deadly_s, now)
+        self.proven, self._deadly_s = True, None
+
+    def broke(self) -> None:
+        """Note the end of the association; if it was idle before, that may be the cause."""
+        self._deadly_s = None if self.proven else self._idle_s
+
+    def acquit(self) -> None:
+        """Note that a new association is of no help: it is no matter of silence."""
+        self._deadly_s = None
 
 
 def _told_s(device: Device) -> float:

@@ -23,7 +23,7 @@ from dlms_connector.errors import (
     ServiceError,
 )
 from dlms_connector.exchange import converse
-from dlms_connector.idleness import LEAST_S, IdleLimit
+from dlms_connector.idleness import IdleLimit, Trial
 from dlms_connector.link import Link
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.directory import Directory
@@ -64,7 +64,7 @@ class Session:
         counter: InvocationCounter | None = None,
         shared: bool = False,
     ) -> None:
-        self._idle_limit = idle_limit
+        self._idle_limit, self._trial = idle_limit, Trial(idle_limit)
         self._shared = shared
         self._device = device
         self._link = link
@@ -83,14 +83,8 @@ class Session:
         self._unclean = True
         self._lost = False
         self._heard = 0.0
-        #: How long the association was idle before this turn.
-        self._idle_s = 0.0
-        #: The silence that an association seems to have died of, until it is opened anew.
-        self._deadly_s: float | None = None
         #: Until when the meter wants no talk after an unclean end.
         self.quiet_until = 0.0
-        #: Whether the meter has answered in this turn.
-        self.proven = False
         #: Set to have the next turn begin with a new association.
         self.renew = False
 
@@ -105,9 +99,14 @@ class Session:
         return self._idle_limit.seconds
 
     @property
+    def proven(self) -> bool:
+        """Whether the meter has answered in this turn."""
+        return self._trial.proven
+
+    @property
     def is_doubtful(self) -> bool:
         """Whether the association was idle so long that the meter may have dropped it."""
-        return self._client is not None and not self.proven and self._idle_s >= LEAST_S
+        return self._client is not None and self._trial.is_doubtful
 
     @property
     def quiet_s(self) -> float:
@@ -122,13 +121,13 @@ class Session:
         loop = asyncio.get_running_loop()
         self._idle_limit.review(loop.time())
         if self._client is not None:
-            self.proven, self._idle_s = False, loop.time() - self._heard
+            lives = self._trial.resume(loop.time() - self._heard)
             if not self._link.is_open:
                 await self.dropped()
             elif self.renew:
                 await self.release()
                 await self._link.close()
-            elif self._idle_s > self.inactivity_s:
+            elif not lives:
                 await self.hang_up()
         self.renew = False
         if self._client is not None:
@@ -138,12 +137,13 @@ class Session:
         try:
             client = await self._begin(end)
         except DlmsError as error:
-            self._deadly_s = None  # it was no matter of the silence
+            self._trial.acquit()
             if not self._doubts_counter(error):
                 raise
             # At most once until something succeeds; the counter is read anew.
             client = await self._begin(end)
-        self._client, self.proven = client, True
+        self._client = client
+        self._trial.begin()
         if self._lost:
             self._statistics.reconnects += 1
             self._lost = False
@@ -162,18 +162,14 @@ class Session:
             await (self.hang_up() if hasty else self.dropped())
             raise
         except ServiceError:
-            self._deadly_s = None  # a new association did not help
+            self._trial.acquit()
             raise
-        if not self.proven:
-            self._idle_limit.survived(self._idle_s)
-        elif self._deadly_s is not None:
-            self._idle_limit.died(self._deadly_s, loop.time())
-        self.proven, self._deadly_s = True, None
+        self._trial.answered(loop.time())
         return result
 
     async def dropped(self) -> None:
-        """Hang up an association that broke; where it had been idle, that may be the cause."""
-        self._deadly_s = None if self.proven else self._idle_s
+        """Hang up an association that broke."""
+        self._trial.broke()
         await self.hang_up()
 
     def forget(self) -> None:
