@@ -75,8 +75,8 @@ class Session:
         self._directory = Directory()
         self._counter = counter
         self._client: Client | None = None
-        #: Whose association is being opened, or was when its task was cancelled.
-        self._opening: Client | None = None
+        #: Whose association is being opened or ended, or was when its task was cancelled.
+        self._unsettled: Client | None = None
         #: Whether a conversation is under way, or was when its task was cancelled.
         self._talking = False
         # Whoever ran before us may have left an association open.
@@ -178,15 +178,17 @@ class Session:
 
     async def release(self) -> None:
         """Say goodbye if there is an association, or half of one; never raises DlmsError."""
-        client, self._client, self._opening = self._client or self._opening, None, None
-        if client is None or not self._link.is_open:
+        client = self._client or self._unsettled
+        # Should this be cut off in turn, it is done again.
+        self._client, self._unsettled = None, client if self._link.is_open else None
+        if client is None or self._unsettled is None:
             return
         await asyncio.sleep(self._device.workarounds.pause_before_disconnect_ms / 1000)
         end = asyncio.get_running_loop().time() + 2 * self._timeout_s
         goodbye = client.break_off() if self._talking else client.release()
         try:
             await self._converse(goodbye, end)
-            self._unclean = False
+            self._unclean, self._unsettled = False, None
         except LinkError:
             await self._let_others_talk(client, inf)
             await self.hang_up()
@@ -194,7 +196,7 @@ class Session:
     async def hang_up(self) -> None:
         """Close the link without a goodbye; the meter may want quiet afterwards."""
         self._lost = self._lost or self._client is not None
-        self._client = self._opening = None
+        self._client = self._unsettled = None
         self._talking = False
         await self._link.close()
         self.quiet_until = asyncio.get_running_loop().time() + self.quiet_s
@@ -228,10 +230,10 @@ class Session:
 
     async def _open_with(self, talk: Talk[None], client: Client | None, end: float) -> None:
         """Hold a conversation that opens something; what is half open is ended again."""
-        self._opening = client
+        self._unsettled = client
         try:
             await self._converse(talk, end)
-            self._opening = None
+            self._unsettled = None
         except LinkError:
             await self.hang_up()
             raise

@@ -590,8 +590,12 @@ def test_wherever_it_is_stopped_no_meter_is_left_associated(framing: str, after_
     """Some meters let nobody in before the last association was ended."""
 
     async def body() -> None:
-        dlms = {"interfaceType": framing}
-        line = SimulatedLine(device(pollPeriod=1000, dlms=dlms), faults={"keeps-association": 1})
+        more: dict[str, Any] = {
+            "dlms": {"interfaceType": framing},
+            "connection": {"keepOpen": False},
+            "workarounds": {"pauseBeforeDisconnectMs": 200},
+        }
+        line = SimulatedLine(device(pollPeriod=1000, **more), faults={"keeps-association": 1})
         running = asyncio.ensure_future(line.line.run())
         await asyncio.sleep(after_s + 0.05)
         running.cancel()
