@@ -2,10 +2,11 @@
 
 A meter does not say when it drops an association that is idle; one notices at the next
 request, by silence for all tries, a DM, a refusal or a closed connection. Noise and a
-restarted converter look the same. So it takes two such deaths in a row, each with the meter
-answering a new association at once, to teach anything, and an association that lives through
-as much silence clears the suspicion. What was learned holds for a day and is then put to the
-test, by one death; each time it proves true it holds twice as long.
+restarted converter look the same. So it takes two such deaths in a row, half a minute apart and
+each with the meter answering a new association at once, to teach anything, and an association
+that lives through as much silence clears the suspicion. What was learned holds for an hour and
+is then put to the test, by one death; each time it proves true it holds twice as long: that is
+a dozen deaths in a year.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ _USUAL_S = {"HDLC": 120.0, "HDLC_WITH_MODE_E": 120.0, "WRAPPER": 180.0}
 _LEAST_S = 2.0
 #: Deaths in a row that are no accident any more.
 _ENOUGH = 2
+#: Apart from one another: bursts of noise last some seconds.
+_APART_S = 30.0
 #: Part of a silence that shows as much as the whole: polls do not come to the millisecond.
 _ALIKE = 0.9
-_LESSON_S = 86_400.0
+_LESSON_S = 3600.0
 
 
 class IdleLimit:
@@ -36,7 +39,7 @@ class IdleLimit:
         self._deaths, self._lesson_s = 0, _LESSON_S
         #: The shortest silence that was deadly, what follows from it, and until when that holds.
         self._deadly_s = self._learned_s = self._doubt_at = inf
-        self._logged_s = inf
+        self._logged_s = self._first_at = inf
 
     @property
     def seconds(self) -> float:
@@ -59,7 +62,8 @@ class IdleLimit:
             return
         self._deaths += 1
         self._deadly_s = min(idle_s, self._deadly_s)
-        if self._deaths < _ENOUGH:
+        self._first_at = min(now, self._first_at)
+        if self._deaths < _ENOUGH or now - self._first_at < _APART_S:
             return
         self._learned_s, self._doubt_at = _ALIKE * self._deadly_s, now + self._lesson_s
         self._lesson_s *= 2
@@ -72,7 +76,7 @@ class IdleLimit:
 
     def _forget(self) -> None:
         self._deaths, self._lesson_s = 0, _LESSON_S
-        self._deadly_s = self._learned_s = self._doubt_at = inf
+        self._deadly_s = self._learned_s = self._doubt_at = self._first_at = inf
 
 
 class Trial:

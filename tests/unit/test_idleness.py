@@ -19,7 +19,7 @@ from tests.support.fake_meter import device, ref
 from tests.support.simulated_line import SimulatedLine, on
 
 LOG = logging.getLogger("test.idleness")
-DAY = 86_400.0
+HOUR = 3600.0
 ZONE = AttributeRef(8, Obis.parse("0-0:1.0.0"), 3)
 MINUTES = Data(DataType.LONG, 60)
 FRAMINGS = ("HDLC", "WRAPPER")
@@ -31,8 +31,8 @@ def limit(**more: Any) -> IdleLimit:
 
 def learned(*deaths: float) -> IdleLimit:
     one = limit()
-    for idle_s in deaths:
-        one.died(idle_s, 0.0)
+    for minute, idle_s in enumerate(deaths):
+        one.died(idle_s, 60.0 * minute)
     return one
 
 
@@ -67,14 +67,23 @@ def test_two_deaths_in_a_row_teach_and_the_shorter_silence_counts(
 def test_a_silence_that_was_survived_clears_the_suspicion() -> None:
     one = learned(60)
     one.survived(59.9)
-    one.died(60, 0.0)
+    one.died(60, 60.0)
     assert one.seconds == 120
+
+
+def test_deaths_in_one_burst_of_noise_teach_nothing() -> None:
+    one = limit()
+    for second in (0, 5, 10, 29):
+        one.died(5, float(second))
+    assert one.seconds == 120
+    one.died(5, 30.0)
+    assert one.seconds == 4.5
 
 
 def test_a_shorter_silence_that_was_survived_does_not() -> None:
     one = learned(60)
     one.survived(20)
-    one.died(60, 0.0)
+    one.died(60, 60.0)
     assert one.seconds == 54
 
 
@@ -85,17 +94,19 @@ def test_nothing_dies_of_so_short_a_silence() -> None:
 def test_a_lesson_is_put_to_the_test_ever_more_rarely(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     one = learned(60, 60)
-    for day in (1, 3, 7):
-        one.review(day * DAY - 1)
+    now = 60.0
+    for hours in (1, 2, 4):
+        now += hours * HOUR
+        one.review(now - 1)
         assert one.seconds == 54
-        one.review(day * DAY)
+        one.review(now)
         assert one.seconds == 120
-        one.died(60, day * DAY)
+        one.died(60, now)
         assert one.seconds == 54, "one death is enough now"
     assert len(caplog.records) == 1
-    one.review(15 * DAY)
+    one.review(now + 8 * HOUR)
     one.survived(60)
-    one.died(60, 15 * DAY)
+    one.died(60, now + 8 * HOUR)
     assert one.seconds == 120, "it was an accident, or another meter hangs there now"
 
 
@@ -129,7 +140,11 @@ def test_a_meter_that_drops_idle_associations_wastes_two_polls_and_no_more(
         assert (reconnects, failed) == (2, 0)
         assert bool(retries) == silent
         # SNRM, AARQ, the list, and DISC or RLRQ: the goodbye is part of it.
-        assert await steady(bench, 100) == {"HDLC": 4, "WRAPPER": 3}[framing]
+        assert await steady(bench, 50) == {"HDLC": 4, "WRAPPER": 3}[framing]
+        # Put to the test after 1, 2, 4 and 8 hours.
+        await asyncio.sleep(86_400)
+        assert bench.spent().reconnects == 6
+        assert bench.spent().failed == 0
 
     on(lambda: SimulatedLine(minutely(framing), faults=faults), test)
     (lesson,) = [one for one in caplog.records if "drops associations" in one.getMessage()]
