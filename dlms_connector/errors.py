@@ -8,7 +8,7 @@
     │   ├── LinkClosedError      the peer hung up
     │   ├── LinkTimeoutError     silence
     │   └── ProtocolError        the peer sent what DLMS does not allow
-    │       ├── DroppedError         the meter has ended the session: nothing was taken
+    │       ├── DroppedError         it knows of no session: what was sent is not carried out
     │       ├── SecurityError        a reply that may be forged or replayed
     │       └── CounterError         our invocation counter is behind: open again with a higher one
     ├── RefusedError         stop asking for a while: meters lock out guessers
@@ -115,9 +115,10 @@ class ProtocolError(LinkError):
 
 
 class DroppedError(ProtocolError):
-    """The meter has ended the session, and takes nothing within it: begin another."""
+    """The meter says that there is no session: it has not taken what was sent over it."""
 
-    hint = "the meter ends idle sessions early: set connection.keepOpen to false"
+    def __init__(self, doing: str) -> None:
+        super().__init__(doing, "the meter has dropped the session (DM)")
 
 
 class SecurityError(ProtocolError):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -238,9 +237,12 @@ class Line:
         await self._settle()
         due = self._schedule.next_due
         until = min(inf if due is None else due, self._linger_until)
-        left = None if until == inf else max(0.0, until - loop.time())
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), left)
+        alarm = None if until == inf else loop.call_at(until, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            if alarm is not None:
+                alarm.cancel()
 
     async def _lend(self, member: Member) -> None:
         """Give the link to a meter; whoever talked before says goodbye first."""

@@ -114,10 +114,10 @@ class Member:
         return UnavailableError(now - since, error)
 
     def prepare(self, now: float) -> None:
-        """Forget what a meter that was away for long may not do any more."""
+        """Forget what may not be true any more of a meter that was away for long."""
         since = self._availability.since
         if since is not None and now - since > _FORGET_S:
-            self.meter.learned.scalers.clear()
+            self.meter.forget()
 
     def answered(self, now: float) -> None:
         """Note that the meter does what it is asked."""

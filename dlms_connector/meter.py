@@ -21,11 +21,13 @@ from dlms_connector.errors import (
     ProtocolError,
     ServiceError,
 )
+from dlms_connector.idleness import IdleLimit
 from dlms_connector.interpret import options_of
+from dlms_connector.learned import Learned
 from dlms_connector.link import Link
 from dlms_connector.outcome import Outcome, clock_drift_s, outcome
 from dlms_connector.plan import Limits, Wanted
-from dlms_connector.polling import Learned, Round
+from dlms_connector.polling import Round
 from dlms_connector.protocol.axdr import Data
 from dlms_connector.protocol.client import CIPHERING_OVERHEAD, Client
 from dlms_connector.protocol.talk import Talk
@@ -37,8 +39,6 @@ T = TypeVar("T")
 _MARGIN = 0.9
 #: A poll may take this long even where the timeouts allow it less.
 _LEAST_BUDGET_S = 30.0
-#: Shorter than any meter's inactivity timeout.
-_IDLE_S = 1.0
 #: Requests that may go unanswered however often they are repeated.
 _SILENCES = 4
 
@@ -74,6 +74,7 @@ class Meter:
             self.statistics,
             open_link=open_link,
             make_client=make_client,
+            idle_limit=IdleLimit(device, log),
             counter=counter,
             shared=shared,
         )
@@ -83,9 +84,14 @@ class Meter:
     def keeps(self, idle_s: float) -> bool:
         """Whether to keep the association for the next poll in so many seconds."""
         keep = self.device.connection.keep_open
-        if keep == "auto":
-            return not self._shared and idle_s < self.session.inactivity_s * _MARGIN
-        return keep
+        if keep is False or (keep == "auto" and self._shared):
+            return False
+        return idle_s <= self.session.inactivity_s * _MARGIN
+
+    def forget(self) -> None:
+        """Forget what need not be true any more of a meter that was away for long."""
+        self.learned.forget()
+        self.session.forget()
 
     async def poll(self, due: Sequence[Wanted]) -> Outcome:
         """Read what is due, reconnecting once if the association breaks; never raises DlmsError."""
@@ -108,24 +114,30 @@ class Meter:
     async def run(self, job: Callable[[Client], Talk[T]], *, timeout_s: float) -> T:
         """Hold a conversation within the association; raises DlmsError.
 
-        It is not repeated if the association breaks: it may have been carried out. Where the
-        meter has ended an idle association, it says so to the first request and takes none, or
-        hangs up: then it begins again in a new association, unless the meter hung up on a change.
+        It is not repeated if the association breaks, for it may have been carried out. Where
+        the meter dropped the association while it was idle, it says so to the first request and
+        takes none, or hangs up: then it begins again in a new association, unless the meter
+        hung up on a change.
         """
-        end = asyncio.get_running_loop().time() + timeout_s
-        idle = self.session.idle_s >= _IDLE_S
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout_s
         client = await self.session.associate(end)
-        answered, changes = client.answered, client.changes
+        doubtful, before, changes = self.session.is_doubtful, self._progress(client), client.changes
         try:
             return await self.session.ask(job(client), end)
         except (DroppedError, LinkClosedError, ServiceError) as error:
-            begun = self.session.proven or not idle or client.answered > answered
-            begun |= isinstance(error, LinkClosedError) and client.changes > changes
-            if begun or (self._shared and self.session.quiet_s > 0):
+            quiet_s = self.session.quiet_s
+            in_time = loop.time() + quiet_s < end and not (self._shared and quiet_s > 0)
+            harmless = not isinstance(error, LinkClosedError) or client.changes == changes
+            if not (doubtful and in_time and harmless and self._progress(client) == before):
                 raise
-        await self.session.hang_up()
+        await self.session.dropped()
         client = await self.session.associate(end)
         return await self.session.ask(job(client), end)
+
+    def _progress(self, client: Client) -> tuple[int, int]:
+        """Return what changes with each answer, and with each silence."""
+        return client.answered, self.statistics.retries
 
     async def _read(self, turn: Round, end: float) -> tuple[DlmsError | None, bool]:
         """Ask until all is answered; return what broke, and whether that is an outage."""
@@ -135,13 +147,17 @@ class Meter:
                 client = await self.session.associate(end)
             except DlmsError as error:
                 return error, True
+            # That a meter drops what is idle is no trouble that `retries` are for.
+            spare = reconnects > 0 or self.session.is_doubtful
             try:
                 await turn.read(partial(self._get, client, end), self._limits(client))
             except LinkError as error:
-                over = reconnects == 0 or asyncio.get_running_loop().time() >= end
+                over = not spare or asyncio.get_running_loop().time() >= end
                 if over or (self._shared and self.session.quiet_s > 0):
                     return error, turn.data_count == 0
             else:
+                if not self.session.proven:  # nothing but exceptions: who knows whether it lives
+                    await self.session.release()
                 return None, False
             reconnects -= 1
 
@@ -151,19 +167,16 @@ class Meter:
         try:
             return await self.session.ask(client.get(refs), end)
         except ServiceError as error:
-            if self.session.proven:
+            if self.session.proven or self.learned.excepted.issuperset(refs):
                 raise
             # A meter that dropped an idle association answers like this, not with silence.
-            await self.session.hang_up()
+            await self.session.dropped()
             raise ProtocolError("reading over an idle association", str(error)) from error
 
     def _limits(self, client: Client) -> Limits:
         ciphered = self.device.dlms.security != "NONE"
-        return self.learned.limits(
-            client.max_pdu,
-            CIPHERING_OVERHEAD if ciphered else 0,
-            lists=not client.conformance.isdisjoint({"multiple-references", "access"}),
-        )
+        overhead = CIPHERING_OVERHEAD if ciphered else 0
+        return self.learned.limits(client.max_pdu, overhead, client.conformance)
 
     def _budget_s(self, items: int) -> float:
         """How long a poll may take in all, so that no meter can hold the line for ever."""

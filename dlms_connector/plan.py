@@ -18,11 +18,13 @@ from dlms_connector.reading import Kind
 #: offer the service answer long lists late or by block transfer, which saves nothing.
 MAX_ITEMS = 32
 
-#: GET-Request-With-List: tag, choice, invoke-id-and-priority and the count of the list.
-_HEADER = 4
-#: A cosem-attribute-descriptor-with-selection: class, instance, attribute, no selection.
+#: GET-Request-With-List: tag, choice, invoke-id-and-priority and the count of the list; then
+#: for each class, instance, attribute, no selection.
 #: A register's value and its scaler and unit are both shorter than that in the reply.
-_DESCRIPTOR = 2 + 6 + 1 + 1
+_LIST = 1 + 1 + 1 + 1, 2 + 6 + 1 + 1
+#: Access-Request: tag, long-invoke-id-and-priority, no date, two counts; then for each the
+#: kind, class, instance, attribute, and null-data.
+_ACCESS = 1 + 4 + 1 + 1 + 1, 1 + 2 + 6 + 1 + 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,18 +68,21 @@ class Limits:
     """How much one request may ask of a meter.
 
     `max_pdu` is what the meter can receive, `overhead` what ciphering adds to a request;
-    `alone` are attributes that the meter gives only outside of lists.
+    `alone` are attributes that the meter gives only outside of lists; `access` says that
+    ACCESS is used for lists.
     """
 
     max_pdu: int = 0xFFFF
     max_items: int = MAX_ITEMS
     overhead: int = 0
     alone: frozenset[AttributeRef] = field(default_factory=frozenset)
+    access: bool = False
 
     @property
     def items(self) -> int:
         """How many attributes one request may name."""
-        room = (self.max_pdu - self.overhead - _HEADER) // _DESCRIPTOR
+        header, item = _ACCESS if self.access else _LIST
+        room = (self.max_pdu - self.overhead - header) // item
         return max(1, min(self.max_items, room))
 
 

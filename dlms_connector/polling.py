@@ -2,19 +2,18 @@
 
 A refused list is read singly; an object that fails in a list is read singly once more; an
 association that dies takes only the request in flight with it. What that teaches about the
-meter is kept in `Learned` for the life of the process.
+meter is kept in `Learned`.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import DlmsError, LinkError, ObjectError, ServiceError
-from dlms_connector.interpret import ScalerUnit
+from dlms_connector.learned import Learned
 from dlms_connector.outcome import Answer
-from dlms_connector.plan import MAX_ITEMS, Limits, Wanted, batches, refs
+from dlms_connector.plan import Limits, Wanted, batches, refs
 from dlms_connector.protocol.axdr import Data
 
 #: Reads attributes in one request: data or an error for each.
@@ -24,68 +23,18 @@ Get = Callable[[Sequence[AttributeRef]], Awaitable[Sequence[Data | ObjectError]]
 _KILLER_REST_MS = 3_600_000
 
 
-class Learned:
-    """What a meter was found to do and not to do; each lesson is logged once."""
-
-    def __init__(self, meter: str, log: logging.Logger, *, single_reads: bool = False) -> None:
-        self._meter, self._log = meter, log
-        self.scalers: dict[AttributeRef, ScalerUnit] = {}
-        self.max_items = 1 if single_reads else MAX_ITEMS
-        self.alone: set[AttributeRef] = set()
-        #: Objects refused singly too: their code in a list needs no second question.
-        self.refused: dict[AttributeRef, int] = {}
-        #: Objects that killed the association, when they did, and how it died.
-        self.killers: dict[AttributeRef, tuple[int, LinkError]] = {}
-        self._lists_worked = False
-        self._lists_died = 0
-
-    def limits(self, max_pdu: int, overhead: int, lists: bool) -> Limits:
-        """Return how to ask an association that negotiated this."""
-        return Limits(
-            max_pdu=max_pdu,
-            max_items=self.max_items if lists else 1,
-            overhead=overhead,
-            alone=frozenset(self.alone),
-        )
-
-    def list_answered(self) -> None:
-        """Note that a list came back whole."""
-        self._lists_worked, self._lists_died = True, 0
-
-    def list_died(self) -> None:
-        """Note that a list ended in silence, rubbish or a closed connection."""
-        self._lists_died += 1
-
-    @property
-    def lists_suspect(self) -> bool:
-        """Whether lists may be what kills the association: better ask singly for once."""
-        return self._lists_died >= (2 if self._lists_worked else 1)
-
-    def shorten(self, size: int, reason: str) -> None:
-        """Note that a list of this size failed and its members read singly did not."""
-        self._lists_died = 0
-        if size <= self.max_items:
-            self.max_items = max(1, size // 2)
-            how = f"at most {self.max_items} at once" if self.max_items > 1 else "one by one"
-            self._log.info("%s: reads objects %s from now on: %s", self._meter, how, reason)
-
-    def read_alone(self, ref: AttributeRef, reason: str) -> None:
-        """Note that an attribute must not be put in a list."""
-        if ref not in self.alone:
-            self.alone.add(ref)
-            self._log.info("%s: reads %s alone from now on: %s", self._meter, ref, reason)
-
-
 class Round:
-    """The questions and answers of one poll; `read` may be called again after a reconnect."""
+    """The questions and answers of one poll; `read` may be called again after a reconnect.
+
+    What was in flight when an association died is kept in `Learned`: where there is no
+    second try in one poll, the next one goes on from there.
+    """
 
     def __init__(self, due: Sequence[Wanted], learned: Learned, now_ms: Callable[[], int]) -> None:
         self._learned = learned
         self._now_ms = now_ms
         self.answers: dict[AttributeRef, Answer] = {}
         self._asked = refs(due, learned.scalers)
-        self._last: tuple[AttributeRef, ...] = ()
-        self._deaths: dict[AttributeRef, int] = {}
         self._arrived_ms = now_ms()
         self._rest_killers()
 
@@ -96,18 +45,23 @@ class Round:
 
     async def read(self, get: Get, limits: Limits) -> None:
         """Ask for all that has no answer yet; raises LinkError if the association dies."""
+        learned = self._learned
         left = [ref for ref in self._asked if ref not in self.answers]
-        # What was in flight when the association died comes last: it may be the cause.
-        last = [ref for ref in left if ref in self._last]
-        first = [ref for ref in left if ref not in self._last]
-        for batch in batches(first, limits):
-            await self._ask(batch, get)
-        if len(last) > 1 and self._learned.lists_suspect:
-            await self._singly(last, get)
-            self._learned.shorten(len(last), "the association broke down over a list")
+        # What was in flight when the association died comes last: it may be the cause, and
+        # known killers come behind all others.
+        left.sort(key=lambda ref: (ref in learned.killers, ref in learned.in_flight))
+        killers = [ref for ref in left if ref in learned.killers]
+        others = left[: len(left) - len(killers)]
+        if learned.lists_suspect:
+            await self._singly(others, get)
+            learned.lists_convicted()
         else:
-            for batch in batches(last, limits):
+            first = [ref for ref in others if ref not in learned.in_flight]
+            last = others[len(first) :]
+            for batch in (*batches(first, limits), *batches(last, limits)):
                 await self._ask(batch, get)
+        await self._singly(killers, get)
+        learned.in_flight = ()
 
     async def _ask(self, batch: Sequence[AttributeRef], get: Get) -> None:
         if len(batch) == 1:
@@ -118,17 +72,19 @@ class Round:
         except ServiceError as error:
             await self._instead_of_list(batch, get, error)
             return
-        self._learned.list_answered()
+        self._learned.list_answered(len(batch))
         doubtful = [
             ref for ref, result in zip(batch, results, strict=True) if not self._take(ref, result)
         ]
         for ref in doubtful:
             if await self._one(ref, get):
-                self._learned.read_alone(ref, "the meter gives it singly but not in a list")
+                self._learned.spoils_lists(ref, "the meter gives it singly but not in a list")
 
     def _take(self, ref: AttributeRef, result: Data | ObjectError) -> bool:
         """Keep what a list says of one attribute; false if it should be asked for singly."""
-        if isinstance(result, ObjectError) and self._learned.refused.get(ref) != result.code:
+        if not isinstance(result, ObjectError):
+            self._learned.listed(ref)
+        elif self._learned.refused.get(ref) != result.code:
             return False
         self._keep(ref, result)
         return True
@@ -138,10 +94,10 @@ class Round:
     ) -> None:
         good = await self._singly(batch, get)
         if len(good) == len(batch):
-            self._learned.shorten(len(batch), str(error))
+            self._learned.list_refused(len(batch), str(error))
         elif good:
             for ref in set(batch) - set(good):
-                self._learned.read_alone(ref, f"a list with it was refused: {error}")
+                self._learned.spoils_lists(ref, f"a list with it was refused: {error}")
 
     async def _singly(self, batch: Sequence[AttributeRef], get: Get) -> list[AttributeRef]:
         """Ask for each attribute by itself; return those that the meter gave."""
@@ -151,8 +107,10 @@ class Round:
         try:
             (result,) = await self._get((ref,), get)
         except ServiceError as error:
+            self._learned.excepted.add(ref)
             self._keep(ref, error)
             return False
+        self._learned.survived(ref)
         if isinstance(result, ObjectError):
             self._learned.refused[ref] = result.code
         self._keep(ref, result)
@@ -162,9 +120,9 @@ class Round:
         try:
             return await get(batch)
         except LinkError as error:
-            self._last = tuple(batch)
+            self._learned.in_flight = tuple(batch)
             if len(batch) > 1:
-                self._learned.list_died()
+                self._learned.list_died(len(batch))
             else:
                 self._died_alone(batch[0], error)
             raise
@@ -174,11 +132,12 @@ class Round:
 
     def _died_alone(self, ref: AttributeRef, error: LinkError) -> None:
         """Note a death; an object that kills twice while others were read is left alone."""
-        self._deaths[ref] = self._deaths.get(ref, 0) + 1
-        if self._deaths[ref] > 1 and self.data_count:
-            now = self._now_ms()
+        learned = self._learned
+        learned.deaths[ref] = learned.deaths.get(ref, 0) + 1
+        if learned.deaths[ref] > 1 and self.data_count:
             self._keep(ref, error)
-            self._learned.killers[ref] = (now, error)
+            learned.killers[ref] = (self._now_ms(), error)
+            learned.lists_acquitted()
 
     def _rest_killers(self) -> None:
         now = self._now_ms()

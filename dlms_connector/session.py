@@ -20,18 +20,16 @@ from dlms_connector.errors import (
     LinkError,
     LinkTimeoutError,
     SecurityError,
+    ServiceError,
 )
 from dlms_connector.exchange import converse
+from dlms_connector.idleness import IdleLimit, Trial
 from dlms_connector.link import Link
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.directory import Directory
 from dlms_connector.protocol.talk import Talk
 
 T = TypeVar("T")
-
-#: After so much silence a meter drops the association: the defaults of the HDLC setup
-#: (class 23) and of the TCP-UDP setup (class 41), IEC 62056-6-2.
-_INACTIVITY_S = {"HDLC": 120.0, "HDLC_WITH_MODE_E": 120.0, "WRAPPER": 180.0}
 
 
 class MakeClient(Protocol):
@@ -62,9 +60,11 @@ class Session:
         *,
         open_link: Callable[[], Awaitable[None]],
         make_client: MakeClient,
+        idle_limit: IdleLimit,
         counter: InvocationCounter | None = None,
         shared: bool = False,
     ) -> None:
+        self._idle_limit, self._trial = idle_limit, Trial(idle_limit)
         self._shared = shared
         self._device = device
         self._link = link
@@ -75,6 +75,8 @@ class Session:
         self._directory = Directory()
         self._counter = counter
         self._client: Client | None = None
+        #: Whose association is being opened or ended, or was when its task was cancelled.
+        self._unsettled: Client | None = None
         #: Whether a conversation is under way, or was when its task was cancelled.
         self._talking = False
         # Whoever ran before us may have left an association open.
@@ -83,8 +85,6 @@ class Session:
         self._heard = 0.0
         #: Until when the meter wants no talk after an unclean end.
         self.quiet_until = 0.0
-        #: Whether the meter has answered in this turn.
-        self.proven = False
         #: Set to have the next turn begin with a new association.
         self.renew = False
 
@@ -96,12 +96,17 @@ class Session:
     @property
     def inactivity_s(self) -> float:
         """After how much silence the meter is taken to have dropped the association."""
-        return _INACTIVITY_S[self._device.dlms.interface_type]
+        return self._idle_limit.seconds
 
     @property
-    def idle_s(self) -> float:
-        """How long the meter has not been talked to."""
-        return asyncio.get_running_loop().time() - self._heard
+    def proven(self) -> bool:
+        """Whether the meter has answered in this turn."""
+        return self._trial.proven
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the association was idle so long that the meter may have dropped it."""
+        return self._client is not None and self._trial.is_doubtful
 
     @property
     def quiet_s(self) -> float:
@@ -114,23 +119,31 @@ class Session:
         Raises DlmsError when that fails or is not done by `end`.
         """
         loop = asyncio.get_running_loop()
-        gone = not self._link.is_open or loop.time() - self._heard > self.inactivity_s
-        if self._client is not None and (gone or self.renew):
-            await self.hang_up()
+        self._idle_limit.review(loop.time())
+        if self._client is not None:
+            lives = self._trial.resume(loop.time() - self._heard)
+            if not self._link.is_open:
+                await self.dropped()
+            elif self.renew:
+                await self.release()
+                await self._link.close()
+            elif not lives:
+                await self.hang_up()
         self.renew = False
         if self._client is not None:
             self._link.drain()  # unasked: what a modem says now and then, or an answer come twice
-            self.proven = False
             return self._client
         await asyncio.sleep(max(0.0, self.quiet_until - loop.time()))
         try:
             client = await self._begin(end)
         except DlmsError as error:
+            self._trial.acquit()
             if not self._doubts_counter(error):
                 raise
             # At most once until something succeeds; the counter is read anew.
             client = await self._begin(end)
-        self._client, self.proven = client, True
+        self._client = client
+        self._trial.begin()
         if self._lost:
             self._statistics.reconnects += 1
             self._lost = False
@@ -138,27 +151,44 @@ class Session:
 
     async def ask(self, talk: Talk[T], end: float) -> T:
         """Hold a conversation within the association; a broken one is hung up."""
+        loop = asyncio.get_running_loop()
+        start = loop.time()
         try:
             result = await self._converse(talk, end)
-        except LinkError:
+        except LinkError as error:
             await self._let_others_talk(self._client, end)
-            await self.hang_up()
+            # Who had no time to wait for an answer knows nothing of the meter.
+            hasty = isinstance(error, LinkTimeoutError) and loop.time() - start < self._timeout_s
+            await (self.hang_up() if hasty else self.dropped())
             raise
-        self.proven = True
+        except ServiceError:
+            self._trial.acquit()
+            raise
+        self._trial.answered(loop.time())
         return result
 
+    async def dropped(self) -> None:
+        """Hang up an association that broke."""
+        self._trial.broke()
+        await self.hang_up()
+
+    def forget(self) -> None:
+        """Forget the short names of a meter in whose place another may hang."""
+        self._directory = Directory()
+
     async def release(self) -> None:
-        """Say goodbye if there is an association; never raises DlmsError."""
-        client, self._client = self._client, None
-        if client is None or not self._link.is_open:
+        """Say goodbye if there is an association, or half of one; never raises DlmsError."""
+        client = self._client or self._unsettled
+        # Should this be cut off in turn, it is done again.
+        self._client, self._unsettled = None, client if self._link.is_open else None
+        if client is None or self._unsettled is None:
             return
         await asyncio.sleep(self._device.workarounds.pause_before_disconnect_ms / 1000)
         end = asyncio.get_running_loop().time() + 2 * self._timeout_s
-        # After a conversation that was cut off only a DISC is sure to be understood.
-        goodbye = client.clear() if self._talking else client.release()
+        goodbye = client.break_off() if self._talking else client.release()
         try:
             await self._converse(goodbye, end)
-            self._unclean = False
+            self._unclean, self._unsettled = False, None
         except LinkError:
             await self._let_others_talk(client, inf)
             await self.hang_up()
@@ -166,7 +196,7 @@ class Session:
     async def hang_up(self) -> None:
         """Close the link without a goodbye; the meter may want quiet afterwards."""
         self._lost = self._lost or self._client is not None
-        self._client = None
+        self._client = self._unsettled = None
         self._talking = False
         await self._link.close()
         self.quiet_until = asyncio.get_running_loop().time() + self.quiet_s
@@ -175,14 +205,16 @@ class Session:
         client = self._make_client(self._device, self._counter, self._directory)
         if self._counter is not None and not self._counter.known:
             await self._catch_up(self._counter, end)
+        used = self._link.is_open
         cleared = await self._reach(client, end)
         self._unclean = True
         try:
             await self._open_with(client.connect(), client, end)
         except LinkClosedError:
-            if not cleared:
+            if not (cleared or used):
                 raise
-            # It may be the DISC before that the meter hung up for, if late.
+            # It may be the DISC before that the meter hung up for, or the goodbye of another
+            # meter's session, if late.
             client = self._make_client(self._device, self._counter, self._directory)
             await self._open()
             await self._open_with(client.connect(), client, end)
@@ -198,15 +230,17 @@ class Session:
 
     async def _open_with(self, talk: Talk[None], client: Client | None, end: float) -> None:
         """Hold a conversation that opens something; what is half open is ended again."""
+        self._unsettled = client
         try:
             await self._converse(talk, end)
+            self._unsettled = None
         except LinkError:
             await self.hang_up()
             raise
         except DlmsError:
             # The meter is there and said no.
             if client is not None:
-                await self._clear(client, end)
+                await self._end(client.break_off(), end)
             await self.hang_up()
             raise
 
@@ -216,13 +250,13 @@ class Session:
         It may still think that it is being talked to when the next one is.
         """
         if self._shared and client is not None and self._link.is_open:
-            await self._clear(client, end)
+            await self._end(client.clear(), end)
 
-    async def _clear(self, client: Client, end: float) -> None:
+    async def _end(self, goodbye: Talk[None], end: float) -> None:
         """End what may be open at the meter; it is no matter if that fails."""
         soon = asyncio.get_running_loop().time() + self._timeout_s
         with suppress(DlmsError):
-            await self._converse(client.clear(), min(end, soon))
+            await self._converse(goodbye, min(end, soon))
 
     async def _reach(self, client: Client, end: float) -> bool:
         """Open the link and end what an earlier session may have left behind.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.util
 import sys
@@ -59,6 +60,11 @@ class LazyGroup(click.Group):
         except DlmsError as error:
             _say(error)
             sys.exit(USER_MISTAKE if isinstance(error, ConfigError) else FAILED)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # whoever read on has seen enough: click ends quietly
+            _say_failed(error)
+            sys.exit(FAILED)
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
 
@@ -69,6 +75,12 @@ def _module(name: str) -> str:
 
 def _exists(name: str) -> bool:
     return importlib.util.find_spec(_module(name)) is not None
+
+
+def _say_failed(error: OSError) -> None:
+    """Say what the system would not do: a full disk, a folder without rights."""
+    what = f"{error.filename}: " if error.filename else ""
+    click.echo(f"error: {what}{error.strerror or error}", err=True)
 
 
 def _say(error: DlmsError) -> None:

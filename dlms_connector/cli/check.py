@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from dlms_connector.cli import FAILED, USER_MISTAKE
+from dlms_connector.cli.sent import unsent
 from dlms_connector.config.loading import Loaded, load_file
 from dlms_connector.config.model import Configuration, Device
 from dlms_connector.errors import DlmsError
@@ -82,7 +83,10 @@ class _FirstAnswers:
         text = f"{device.device_name}: {_count(read, 'value')} read"
         for failure in failures:
             text += f"\n  {failure.key} ({failure.obis}): {failure.error}"
-        self._answered(device, text, good=not failures)
+        kept_back = list(unsent(device, poll))
+        for reading, why in kept_back:
+            text += f"\n  {reading.key} ({reading.obis}) {why}"
+        self._answered(device, text, good=not (failures or kept_back))
 
     def state(self, device: Device, state: str, error: DlmsError | None) -> None:
         """Note why a meter does not answer, or that one does of which nothing is read."""

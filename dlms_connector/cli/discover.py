@@ -114,8 +114,8 @@ def command(
     """
     if (host is None) == (serial_port is None):
         raise click.UsageError("give either --host or --serial")
-    if output is not None and output.exists():
-        raise click.BadParameter(f"{output} exists already", param_hint="--output")
+    if output is not None:
+        _check_output(output)
     folder = (output.parent if output else Path()).resolve()
     request = Request(
         connection=_connection(host, serial_port, options),
@@ -135,13 +135,35 @@ def command(
     )
     found = _run(request)
     if output is not None and found.entry is not None:
-        output.write_text(document(found.entry) + "\n", "utf-8")
+        output = _write(output, document(found.entry) + "\n")
     if as_json:
         click.echo(_json(report(found)))
     else:
         _show(found, output)
     if found.entry is None:
         sys.exit(FAILED)
+
+
+def _check_output(output: Path) -> None:
+    """Refuse a file that cannot be written, before a meter is asked anything."""
+    if output.exists():
+        raise click.BadParameter(f"{output} exists already", param_hint="--output")
+    folder = output.parent
+    if not folder.is_dir():
+        raise click.BadParameter(f"there is no folder {folder}", param_hint="--output")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise click.BadParameter(f"nothing can be written in {folder}", param_hint="--output")
+
+
+def _write(output: Path, text: str) -> Path | None:
+    """Write what was found, never over a file; None if it cannot be: then it is shown instead."""
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        click.echo(f"cannot write {output}: {error.strerror}", err=True)
+        return None
+    return output
 
 
 def _run(request: Request) -> Discovery:

@@ -6,19 +6,20 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
 import click
 import simplejson
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from dlms_connector.cli import FAILED, USER_MISTAKE
+from dlms_connector.cli.sent import as_sent, items_of, unsent
 from dlms_connector.config.loading import Loaded, load_file
-from dlms_connector.config.model import Device, Item
+from dlms_connector.config.model import Device
 from dlms_connector.counters import counter_of
 from dlms_connector.dial_in import Reception
 from dlms_connector.errors import ConfigError, DlmsError
@@ -28,13 +29,13 @@ from dlms_connector.meter import Meter
 from dlms_connector.outcome import Outcome
 from dlms_connector.plan import wanted
 from dlms_connector.protocol.client import make_client
-from dlms_connector.reading import Failure, Kind, Poll, Reading, Value
+from dlms_connector.reading import Failure, Poll, Value
 from dlms_connector.state_folder import commands_folder
-from dlms_converters.shaping import shaped
-from dlms_converters.units import UnitError
 
 #: Lines that are talked to at once.
 _AT_ONCE = 50
+#: Columns of text for a pipe or a file, which say nothing of their width.
+_PIPE_WIDTH = 200
 
 
 @click.command()
@@ -44,8 +45,8 @@ _AT_ONCE = 50
 def command(file: Path, names: Sequence[str], as_json: bool) -> None:
     """Poll the meters of the configuration FILE once, now, and show all their items.
 
-    Exit codes: 0 everything was read, 1 a meter or an object could not be read,
-    2 the configuration is wrong or has no such device.
+    Exit codes: 0 everything was read, 1 a meter or an object could not be read or its
+    unit not be converted, 2 the configuration is wrong or has no such device.
     """
     loaded = load_file(file)
     devices = _chosen(loaded, names)
@@ -71,7 +72,7 @@ def command(file: Path, names: Sequence[str], as_json: bool) -> None:
         _show(ordered)
     if problems:
         sys.exit(USER_MISTAKE)
-    if any(outcome.error or outcome.poll.failures for _, outcome in ordered):
+    if any(_is_incomplete(*result) for result in ordered):
         sys.exit(FAILED)
 
 
@@ -157,28 +158,10 @@ def _chosen(loaded: Loaded, names: Sequence[str]) -> Sequence[Device]:
     return tuple(devices[name] for name in dict.fromkeys(names))
 
 
-def _items(device: Device) -> Mapping[tuple[Kind, str], Item]:
-    return {(one.kind, one.item.key): one.item for one in wanted(device)}
-
-
-def _as_sent(reading: Reading, item: Item) -> tuple[Value, str | None]:
-    """Return value and unit as the platform gets them."""
-    value, unit = reading.value, reading.unit
-    try:
-        sent = shaped(
-            value,
-            unit,
-            to_unit=item.unit,
-            multiplier=item.multiplier,
-            decimals=item.decimals,
-        )
-    except UnitError:
-        # The connector sends nothing then, and says so; here the meter's value helps.
-        return value, unit
-    unit = item.unit or unit
-    if isinstance(value, int) and isinstance(sent, Decimal) and item.decimals is None:
-        return (int(sent) if sent == sent.to_integral_value() else sent), unit
-    return sent, unit
+def _is_incomplete(device: Device, outcome: Outcome) -> bool:
+    """Whether something that is configured would not reach the platform."""
+    lacking = outcome.error or outcome.poll.failures or any(unsent(device, outcome.poll))
+    return bool(lacking)
 
 
 def _object_failures(outcome: Outcome) -> list[Failure]:
@@ -187,13 +170,13 @@ def _object_failures(outcome: Outcome) -> list[Failure]:
 
 
 def _as_json(device: Device, outcome: Outcome) -> dict[str, object]:
-    items = _items(device)
+    items = items_of(device)
     result: dict[str, object] = {"device": device.device_name}
     if outcome.error:
         result |= {"error": str(outcome.error), "hint": outcome.error.hint}
     readings = []
     for reading in outcome.poll.readings:
-        value, unit = _as_sent(reading, items[reading.kind, reading.key])
+        value, unit = as_sent(reading, items[reading.kind, reading.key])
         readings.append({
             "key": reading.key, "kind": reading.kind, "obis": str(reading.obis),
             "class": reading.class_id, "attribute": reading.attribute,
@@ -204,15 +187,22 @@ def _as_json(device: Device, outcome: Outcome) -> dict[str, object]:
         {"key": failure.key, "kind": failure.kind, "obis": str(failure.obis),
          "error": str(failure.error)}
         for failure in _object_failures(outcome)
+    ] + [
+        {"key": reading.key, "kind": reading.kind, "obis": str(reading.obis), "error": why}
+        for reading, why in unsent(device, outcome.poll)
     ]  # fmt: skip
     return result
 
 
 def _show(results: Sequence[tuple[Device, Outcome]]) -> None:
     console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, _PIPE_WIDTH)
     for device, outcome in results:
         if outcome.poll.readings or not outcome.error:
             console.print(_table(device, outcome))
+        for reading, why in unsent(device, outcome.poll):
+            click.echo(f"{device.device_name}: {reading.key} ({reading.obis}) {why}", err=True)
         if outcome.error:
             click.echo(f"{device.device_name}: {outcome.error}", err=True)
             if outcome.error.hint:
@@ -220,22 +210,29 @@ def _show(results: Sequence[tuple[Device, Outcome]]) -> None:
 
 
 def _table(device: Device, outcome: Outcome) -> Table:
-    items = _items(device)
-    table = Table("key", "object", title=device.device_name, title_justify="left")
-    table.add_column("value", justify="right")
-    table.add_column("unit")
+    """Show what a meter answered; what does not fit is folded, for half a number is a wrong one.
+
+    Names are a user's own and may hold what Rich takes for markup: they go in as Text.
+    """
+    items = items_of(device)
+    table = Table(title=Text(device.device_name), title_justify="left")
+    for heading in ("key", "object", "value", "unit"):
+        justify: JustifyMethod = "right" if heading == "value" else "left"
+        table.add_column(heading, justify=justify, overflow="fold")
     for reading in outcome.poll.readings:
-        value, unit = _as_sent(reading, items[reading.kind, reading.key])
+        value, unit = as_sent(reading, items[reading.kind, reading.key])
         shown = Text(_text(value), "yellow" if reading.quality == "suspect" else "")
-        table.add_row(reading.key, str(reading.obis), shown, unit or "")
+        table.add_row(Text(reading.key), Text(str(reading.obis)), shown, Text(unit or ""))
     for failure in _object_failures(outcome):
-        table.add_row(failure.key, str(failure.obis), Text(_sentence(failure.error), "red"), "")
+        sentence = Text(_sentence(failure.error), "red")
+        table.add_row(Text(failure.key), Text(str(failure.obis)), sentence, Text())
     return table
 
 
 def _text(value: Value) -> str:
     if isinstance(value, str):
-        return value
+        # Whatever a meter says, it gives no orders to a terminal.
+        return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in value)
     if isinstance(value, Decimal):
         return f"{value:f}"
     return str(simplejson.dumps(value, use_decimal=True, ensure_ascii=False))

@@ -77,6 +77,10 @@ def command(**given: Any) -> None:
         return
     if given["udp"] and given["framing"] == "HDLC":
         raise click.UsageError("HDLC is not spoken over UDP; take --interface WRAPPER")
+    if given["authentication"] == "HIGH_ECDSA" and given["suite"] == "0":
+        raise click.UsageError("HIGH_ECDSA needs --suite 1 or 2")
+    if given["port"] and not given["shared"] and given["port"] + given["meters"] > _PORTS:
+        raise click.UsageError(f"--port {given['port']} is too high for {given['meters']} meters")
     meters = [_options(number, given) for number in range(1, given["meters"] + 1)]
     try:
         Meter(meters[0])
@@ -100,6 +104,7 @@ _ADVICE = {
     errno.EACCES: "ports below 1024 need privileges, take a higher --port",
     errno.EMFILE: "the limit of open files (ulimit -n) is too low for so many --meters",
 }
+_PORTS = 1 << 16
 #: With --hold: 2025-01-01 12:00 UTC.
 _HELD_AT = 1_735_732_800.0
 #: Of one meter: where it listens, and two clients at most.

@@ -147,8 +147,8 @@ class Arguments:
         """Take `class`, a name or a number."""
         value = self.values.pop("class", default)
         try:
-            number = float(value) if isinstance(value, float) or _is_number(value) else 0.0
-            return class_id(int(number) if number and number.is_integer() else value)
+            # JSON does not tell 3 from 3.0.
+            return class_id(int(value) if isinstance(value, float) and value % 1 == 0 else value)
         except ValueError as error:
             raise CommandError(f"{self.method}: {error}") from None
 
@@ -217,15 +217,9 @@ def _parsed(method: str, text: str) -> Any:
         raise CommandError(f"{method}: no JSON that can be read") from None
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, str) and value.isdecimal() and len(value) <= _MOST_DIGITS
-
-
 def _kind(params: Any) -> str:
     """Say what sort of thing was given, without what is in it."""
     return _KINDS.get(type(params), "a number")
 
 
-#: More than any number among the parameters has.
-_MOST_DIGITS = 9
 _KINDS = {str: "other text", list: "a list", bool: "a truth value", dict: "an object"}

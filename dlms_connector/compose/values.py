@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
+from dlms_connector.cosem import type_tag
 from dlms_connector.errors import CommandError
 from dlms_connector.protocol.data import Data, DataType
 from dlms_connector.protocol.floats import shortest
@@ -36,43 +37,13 @@ _EXACTLY = Context(prec=_MOST_DIGITS)
 
 _HEXADECIMAL = re.compile(r"(?:[0-9A-Fa-f]{2}\s*)+")
 
-#: Other names people use for the types.
-_ALIASES = {
-    "null": DataType.NULL,
-    "bool": DataType.BOOLEAN,
-    "int8": DataType.INTEGER,
-    "int16": DataType.LONG,
-    "int32": DataType.DOUBLE_LONG,
-    "int64": DataType.LONG64,
-    "uint8": DataType.UNSIGNED,
-    "uint16": DataType.LONG_UNSIGNED,
-    "uint32": DataType.DOUBLE_LONG_UNSIGNED,
-    "uint64": DataType.LONG64_UNSIGNED,
-    "string": DataType.VISIBLE_STRING,
-    "utf8": DataType.UTF8_STRING,
-    "octets": DataType.OCTET_STRING,
-    "hex": DataType.OCTET_STRING,
-    "float": DataType.FLOAT32,
-    "double": DataType.FLOAT64,
-    "bits": DataType.BIT_STRING,
-}
-
-
-def _plain(name: str) -> str:
-    return "".join(c for c in name if c.isalnum()).casefold()
-
-
-_TYPES = {_plain(member.name): member for member in DataType} | _ALIASES
-
 
 def data_type(name: str) -> DataType:
     """Read the name of a type: `long-unsigned`, `doubleLong` or `uint16`; raises CommandError."""
     try:
-        return _TYPES[_plain(name)]
-    except KeyError:
-        raise CommandError(
-            f"{name!r} is not a COSEM type such as long-unsigned, enum or octet-string"
-        ) from None
+        return DataType(type_tag(name))
+    except ValueError as error:
+        raise CommandError(str(error)) from None
 
 
 def typed(value: Any) -> bool:

@@ -27,7 +27,8 @@ _CONNECT_TIMEOUT = "time to establish the connection, in ms"
 _RETRIES = "how often a request is repeated when no reply comes"
 _KEEP_OPEN = (
     "`auto` keeps the association when the next poll comes before the meter's inactivity "
-    "timeout and releases it otherwise; `true` always keeps it, `false` never"
+    "timeout and releases it otherwise; `true` keeps it however long, unless the meter is known "
+    "to drop it, `false` never"
 )
 #: Device ID 1, IEC 62056-6-1: the number that its maker gave to the meter.
 _SERIAL_NUMBER = Obis.parse("0-0:96.1.0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from dlms_connector.config.formula import DEFAULT_FORMULA, evaluate
 from dlms_connector.config.inheritance import NAMED_LISTS, Location
 from dlms_connector.config.model import (
     Device,
@@ -44,17 +45,36 @@ def _framing(device: Device) -> Contradictions:
 
 def _addresses(device: Device) -> Contradictions:
     dlms = device.dlms
-    logical, physical, size = dlms.logical_address, dlms.physical_address, dlms.address_size
+    logical, size = dlms.logical_address, dlms.address_size
     if dlms.interface_type == "WRAPPER":
+        return
+    try:
+        physical = _physical(dlms)
+    except ValueError as error:
+        yield ("dlms", "serialNumberFormula"), str(error)
+        return
+    if not 0 <= physical < _HDLC_ADDRESSES:
+        formula = dlms.serial_number_formula or DEFAULT_FORMULA
+        yield (
+            ("dlms", "serialNumber"),
+            f"{formula} makes {physical} of it, and an address is in 0..16383",
+        )
         return
     if logical >= _HDLC_ADDRESSES:
         yield ("dlms", "logicalAddress"), f"{logical} is not in 0..16383, the range of HDLC"
-    elif dlms.serial_number is None and not _fits(logical, physical, size):
+    elif not _fits(logical, physical, size):
         yield (
             ("dlms", "addressSize"),
             f"logical address {logical} with physical address {physical} does not fit in "
             f"{size or 4} octets",
         )
+
+
+def _physical(dlms: Dlms) -> int:
+    """Return the physical address, as it is written or of the serial number; ValueError."""
+    if dlms.serial_number is None:
+        return dlms.physical_address
+    return evaluate(dlms.serial_number_formula or DEFAULT_FORMULA, dlms.serial_number)
 
 
 def _fits(logical: int, physical: int, size: int | None) -> bool:

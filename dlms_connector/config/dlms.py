@@ -149,6 +149,13 @@ class Workarounds(Model):
     quiet_after_failure_ms: Whole = Field(
         0, ge=0, le=600_000, description="quiet the meter wants after an unclean end"
     )
+    inactivity_timeout_ms: Whole | None = Field(
+        None,
+        ge=0,
+        le=86_400_000,
+        description="after so much silence the meter drops an association, 0 is never; 120 s with "
+        "HDLC and 180 s with WRAPPER where left out. Earlier losses are learned by the way",
+    )
     release: Literal["auto", "always", "never"] = Field(
         "auto", description="whether an RLRQ is sent: `auto` where the association needs one"
     )

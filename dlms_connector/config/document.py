@@ -11,6 +11,7 @@ from dlms_connector.errors import ConfigError
 
 #: The gateway prepends this to a text that it could not parse itself.
 _PREFIX = re.compile(r"\A\{id_var_start\}.*?\{id_var_end\}", re.DOTALL)
+_BRACE_OR_STRING = re.compile(r'[{}]|(?P<text>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?', re.DOTALL)
 _LARGEST_FILE = 200_000_000
 _DEEPEST = 32
 
@@ -23,13 +24,18 @@ def parse(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
+        place = _place(text, error.pos)
         raise ConfigError(
-            f"line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}"
+            f"{place}: not valid JSON: {error.msg}{_meant(text, error.pos)}"
         ) from None
+    except _TwiceError:
+        key, position = _second_of_a_key(text)
+        problem = f"the key {key} is twice in one object"
+        raise ConfigError(f"{_place(text, position)}: {problem}") from None
     except RecursionError:
         raise ConfigError("not valid JSON: nested too deeply") from None
-    except ValueError as error:  # a number with more digits than Python converts
-        raise ConfigError(f"not valid JSON: {error}") from None
+    except ValueError:  # more digits than Python converts
+        raise ConfigError("not valid JSON: a number has too many digits") from None
 
 
 def too_deep(value: Any) -> bool:
@@ -54,16 +60,52 @@ def read(path: Path) -> str:
             raise ConfigError(f"{path}: larger than {_LARGEST_FILE} bytes")
         return path.read_text("utf-8-sig")
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+        unread = ConfigError(f"{path}: cannot be read: {error.strerror}")
+        unread.hint = "check the name of the file, and who may read it"
+        raise unread from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from None
+        raise ConfigError(
+            f"{path}: not UTF-8 text (byte {error.start}); save it in that encoding"
+        ) from None
+
+
+class _TwiceError(Exception):
+    """An object says the same key twice: JSON readers would drop one in silence."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse an object that says the same key twice: JSON readers would drop one in silence."""
     made = dict(pairs)
     if len(made) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = sorted({key for key in keys if keys.count(key) > 1})
-        raise ConfigError(f"the key {', '.join(map(repr, twice))} is twice in one object")
+        raise _TwiceError
     return made
+
+
+def _second_of_a_key(text: str) -> tuple[str, int]:
+    """Return the first key that its object has already, and where it stands."""
+    objects: list[set[str]] = []
+    for token in _BRACE_OR_STRING.finditer(text):
+        if token[0] == "{":
+            objects.append(set())
+        elif token[0] == "}":
+            objects.pop()
+        elif token["colon"]:
+            key = json.loads(token["text"])
+            if key in objects[-1]:
+                return repr(key), token.start()
+            objects[-1].add(key)
+    raise AssertionError("called for a text in which a key is twice")
+
+
+def _place(text: str, position: int) -> str:
+    line = text.count("\n", 0, position) + 1
+    column = position - text.rfind("\n", 0, position)
+    return f"line {line}, column {column}"
+
+
+def _meant(text: str, position: int) -> str:
+    """Say what JSON has not, where other notations have it."""
+    if text.startswith(("//", "/*", "#"), position):
+        return "; JSON knows no comments"
+    if text[position : position + 1] in ("}", "]") and text[:position].rstrip().endswith(","):
+        return "; the comma before it is too many"
+    return ""

@@ -98,14 +98,13 @@ def _merge(nodes: list[_Node], location: Location, origins: Origins) -> Any:
 
 def _merge_objects(nodes: list[_Node], location: Location, origins: Origins) -> dict[str, Any]:
     keys = dict.fromkeys(key for value, _, _ in reversed(nodes) for key in value)
-    return {
-        key: _merge(
-            [(value[key], place, (*there, key)) for value, place, there in nodes if key in value],
-            (*location, key),
-            origins,
-        )
-        for key in keys
-    }
+    merged = {}
+    for key in keys:
+        said = [(value[key], place, (*there, key)) for value, place, there in nodes if key in value]
+        # Taken away: gone, since the host of a template means nothing to a serial port.
+        if said[0][0] is not None or len(said) == 1:
+            merged[key] = _merge(said, (*location, key), origins)
+    return merged
 
 
 def _merge_named(nodes: list[_Node], name: str, location: Location, origins: Origins) -> list[Any]:

@@ -18,6 +18,7 @@ from dlms_connector.config.types import (
     Multiplier,
     Name,
     ObisCode,
+    TypeName,
     Whole,
 )
 
@@ -86,18 +87,18 @@ class Profile(Model):
 class AttributeUpdate(Model):
     """A shared attribute of the platform that is written to the meter."""
 
-    key: str = Field(min_length=1, description="the shared attribute")
+    key: Name = Field(min_length=1, description="the shared attribute")
     obis: ObisCode = Field(description=_OBIS)
     class_id: ClassId = Field(3, alias="class", description=_CLASS)
     attribute: AttributeIndex = Field(2, description=_ATTRIBUTE)
-    type: str | None = Field(None, description=_TYPE)
+    type: TypeName | None = Field(None, description=_TYPE)
     scaler: Whole | None = Field(None, ge=-128, le=127, description=_SCALER)
 
 
 class RpcMethod(Model):
     """A method that the platform may call on the device."""
 
-    method: str = Field(min_length=1, description="the method's name")
+    method: Name = Field(min_length=1, description="the method's name")
     request_type: Literal["get", "set", "action", "profile"] = Field(
         "get", description="what the call does"
     )
@@ -107,7 +108,7 @@ class RpcMethod(Model):
     method_index: Whole | None = Field(
         None, ge=1, le=127, description="the method's index, for actions"
     )
-    type: str | None = Field(None, description=_TYPE)
+    type: TypeName | None = Field(None, description=_TYPE)
     value: JsonValue = Field(None, description="the value where the call brings none")
     scaler: Whole | None = Field(None, ge=-128, le=127, description=_SCALER)
     request_timeout_ms: Whole | None = Field(

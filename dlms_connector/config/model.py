@@ -70,7 +70,9 @@ class Device(Model):
     """A meter: where it is, how to talk to it, and what to read from it."""
 
     device_name: Name = Field(min_length=1, description="the device's name on the platform")
-    device_type: Name = Field("DLMS Energy Meter", description="its device profile there")
+    device_type: Name = Field(
+        "DLMS Energy Meter", min_length=1, description="its device profile there"
+    )
     template: str | None = Field(
         None, description="an entry of `templates`, or a preset shipped with the package"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -20,6 +21,7 @@ _PERIODIC = ("ON_REPORT_PERIOD", "ON_CHANGE_OR_REPORT_PERIOD")
 #: Key, unit and least value. The gateway forgets a value that did not come for its `ttl`, and
 #: none with a `ttl` of 0.
 _NUMBERS = (("reportPeriod", "ms", 1), ("ttl", "s", 0))
+_NUMBER = re.compile(r"\s*[0-9]{1,18}\s*")
 _STRATEGY_KEYS = ("type", "reportPeriod", "aggregationFunction", "ttl")
 
 
@@ -34,15 +36,19 @@ def _report_strategy(value: Any) -> dict[str, Any]:
     kind = value.get("type")
     if not isinstance(kind, str) or kind.upper() not in REPORT_STRATEGIES:
         raise ValueError(f"type {shown(kind)} is not one of {', '.join(REPORT_STRATEGIES)}")
+    numbers = {}
     for key, unit, least in _NUMBERS:
         number = value.get(key)
         if number is None and not (key == "reportPeriod" and kind.upper() in _PERIODIC):
             continue
+        if isinstance(number, str) and _NUMBER.fullmatch(number):  # as in a CSV
+            number = int(number)
         if isinstance(number, bool) or not isinstance(number, int) or number < least:
             raise ValueError(
                 f"{kind} needs a {key} in {unit}, at least {least}, not {shown(number)}"
             )
-    return value
+        numbers[key] = number
+    return {**value, **numbers}
 
 
 ReportStrategy = Annotated[

@@ -16,15 +16,18 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, WithJsonSchema
 
-from dlms_connector.cosem import class_id
+from dlms_connector.config.formula import evaluate
+from dlms_connector.cosem import class_id, type_tag
 from dlms_connector.obis import Obis
 
 _DURATION = re.compile(
     r"P(?=.)(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
     r"(?:T(?=.)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?"
 )
+_HOST_AND_PORT = re.compile(r"[^:]+:\d*|\[.*\]:\d+")
 _OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
 _LONGEST_SHOWN = 60
+_SOME_SERIAL_NUMBER = 12_345_678
 #: A year: whoever writes more has a digit too many.
 LONGEST_PERIOD_MS = 366 * 24 * 3_600_000
 #: Characters of a name or key: ThingsBoard keeps no more, and the gateway sends it along with
@@ -116,7 +119,15 @@ def _name(value: Any) -> Any:
 
 
 def _host(value: Any) -> Any:
-    return value.strip() if isinstance(value, str) else value
+    """Take a name or an address; what else a URL has belongs to other keys."""
+    if not isinstance(value, str):
+        return value
+    host = value.strip()
+    if _HOST_AND_PORT.fullmatch(host):
+        raise ValueError(f"{shown(value)} has the port in it: that is a key of its own, `port`")
+    if "/" in host or any(each.isspace() for each in host):
+        raise ValueError(f"{shown(value)} is not a name or address such as 192.168.1.127")
+    return host
 
 
 def _truth(value: Any) -> Any:
@@ -214,10 +225,19 @@ def _one_or_list(reader: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return read
 
 
+def _type_name(value: Any) -> str:
+    """Take the name of a COSEM data type."""
+    if not isinstance(value, str):
+        raise ValueError(f"{shown(value)} is not the name of a COSEM type such as long-unsigned")
+    type_tag(value)
+    return value
+
+
 def _formula(value: Any) -> str:
-    """Check that a formula holds only numbers, `SN`, operators and parentheses."""
-    if not isinstance(value, str) or not re.fullmatch(r"(?i:[\d\s()+*/%-]|SN)+", value):
+    """Take a formula that makes something of a serial number."""
+    if not isinstance(value, str):
         raise ValueError(f"{shown(value)} is not a formula such as 'SN % 10000 + 1000'")
+    evaluate(value, _SOME_SERIAL_NUMBER)
     return value
 
 
@@ -257,6 +277,7 @@ ClassId = Annotated[
         {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 1, "maximum": 65535}]}
     ),
 ]
+TypeName = Annotated[str, BeforeValidator(_type_name), WithJsonSchema({"type": "string"})]
 AttributeIndex = Annotated[Whole, Field(ge=1, le=127)]
 HexBytes = Annotated[
     bytes,

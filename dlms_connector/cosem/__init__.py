@@ -1,6 +1,7 @@
 """COSEM objects: their classes, units, and what requests name of them (IEC 62056-6-2)."""
 
 from dlms_connector.cosem.classes import CLASSES, CosemClass, class_id
+from dlms_connector.cosem.data_types import type_tag
 from dlms_connector.cosem.names import NAMES, code_of
 from dlms_connector.cosem.references import AttributeRef, ByEntry, ByRange, MethodRef, Selection
 from dlms_connector.cosem.units import UNITS, unit_symbol
@@ -17,5 +18,6 @@ __all__ = [
     "Selection",
     "class_id",
     "code_of",
+    "type_tag",
     "unit_symbol",
 ]

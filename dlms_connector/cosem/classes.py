@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 
@@ -242,19 +244,25 @@ _ALIASES = {
     "specialdays": 11,
 }
 _BY_NAME = {row.name.casefold(): row.id for row in _ROWS} | _ALIASES
+_SPELLED = {row.name.casefold(): row.name for row in _ROWS}
+_NUMBER = re.compile(r"\s*[0-9]{1,5}\s*")
 
 
 def class_id(value: Any) -> int:
     """Read an interface class by name (`register`) or number (`3`, also as text).
 
-    Raises ValueError with a sentence for the author of the configuration.
+    Raises ValueError with a sentence for the user.
     """
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 5:
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 0xFFFF:
-        return value
-    if isinstance(value, str):
-        name = "".join(c for c in value if c.isalnum()).casefold()
-        if name in _BY_NAME:
-            return _BY_NAME[name]
-    raise ValueError(f"{value!r} is not a COSEM class name or number")
+    name = _plain(value) if isinstance(value, str) else ""
+    number = int(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
+    if isinstance(number, int) and not isinstance(number, bool) and 0 < number <= 0xFFFF:
+        return number
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    close = get_close_matches(name, _SPELLED, n=1)
+    meant = f"; did you mean {_SPELLED[close[0]]}?" if close else ""
+    raise ValueError(f"{value!r} is not a COSEM class name or number{meant}")
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name if c.isalnum()).casefold()

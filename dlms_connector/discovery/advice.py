@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from dlms_connector.discovery.candidates import Wanted
-from dlms_connector.discovery.probes import Attempt
+from dlms_connector.discovery.probes import WRONG_CONTEXT, Attempt
 
 _FLAG, _WRAPPER_VERSION = b"\x7e", b"\x00\x01"
 _SHOWN_BYTES = 12
@@ -20,6 +21,7 @@ class Refusal:
     authentication: str
     diagnostic: str
     hint: str = ""
+    referencing: Literal["LN", "SN"] = "LN"
 
     @property
     def wants_proof(self) -> bool:
@@ -27,17 +29,32 @@ class Refusal:
         return self.authentication == "NONE" and "authentication" in self.diagnostic
 
     @property
+    def wants_other_context(self) -> bool:
+        """Whether the referencing or the ciphering was wrong; nothing else was looked at then."""
+        return WRONG_CONTEXT in self.diagnostic
+
+    @property
     def advice(self) -> str:
         """What to look at; without authentication there is nothing yet to check."""
         if self.wants_proof:
+            named = " --dlms referencing=SN" if self.referencing == "SN" else ""
             return (
                 f"client {self.client} wants authentication: its owner knows the password; give "
-                f"--client {self.client} --authentication LOW --password-env DLMS_PASSWORD"
+                f"--client {self.client} --authentication LOW --password-env DLMS_PASSWORD{named}"
             )
-        return "" if self.authentication == "NONE" else self.hint
+        if self.authentication == "NONE":
+            return ""
+        if self.wants_other_context:
+            other = "LN" if self.referencing == "SN" else "SN"
+            return f"{self.hint}; that is --dlms referencing={other}, or --dlms security=…"
+        return self.hint
 
     def __str__(self) -> str:
-        return f"client {self.client} with authentication {self.authentication}: {self.diagnostic}"
+        names = " by short names" if self.referencing == "SN" else ""
+        return (
+            f"client {self.client} with authentication {self.authentication}{names}: "
+            f"{self.diagnostic}"
+        )
 
 
 def advise(
@@ -45,10 +62,16 @@ def advise(
     refusals: Sequence[Refusal],
     wanted: Wanted,
     *,
+    let_in: Sequence[int] = (),
     serial: bool,
     timeout_s: float,
 ) -> tuple[str, ...]:
-    """Return what was tried and what to suspect next, where no association came of it."""
+    """Return what was tried and what to suspect next, where no entry came of it.
+
+    `let_in` are clients whose association was opened, but whose objects could not be read.
+    """
+    if let_in:
+        return tuple(_of_let_in(let_in, refusals))
     if refusals:
         return tuple(_of_refusals(refusals))
     if any(attempt.answered for attempt in attempts):
@@ -83,8 +106,12 @@ def further(refusals: Sequence[Refusal], *, measures: bool) -> tuple[str, ...]:
     """Say how to get more, where one association was opened and others were not."""
     if measures:
         refusals = [each for each in refusals if each.authentication != "NONE"]
-    lines = [f"refused: {refusal}" for refusal in refusals]
-    hints = dict.fromkeys(each.advice for each in refusals if each.advice)
+    lines = [
+        f"refused: {each}"
+        for each in refusals
+        if each.authentication != "NONE" or not each.wants_other_context
+    ]
+    hints = _hints(refusals)
     lines += hints
     if not measures and not hints:
         lines.append(
@@ -94,18 +121,70 @@ def further(refusals: Sequence[Refusal], *, measures: bool) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def others(logical_devices: Mapping[int, str], dlms: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name the logical devices beside the one that was found at an address (section `dlms`)."""
+    logical, physical = dlms["logicalAddress"], dlms.get("physicalAddress")
+    own = logical or physical  # in one field of an HDLC address either is the whole
+    more = {sap: name for sap, name in logical_devices.items() if sap != own}
+    if own not in logical_devices or not more:
+        return ()
+    named = ", ".join(f"{sap} ({name})" for sap, name in more.items())
+    first = next(iter(more))
+    example = str(first)
+    if physical is not None:
+        example = f"{first}/{physical}" if logical else f"0/{first}"
+    return (
+        f"more logical devices are within the meter: {named}; each is found by its own --server, "
+        f"such as --server {example}",
+    )
+
+
+def _hints(refusals: Sequence[Refusal]) -> list[str]:
+    """Return what the refusals say of what to give next, each once."""
+    return list(dict.fromkeys(
+        [*(each.advice for each in refusals if each.advice), *_of_ciphering(refusals)]
+    ))  # fmt: skip
+
+
+def _of_ciphering(refusals: Iterable[Refusal]) -> Iterator[str]:
+    """Name the clients that take neither context in clear: they want ciphering."""
+    refused: dict[int, set[str]] = {}
+    for each in refusals:
+        if each.authentication == "NONE" and each.wants_other_context:
+            refused.setdefault(each.client, set()).add(each.referencing)
+    for client, contexts in refused.items():
+        if len(contexts) > 1:
+            yield (
+                f"client {client} takes neither LN nor SN in clear, so it wants ciphering: its "
+                f"owner knows the keys; give --client {client} --dlms systemTitle=… --dlms "
+                "security=AUTHENTICATION_ENCRYPTION --dlms blockCipherKey='${env:DLMS_KEY}' "
+                "--dlms authenticationKey='${env:DLMS_AUTHENTICATION_KEY}' --dlms "
+                "invocationCounter=0-0:43.1.0, and --authentication, often HIGH_GMAC"
+            )
+
+
+def _of_let_in(clients: Iterable[int], refusals: Sequence[Refusal]) -> Iterator[str]:
+    for client in dict.fromkeys(clients):
+        yield (
+            f"client {client} is let in, but reading what it has failed: raise --timeout where the "
+            "line is slow; a client with a password may be shown more"
+        )
+    yield from _hints(refusals)
+
+
 def _of_refusals(refusals: Sequence[Refusal]) -> Iterator[str]:
     yield "the meter is there and its address is right, but it refuses us:"
     for refusal in refusals:
         yield f"  {refusal}"
-    hints = dict.fromkeys(each.advice for each in refusals if each.advice)
+    hints = _hints(refusals)
     yield from hints
-    if any(each.authentication != "NONE" for each in refusals):
+    proofs = [each for each in refusals if each.authentication != "NONE"]
+    if any(not each.wants_other_context for each in proofs):
         yield (
             "suspect --client first, then --authentication, then the password; it was tried "
             "once and will not be tried again by itself: meters lock out guessers"
         )
-    elif not hints:
+    elif not proofs and not hints:
         yield (
             "suspect the client address and the authentication: ask the meter's owner for client "
             "address, authentication and password, and give --client, --authentication LOW and "

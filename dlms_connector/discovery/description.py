@@ -18,7 +18,7 @@ from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 
 DATA, REGISTER, EXTENDED_REGISTER, DEMAND_REGISTER = 1, 3, 4, 5
-PROFILE_GENERIC, CLOCK, DISCONNECT_CONTROL = 7, 8, 70
+PROFILE_GENERIC, CLOCK, SAP_ASSIGNMENT, DISCONNECT_CONTROL = 7, 8, 17, 70
 REGISTERS = (REGISTER, EXTENDED_REGISTER, DEMAND_REGISTER)
 
 #: The attribute with the value, of the classes that are read; a profile's is its columns.
@@ -28,6 +28,7 @@ VALUE_ATTRIBUTES = {
     EXTENDED_REGISTER: 2,
     DEMAND_REGISTER: 2,
     CLOCK: 2,
+    SAP_ASSIGNMENT: 2,
     DISCONNECT_CONTROL: 2,
     PROFILE_GENERIC: 3,
 }
@@ -92,6 +93,14 @@ class Description:
         """The number on its plate, as far as it tells."""
         number = self.value_of("0-0:96.1.0", "1-0:0.0.0", "1-1:0.0.0", "0-0:96.1.1")
         return None if number is None else str(number)
+
+    @property
+    def logical_devices(self) -> Mapping[int, str]:
+        """All logical devices within the physical one, by address, as far as it tells."""
+        listed = self.value_of("0-0:41.0.0")
+        rows = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+        found = ((row.get("sap"), row.get("logicalDeviceName")) for row in rows)
+        return {sap: str(name) for sap, name in found if isinstance(sap, int)}
 
 
 def describe(

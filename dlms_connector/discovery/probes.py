@@ -35,6 +35,8 @@ Kind = Literal["accepted", "refused", "noise", "silence", "closed"]
 
 #: Within the diagnostic of a meter that wants the other referencing, or ciphering.
 WRONG_CONTEXT = "application-context-name"
+#: Within the diagnostic of a meter to which the client is a stranger.
+NOT_RECOGNIZED = "calling-AP-title-not-recognized"
 
 _MOST_NOISE = 32
 _REFUSALS = {DM: "the meter is in disconnected mode (DM)", FRMR: "the meter rejects frames (FRMR)"}

@@ -74,6 +74,8 @@ class Search:
         #: The connection over which somebody answered.
         self.connection: Connection = connection
         self.stopped = ""
+        #: Why nothing more could be tried at the endpoint, where it was there at first.
+        self.lost = ""
         self.identification = ""
         self._given, self._wanted, self._pace = connection, wanted, pace
         self._make_link, self._trying = make_link, trying
@@ -94,13 +96,14 @@ class Search:
                 if stage.signs_on and not await self._sign_on(link):
                     continue
                 await self._stage(stage, link)
-            except ConnectError:
+            except ConnectError as error:
                 if not self.attempts:
                     raise
+                self.lost = f"{error}, in the middle of the search: not all was tried"
             finally:
                 await link.close()
             if self.answers:
-                self.connection = stage.connection
+                self.connection, self.lost = stage.connection, ""
             if self.answers or self.stopped:
                 return
 

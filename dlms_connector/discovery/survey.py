@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from dlms_connector.config.model import Connection, SerialConnection
-from dlms_connector.discovery.advice import Refusal, advise, further
+from dlms_connector.config.model import Connection, Device, Dlms, SerialConnection
+from dlms_connector.discovery.advice import Refusal, advise, further, others
 from dlms_connector.discovery.association import within
 from dlms_connector.discovery.candidates import (
     PUBLIC_CLIENT,
@@ -20,11 +20,13 @@ from dlms_connector.discovery.description import Description, Progress, describe
 from dlms_connector.discovery.draft import Draft, Request, device_of, section_of
 from dlms_connector.discovery.entry import device_name, items_of
 from dlms_connector.discovery.preset_fit import fitting
-from dlms_connector.discovery.probes import WRONG_CONTEXT, Attempt
+from dlms_connector.discovery.probes import NOT_RECOGNIZED, WRONG_CONTEXT, Attempt
 from dlms_connector.discovery.search import MakeLink, Search, Trying
 from dlms_connector.errors import DlmsError, RefusedError
 from dlms_connector.interpret import options_of
 from dlms_connector.link import make_link as make_real_link
+from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.talk import Talk
 
 #: Associations without authentication that are asked for: each is a knock in the meter's log.
 _MOST_OPEN_DOORS = 4
@@ -72,6 +74,8 @@ class _Survey:
         self._request, self._reading, self._make_link = request, reading, make_link
         self._refusals: list[Refusal] = []
         self._notes: list[str] = []
+        self._let_in: list[int] = []
+        self._referencing: str | None = None  #: as the meter was found to have it
         self._dlms: Mapping[str, Any] | None = None
         self._draft = Draft(request)
         self._credentials = self._draft.credentials
@@ -153,8 +157,13 @@ class _Survey:
     async def _with_credentials(self) -> Description | None:
         """Ask for the one association that the user has a secret for: once."""
         found = next((each.found for each in self._search.answers if each.found), None)
+        if found is None:
+            return None
         client = self._own_client()
-        if found is None or client is None:
+        if client is None:
+            self._notes.append(
+                "the secret was not used: no client is known to want it; give --client"
+            )
             return None
         return await self._describe(replace(found, client=client), self._credentials)
 
@@ -163,6 +172,8 @@ class _Survey:
         known = self._told_client() or self._wanting_proof()
         if known is not None:
             return known
+        if any(NOT_RECOGNIZED in each.diagnostic for each in self._refusals):
+            return None  # it answers clients that it does not know, too
         answered = [each.found.client for each in self._search.answers if each.found]
         others = (each for each in answered if each != PUBLIC_CLIENT)
         return next(others, None) or next(iter(answered), None)
@@ -182,29 +193,21 @@ class _Survey:
         self, candidate: Candidate, credentials: Mapping[str, Any]
     ) -> Description | None:
         """Open an association and read what it offers; None where that fails, with the reason."""
-        first = preset_dlms(self._request.wanted.preset).get("referencing", "LN")
-        given = credentials.get("referencing")
-        for referencing in (given,) if given else (first, "SN" if first == "LN" else "LN"):
+        for referencing in self._referencings(credentials):
             dlms = {**section_of(candidate), **credentials}
             if referencing != "LN":
                 dlms["referencing"] = referencing
             device = self._draft.device(dlms, self._connection)
-            job = partial(
-                describe,
-                referencing=device.dlms.referencing,
-                options=options_of(device.dlms),
-                progress=self._reading,
-            )
             try:
                 description = await within(
                     device,
                     self._make_link,
-                    job,
+                    partial(self._read, device),
                     reopen_s=self._request.pace.reopen_s,
                     state_dir=self._request.state_dir,
                 )
             except RefusedError as error:
-                self._refuse(candidate.client, device.dlms.authentication, error)
+                self._refuse(device.dlms, error)
                 # The one reason after which asking in the other way is not guessing.
                 if credentials or WRONG_CONTEXT not in error.diagnostic:
                     return None
@@ -216,8 +219,34 @@ class _Survey:
             return description
         return None
 
-    def _refuse(self, client: int, authentication: str, error: RefusedError) -> None:
-        self._refusals.append(Refusal(client, authentication, error.diagnostic, error.hint))
+    def _referencings(self, credentials: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return in which way to ask first and then: as told, as found, as the preset has it."""
+        if given := credentials.get("referencing"):
+            return (given,)
+        usual = preset_dlms(self._request.wanted.preset).get("referencing", "LN")
+        first = self._referencing or usual
+        return (first, "SN" if first == "LN" else "LN")
+
+    def _read(self, device: Device, client: Client) -> Talk[Description]:
+        """Read what the association that was just opened offers."""
+        self._referencing = device.dlms.referencing
+        self._let_in.append(device.dlms.client_address)
+        return describe(
+            client,
+            referencing=device.dlms.referencing,
+            options=options_of(device.dlms),
+            progress=self._reading,
+        )
+
+    def _refuse(self, dlms: Dlms, error: RefusedError) -> None:
+        if WRONG_CONTEXT not in error.diagnostic:
+            self._referencing = dlms.referencing  # it was understood, if not wanted
+        self._refusals.append(
+            Refusal(
+                dlms.client_address, dlms.authentication, error.diagnostic, error.hint,
+                dlms.referencing,
+            )
+        )  # fmt: skip
 
     # -- what comes of it
 
@@ -234,14 +263,12 @@ class _Survey:
         device_of(entry, request.folder)
         objects = [one.obis for one in description.objects]
         presets = fitting(dlms, objects, description.logical_device_name)
-        return replace(
-            result, entry=entry, presets=presets, notes=notes, advice=self._further(items)
-        )
+        advice = self._further(items) + others(description.logical_devices, dlms)
+        return replace(result, entry=entry, presets=presets, notes=notes, advice=advice)
 
     def _further(self, items: Mapping[str, Any]) -> tuple[str, ...]:
         """Say how to get further where an association was opened that shows little."""
-        refusals = [each for each in self._refusals if WRONG_CONTEXT not in each.diagnostic]
-        return further(refusals, measures=bool(items["timeseries"]))
+        return further(self._refusals, measures=bool(items["timeseries"]))
 
     def _advice(self) -> tuple[str, ...]:
         refusals = [*self._refusals]
@@ -252,7 +279,7 @@ class _Survey:
                 if each.found and each.kind == "refused" and not each.candidate.is_hdlc
             ]
         return advise(
-            self._search.attempts, refusals, self._request.wanted,
+            self._search.attempts, refusals, self._request.wanted, let_in=self._let_in,
             serial=isinstance(self._connection, SerialConnection),
             timeout_s=self._request.pace.timeout_s,
         )  # fmt: skip
@@ -262,7 +289,6 @@ class _Survey:
         return section_of(found) if found else None
 
     def _note_search(self) -> None:
-        if self._search.stopped:
-            self._notes.append(self._search.stopped)
+        self._notes += [each for each in (self._search.stopped, self._search.lost) if each]
         if self._search.identification:
             self._notes.append(f"IEC 62056-21: {self._search.identification}")

@@ -7,26 +7,9 @@ lowest bit set, so 7 bits of each octet count.
 
 from __future__ import annotations
 
-import ast
-import operator
-from collections.abc import Callable
-
+from dlms_connector.config.formula import DEFAULT_FORMULA, evaluate
 from dlms_connector.config.model import Dlms
 from dlms_connector.errors import ConfigError
-
-#: What a serial number becomes unless `serialNumberFormula` says otherwise.
-DEFAULT_FORMULA = "SN % 10000"
-
-_LONGEST_FORMULA = 200
-_LARGEST_NUMBER = 10**24
-_OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.floordiv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-}
 
 
 def client_address(client: int) -> bytes:
@@ -83,19 +66,11 @@ def split_server_address(address: bytes) -> tuple[int, int]:
 
 
 def evaluate_formula(formula: str, serial_number: int) -> int:
-    """Compute an address from a serial number, called `SN` in the formula.
-
-    Integers, `+ - * / %` and parentheses; nothing else is evaluated. Raises ConfigError.
-    """
+    """Compute an address from a serial number. Raises ConfigError."""
     try:
-        if len(formula) > _LONGEST_FORMULA:
-            raise ValueError("too long")
-        return _evaluate(ast.parse(formula.strip(), mode="eval").body, serial_number)
-    except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError) as error:
-        raise ConfigError(
-            f"dlms.serialNumberFormula: {formula[:_LONGEST_FORMULA]!r} is not a formula "
-            f"such as 'SN % 10000 + 1000' ({error})"
-        ) from error
+        return evaluate(formula, serial_number)
+    except ValueError as error:
+        raise ConfigError(f"dlms.serialNumberFormula: {error}") from error
 
 
 def _whole(logical: int, physical: int, width: int) -> int | None:
@@ -116,19 +91,3 @@ def _octets(value: int, width: int) -> bytes:
     octets = bytearray((value >> 7 * place & 0x7F) << 1 for place in reversed(range(width)))
     octets[-1] |= 1
     return bytes(octets)
-
-
-def _evaluate(node: ast.expr, serial_number: int) -> int:
-    match node:
-        case ast.Constant(value=int(number)) if not isinstance(number, bool):
-            result = number
-        case ast.Name(id=name) if name.upper() == "SN":
-            result = serial_number
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-            compute = _OPERATORS[type(op)]
-            result = compute(_evaluate(left, serial_number), _evaluate(right, serial_number))
-        case _:
-            raise ValueError(f"{ast.unparse(node)} is not allowed")
-    if abs(result) > _LARGEST_NUMBER:
-        raise ValueError("the number becomes too large")
-    return result

@@ -83,6 +83,7 @@ class Client:
     ) -> None:
         """`retries` are those of the connection."""
         self._datalink = datalink
+        self._framing = dlms.interface_type
         self._association = association
         directory = directory or Directory()
         # HDLC asks again by itself, and is to be set up anew where that was of no use. With one
@@ -103,6 +104,11 @@ class Client:
         if dlms.referencing == "SN":
             self._services = ShortNames(conversation, self._room, select, directory)
             self._access = None
+
+    @property
+    def answered(self) -> int:
+        """How many requests the meter has answered and not refused as a whole."""
+        return self._conversation.answered
 
     def connect(self) -> Talk[None]:
         """Set up the data link and the association.
@@ -150,6 +156,17 @@ class Client:
             yield from self._association.close(self._datalink)
         yield from self.clear()
 
+    def break_off(self) -> Talk[None]:
+        """Say goodbye where a conversation was cut off.
+
+        Over HDLC only a DISC is sure to be understood then; the wrapper has none.
+        """
+        if self._framing == "WRAPPER":
+            with suppress(DlmsError):
+                yield from self._association.close(self._datalink)
+        else:
+            yield from self.clear()
+
     def clear(self) -> Talk[None]:
         """End a session that an earlier run may have left behind; the answer is ignored."""
         with suppress(DlmsError):
@@ -165,11 +182,6 @@ class Client:
             if room < 0:
                 return max(1, count)
         return len(refs)
-
-    @property
-    def answered(self) -> int:
-        """How many requests the meter has answered and not refused as a whole."""
-        return self._conversation.answered
 
     @property
     def _lists(self) -> Services | None:

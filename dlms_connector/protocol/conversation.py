@@ -96,7 +96,7 @@ class Conversation:
         self._protection = protection
         self._fixed = fixed_invoke_id
         self._invoke_ids = invoke_ids or InvokeIds()
-        #: How many requests the meter has answered and not refused as a whole.
+        #: Questions that were answered, if only with an error code, and not refused as a whole.
         self.answered = 0
 
     def next_invoke_id(self) -> int:

@@ -26,7 +26,10 @@ _HINTS: dict[int, str] = {
         "check dlms.referencing (LN or SN) and dlms.security: the meter wants the other kind, "
         "or ciphering where there is none"
     ),
-    Diagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED: "check dlms.systemTitle",
+    Diagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED: (
+        "check dlms.clientAddress, which the meter does not know, and dlms.systemTitle where "
+        "there is one"
+    ),
     Diagnostic.AUTHENTICATION_MECHANISM_NAME_NOT_RECOGNISED: (
         "check dlms.authentication: the meter knows this mechanism not, or not for this "
         "dlms.clientAddress"

@@ -19,6 +19,7 @@ OBJECT_LIST = ASSOCIATION + 8
 
 #: Attribute n lies at base + 8 * (n - 1), and so do methods behind the first of theirs.
 STEP = 8
+_LAST = 0xFFFF
 
 _DOING = "reading the meter's object list"
 
@@ -42,15 +43,22 @@ class Directory:
     invoke_ids: InvokeIds = field(default_factory=InvokeIds, compare=False)
 
     def learn(self, object_list: Data) -> None:
-        """Take what the association lists. Raises ProtocolError if it is no such list."""
+        """Take what the association lists, but for entries that make no sense.
+
+        Raises ProtocolError if it is no such list.
+        """
         if object_list.type is not DataType.ARRAY:
             raise ProtocolError(_DOING, f"{object_list.type.name} came instead of an array")
-        self.names = {**_FIXED, **dict(map(_entry, object_list.value))}
+        known = dict(filter(None, map(_entry, object_list.value)))
+        if object_list.value and not known:
+            entry = str(object_list.value[0])[:120]
+            raise ProtocolError(_DOING, f"{entry} does not describe an object")
+        self.names = {**_FIXED, **known}
 
     def attribute(self, ref: AttributeRef) -> int | None:
         """Return the short name of an attribute; None if the meter does not list the object."""
         base = self.names.get((ref.class_id, ref.obis))
-        return None if base is None else base + STEP * (ref.attribute - 1)
+        return None if base is None else _name(base + STEP * (ref.attribute - 1))
 
     def method(self, ref: MethodRef) -> int | None:
         """Return the short name of a method; None if the meter does not list the object.
@@ -63,15 +71,20 @@ class Directory:
         row = CLASSES.get(ref.class_id)
         if row is None or row.methods_at is None:
             raise ServiceError(f"invoking {ref}", "its class has no methods by short name")
-        return base + row.methods_at + STEP * (ref.method - 1)
+        return _name(base + row.methods_at + STEP * (ref.method - 1))
 
 
-def _entry(entry: Data) -> tuple[tuple[int, Obis], int]:
+def _name(number: int) -> int | None:
+    """Return a short name, of which there are only so many."""
+    return number if number <= _LAST else None
+
+
+def _entry(entry: Data) -> tuple[tuple[int, Obis], int] | None:
     match entry:
         case Data(
             DataType.STRUCTURE,
             (Data(value=int(base)), Data(value=int(class_id)), Data(), Data(value=bytes(name)), *_),
         ) if len(name) == 6:  # fmt: skip
             # Base names are written as signed numbers.
-            return (class_id, Obis(name)), base & 0xFFFF
-    raise ProtocolError(_DOING, f"{str(entry)[:120]} does not describe an object")
+            return (class_id, Obis(name)), base & _LAST
+    return None

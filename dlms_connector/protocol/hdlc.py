@@ -11,12 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dlms_connector.errors import (
-    DroppedError,
-    LinkTimeoutError,
-    ProtocolError,
-    RefusedError,
-)
+from dlms_connector.errors import DroppedError, LinkTimeoutError, ProtocolError, RefusedError
 from dlms_connector.protocol.addressing import is_broadcast, split_server_address
 from dlms_connector.protocol.directive import Pause
 from dlms_connector.protocol.hdlc_frame import (
@@ -281,7 +276,7 @@ def _refuse_unnumbered(frame: Frame) -> None:
     """Raise if the meter says that there is no session, or that it cannot follow."""
     control = frame.control | POLL_FINAL
     if control == DM:
-        raise DroppedError(EXCHANGING, "the meter has dropped the session (DM)")
+        raise DroppedError(EXCHANGING)
     if control == FRMR:
         raise ProtocolError(EXCHANGING, _rejection(frame.information))
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 
 from dlms_connector.simulator import hdlc, hdlc_frames, wrapper
+from dlms_connector.simulator.acse import AARQ
 from dlms_connector.simulator.faults import Faults
 from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.mode_e import SignOn
@@ -143,6 +144,9 @@ class Connection:
             meter.association_held = False
         if not line.wakes():
             return b""
+        opens = control in (hdlc.SNRM, hdlc.DISC) or line.station.connected
+        if not opens and "silent-once-dropped" in meter.faults:
+            return b""
         unknown = meter.role_of(frame.source[0] >> 1) is None
         if unknown and "silent-to-wrong-sap" in meter.faults:
             return b""
@@ -155,6 +159,9 @@ class Connection:
         out = b""
         for line in self._lines:
             if packet.destination == line.meter.options.logical_address and line.wakes():
+                opens = packet.apdu[:1] == bytes((AARQ,)) or line.session.associated
+                if not opens and "silent-once-dropped" in line.meter.faults:
+                    continue
                 reply = line.session.answer(packet.apdu, packet.source)
                 if reply is not None:
                     reply = wrapper.make_packet(packet.destination, packet.source, reply)

@@ -35,6 +35,9 @@ FAULTS = {
         Fault("single-client", _SWITCH, 1, "closes a second connection at once"),
         Fault("quiet-after-unclean", "seconds", 12, "silent so long after an end without goodbye"),
         Fault("inactivity", "seconds", 180, "forgets the session after so long without a request"),
+        Fault(
+            "silent-once-dropped", _SWITCH, 1, "answers nothing where it has forgotten the session"
+        ),
         Fault("deaf-after-connect", "seconds", 0.2, "hears nothing so long after a connection"),
         Fault("deaf-after-answer", "seconds", 0.05, "hears nothing so long after its last answer"),
         Fault("deaf-to-early-disc", "seconds", 0.05, "hears no DISC so soon after its last answer"),

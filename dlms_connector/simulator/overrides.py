@@ -34,8 +34,9 @@ def read_overrides(
     }
 
 
-def _read_object(text: str, entry: Mapping[str, Any], present: Objects) -> CosemObject:
+def _read_object(text: str, entry: Any, present: Objects) -> CosemObject:
     name = Obis.parse(text).octets
+    _expect(text, entry, Mapping, "an object")
     unknown = set(entry) - {"class", "attributes", "writable"}
     if unknown:
         raise ValueError(f"{text}: unknown key {', '.join(sorted(unknown))}")
@@ -45,26 +46,45 @@ def _read_object(text: str, entry: Mapping[str, Any], present: Objects) -> Cosem
         number = next((class_id for class_id, other in present if other == name), 3)
     before = present.get((number, name)) or CosemObject(number, name, {})
     attributes: dict[int, Source] = dict(before.attributes)
-    for index, value in entry.get("attributes", {}).items():
+    changed = _expect(f"{text} attributes", entry.get("attributes", {}), Mapping, "an object")
+    for index, value in changed.items():
+        if not index.isascii() or not index.isdigit():
+            raise ValueError(f"{text}: attribute {index!r} is not a number such as 2")
         attributes[int(index)] = _read_source(f"{text} attribute {index}", value)
+    writable = _expect(f"{text} writable", entry.get("writable", []), list, "a list of numbers")
     return CosemObject(
         number,
         name,
         attributes,
         before.version,
-        {**before.writable, **dict.fromkeys(entry.get("writable", ()))},
+        {**before.writable, **dict.fromkeys(writable)},
         before.methods,
         before.table,
         before.public,
     )
 
 
-def _read_source(where: str, raw: Mapping[str, Any]) -> Source:
+def _expect(where: str, value: Any, kind: Any, words: str) -> Any:
+    """Return a part of the document; ValueError if it is of another kind."""
+    if not isinstance(value, kind):
+        raise ValueError(f"{where}: {words} is expected, not {value!r}")
+    return value
+
+
+def _read_source(where: str, raw: Any) -> Source:
+    _expect(where, raw, Mapping, "an object")
     if "error" in raw:
-        return _refusing(int(raw["error"]))
+        return _refusing(_expect(f"{where} error", raw["error"], int, "a number"))
     if "hex" in raw:
-        return cosem.decode(bytes.fromhex(raw["hex"]))
+        return _decoded(where, raw["hex"])
     return read_value(where, raw)
+
+
+def _decoded(where: str, text: Any) -> Data:
+    try:
+        return cosem.decode(bytes.fromhex(text))
+    except (TypeError, ValueError, cosem.MalformedError) as error:
+        raise ValueError(f"{where}: hex {text!r} is no A-XDR value: {error}") from error
 
 
 def _refusing(code: int) -> Source:
@@ -74,8 +94,9 @@ def _refusing(code: int) -> Source:
     return refuse
 
 
-def read_value(where: str, raw: Mapping[str, Any]) -> Data:
+def read_value(where: str, raw: Any) -> Data:
     """Read `{"type": …, "value": …}`; raises ValueError."""
+    _expect(where, raw, Mapping, "an object")
     tag = cosem.TYPE_NAMES.get(str(raw.get("type")))
     if tag is None:
         raise ValueError(

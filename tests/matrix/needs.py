@@ -123,6 +123,10 @@ NEEDS = (
 
 #: Workarounds with a test of their own in `test_workarounds`.
 OTHERS = {
+    "inactivityTimeoutMs": (
+        "test_idle_associations_are_ended_before_the_meter_drops_them",
+        "drops idle associations sooner than others do",
+    ),
     "windowTransmit": ("test_windows_save_acknowledgements", "acknowledges several frames at once"),
     "windowReceive": ("test_windows_save_acknowledgements", "sends several frames at once"),
 }

@@ -167,6 +167,10 @@ OTHERS = {
         "test_a_profile_comes_whatever_the_meter_selects",
         "the left out times are told from the period",
     ),
+    "silent-once-dropped": (
+        "test_a_meter_that_drops_idle_associations_in_silence",
+        "opened anew, twice; from then on ended before the meter drops it",
+    ),
     "single-client": (
         "test_a_meter_for_one_client_only",
         "the closed connection is told, with what to check; online once the other has gone",

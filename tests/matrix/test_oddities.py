@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dlms_connector.config.model import Device
 from dlms_connector.errors import LinkClosedError, RefusedError, ServiceError
 from dlms_connector.simulator import FAULTS, MeterOptions, simulate
 from tests.matrix.configured import objects
@@ -16,6 +17,7 @@ from tests.matrix.needs import NEEDS
 from tests.matrix.oddities import CIPHERED_DLMS, CIPHERED_OPTIONS, ODDITIES, OTHERS, Oddity
 from tests.matrix.services import PROFILE, rows
 from tests.support.meeting import NOW, Meeting, meeting, on_a_line
+from tests.support.simulated_line import SimulatedLine, on
 
 ITEMS = [
     {"key": "energy", "obis": "1-0:1.8.0"},
@@ -148,6 +150,22 @@ async def test_a_meter_that_knows_no_service(tmp_path: Path) -> None:
         assert [failure.key for failure in met.failures()] == ["energy", "voltage", "clock"]
         assert all(isinstance(failure.error, ServiceError) for failure in met.failures())
         await met.state("online")
+
+
+@pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
+def test_a_meter_that_drops_idle_associations_in_silence(framing: str) -> None:
+    async def test(line: SimulatedLine) -> None:
+        await asyncio.sleep(600)
+        spent = line.spent()
+        assert spent.reconnects == 2
+        assert spent.failed == 0
+        await asyncio.sleep(2700)
+        assert line.spent() == spent
+
+    configured = Device.model_validate(
+        device(framing, {"host": "h", "keepOpen": True}, pollPeriod=60_000)
+    )
+    on(lambda: SimulatedLine(configured, faults={"inactivity": 30, "silent-once-dropped": 1}), test)
 
 
 def test_every_fault_has_an_outcome() -> None:

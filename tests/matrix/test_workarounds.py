@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dlms_connector.config.model import Workarounds
+from dlms_connector.config.model import Device, Workarounds
 from tests.matrix.configured import TEXT
 from tests.matrix.needs import NEEDS, OTHERS, Need
 from tests.matrix.test_oddities import ITEMS, VALUES, device, options
 from tests.support.meeting import Meeting, meeting, on_a_line
+from tests.support.simulated_line import SimulatedLine, on
 
 
 @pytest.mark.parametrize("need", NEEDS, ids=lambda need: need.name)
@@ -68,6 +70,21 @@ async def _octets_of_a_long_write(workarounds: dict[str, Any], folder: Path) -> 
             assert await met.call("writeObject", message) == {"result": text}
             statistics = met.fleet.statistics("M1")
             return statistics.bytes_out, statistics.bytes_in
+
+
+@pytest.mark.parametrize(("known", "lost"), [({"inactivityTimeoutMs": 30_000}, 0), ({}, 2)])
+def test_idle_associations_are_ended_before_the_meter_drops_them(
+    known: dict[str, Any], lost: int
+) -> None:
+    async def test(line: SimulatedLine) -> None:
+        await asyncio.sleep(3000)
+        assert line.spent().reconnects == lost
+        assert not line.spent().failed
+
+    configured = Device.model_validate(
+        device("HDLC", {"host": "h"}, pollPeriod=60_000, workarounds=known)
+    )
+    on(lambda: SimulatedLine(configured, faults={"inactivity": 30.0}), test)
 
 
 def test_every_workaround_is_proved() -> None:

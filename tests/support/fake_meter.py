@@ -83,6 +83,8 @@ class FakeMeter:
     stranger: DlmsError = field(
         default_factory=lambda: ServiceError("reading", "service-not-allowed")
     )
+    #: Attributes that it answers with an exception instead of a code.
+    excepted: set[AttributeRef] = field(default_factory=set)
     heard: list[tuple[float, str, tuple[AttributeRef, ...]]] = field(default_factory=list)
     associated: bool = False
 
@@ -108,7 +110,8 @@ class FakeMeter:
         listed = len(refs) > 1
         if self.strict and not self.associated:
             raise self.stranger
-        if self.refuses_all or (
+        excepted = self.refuses_all or self.excepted & set(refs)
+        if excepted or (
             listed and (len(refs) > self.longest_list or self.refused_in_lists & set(refs))
         ):
             raise ServiceError("reading", "other reason")
@@ -215,6 +218,9 @@ class FakeClient:
     def release(self) -> Talk[None]:
         yield from self._exchange("release")
         self._meter.associated = False
+
+    def break_off(self) -> Talk[None]:
+        yield from self.clear()
 
     def clear(self) -> Talk[None]:
         yield self._frame("clear")

@@ -1,8 +1,13 @@
-"""A link in memory, for whoever talks through one."""
+"""Links in memory, for whoever talks through one."""
 
 from __future__ import annotations
 
+import asyncio
+from math import inf
+
 from dlms_connector.errors import LinkClosedError
+from dlms_connector.simulator import Meter
+from dlms_connector.simulator.connection import Connection
 from tests.support.talks import Peer
 
 
@@ -47,3 +52,50 @@ class FakeLink:
 
     async def close(self) -> None:
         self.is_open = False
+
+
+class SimulatedLink:
+    """A link to simulated meters in memory; time passes as that of the loop does."""
+
+    def __init__(self, *meters: Meter) -> None:
+        self.bytes_in = self.bytes_out = 0
+        #: Frames sent: round trips.
+        self.sent = 0
+        self.opened = 0
+        self._meters = meters
+        self._connection: Connection | None = None
+        self._waiting, self._ready_at = b"", 0.0
+
+    @property
+    def is_open(self) -> bool:
+        return self._connection is not None
+
+    async def open(self) -> None:
+        self.opened += 1
+        self._connection, self._waiting = Connection(self._meters), b""
+
+    def send(self, data: bytes) -> None:
+        if self._connection is None or self._connection.closing:
+            raise LinkClosedError
+        self.sent += 1
+        self.bytes_out += len(data)
+        self._waiting += self._connection.feed(data)
+        self._ready_at = asyncio.get_running_loop().time() + self._connection.delay_s
+
+    async def receive(self, deadline: float) -> bytes:
+        if self._connection is None or (self._connection.closing and not self._waiting):
+            raise LinkClosedError
+        loop = asyncio.get_running_loop()
+        ready_at = self._ready_at if self._waiting else inf
+        await asyncio.sleep(max(0.0, min(ready_at, deadline) - loop.time()))
+        return self.drain() if ready_at <= deadline else b""
+
+    def drain(self) -> bytes:
+        data, self._waiting = self._waiting, b""
+        self.bytes_in += len(data)
+        return data
+
+    async def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

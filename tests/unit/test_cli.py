@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import click
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 import dlms_connector.cli
 from dlms_connector import __version__
 from dlms_connector.cli import COMMANDS, main
-from dlms_connector.errors import ConfigError, ConnectError
+from dlms_connector.errors import ConfigError, ConnectError, DlmsError
 
 
 def test_version() -> None:
@@ -56,6 +57,7 @@ def test_mistakes_on_the_command_line(arguments: list[str]) -> None:
     [
         (ConfigError("a: wrong", "b: worse"), 2, ["error: a: wrong", "error: b: worse"]),
         (ConnectError("tcp://h:1", "refused"), 1, ["error: cannot connect to tcp://h:1: refused"]),
+        (OSError(28, "No space left", "x.json"), 1, ["error: x.json: No space left"]),
         (KeyboardInterrupt(), 130, []),
     ],
 )
@@ -74,7 +76,17 @@ def test_errors_become_lines_and_exit_codes(
     assert result.exit_code == code
     assert "Traceback" not in result.output
     assert [line for line in result.stderr.splitlines() if line.startswith("error")] == lines
-    assert ("hint: " in result.stderr) is bool(lines)
+    assert ("hint: " in result.stderr) is isinstance(error, DlmsError)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is full")
+def test_a_full_disk_is_a_line() -> None:
+    command = [sys.executable, "-m", "dlms_connector", "schema"]
+    with Path("/dev/full").open("w") as full:
+        outcome = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert outcome.returncode == 1
+    assert outcome.stderr.startswith("error: No space left")
+    assert "Traceback" not in outcome.stderr
 
 
 def test_schema_is_json() -> None:

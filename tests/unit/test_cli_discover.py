@@ -136,6 +136,27 @@ def test_a_file_is_never_written_over(tmp_path: Path) -> None:
     assert file.read_text() == "mine"
 
 
+def test_a_file_that_cannot_be_written_is_refused_before_a_meter_is_asked(tmp_path: Path) -> None:
+    file = tmp_path / "nowhere" / "dlms.json"
+    result = CliRunner().invoke(main, ["discover", "--host", "h", "--output", str(file)])
+    assert result.exit_code == 2
+    assert f"there is no folder {file.parent}" in result.stderr
+
+
+async def test_what_was_found_is_shown_where_the_file_cannot_be_written(tmp_path: Path) -> None:
+    file = tmp_path / "dlms.json"
+    async with simulate([MeterOptions(faults={"delay": 0.02})]) as (server,):
+        asking = asyncio.create_task(discover(server.port, "--output", str(file)))
+        while not server.meter.seen["aarq"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        file.write_text("came meanwhile")
+        result = await asking
+    assert result.exit_code == 0, result.output
+    assert f"cannot write {file}: File exists" in result.stderr
+    assert json.loads(result.stdout)["devices"]
+    assert file.read_text() == "came meanwhile"
+
+
 @pytest.mark.parametrize("framing", ["HDLC", "HDLC_WITH_MODE_E"])
 async def test_a_meter_on_a_serial_port_is_found(framing: Any, tmp_path: Path) -> None:
     pytest.importorskip("serialx")

@@ -18,6 +18,7 @@ from dlms_connector.cli.read import read_once
 from dlms_connector.config.model import Device
 from dlms_connector.outcome import Outcome
 from dlms_connector.simulator import MeterOptions, microstar, simulate
+from dlms_connector.simulator.data import octets
 
 FIVE = {
     "voltage_l1": "1-1:32.7.0",
@@ -97,6 +98,42 @@ async def test_json_keeps_decimals_exact(tmp_path: Path) -> None:
     assert 1_700_000_000_000 < voltage["ts"] < 4_000_000_000_000
 
 
+async def test_names_are_shown_as_they_are_written(tmp_path: Path) -> None:
+    name, items = "Meter [/A] [red] :smile:", ["[/x]", "voltage[l1]", "[bold]", "power:zap:"]
+    series = [{"key": key, "obis": "1-0:32.7.0"} for key in items]
+    async with simulate([MeterOptions()]) as (server,):
+        result = await read(tmp_path, [entry(name, server.port, timeseries=series)])
+    assert result.exit_code == 0, result.output
+    for text in (name, *items):
+        assert text in result.stdout
+
+
+async def test_a_meter_gives_no_orders_to_the_terminal(tmp_path: Path) -> None:
+    items = [{"key": "name", "obis": "0-0:96.1.0", "class": "data", "format": "text"}]
+    async with simulate([MeterOptions()]) as (server,):
+        server.meter.put(1, "0-0:96.1.0", 2, octets(b"\x1b[2JM\r1"))
+        result = await read(tmp_path, [entry("M", server.port, timeseries=items)])
+    assert "\\x1b[2JM\\x0d1" in result.stdout
+    assert "\x1b" not in result.stdout
+
+
+async def test_no_value_is_cut_to_the_width_of_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    key = "k" * 90
+    async with simulate([microstar()]) as (server,):
+        device = microstar_entry("M", server.port)
+        device["timeseries"].append({"key": key, "obis": FIVE["voltage_l1"]})
+        piped = await read(tmp_path, [device])
+        monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal, but without its width
+        monkeypatch.setenv("COLUMNS", "30")
+        narrow = await read(tmp_path, [device])
+    assert key in piped.stdout
+    assert "1234567" in piped.stdout
+    assert "…" not in narrow.stdout
+    assert "┃" in narrow.stdout
+
+
 async def test_only_the_chosen_device_is_read_and_order_is_kept(tmp_path: Path) -> None:
     async with simulate([MeterOptions(), MeterOptions()]) as (first, second):
         devices = [entry("B", first.port), entry("A", second.port)]
@@ -140,6 +177,29 @@ async def test_an_object_that_the_meter_has_not_costs_only_itself(tmp_path: Path
     assert [failure["key"] for failure in device["failures"]] == ["nothing"]
     assert "undefined" in device["failures"][0]["error"]
     assert "nothing" in table.stdout
+
+
+async def test_a_unit_that_does_not_fit_is_told_since_nothing_would_be_sent(
+    tmp_path: Path,
+) -> None:
+    items = [
+        {"key": "good", "obis": "1-0:1.8.0", "unit": "kWh"},
+        {"key": "slip", "obis": "1-0:1.8.0", "unit": "kwh"},
+        {"key": "other", "obis": "1-0:1.8.0", "unit": "V"},
+    ]
+    async with simulate([MeterOptions()]) as (server,):
+        devices = [entry("M", server.port, timeseries=items)]
+        table = await read(tmp_path, devices)
+        result = await read(tmp_path, devices, "--json")
+        arguments = ["check", str(tmp_path / "dlms.json"), "--connect"]
+        checked = await asyncio.to_thread(CliRunner().invoke, main, arguments)
+        own = await read(tmp_path, [entry("M", server.port, timeseries=items, uplinkConverter="C")])
+    assert table.exit_code == result.exit_code == checked.exit_code == 1
+    assert own.exit_code == 0
+    (device,) = json.loads(result.stdout)
+    assert [failure["key"] for failure in device["failures"]] == ["slip", "other"]
+    for text in (table.stderr, checked.stderr, device["failures"][0]["error"]):
+        assert "is not sent: cannot convert Wh to kwh: kwh is unknown, did you mean kWh?" in text
 
 
 async def test_a_wrong_configuration_is_the_users_mistake(tmp_path: Path) -> None:

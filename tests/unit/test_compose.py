@@ -409,3 +409,12 @@ def test_octets_can_always_be_given_as_they_are() -> None:
 @pytest.mark.parametrize("name", ["uint16", "Long_Unsigned", "LONG UNSIGNED", "longUnsigned"])
 def test_type_names_are_read_kindly(name: str) -> None:
     assert data_type(name) is DataType.LONG_UNSIGNED
+
+
+def test_every_type_is_known_by_its_name() -> None:
+    assert [data_type(each.name) for each in DataType] == list(DataType)
+
+
+def test_what_is_no_type_is_refused() -> None:
+    with pytest.raises(CommandError, match="'uint99' is not a COSEM type"):
+        data_type("uint99")

@@ -17,11 +17,13 @@ def test_objects_merge_at_any_depth() -> None:
 
 
 def test_other_values_replace() -> None:
-    assert merged({"a": [1], "b": None, "c": {}}, {"a": [2, 3], "b": 5, "c": 7}) == {
-        "a": [1],
-        "b": None,
-        "c": {},
-    }
+    assert merged({"a": [1], "c": {}}, {"a": [2, 3], "c": 7}) == {"a": [1], "c": {}}
+
+
+def test_null_takes_away_what_is_below() -> None:
+    assert merged({"a": None, "b": {"x": None}}, {"a": 5, "b": {"x": 1, "y": 2}}) == {"b": {"y": 2}}
+    assert merged({"a": None}, {"b": 1}) == {"a": None, "b": 1}
+    assert merged({"b": 1}, {"a": None}, {"a": 5}) == {"b": 1}
 
 
 def test_an_object_hides_what_is_none() -> None:

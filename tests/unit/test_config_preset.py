@@ -7,6 +7,8 @@ import pytest
 from dlms_connector.config import preset
 from dlms_connector.config.device_building import SECRETS
 from dlms_connector.config.loading import load
+from dlms_connector.plan import Limits, batches, refs, wanted
+from dlms_connector.protocol.addressing import server_address_of
 
 SECRET = {
     "password": "dummy",
@@ -36,6 +38,18 @@ def test_a_device_of_it_is_valid(name: str) -> None:
     assert loaded.every_problem == ()
     (made,) = loaded.configuration.devices
     assert made.timeseries or made.attributes
+
+
+@pytest.mark.parametrize("name", preset.names())
+def test_a_device_of_it_is_planned_and_has_an_address(name: str) -> None:
+    device = {"deviceName": "m", "template": name, "connection": {"host": "h"}, "dlms": SECRET}
+    (made,) = load({"devices": [device]}, base=Path()).configuration.devices
+    due = wanted(made)
+    asked = refs(due, ())
+    assert {one.value for one in due} <= set(asked)
+    limits = Limits(max_items=16, max_pdu=0xFFFF)
+    assert {one for batch in batches(asked, limits) for one in batch} == set(asked)
+    assert made.dlms.interface_type == "WRAPPER" or server_address_of(made.dlms)
 
 
 @pytest.mark.parametrize("name", preset.names())

@@ -106,12 +106,43 @@ def test_no_report_strategies(value: Any, problem: str) -> None:
     assert problem in sentence(ReportStrategy, value)
 
 
+@pytest.mark.parametrize("host", ["10.0.0.1", "meter-1.example", "fe80::1%eth0", " h ", "::1"])
+def test_hosts(host: str) -> None:
+    assert read(types.Host, host) == host.strip()
+
+
+@pytest.mark.parametrize(
+    ("host", "problem"),
+    [
+        ("10.0.0.1:3333", "has the port in it"),
+        ("[::1]:3333", "has the port in it"),
+        ("tcp://10.0.0.1", "is not a name or address"),
+        ("10.0.0.1 3333", "is not a name or address"),
+    ],
+)
+def test_no_hosts(host: str, problem: str) -> None:
+    assert problem in sentence(types.Host, host)
+
+
 @pytest.mark.parametrize("formula", ["SN", "SN % 10000 + 1000", "(sn/2)*3-1"])
 def test_formulas(formula: str) -> None:
     assert read(types.Formula, formula) == formula
 
 
-@pytest.mark.parametrize("formula", ["", "S", "SN; exit()", "__import__('os')", 5])
+@pytest.mark.parametrize("name", ["uint16", "long-unsigned", "octetString", "Double Long"])
+def test_type_names(name: str) -> None:
+    assert read(types.TypeName, name) == name
+
+
+@pytest.mark.parametrize("name", ["uint99", "", "number", 18, None])
+def test_no_type_names(name: Any) -> None:
+    assert "COSEM type such as long-unsigned" in sentence(types.TypeName, name)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["", "S", "SN; exit()", "__import__('os')", 5, "SN %", "SN % 0", "((SN", "2 SN", "SN ** 2"],
+)
 def test_no_formulas(formula: Any) -> None:
     assert "is not a formula such as" in sentence(types.Formula, formula)
 

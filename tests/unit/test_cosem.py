@@ -14,6 +14,8 @@ ENERGY = Obis.parse("1-0:1.8.0")
     ("written", "id_"),
     [
         ("register", 3),
+        ("3", 3),
+        (" 70 ", 70),
         ("Extended Register", 4),
         ("extended_register", 4),
         ("demandRegister", 5),
@@ -24,7 +26,6 @@ ENERGY = Obis.parse("1-0:1.8.0")
         ("mac address", 43),
         ("mBusClient", 72),
         (3, 3),
-        ("3", 3),
         (9000, 9000),
         ("9000", 9000),
     ],
@@ -34,11 +35,17 @@ def test_classes_by_name_and_number(written: object, id_: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["", "registers", 0, "0", -1, "-1", 70000, "70000", "7" * 5000, "³", True, None, 3.0]
+    "written",
+    ["", "registers", 0, -1, 70000, True, None, 3.0, "0", "-3", "3.5", "70000", "7" * 5000, "³"],
 )
 def test_what_is_no_class(written: object) -> None:
     with pytest.raises(ValueError, match="not a COSEM class"):
         class_id(written)
+
+
+def test_a_slip_of_the_pen_is_named() -> None:
+    with pytest.raises(ValueError, match=r"did you mean disconnectControl\?"):
+        class_id("disconectControl")
 
 
 def test_every_class_asked_for_is_there() -> None:

@@ -14,7 +14,7 @@ from dlms_connector.config.loading import load
 from dlms_connector.discovery import Discovery, Pace, Request, Server, Wanted, discover
 from dlms_connector.errors import ConfigError, ConnectError
 from dlms_connector.simulator import AccessError, Endpoint, MeterOptions, microstar, simulate
-from dlms_connector.simulator.data import u16
+from dlms_connector.simulator.data import array, octets, structure, u16
 from tests.support.peers import free_port
 
 FAST = Pace(timeout_s=0.04, per_second=1000, settle_s=0.01, reopen_s=0)
@@ -147,6 +147,16 @@ async def test_the_meter_itself_tells_which_client_wants_the_password() -> None:
     assert refused == 1  # client 1 without authentication
 
 
+async def test_no_password_goes_to_a_client_that_the_meter_does_not_know() -> None:
+    options = MeterOptions(client_address=19, authentication="LOW")
+    async with simulate([options]) as (server,):
+        found = await look(server, interfaces=("HDLC",), credentials=low("DLMS_RIGHT"))
+    assert {refusal.authentication for refusal in found.refusals} == {"NONE"}
+    assert "the secret was not used: no client is known to want it" in found.notes[0]
+    assert found.dlms is not None
+    assert found.dlms["clientAddress"] == 16
+
+
 @pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
 async def test_a_wrong_password_is_tried_once(framing: Any) -> None:
     options = MeterOptions(framing=framing, client_address=32, authentication="LOW")
@@ -206,6 +216,77 @@ async def test_a_meter_with_keys_is_described_with_them(monkeypatch: pytest.Monk
     assert "voltage_l1" in keys(found)
 
 
+async def test_a_password_goes_to_a_meter_with_short_names_once() -> None:
+    options = MeterOptions(referencing="SN", client_address=32, authentication="LOW")
+    async with simulate([options]) as (server,):
+        found = await look(server, interfaces=("HDLC",))
+        assert "--password-env DLMS_PASSWORD --dlms referencing=SN" in "\n".join(found.advice)
+        refused = server.meter.seen["refused"]
+        found = await look(server, interfaces=("HDLC",), credentials=low("DLMS_RIGHT"))
+        again = server.meter.seen["refused"]
+    assert found.dlms is not None
+    assert found.dlms["referencing"] == "SN"
+    assert found.dlms["clientAddress"] == 32
+    assert again == 2 * refused  # no association with the password was refused
+    assert "voltage_l1" in keys(found)
+
+
+async def test_the_wrong_way_of_naming_is_told_from_a_wrong_password() -> None:
+    options = MeterOptions(referencing="SN", client_address=32, authentication="LOW")
+    async with simulate([options]) as (server,):
+        found = await look(
+            server, clients=(32,), interfaces=("HDLC",), credentials=low("DLMS_RIGHT")
+        )
+    advice = "\n".join(found.advice)
+    assert "application-context-name" in advice
+    assert "--dlms referencing=SN" in advice
+    assert "suspect --client first" not in advice
+
+
+@pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
+async def test_a_client_that_wants_ciphering_is_named(framing: Any) -> None:
+    options = MeterOptions(framing=framing, client_address=1, security="AUTHENTICATION_ENCRYPTION")
+    async with simulate([options]) as (server,):
+        found = await look(server, interfaces=(framing,))
+    assert found.dlms is not None
+    assert found.dlms["clientAddress"] == 16
+    (line,) = [line for line in found.advice if "ciphering" in line]
+    assert line.startswith("client 1 takes neither LN nor SN in clear")
+    assert not any("application-context" in line for line in found.advice)
+
+
+@pytest.mark.parametrize(
+    ("framing", "place", "example"),
+    [("HDLC", {"physical_address": 17}, "2/17"), ("HDLC", {"logical_address": 0}, "0/2"),
+     ("WRAPPER", {}, "2")],
+)  # fmt: skip
+async def test_other_logical_devices_are_named(
+    framing: Any, place: dict[str, int], example: str
+) -> None:
+    options = MeterOptions(framing=framing, **place)  # type: ignore[arg-type]
+    names = {1: b"SIM0000000000001", 2: b"SIMGAS"}
+    listed = array(*(structure(u16(sap), octets(name)) for sap, name in names.items()))
+    known = (Server(1, 17),) if example == "2/17" else ()
+    async with simulate([options]) as (server,):
+        alone = await look(server, interfaces=(framing,), servers=known)
+        server.meter.put(17, "0-0:41.0.0", 2, listed)
+        found = await look(server, interfaces=(framing,), servers=known)
+    assert alone.advice == ()
+    (line,) = found.advice
+    assert "more logical devices are within the meter: 2 (SIMGAS)" in line
+    assert line.endswith(f"--server {example}")
+
+
+@pytest.mark.parametrize("fault", ["exception", "drop-after"])
+async def test_a_meter_that_lets_us_in_and_tells_nothing_does_not_refuse(fault: str) -> None:
+    options = MeterOptions(faults={fault: 300})
+    async with simulate([options]) as (server,):
+        found = await look(server, interfaces=("HDLC",))
+    assert found.entry is None
+    assert found.advice[0].startswith("client 16 is let in, but reading what it has failed")
+    assert "refuses us" not in "\n".join(found.advice)
+
+
 async def test_silence_is_followed_by_what_to_suspect() -> None:
     options = MeterOptions(faults={"silence": 1})
     async with simulate([options]) as (server,):
@@ -222,6 +303,23 @@ async def test_a_peer_that_hangs_up_is_told() -> None:
     async with simulate([options]) as (server,):
         found = await look(server, interfaces=("WRAPPER",), clients=(48,))
     assert any("hung up" in line for line in found.advice)
+
+
+async def test_a_peer_that_is_gone_in_the_middle_is_told() -> None:
+    """Such as a converter that takes its time to let go of a connection."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        server.close()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    section = {"host": "127.0.0.1", "port": server.sockets[0].getsockname()[1]}
+    found = await discover(Request(connection=section, pace=FAST))
+    await server.wait_closed()
+    assert found.entry is None
+    assert found.notes[0].startswith("cannot connect to 127.0.0.1")
+    assert found.notes[0].endswith("in the middle of the search: not all was tried")
 
 
 async def test_the_search_stops_after_so_many_probes_and_says_so() -> None:

@@ -35,6 +35,7 @@ from tests.support.fake_meter import (
     device,
     ref,
 )
+from tests.support.simulated_line import SimulatedLine
 
 T = TypeVar("T")
 LOG = logging.getLogger("test.line")
@@ -581,3 +582,82 @@ def test_whatever_goes_wrong_all_meters_come_back(
 
     items = ["1-0:1.8.0", "1-0:1.8.0"] if shared else ["1-0:1.8.0"]
     on(Bench(*(device(f"M{n}", *items) for n in range(1, 4 if shared else 2))), test)
+
+
+@pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
+@pytest.mark.parametrize("after_s", [tenth / 10 for tenth in range(1, 20)])
+def test_wherever_it_is_stopped_no_meter_is_left_associated(framing: str, after_s: float) -> None:
+    """Some meters let nobody in before the last association was ended."""
+
+    async def body() -> None:
+        more: dict[str, Any] = {
+            "dlms": {"interfaceType": framing},
+            "connection": {"keepOpen": False},
+            "workarounds": {"pauseBeforeDisconnectMs": 200},
+        }
+        line = SimulatedLine(device(pollPeriod=1000, **more), faults={"keeps-association": 1})
+        running = asyncio.ensure_future(line.line.run())
+        await asyncio.sleep(after_s + 0.05)
+        running.cancel()
+        await asyncio.wait({running})
+        await line.line.farewell()
+        assert not line.meters[0].association_held
+
+    fake_time.run(body())
+
+
+@pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
+def test_to_reconnect_ends_the_association_that_there_is(framing: str) -> None:
+    async def body() -> None:
+        dlms = {"interfaceType": framing}
+        line = SimulatedLine(device(pollPeriod=5000, dlms=dlms), faults={"keeps-association": 1})
+        running = asyncio.ensure_future(line.line.run())
+        await asyncio.sleep(12)
+        opened = line.link.opened
+        line.line.reconnect("M1")
+        await asyncio.sleep(12)
+        assert line.link.opened == opened + 1
+        assert line.spent() == (0, 0, 0)
+        assert line.sink.state_names("M1") == ["online"]
+        running.cancel()
+        await asyncio.wait({running})
+
+    fake_time.run(body())
+
+
+@pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
+def test_an_association_that_was_left_behind_is_ended_where_a_new_one_is_refused(
+    framing: str,
+) -> None:
+    async def body() -> None:
+        dlms = {"interfaceType": framing}
+        line = SimulatedLine(device(pollPeriod=5000, dlms=dlms), faults={"keeps-association": 1})
+        running = asyncio.ensure_future(line.line.run())
+        await asyncio.sleep(12)
+        line.meters[0].faults.set("silence")
+        await asyncio.sleep(10)
+        line.meters[0].faults.clear("silence")
+        await asyncio.sleep(160)
+        assert line.sink.state_names("M1")[-1] == "online"
+        running.cancel()
+        await asyncio.wait({running})
+
+    fake_time.run(body())
+
+
+def test_a_connection_that_a_meter_closes_after_its_goodbye_costs_the_next_one_nothing() -> None:
+    async def body() -> None:
+        devices = [
+            device(f"M{n}", dlms={"interfaceType": "WRAPPER", "logicalAddress": n})
+            for n in (1, 2, 3)
+        ]
+        line = SimulatedLine(*devices, faults={"close-after-release": 1})
+        running = asyncio.ensure_future(line.line.run())
+        await asyncio.sleep(60)
+        for one in devices:
+            assert line.sink.state_names(one.device_name) == ["online"]
+            assert line.spent(one.device_name).failed == 0
+        running.cancel()
+        await asyncio.wait({running})
+
+    fake_time.run(body())

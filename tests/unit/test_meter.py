@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from math import inf
 from typing import Any, TypeVar
 
 import pytest
@@ -185,6 +186,41 @@ def test_a_failed_item_of_a_list_is_read_singly_once_more() -> None:
     on(Bench(), test)
 
 
+def test_a_meter_that_is_busy_now_and_then_is_read_in_lists_for_ever() -> None:
+    async def test(bench: Bench) -> None:
+        for code in CODES:
+            await bench.poll()
+            bench.fake.longest_list = 1
+            assert read_keys(await bench.poll()) == set(CODES)
+            bench.fake.longest_list = 1000
+            await bench.poll()
+            bench.fake.wrong_in_lists = {ref(code): 2}
+            assert read_keys(await bench.poll()) == set(CODES)
+            bench.fake.wrong_in_lists = {}
+        await bench.poll()
+        bench.fake.heard.clear()
+        await bench.poll()
+        assert bench.gets() == [5]
+
+    on(Bench(), test)
+
+
+def test_what_a_meter_does_no_longer_is_learned_at_the_second_time() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.poll()
+        bench.fake.wrong_in_lists = {ref(CODES[1]): 2}
+        await bench.poll()
+        await bench.poll()
+        bench.fake.longest_list = 3
+        await bench.poll()
+        await bench.poll()
+        bench.fake.heard.clear()
+        assert read_keys(await bench.poll()) == set(CODES)
+        assert bench.gets() == [2, 2, 1]
+
+    on(Bench(), test)
+
+
 def test_an_object_that_does_not_exist_costs_one_extra_request_once() -> None:
     async def test(bench: Bench) -> None:
         del bench.fake.values[ref(CODES[1])]
@@ -276,6 +312,64 @@ def test_a_list_met_with_silence_is_read_singly_after_a_reconnect() -> None:
     on(Bench(), test)
 
 
+#: Where a poll gets no second association.
+HASTY = [
+    ({"connection": {"retries": 0}}, False),
+    ({"workarounds": {"quietAfterFailureMs": 15_000}}, True),
+]
+
+
+@pytest.mark.parametrize(("more", "shared"), [({}, False), *HASTY])
+def test_lists_met_with_silence_are_given_up_for_good(more: dict[str, Any], shared: bool) -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.mute_on_lists = True
+        outcomes = [await bench.poll() for _ in range(8)]
+        assert sum(outcome.error is not None for outcome in outcomes) <= 3
+        bench.fake.heard.clear()
+        for _ in range(3):
+            assert read_keys(await bench.poll()) == set(CODES)
+        assert bench.gets() == [1] * 15
+
+    on(Bench(device("M1", *CODES, **more), shared=shared), test)
+
+
+@pytest.mark.parametrize(("more", "shared"), [({}, False), *HASTY])
+@pytest.mark.parametrize("mute", [False, True])
+def test_an_object_that_breaks_the_association_costs_no_other_for_long(
+    more: dict[str, Any], shared: bool, mute: bool
+) -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.conformance = frozenset({"get"})
+        if mute:
+            bench.fake.mute_on = {ref(CODES[0])}
+        else:
+            bench.fake.closes_on = {ref(CODES[0])}
+        await bench.poll()
+        for minute in range(130):
+            outcome = await bench.poll()
+            assert read_keys(outcome) == set(CODES[1:]), minute
+            assert not outcome.error, minute
+            await asyncio.sleep(60)
+        bench.fake.mute_on = bench.fake.closes_on = set()
+        await asyncio.sleep(3600)
+        assert read_keys(await bench.poll()) == set(CODES)
+
+    on(Bench(device("M1", *CODES, **more), shared=shared), test)
+
+
+def test_a_list_with_an_object_that_breaks_the_association_is_read_without_it() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.poll()
+        bench.fake.closes_on = {ref(CODES[2])}
+        for _ in range(4):
+            await bench.poll()
+        bench.fake.heard.clear()
+        assert read_keys(await bench.poll()) == set(CODES) - {CODES[2]}
+        assert bench.gets() == [4]
+
+    on(Bench(), test)
+
+
 def test_a_dead_meter_fails_within_its_timeouts() -> None:
     async def test(bench: Bench) -> None:
         bench.fake.silent = True
@@ -362,6 +456,39 @@ def test_a_refusal_over_an_idle_association_means_that_it_is_gone() -> None:
     on(Bench(), test)
 
 
+def test_an_object_always_answered_with_an_exception_does_not_cost_the_association() -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.conformance = frozenset({"get"})
+        bench.fake.excepted = {ref(CODES[0])}
+        await bench.poll()
+        bench.fake.heard.clear()
+        for _ in range(5):
+            assert read_keys(await bench.poll()) == set(CODES[1:])
+            await asyncio.sleep(5)
+        assert bench.fake.verbs == ["get"] * 25
+        assert bench.meter.statistics.reconnects == 0
+        # Dropped by now, and all the more so if nothing else is asked for.
+        bench.fake.refuses_all = True
+        await bench.meter.poll(bench.due[:1])
+        assert not bench.meter.session.is_open
+
+    on(Bench(), test)
+
+
+def test_what_another_meter_may_not_have_in_common_is_forgotten() -> None:
+    async def test(bench: Bench) -> None:
+        del bench.fake.values[ref(CODES[1])]
+        await bench.poll()
+        bench.fake.give(CODES[0], 10_000, power=1)
+        bench.meter.forget()
+        bench.fake.heard.clear()
+        outcome = await bench.poll()
+        (energy,) = [one for one in outcome.poll.readings if one.key == CODES[0]]
+        assert energy.value == 100_000
+
+    on(Bench(), test)
+
+
 def test_pauses_and_quiet_are_kept() -> None:
     quirks = {"pauseAfterConnectMs": 500, "quietAfterFailureMs": 15_000}
 
@@ -392,7 +519,7 @@ def test_keep_open(
 ) -> None:
     configured = device("M1", connection=connection, dlms={"interfaceType": interface})
     meter = Bench(configured, shared=shared).meter
-    assert [meter.keeps(idle) for idle in (5, 100, 150, 900)] == kept
+    assert [meter.keeps(idle) for idle in (5, 100, 150, inf)] == kept
 
 
 def test_a_job_runs_within_the_association_and_is_not_repeated() -> None:
@@ -411,7 +538,7 @@ def test_a_job_runs_within_the_association_and_is_not_repeated() -> None:
 
 
 @pytest.mark.parametrize(
-    "says", [ServiceError("reading", "service-not-allowed"), DroppedError("exchanging", "DM")]
+    "says", [ServiceError("reading", "service-not-allowed"), DroppedError("exchanging")]
 )
 def test_a_job_finds_an_idle_association_ended_and_opens_another(says: DlmsError) -> None:
     async def test(bench: Bench) -> None:

@@ -5,13 +5,19 @@ from __future__ import annotations
 from math import ceil
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dlms_connector.config.model import Device
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.obis import Obis
-from dlms_connector.plan import Limits, batches, refs, wanted
+from dlms_connector.plan import MAX_ITEMS, Limits, batches, refs, wanted
+from dlms_connector.protocol.access import Access
+from dlms_connector.protocol.conversation import Conversation
+from dlms_connector.protocol.logical_names import LogicalNames
+from dlms_connector.protocol.selection import Selector
+from tests.support.apdus import Open, PlainLink
 
 
 def device(*items: dict[str, Any], **more: Any) -> Device:
@@ -99,6 +105,22 @@ def test_batches_keep_every_limit_and_are_the_fewest(
         )
     listed = [one for one in asked if one not in apart]
     assert len(result) == ceil(len(listed) / limits.items) + len(apart & set(asked))
+
+
+@pytest.mark.parametrize("services", [LogicalNames, Access])
+@pytest.mark.parametrize("max_pdu", [20, 100, 103, 104, 128, 200, 340])
+def test_a_request_of_so_many_attributes_fits_and_of_one_more_does_not(
+    services: type[LogicalNames], max_pdu: int
+) -> None:
+    limits = Limits(max_pdu=max_pdu, access=services is Access)
+    select = Selector(from_utc=False, skip=frozenset()).encode
+    one = services(Conversation(PlainLink(), Open()), lambda: max_pdu, select)
+
+    def octets(count: int) -> int:
+        return len(next(one.get_list([ref(number) for number in range(count)])))
+
+    assert limits.items == 1 or octets(limits.items) <= max_pdu
+    assert limits.items == MAX_ITEMS or octets(limits.items + 1) > max_pdu
 
 
 @given(st.lists(st.sampled_from([1, 2, 3, 4]), max_size=12), st.sets(st.sampled_from([1, 2, 3, 4])))

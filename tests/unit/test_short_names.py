@@ -103,6 +103,20 @@ class TestNames:
         with pytest.raises(ProtocolError, match="object list"):
             meter.hold(meter.services.get(ENERGY), in_turn(h("0C 01 00") + h(listed)))
 
+    def test_an_entry_that_makes_no_sense_costs_no_other(self) -> None:
+        directory = Directory()
+        directory.learn(array(Data(DataType.UNSIGNED, 1), structure(), *LIST.value))
+        assert directory.attribute(SCALER) == 0x0110
+
+    def test_there_are_none_beyond_two_octets(self) -> None:
+        directory = Directory({(3, ENERGY.obis): 0xFFF8})
+        assert directory.attribute(AttributeRef(3, ENERGY.obis, 1)) == 0xFFF8
+        assert directory.attribute(ENERGY) is None
+        assert directory.method(RESET) is None
+        meter = Meter(directory=directory)
+        result = meter.hold(meter.services.get(ENERGY), in_turn())
+        assert isinstance(result, ObjectError)
+
     def test_that_the_meter_will_not_tell(self) -> None:
         meter = Meter(directory=Directory())
         with pytest.raises(ServiceError, match="read-write-denied"):

@@ -81,6 +81,8 @@ def test_objects_from_a_file(tmp_path: Path) -> None:
         (["--fault", "delay=x"], "is not a number"),
         (["--udp", "--interface", "HDLC"], "HDLC is not spoken over UDP"),
         (["--print-config", "--port", "0"], "needs a --port"),
+        (["--port", "65535", "--meters", "2"], "--port 65535 is too high for 2 meters"),
+        (["--authentication", "HIGH_ECDSA", "--print-config"], "needs --suite 1 or 2"),
     ],
 )
 def test_mistakes_are_explained(arguments: list[str], message: str) -> None:

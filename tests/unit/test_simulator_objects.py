@@ -135,6 +135,19 @@ def test_overrides() -> None:
             {"1-0:1.8.0": {"attributes": {"2": {"type": "array", "value": 3}}}},
             "3 does not fit array",
         ),
+        ({"1-0:1.8.0": 5}, "1-0:1.8.0: an object is expected, not 5"),
+        ({"1-0:1.8.0": {"attributes": []}}, "attributes: an object is expected"),
+        ({"1-0:1.8.0": {"attributes": {"2": 5}}}, "attribute 2: an object is expected, not 5"),
+        ({"1-0:1.8.0": {"attributes": {"x": {}}}}, "attribute 'x' is not a number"),
+        ({"1-0:1.8.0": {"attributes": {"2": {"hex": "zz"}}}}, "hex 'zz' is no A-XDR value"),
+        ({"1-0:1.8.0": {"attributes": {"2": {"hex": 5}}}}, "hex 5 is no A-XDR value"),
+        ({"1-0:1.8.0": {"attributes": {"2": {"hex": "1200"}}}}, "hex '1200' is no A-XDR value"),
+        ({"1-0:1.8.0": {"attributes": {"2": {"error": "x"}}}}, "a number is expected, not 'x'"),
+        ({"1-0:1.8.0": {"writable": 2}}, "writable: a list of numbers is expected, not 2"),
+        (
+            {"1-0:1.8.0": {"attributes": {"2": {"type": "array", "value": [3]}}}},
+            "an object is expected, not 3",
+        ),
     ],
 )
 def test_wrong_overrides_are_explained(overrides: dict[str, Any], problem: str) -> None:
