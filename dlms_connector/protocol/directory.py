@@ -36,10 +36,11 @@ class Directory:
     """The base names of a meter's objects; empty until the meter was asked.
 
     It may outlive an association: a meter gives out other names only with other firmware.
-    `invoke_ids` number the questions to the meter.
+    `versions` are those of the objects' classes; `invoke_ids` number the questions to the meter.
     """
 
     names: dict[tuple[int, Obis], int] = field(default_factory=dict)
+    versions: dict[tuple[int, Obis], int] = field(default_factory=dict)
     invoke_ids: InvokeIds = field(default_factory=InvokeIds, compare=False)
 
     def learn(self, object_list: Data) -> None:
@@ -49,11 +50,12 @@ class Directory:
         """
         if object_list.type is not DataType.ARRAY:
             raise ProtocolError(_DOING, f"{object_list.type.name} came instead of an array")
-        known = dict(filter(None, map(_entry, object_list.value)))
+        known = [entry for entry in map(_entry, object_list.value) if entry]
         if object_list.value and not known:
             entry = str(object_list.value[0])[:120]
             raise ProtocolError(_DOING, f"{entry} does not describe an object")
-        self.names = {**_FIXED, **known}
+        self.names = {**_FIXED, **{object_: base for object_, base, _ in known}}
+        self.versions = {object_: version for object_, _, version in known}
 
     def attribute(self, ref: AttributeRef) -> int | None:
         """Return the short name of an attribute; None if the meter does not list the object."""
@@ -63,7 +65,8 @@ class Directory:
     def method(self, ref: MethodRef) -> int | None:
         """Return the short name of a method; None if the meter does not list the object.
 
-        Raises ServiceError for classes whose methods are not known to have any.
+        Raises ServiceError for classes, and versions of them, whose methods are not known to
+        have any.
         """
         base = self.names.get((ref.class_id, ref.obis))
         if base is None:
@@ -71,6 +74,11 @@ class Directory:
         row = CLASSES.get(ref.class_id)
         if row is None or row.methods_at is None:
             raise ServiceError(f"invoking {ref}", "its class has no methods by short name")
+        # Where a class has grown, its later versions have attributes at these names.
+        grown = row.methods_at < STEP * len(row.attributes)
+        if grown and (version := self.versions.get((ref.class_id, ref.obis), 0)):
+            problem = f"the short names of methods are not known for version {version} of its class"
+            raise ServiceError(f"invoking {ref}", problem)
         return _name(base + row.methods_at + STEP * (ref.method - 1))
 
 
@@ -79,12 +87,20 @@ def _name(number: int) -> int | None:
     return number if number <= _LAST else None
 
 
-def _entry(entry: Data) -> tuple[tuple[int, Obis], int] | None:
+def _entry(entry: Data) -> tuple[tuple[int, Obis], int, int] | None:
+    """Return an object, its base name and the version of its class."""
     match entry:
         case Data(
             DataType.STRUCTURE,
-            (Data(value=int(base)), Data(value=int(class_id)), Data(), Data(value=bytes(name)), *_),
-        ) if len(name) == 6:  # fmt: skip
+            (
+                Data(value=int(base)),
+                Data(value=int(class_id)),
+                Data(value=version),
+                Data(value=bytes(name)),
+                *_,
+            ),
+        ) if len(name) == 6:
             # Base names are written as signed numbers.
-            return (class_id, Obis(name)), base & _LAST
+            known = version if isinstance(version, int) else 0
+            return (class_id, Obis(name)), base & _LAST, known
     return None

@@ -97,6 +97,27 @@ class TestNames:
         with pytest.raises(ServiceError, match="no methods by short name"):
             directory.method(MethodRef(1, ENERGY.obis, 1))
 
+    def test_of_methods_where_later_versions_have_attributes(self) -> None:
+        """A method must not be invoked by what may be the name of an attribute."""
+        push = MethodRef(40, Obis.parse("0-0:25.9.0"), 1)
+        for version, name in ((0, 0x0138), (1, None)):
+            directory = Directory()
+            directory.learn(
+                array(
+                    structure(
+                        Data(DataType.LONG, 0x100),
+                        Data(DataType.LONG_UNSIGNED, 40),
+                        Data(DataType.UNSIGNED, version),
+                        Data(DataType.OCTET_STRING, push.obis.octets),
+                    )
+                )
+            )
+            if name:
+                assert directory.method(push) == name
+            else:
+                with pytest.raises(ServiceError, match="not known for version 1"):
+                    directory.method(push)
+
     @pytest.mark.parametrize("listed", ["11 01", "01 01 11 01", "01 01 02 02 10 00 01 12 00 03"])
     def test_that_make_no_sense(self, listed: str) -> None:
         meter = Meter(directory=Directory())
