@@ -37,13 +37,15 @@ _SERIAL_NUMBER = Obis.parse("0-0:96.1.0")
 class TcpConnection(Model):
     """A meter, or a converter with meters behind it, that listens on TCP."""
 
-    type: Literal["tcp"] = Field("tcp", description="the kind of connection")
+    type: Literal["tcp"] = Field(default="tcp", description="the kind of connection")
     host: Host = Field(min_length=1, description=_HOST)
-    port: Whole = Field(4059, ge=1, le=65535, description="TCP port")
-    timeout_ms: Whole = Field(5000, ge=50, le=300_000, description=_TIMEOUT)
-    connect_timeout_ms: Whole = Field(10_000, ge=50, le=300_000, description=_CONNECT_TIMEOUT)
-    retries: Whole = Field(2, ge=0, le=10, description=_RETRIES)
-    keep_open: KeepOpen = Field("auto", description=_KEEP_OPEN)
+    port: Whole = Field(default=4059, ge=1, le=65535, description="TCP port")
+    timeout_ms: Whole = Field(default=5000, ge=50, le=300_000, description=_TIMEOUT)
+    connect_timeout_ms: Whole = Field(
+        default=10_000, ge=50, le=300_000, description=_CONNECT_TIMEOUT
+    )
+    retries: Whole = Field(default=2, ge=0, le=10, description=_RETRIES)
+    keep_open: KeepOpen = Field(default="auto", description=_KEEP_OPEN)
 
     @property
     def endpoint(self) -> str:
@@ -56,11 +58,13 @@ class UdpConnection(Model):
 
     type: Literal["udp"] = Field(description="the kind of connection")
     host: Host = Field(min_length=1, description=_HOST)
-    port: Whole = Field(4059, ge=1, le=65535, description="UDP port")
-    timeout_ms: Whole = Field(5000, ge=50, le=300_000, description=_TIMEOUT)
-    connect_timeout_ms: Whole = Field(10_000, ge=50, le=300_000, description=_CONNECT_TIMEOUT)
-    retries: Whole = Field(2, ge=0, le=10, description=_RETRIES)
-    keep_open: KeepOpen = Field("auto", description=_KEEP_OPEN)
+    port: Whole = Field(default=4059, ge=1, le=65535, description="UDP port")
+    timeout_ms: Whole = Field(default=5000, ge=50, le=300_000, description=_TIMEOUT)
+    connect_timeout_ms: Whole = Field(
+        default=10_000, ge=50, le=300_000, description=_CONNECT_TIMEOUT
+    )
+    retries: Whole = Field(default=2, ge=0, le=10, description=_RETRIES)
+    keep_open: KeepOpen = Field(default="auto", description=_KEEP_OPEN)
 
     @property
     def endpoint(self) -> str:
@@ -73,14 +77,16 @@ class SerialConnection(Model):
 
     type: Literal["serial"] = Field(description="the kind of connection")
     port: str = Field(min_length=1, description="the serial port, such as `/dev/ttyUSB0`")
-    baudrate: Whole = Field(9600, ge=110, le=4_000_000, description="bits per second")
-    bytesize: DataBits = Field(8, description="data bits")
-    parity: Literal["N", "E", "O"] = Field("N", description="none, even or odd parity")
-    stopbits: StopBits = Field(1, description="stop bits")
-    timeout_ms: Whole = Field(5000, ge=50, le=300_000, description=_TIMEOUT)
-    connect_timeout_ms: Whole = Field(10_000, ge=50, le=300_000, description=_CONNECT_TIMEOUT)
-    retries: Whole = Field(2, ge=0, le=10, description=_RETRIES)
-    keep_open: KeepOpen = Field("auto", description=_KEEP_OPEN)
+    baudrate: Whole = Field(default=9600, ge=110, le=4_000_000, description="bits per second")
+    bytesize: DataBits = Field(default=8, description="data bits")
+    parity: Literal["N", "E", "O"] = Field(default="N", description="none, even or odd parity")
+    stopbits: StopBits = Field(default=1, description="stop bits")
+    timeout_ms: Whole = Field(default=5000, ge=50, le=300_000, description=_TIMEOUT)
+    connect_timeout_ms: Whole = Field(
+        default=10_000, ge=50, le=300_000, description=_CONNECT_TIMEOUT
+    )
+    retries: Whole = Field(default=2, ge=0, le=10, description=_RETRIES)
+    keep_open: KeepOpen = Field(default="auto", description=_KEEP_OPEN)
 
     @property
     def endpoint(self) -> str:
@@ -93,43 +99,45 @@ class ListenConnection(Model):
 
     type: Literal["listen"] = Field(description="the kind of connection")
     host: str = Field(
-        "0.0.0.0",  # noqa: S104
+        default="0.0.0.0",  # noqa: S104
         min_length=1,
         description="the local address listened on; `::` for calls by IPv6",
     )
-    port: Whole = Field(4059, ge=1, le=65535, description="the local TCP port listened on")
+    port: Whole = Field(default=4059, ge=1, le=65535, description="the local TCP port listened on")
     peer: Address | None = Field(
-        None, description="the meter calls from this address: a sign of three, one is needed"
+        default=None,
+        description="the meter calls from this address: a sign of three, one is needed",
     )
     serial_number: LineText | None = Field(
-        None, description="the meter that calls has this serial number, asked for at each call"
+        default=None,
+        description="the meter that calls has this serial number, asked for at each call",
     )
     system_title: HexBytes | None = Field(
-        None, description="the meter that calls tells this system title in its AARE, in hex"
+        default=None, description="the meter that calls tells this system title in its AARE, in hex"
     )
     serial_number_obis: ObisCode | None = Field(
-        None,
+        default=None,
         description="object of class data that holds the number; `0-0:96.1.0` where left out",
     )
     identify_as: Literal["device", "public"] = Field(
-        "device",
+        default="device",
         description="who asks a caller for its number or title: `device` with the client, "
         "password and keys of `dlms`, `public` the client 16 without any",
     )
     allow: tuple[Network, ...] = Field(
-        (),
+        default=(),
         description="networks that may call, such as `10.0.0.0/8`; empty allows all. "
         "The port takes the calls that one of its devices allows",
     )
-    timeout_ms: Whole = Field(5000, ge=50, le=300_000, description=_TIMEOUT)
+    timeout_ms: Whole = Field(default=5000, ge=50, le=300_000, description=_TIMEOUT)
     connect_timeout_ms: Whole = Field(
-        30_000,
+        default=30_000,
         ge=50,
         le=300_000,
         description="time to find out who calls, in ms; `read` waits so long for the call",
     )
-    retries: Whole = Field(2, ge=0, le=10, description=_RETRIES)
-    keep_open: KeepOpen = Field("auto", description=_KEEP_OPEN)
+    retries: Whole = Field(default=2, ge=0, le=10, description=_RETRIES)
+    keep_open: KeepOpen = Field(default="auto", description=_KEEP_OPEN)
 
     @property
     def number_object(self) -> Obis:

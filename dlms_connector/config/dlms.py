@@ -34,12 +34,12 @@ class ModeE(Model):
     """The sign-on of HDLC_WITH_MODE_E (IEC 62056-21 mode E)."""
 
     address: SignOnAddress = Field(
-        "",
+        default="",
         description="the meter's device address in `/?address!`; empty asks whoever is there",
     )
-    start_baudrate: Baudrate = Field(300, description="bits per second of the sign-on, 7E1")
+    start_baudrate: Baudrate = Field(default=300, description="bits per second of the sign-on, 7E1")
     max_baudrate: Baudrate | None = Field(
-        None,
+        default=None,
         description="highest rate to change to; what the meter proposes where left out",
     )
 
@@ -54,75 +54,87 @@ class Dlms(Model):
     """How to talk to a meter: framing, addresses, authentication and keys."""
 
     interface_type: InterfaceType = Field(
-        "HDLC", description="the framing; where left out, `WRAPPER` on udp and `HDLC` elsewhere"
+        default="HDLC",
+        description="the framing; where left out, `WRAPPER` on udp and `HDLC` elsewhere",
     )
-    mode_e: ModeE = Field(ModeE(), alias="modeE", description="the sign-on of HDLC_WITH_MODE_E")
+    mode_e: ModeE = Field(
+        default=ModeE(), alias="modeE", description="the sign-on of HDLC_WITH_MODE_E"
+    )
     referencing: Literal["LN", "SN"] = Field(
-        "LN", description="logical names, or the short names of older meters"
+        default="LN", description="logical names, or the short names of older meters"
     )
     client_address: Whole = Field(
-        16, ge=1, le=127, description="who we are to the meter: 16 is the public client"
+        default=16, ge=1, le=127, description="who we are to the meter: 16 is the public client"
     )
     logical_address: Whole = Field(
-        1, ge=0, le=65535, description="logical device (0 to 16383 with HDLC); WRAPPER's only one"
+        default=1,
+        ge=0,
+        le=65535,
+        description="logical device (0 to 16383 with HDLC); WRAPPER's only one",
     )
     physical_address: Whole = Field(
-        1, ge=0, le=16383, description="physical device on an HDLC line; WRAPPER has none"
+        default=1, ge=0, le=16383, description="physical device on an HDLC line; WRAPPER has none"
     )
     address_size: AddressSize | None = Field(
-        None, description="octets of the HDLC server address; chosen by value where left out"
+        default=None,
+        description="octets of the HDLC server address; chosen by value where left out",
     )
     serial_number: Whole | None = Field(
-        None, ge=0, description="computes the physical address from the meter's serial number"
+        default=None,
+        ge=0,
+        description="computes the physical address from the meter's serial number",
     )
     serial_number_formula: Formula | None = Field(
-        None, description="how, such as `SN % 10000 + 1000`; `SN % 10000` where left out"
+        default=None, description="how, such as `SN % 10000 + 1000`; `SN % 10000` where left out"
     )
-    authentication: Authentication = Field("NONE", description="how we prove who we are")
+    authentication: Authentication = Field(default="NONE", description="how we prove who we are")
     password: Password | None = Field(
-        None, description="the secret of LOW and HIGH: text, `hex:…`, or a reference"
+        default=None, description="the secret of LOW and HIGH: text, `hex:…`, or a reference"
     )
     system_title: HexBytes | None = Field(
-        None, description="our system title: 8 bytes in hex, needed for ciphering"
+        default=None, description="our system title: 8 bytes in hex, needed for ciphering"
     )
     server_system_title: HexBytes | None = Field(
-        None, description="the meter's system title, where it does not say it itself"
+        default=None, description="the meter's system title, where it does not say it itself"
     )
     authentication_key: KeyBytes | None = Field(
-        None, description="authentication key in hex, or a reference"
+        default=None, description="authentication key in hex, or a reference"
     )
     block_cipher_key: KeyBytes | None = Field(
-        None, description="global unicast encryption key in hex, or a reference"
+        default=None, description="global unicast encryption key in hex, or a reference"
     )
     dedicated_key: KeyBytes | None = Field(
-        None, description="dedicated key of the association in hex, or a reference"
+        default=None, description="dedicated key of the association in hex, or a reference"
     )
     general_ciphering: Truth = Field(
-        False, description="propose general protection, and cipher with it where agreed"
+        default=False, description="propose general protection, and cipher with it where agreed"
     )
     signing_key: KeyBytes | None = Field(
-        None, description="our private signing key in hex, or a reference: HIGH_ECDSA, `sign`"
+        default=None,
+        description="our private signing key in hex, or a reference: HIGH_ECDSA, `sign`",
     )
     server_signing_key: HexBytes | None = Field(
-        None, description="the meter's public signing key in hex: its two coordinates"
+        default=None, description="the meter's public signing key in hex: its two coordinates"
     )
-    security: Security = Field("NONE", description="how messages are protected")
+    security: Security = Field(default="NONE", description="how messages are protected")
     security_suite: SecuritySuite = Field(
-        0, description="suites 0 and 1 take keys of 16 bytes, suite 2 of 32"
+        default=0, description="suites 0 and 1 take keys of 16 bytes, suite 2 of 32"
     )
     invocation_counter: ObisCode | None = Field(
-        None,
+        default=None,
         description="the counter's object, read through the public client before the first "
         "ciphered association",
     )
-    standard: Standard = Field("DLMS", description="the national or industry profile followed")
+    standard: Standard = Field(
+        default="DLMS", description="the national or industry profile followed"
+    )
     deviation: Deviation | None = Field(
-        None,
+        default=None,
         description="whether its clock tells the minutes `toUtc` (-60 is UTC+1) or `fromUtc`; "
         "as the standard has it where left out",
     )
     time_zone: TimeZone | None = Field(
-        None,
+        default=None,
         description="where its clock ticks if it does not tell: `Europe/Berlin`, `+01:00`",
     )
 
@@ -138,73 +150,85 @@ class Workarounds(Model):
     """Quirks of a meter, as data."""
 
     pause_after_connect_ms: Whole = Field(
-        0, ge=0, le=60_000, description="wait after the connection is made"
+        default=0, ge=0, le=60_000, description="wait after the connection is made"
     )
     pause_before_disconnect_ms: Whole = Field(
-        0, ge=0, le=60_000, description="wait before the session is ended"
+        default=0, ge=0, le=60_000, description="wait before the session is ended"
     )
     pause_between_frames_ms: Whole = Field(
-        0, ge=0, le=10_000, description="wait between a reply and the next request"
+        default=0, ge=0, le=10_000, description="wait between a reply and the next request"
     )
     quiet_after_failure_ms: Whole = Field(
-        0, ge=0, le=600_000, description="quiet the meter wants after an unclean end"
+        default=0, ge=0, le=600_000, description="quiet the meter wants after an unclean end"
     )
     inactivity_timeout_ms: Whole | None = Field(
-        None,
+        default=None,
         ge=0,
         le=86_400_000,
         description="after so much silence the meter drops an association, 0 is never; 120 s with "
         "HDLC and 180 s with WRAPPER where left out. Earlier losses are learned by the way",
     )
     release: Literal["auto", "always", "never"] = Field(
-        "auto", description="whether an RLRQ is sent: `auto` where the association needs one"
+        default="auto",
+        description="whether an RLRQ is sent: `auto` where the association needs one",
     )
     pre_established: Truth = Field(
-        False, description="the association exists already: neither AARQ nor RLRQ is sent"
+        default=False, description="the association exists already: neither AARQ nor RLRQ is sent"
     )
-    skip_snrm: Truth = Field(False, description="the meter expects no SNRM")
+    skip_snrm: Truth = Field(default=False, description="the meter expects no SNRM")
     max_info_transmit: Whole | None = Field(
-        None, ge=32, le=2030, description="longest HDLC information field we send"
+        default=None, ge=32, le=2030, description="longest HDLC information field we send"
     )
     max_info_receive: Whole | None = Field(
-        None, ge=32, le=2030, description="longest HDLC information field we accept"
+        default=None, ge=32, le=2030, description="longest HDLC information field we accept"
     )
     window_transmit: Whole | None = Field(
-        None, ge=1, le=7, description="HDLC frames we propose to send before an acknowledgement"
+        default=None,
+        ge=1,
+        le=7,
+        description="HDLC frames we propose to send before an acknowledgement",
     )
     window_receive: Whole | None = Field(
-        None, ge=1, le=7, description="HDLC frames we propose to receive before we acknowledge"
+        default=None,
+        ge=1,
+        le=7,
+        description="HDLC frames we propose to receive before we acknowledge",
     )
-    max_pdu: Whole = Field(0xFFFF, ge=12, le=0xFFFF, description="longest APDU we offer to accept")
-    challenge_size: Whole = Field(16, ge=8, le=64, description="bytes of our challenge")
+    max_pdu: Whole = Field(
+        default=0xFFFF, ge=12, le=0xFFFF, description="longest APDU we offer to accept"
+    )
+    challenge_size: Whole = Field(default=16, ge=8, le=64, description="bytes of our challenge")
     counter_from_one: Truth = Field(
-        False,
+        default=False,
         description="count invocations from 1 in each association, as some servers demand; "
         "ciphers more than once with the same numbers, which protects nothing from a listener",
     )
     server_counter_restarts: Truth = Field(
-        False,
+        default=False,
         description="believe a meter whose own invocation counter begins anew in each association "
         "without HIGH authentication; somebody could play its old answers to us",
     )
     sign: Literal["never", "handshake", "always"] = Field(
-        "never",
+        default="never",
         description="wrap in general-signing: nothing, only what proves who we are, every request",
     )
     sign_outside: Truth = Field(
-        False, description="put the signature around the ciphering, not inside it"
+        default=False, description="put the signature around the ciphering, not inside it"
     )
     fixed_invoke_id: Whole | None = Field(
-        None,
+        default=None,
         ge=0,
         le=15,
         description="use this invoke-id in every request; none is then sent twice with WRAPPER, "
         "where nothing else tells answers apart",
     )
     use_access: Truth = Field(
-        False, description="propose the ACCESS service, and read lists by it where it is agreed on"
+        default=False,
+        description="propose the ACCESS service, and read lists by it where it is agreed on",
     )
-    single_reads: Truth = Field(False, description="never read several attributes in one request")
+    single_reads: Truth = Field(
+        default=False, description="never read several attributes in one request"
+    )
     skip_date_time_fields: tuple[DateTimeField, ...] = Field(
-        (), description="fields left unspecified in the dates of a request"
+        default=(), description="fields left unspecified in the dates of a request"
     )

@@ -38,32 +38,33 @@ class Item(Model):
 
     key: Name = Field(min_length=1, description="the key on the platform")
     obis: ObisCode = Field(description=_OBIS)
-    class_id: ClassId = Field(3, alias="class", description=_CLASS)
-    attribute: AttributeIndex = Field(2, description=_ATTRIBUTE)
-    scaler: Whole | None = Field(None, ge=-128, le=127, description=_SCALER)
+    class_id: ClassId = Field(default=3, alias="class", description=_CLASS)
+    attribute: AttributeIndex = Field(default=2, description=_ATTRIBUTE)
+    scaler: Whole | None = Field(default=None, ge=-128, le=127, description=_SCALER)
     unit: str | None = Field(
-        None, description="the unit to send in; converts from the meter's own (`Wh` to `kWh`)"
+        default=None,
+        description="the unit to send in; converts from the meter's own (`Wh` to `kWh`)",
     )
     multiplier: Multiplier | None = Field(
-        None, description="factor on the value, such as a transformer ratio"
+        default=None, description="factor on the value, such as a transformer ratio"
     )
-    decimals: Whole | None = Field(None, ge=0, le=15, description="digits to round to")
+    decimals: Whole | None = Field(default=None, ge=0, le=15, description="digits to round to")
     format: ValueFormat | None = Field(
-        None,
+        default=None,
         description="how to show it, where the class and type do not tell; `raw` names nothing",
     )
     encoding: Encoding | None = Field(
-        None, description="encoding of its text, such as `cp1251`; UTF-8 where left out"
+        default=None, description="encoding of its text, such as `cp1251`; UTF-8 where left out"
     )
     poll_period_ms: Whole | None = Field(
-        None,
+        default=None,
         ge=100,
         le=LONGEST_PERIOD_MS,
         alias="pollPeriod",
         description="period of this item in ms; the device's",
     )
     report_strategy: ReportStrategy | None = Field(
-        None, description="the gateway's report strategy for this key"
+        default=None, description="the gateway's report strategy for this key"
     )
 
 
@@ -71,12 +72,13 @@ class Profile(Model):
     """A load profile, billing profile or event log to follow."""
 
     obis: ObisCode = Field(description=_OBIS)
-    key: str | None = Field(None, description="prefix of the keys of its columns")
+    key: str | None = Field(default=None, description="prefix of the keys of its columns")
     backfill: Duration | None = Field(
-        None, description="how far back to read at first, as ISO 8601 duration such as `P7D`"
+        default=None,
+        description="how far back to read at first, as ISO 8601 duration such as `P7D`",
     )
     poll_period_ms: Whole | None = Field(
-        None,
+        default=None,
         ge=1000,
         le=LONGEST_PERIOD_MS,
         alias="pollPeriod",
@@ -89,10 +91,10 @@ class AttributeUpdate(Model):
 
     key: Name = Field(min_length=1, description="the shared attribute")
     obis: ObisCode = Field(description=_OBIS)
-    class_id: ClassId = Field(3, alias="class", description=_CLASS)
-    attribute: AttributeIndex = Field(2, description=_ATTRIBUTE)
-    type: TypeName | None = Field(None, description=_TYPE)
-    scaler: Whole | None = Field(None, ge=-128, le=127, description=_SCALER)
+    class_id: ClassId = Field(default=3, alias="class", description=_CLASS)
+    attribute: AttributeIndex = Field(default=2, description=_ATTRIBUTE)
+    type: TypeName | None = Field(default=None, description=_TYPE)
+    scaler: Whole | None = Field(default=None, ge=-128, le=127, description=_SCALER)
 
 
 class RpcMethod(Model):
@@ -100,19 +102,19 @@ class RpcMethod(Model):
 
     method: Name = Field(min_length=1, description="the method's name")
     request_type: Literal["get", "set", "action", "profile"] = Field(
-        "get", description="what the call does"
+        default="get", description="what the call does"
     )
     obis: ObisCode = Field(description=_OBIS)
-    class_id: ClassId = Field(3, alias="class", description=_CLASS)
-    attribute: AttributeIndex = Field(2, description=_ATTRIBUTE)
+    class_id: ClassId = Field(default=3, alias="class", description=_CLASS)
+    attribute: AttributeIndex = Field(default=2, description=_ATTRIBUTE)
     method_index: Whole | None = Field(
-        None, ge=1, le=127, description="the method's index, for actions"
+        default=None, ge=1, le=127, description="the method's index, for actions"
     )
-    type: TypeName | None = Field(None, description=_TYPE)
-    value: JsonValue = Field(None, description="the value where the call brings none")
-    scaler: Whole | None = Field(None, ge=-128, le=127, description=_SCALER)
+    type: TypeName | None = Field(default=None, description=_TYPE)
+    value: JsonValue = Field(default=None, description="the value where the call brings none")
+    scaler: Whole | None = Field(default=None, ge=-128, le=127, description=_SCALER)
     request_timeout_ms: Whole | None = Field(
-        None,
+        default=None,
         ge=100,
         le=LONGEST_PERIOD_MS,
         alias="requestTimeout",

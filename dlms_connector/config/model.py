@@ -71,46 +71,46 @@ class Device(Model):
 
     device_name: Name = Field(min_length=1, description="the device's name on the platform")
     device_type: Name = Field(
-        "DLMS Energy Meter", min_length=1, description="its device profile there"
+        default="DLMS Energy Meter", min_length=1, description="its device profile there"
     )
     template: str | None = Field(
-        None, description="an entry of `templates`, or a preset shipped with the package"
+        default=None, description="an entry of `templates`, or a preset shipped with the package"
     )
     connection: Connection = Field(description="where the meter is reached")
-    dlms: Dlms = Field(Dlms(), description="how to talk to it")
+    dlms: Dlms = Field(default=Dlms(), description="how to talk to it")
     poll_period_ms: Whole = Field(
-        60_000,
+        default=60_000,
         ge=100,
         le=LONGEST_PERIOD_MS,
         alias="pollPeriod",
         description="period of its items, in ms",
     )
     report_strategy: ReportStrategy | None = Field(
-        None, description="the gateway's report strategy for the device"
+        default=None, description="the gateway's report strategy for the device"
     )
-    attributes: tuple[Item, ...] = Field((), description="items sent as client attributes")
-    timeseries: tuple[Item, ...] = Field((), description="items sent as time series")
+    attributes: tuple[Item, ...] = Field(default=(), description="items sent as client attributes")
+    timeseries: tuple[Item, ...] = Field(default=(), description="items sent as time series")
     profiles: tuple[Profile, ...] = Field(
-        (), description="load profiles and event logs to follow; not in use yet"
+        default=(), description="load profiles and event logs to follow; not in use yet"
     )
     attribute_updates: tuple[AttributeUpdate, ...] = Field(
-        (), description="shared attributes that are written to the meter"
+        default=(), description="shared attributes that are written to the meter"
     )
     server_side_rpc: tuple[RpcMethod, ...] = Field(
-        (), alias="serverSideRpc", description="methods the platform may call"
+        default=(), alias="serverSideRpc", description="methods the platform may call"
     )
     uplink_converter: str | None = Field(
-        None, description="class name of a converter of your own for readings"
+        default=None, description="class name of a converter of your own for readings"
     )
     downlink_converter: str | None = Field(
-        None, description="class name of a converter of your own for calls and writes"
+        default=None, description="class name of a converter of your own for calls and writes"
     )
     allow_write: Writable = Field(
-        False,
+        default=False,
         description="what calls may write or invoke beyond configured methods: nothing, "
         "everything (`true`), or a list of OBIS codes",
     )
-    workarounds: Workarounds = Field(Workarounds(), description="quirks of this meter")
+    workarounds: Workarounds = Field(default=Workarounds(), description="quirks of this meter")
 
     @model_validator(mode="before")
     @classmethod
@@ -129,17 +129,21 @@ class Device(Model):
 class Journal(Model):
     """How much of polled readings is kept until the platform has confirmed them."""
 
-    max_age: Duration = Field("P1D", description="the oldest reading kept, as ISO 8601 duration")
-    max_megabytes: Whole = Field(100, ge=1, le=100_000, description="the most disk space used")
+    max_age: Duration = Field(
+        default="P1D", description="the oldest reading kept, as ISO 8601 duration"
+    )
+    max_megabytes: Whole = Field(
+        default=100, ge=1, le=100_000, description="the most disk space used"
+    )
 
 
 class PushListener(Model):
     """A door for meters that talk first."""
 
-    type: Literal["tcp", "udp"] = Field("tcp", description="the transport listened on")
-    host: str = Field("0.0.0.0", min_length=1, description="the local address")  # noqa: S104
-    port: Whole = Field(4059, ge=1, le=65535, description="the local port")
-    interface_type: Literal["WRAPPER", "HDLC"] = Field("WRAPPER", description="the framing")
+    type: Literal["tcp", "udp"] = Field(default="tcp", description="the transport listened on")
+    host: str = Field(default="0.0.0.0", min_length=1, description="the local address")  # noqa: S104
+    port: Whole = Field(default=4059, ge=1, le=65535, description="the local port")
+    interface_type: Literal["WRAPPER", "HDLC"] = Field(default="WRAPPER", description="the framing")
     allow: tuple[Network, ...] = Field(
         min_length=1, description="networks that may connect, such as `10.0.0.0/8`"
     )
@@ -148,31 +152,33 @@ class PushListener(Model):
 class Configuration(Model):
     """A whole `dlms.json` whose good devices are in force."""
 
-    devices: tuple[Device, ...] = Field((), description="the meters")
+    devices: tuple[Device, ...] = Field(default=(), description="the meters")
     report_strategy: ReportStrategy | None = Field(
-        None, description="the gateway's report strategy for the connector"
+        default=None, description="the gateway's report strategy for the connector"
     )
     state_directory: str | None = Field(
-        None,
+        default=None,
         description="where cursors, counters and the journal live; "
         "`dlms/` in the gateway's data folder where left out",
     )
     secrets_directory: str | None = Field(
-        None,
+        default=None,
         description="where `${file:…}` is looked up, besides `/run/secrets`; "
         "`secrets/` in the gateway's configuration folder where left out",
     )
     audit_telemetry: bool = Field(
-        False, description="also sends every write, action and refusal as telemetry `dlmsAudit`"
+        default=False,
+        description="also sends every write, action and refusal as telemetry `dlmsAudit`",
     )
     journal: Literal[False] | Journal = Field(
-        False, description="keeps polled readings until the platform confirmed them; not in use yet"
+        default=False,
+        description="keeps polled readings until the platform confirmed them; not in use yet",
     )
     push: tuple[PushListener, ...] = Field(
-        (), description="listeners for meters that talk first; not in use yet"
+        default=(), description="listeners for meters that talk first; not in use yet"
     )
     diagnostics_period_ms: Whole = Field(
-        60_000,
+        default=60_000,
         ge=0,
         le=LONGEST_PERIOD_MS,
         alias="diagnosticsPeriod",
