@@ -26,6 +26,7 @@ from dlms_connector.member import UnavailableError
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
+from dlms_connector.within import within
 
 #: Calls of one meter that wait or are under way; more are refused at once.
 MOST_WAITING = 100
@@ -188,7 +189,7 @@ class Dispatcher:
 
     async def _locally(self, work: Local, timeout_s: float) -> Value:
         try:
-            return await asyncio.wait_for(work.run(), timeout_s)
+            return await within(timeout_s, work.run())
         except asyncio.TimeoutError:
             raise CommandError(f"{work.what}: not done within {timeout_s:g} s") from None
 

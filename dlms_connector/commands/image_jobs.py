@@ -37,6 +37,7 @@ from dlms_connector.errors import (
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
+from dlms_connector.within import within
 
 T = TypeVar("T")
 
@@ -155,7 +156,7 @@ class Transfer:
     async def _pause(self, seconds: float) -> None:
         self.wake.clear()
         try:
-            await asyncio.wait_for(self.wake.wait(), seconds)
+            await within(seconds, self.wake.wait())
         except asyncio.TimeoutError:
             return
 

@@ -16,6 +16,7 @@ from dlms_connector.demo.journal import Journal
 from dlms_connector.demo.mqtt_dialect import UnknownProtocolError, recognise
 from dlms_connector.demo.mqtt_packets import patterns_of, payload_of
 from dlms_connector.demo.mqtt_session import Session
+from dlms_connector.within import within
 
 #: A packet of a larger size closes the connection, as ThingsBoard's codec does.
 MAX_PACKET = 65_536
@@ -112,7 +113,7 @@ class MqttServer:
         while not session.over:
             # Section 3.1.2.10: silence for one and a half times the keep-alive ends a session.
             patience = session.keep_alive_s * 1.5 if session.token else _PATIENCE_S
-            data = await asyncio.wait_for(reader.read(65_536), patience or None)
+            data = await within(patience or None, reader.read(65_536))
             await self._flowing.wait()
             if not data:
                 return

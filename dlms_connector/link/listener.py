@@ -17,6 +17,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from dlms_connector.errors import AbsentError, ConnectError, DlmsError, ProtocolError
 from dlms_connector.link.tcp_stream import StreamLink, TcpStream
+from dlms_connector.within import within
 
 #: Calls that are not identified yet, from one address half of them: many meters of a mobile
 #: network may share one.
@@ -275,7 +276,7 @@ class Listener:
         if not reason:
             self._strangers[address] += 1
             try:
-                name = await asyncio.wait_for(self._find_out(call), self._identify_within_s)
+                name = await within(self._identify_within_s, self._find_out(call))
             except asyncio.TimeoutError:
                 reason = f"nobody knows it after {self._identify_within_s:g} s"
             except DlmsError as error:

@@ -9,6 +9,7 @@ from typing import Any
 from dlms_connector.config.model import SerialConnection
 from dlms_connector.errors import ConfigError, ConnectError, LinkClosedError, LinkError
 from dlms_connector.link.inbox import Inbox
+from dlms_connector.within import within
 
 _CLOSE_AT_MOST_S = 1.0
 
@@ -34,7 +35,16 @@ class SerialLink:
         """Open the port for us alone; raises ConnectError."""
         await self.close()
         connection = self._connection
-        opening = self._serialx.create_serial_connection(
+        try:
+            await within(connection.connect_timeout_ms / 1000, self._connect())
+        except asyncio.TimeoutError as error:
+            raise ConnectError(connection.port, "the port does not open") from error
+        except (OSError, ValueError, self._serialx.SerialException) as error:
+            raise ConnectError(connection.port, str(error)) from error
+
+    async def _connect(self) -> None:
+        connection = self._connection
+        _, self._port = await self._serialx.create_serial_connection(
             asyncio.get_running_loop(),
             lambda: _Port(self),
             connection.port,
@@ -44,12 +54,6 @@ class SerialLink:
             stopbits=self._serialx.StopBits(connection.stopbits),
             close_timeout=0,
         )
-        try:
-            _, self._port = await asyncio.wait_for(opening, connection.connect_timeout_ms / 1000)
-        except asyncio.TimeoutError as error:
-            raise ConnectError(connection.port, "the port does not open") from error
-        except (OSError, ValueError, self._serialx.SerialException) as error:
-            raise ConnectError(connection.port, str(error)) from error
 
     def send(self, data: bytes) -> None:
         """Send; raises LinkClosedError."""

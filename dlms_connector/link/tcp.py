@@ -7,6 +7,7 @@ import os
 
 from dlms_connector.errors import ConnectError
 from dlms_connector.link.tcp_stream import StreamLink, TcpStream
+from dlms_connector.within import within
 
 
 class TcpLink(StreamLink):
@@ -25,7 +26,7 @@ class TcpLink(StreamLink):
         await self.close()
         stream = TcpStream(self)
         try:
-            await asyncio.wait_for(self._connect(stream), self._connect_timeout_s)
+            await within(self._connect_timeout_s, self._connect(stream))
         except BaseException as error:
             # Also when cancelled: a connection that came about meanwhile is not left behind.
             await stream.close()

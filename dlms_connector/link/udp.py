@@ -7,6 +7,7 @@ from typing import cast
 
 from dlms_connector.errors import ConnectError, LinkClosedError
 from dlms_connector.link.inbox import Inbox
+from dlms_connector.within import within
 
 
 class UdpLink:
@@ -31,17 +32,19 @@ class UdpLink:
         """Find the address and bind; raises ConnectError."""
         await self.close()
         endpoint = f"{self._host}:{self._port}"
-        loop = asyncio.get_running_loop()
-        making = loop.create_datagram_endpoint(
-            lambda: _Socket(self), remote_addr=(self._host, self._port)
-        )
         try:
-            _, self._socket = await asyncio.wait_for(making, self._connect_timeout_s)
+            await within(self._connect_timeout_s, self._bind())
         except asyncio.TimeoutError as error:
             reason = f"no address within {self._connect_timeout_s:g} s"
             raise ConnectError(endpoint, reason) from error
         except (OSError, UnicodeError) as error:
             raise ConnectError(endpoint, str(error)) from error
+
+    async def _bind(self) -> None:
+        loop = asyncio.get_running_loop()
+        _, self._socket = await loop.create_datagram_endpoint(
+            lambda: _Socket(self), remote_addr=(self._host, self._port)
+        )
 
     def send(self, data: bytes) -> None:
         """Send one datagram; raises LinkClosedError.

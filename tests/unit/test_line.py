@@ -83,6 +83,24 @@ def on(bench: Bench, test: Callable[[Bench], Awaitable[T]]) -> T:
     return fake_time.run(body())
 
 
+def test_it_ends_also_in_the_very_moment_in_which_a_job_comes() -> None:
+    async def body(turns: int) -> None:
+        bench = Bench(device())
+        running = asyncio.ensure_future(bench.line.run())
+        await asyncio.sleep(12)  # it was polled, and rests
+        assert bench.sink.times("M1")
+        job = bench.read()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait({running}, timeout=60)
+        assert running.cancelled()
+        job.cancel()
+
+    for turns in range(6):
+        fake_time.run(body(turns))
+
+
 def gaps(times: list[float]) -> list[float]:
     return [later - earlier for earlier, later in pairwise(times)]
 

@@ -174,6 +174,18 @@ async def test_offline_and_back_at_the_same_port(platform: Platform) -> None:
         await client.acknowledged("v1/devices/me/telemetry", {"a": 1})
 
 
+async def test_offline_in_the_very_moment_in_which_something_arrives(platform: Platform) -> None:
+    for turns in range(6):
+        async with connection(platform) as client:
+            await client.connect("token", keep_alive=60)
+            client.send(mqtt5.PingReqPacket())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await asyncio.wait_for(platform.go_offline(), 30)
+            assert platform.sessions == 0
+        await platform.go_online()
+
+
 @pytest.mark.parametrize(
     ("pattern", "topic", "covered"),
     [
