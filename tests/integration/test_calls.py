@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -110,11 +109,10 @@ async def test_a_shared_attribute_is_written_to_the_meter(running: Site) -> None
 
 async def test_calls_cost_the_other_meters_nothing(running: Site) -> None:
     """Nor do the answers get lost or mixed up."""
-    began, before = monotonic(), running.polls(READ_ONLY)
+    before = running.polls(READ_ONLY)
     voltage = running.platform.telemetry(METER, "voltage_l1")[-1].value
     for _ in range(50):
         assert await running.platform.rpc(METER, "getVoltage") == {"result": voltage}
-    assert monotonic() - began < 10
     await running.until_polled(READ_ONLY, times=before + 2)
     assert not running.log_lines("Traceback")
 
@@ -132,7 +130,6 @@ async def test_a_call_to_the_connector_reaches_a_meter(running: Site) -> None:
 async def test_a_call_to_a_meter_that_is_away_is_answered_at_once(running: Site) -> None:
     await running.endpoints[2].stop()
     await running.until(lambda: running.states(LEAVING)[-1] != "online")
-    began = monotonic()
     answer = await call(running, LEAVING, "getVoltage")
-    assert monotonic() - began < 1
-    assert LEAVING in answer["error"]
+    # It was not even tried.
+    assert f"{LEAVING}: the meter has not answered for" in answer["error"]

@@ -12,6 +12,10 @@ from pathlib import Path
 from tests.support.site import watch
 
 DEMO = (sys.executable, "-m", "dlms_connector", "demo", "--meters", "2")
+#: How many time series these meters have.
+VALUES = 10
+#: Ample: a demo that hangs must fail, a slow machine must not.
+WITHIN_S = 60.0
 
 
 async def start(folder: Path, *options: str) -> asyncio.subprocess.Process:
@@ -46,10 +50,16 @@ def log_of(folder: Path) -> str:
 
 
 async def test_it_shows_values_of_all_meters_and_cleans_up(tmp_path: Path) -> None:
-    process = await start(tmp_path, "--seconds", "8")
-    output, _ = await asyncio.wait_for(process.communicate(), 60)
-    text = output.decode()
+    process = await start(tmp_path, "--seconds", "60")
+    assert process.stdout is not None
+    text = ""
+    for _ in range(1 + VALUES):
+        text += (await asyncio.wait_for(process.stdout.readline(), WITHIN_S)).decode()
+    process.send_signal(signal.SIGINT)
+    output, _ = await asyncio.wait_for(process.communicate(), WITHIN_S)
+    text += output.decode()
     assert process.returncode == 0, text
+    assert "the values of all 2 meters arrived" in text
     for shown in ("DLMS-Meter-01", "DLMS-Meter-02", "135.19", "kWh", "1 MQTT session"):
         assert shown in text, text
     assert_nothing_is_left(tmp_path)
@@ -58,10 +68,10 @@ async def test_it_shows_values_of_all_meters_and_cleans_up(tmp_path: Path) -> No
 async def test_it_ends_at_ctrl_c(tmp_path: Path) -> None:
     process = await start(tmp_path)
     assert process.stdout is not None
-    assert b"simulated meters" in await asyncio.wait_for(process.stdout.readline(), 30)
+    assert b"simulated meters" in await asyncio.wait_for(process.stdout.readline(), WITHIN_S)
     await watch(lambda: "Gateway started" in log_of(tmp_path))
     process.send_signal(signal.SIGINT)
-    output, _ = await asyncio.wait_for(process.communicate(), 20)
+    output, _ = await asyncio.wait_for(process.communicate(), WITHIN_S)
     assert b"Traceback" not in output, output.decode()
     assert_nothing_is_left(tmp_path)
 
@@ -72,4 +82,4 @@ async def test_the_gateway_ends_with_a_demo_that_is_killed(tmp_path: Path) -> No
     assert len(processes(tmp_path)) == 2
     process.kill()
     await process.communicate()
-    await watch(lambda: not processes(tmp_path), 5)
+    await watch(lambda: not processes(tmp_path))

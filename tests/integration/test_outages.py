@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from dlms_connector.simulator import MeterOptions
+from tests.support.measured import measured
 from tests.support.peers import free_port
-from tests.support.site import Configuration, Site, black_hole, device, site
+from tests.support.site import START_S, Configuration, Site, black_hole, device, site
 
 PERIOD_MS = 1000
 SECONDS = 15
@@ -22,6 +23,7 @@ REFUSING = "Refusing"
 
 
 @pytest.mark.alone
+@measured
 async def test_dead_and_refusing_meters_cost_the_others_nothing(tmp_path: Path) -> None:
     """Of 20 meters 3 are dead and 1 refuses its password: the others keep their period."""
     silent = MeterOptions(serial=90, faults={"silence"})
@@ -79,14 +81,7 @@ def gaps_of(running: Site, name: str) -> list[int]:
 async def test_an_outage_that_ends(tmp_path: Path) -> None:
     """It is told once when it begins and once when it ends, in the log and at the platform."""
     name, other = "DLMS-Meter-01", "DLMS-Meter-02"
-
-    def impatient(configuration: Configuration) -> None:
-        for one in configuration["devices"]:
-            one["connection"] |= {"timeoutMs": 300, "connectTimeoutMs": 300, "retries": 0}
-
-    async with site(
-        tmp_path, [MeterOptions(serial=1), MeterOptions(serial=2)], impatient
-    ) as running:
+    async with site(tmp_path, [MeterOptions(serial=1), MeterOptions(serial=2)]) as running:
         await running.until_polled(times=2)
         await running.endpoints[0].stop()
         await running.until(lambda: running.states(name)[-1] != "online")
@@ -97,7 +92,8 @@ async def test_an_outage_that_ends(tmp_path: Path) -> None:
         await running.until(lambda: name not in running.platform.connected)
         assert running.polls(name) == before
         await running.endpoints[0].start()
-        await running.until(lambda: running.states(name)[-1] == "online")
+        # The longer it was away the less often it is tried.
+        await running.until(lambda: running.states(name)[-1] == "online", 4 * START_S)
         await running.until_polled(name, times=before + 2)
         assert name in running.platform.connected
         assert running.platform.store.attributes(name)["dlmsLastError"] == ""

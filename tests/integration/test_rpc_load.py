@@ -11,6 +11,7 @@ import pytest
 
 from dlms_connector.demo.platform_api import octets
 from dlms_connector.simulator import MeterOptions
+from tests.support.measured import measured
 from tests.support.site import Configuration, Site, device, site
 
 BUSY = "Busy"
@@ -32,6 +33,7 @@ def configure(configuration: Configuration) -> None:
 
 
 @pytest.mark.alone
+@measured
 async def test_fifty_calls_per_second_leave_the_polls_of_others_alone(tmp_path: Path) -> None:
     meters = [MeterOptions(serial=number) for number in range(1, len(OTHERS) + 2)]
     async with site(tmp_path, meters, configure) as running:

@@ -26,7 +26,7 @@ async def test_a_bad_device_costs_the_good_ones_nothing(tmp_path: Path) -> None:
         sentence = running.platform.store.attributes("Wrong")["dlmsLastError"]
         for problem in ("dlms.clientAddress: 0 ", "clientAdress"):
             assert problem in sentence
-            assert running.log_lines(rf"\|ERROR\| DLMS \| Wrong is not polled: .*{problem}")
+            await running.until_logged(rf"\|ERROR\| DLMS \| Wrong is not polled: .*{problem}")
         # What is said about it connects it; the platform shall not take it for alive.
         await running.until(lambda: "Wrong" not in running.platform.connected)
         assert_healthy(running)

@@ -23,6 +23,7 @@ from dlms_connector.meters_thread import MetersThread
 from dlms_connector.obis import Obis
 from dlms_connector.reading import Poll, Reading
 from tests.support.gateway import FakeGateway
+from tests.support.measured import measured
 
 NOW = 1_767_225_600_000
 SECRET = "12345678"
@@ -553,6 +554,7 @@ class Busy(FakeFleet):
             await asyncio.sleep(0.3)
 
 
+@measured
 def test_close_is_quick_with_hundreds_of_meters(make: Make, gateway: FakeGateway) -> None:
     gateway.connect()
     connector = make(configuration(*(device(f"M{n}") for n in range(300))), Busy)
@@ -568,6 +570,7 @@ def test_close_is_quick_with_hundreds_of_meters(make: Make, gateway: FakeGateway
     assert not [one for one in threading.enumerate() if one.name.startswith("Meters ")]
 
 
+@measured
 def test_close_leaves_a_hanging_goodbye_behind(make: Make, gateway: FakeGateway) -> None:
     class Stubborn(FakeFleet):
         async def behave(self) -> None:
