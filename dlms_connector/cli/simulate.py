@@ -92,6 +92,8 @@ def command(**given: Any) -> None:
     try:
         _allow_sockets(len(meters))
         asyncio.run(_serve(meters, given))
+    except BrokenPipeError:
+        raise  # whoever read what is printed has enough; click ends at that without a word
     except OSError as error:
         raise click.ClickException(
             f"cannot listen at {given['host']}, ports from {given['port']}: "
@@ -105,6 +107,8 @@ _ADVICE = {
     errno.EMFILE: "the limit of open files (ulimit -n) is too low for so many --meters",
 }
 _PORTS = 1 << 16
+#: Physical addresses that no meter has: of a device that calls, and of all at once.
+_RESERVED = (126, 127)
 #: With --hold: 2025-01-01 12:00 UTC.
 _HELD_AT = 1_735_732_800.0
 #: Of one meter: where it listens, and two clients at most.
@@ -133,14 +137,19 @@ def _options(number: int, given: dict[str, Any]) -> MeterOptions:
         **_suite(int(given["suite"])),
         **_proof(given),
     }
-    if given["security"] != "NONE":
+    if given["security"] != "NONE" or given["authentication"] == "HIGH_GMAC":
         chosen["client_address"] = 1  # 16 stays free for the public client and the counter
     if given["hold"]:
         chosen["hold_at"] = _HELD_AT
     if given["objects"]:
         chosen["overrides"] = _read_objects(given["objects"])
     if given["shared"]:
-        chosen["logical_address" if framing == "WRAPPER" else "physical_address"] = number
+        if framing == "WRAPPER":
+            chosen["logical_address"] = number
+        else:
+            chosen["physical_address"] = (
+                number if number < _RESERVED[0] else number + len(_RESERVED)
+            )
     faults = _read_faults(given["faults"])
     if given["profile"] == "microstar":
         return microstar(number, **chosen, faults={**MICROSTAR_FAULTS, **faults})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 
@@ -155,9 +156,12 @@ def parse_fault(text: str) -> tuple[str, float | None]:
     if name not in FAULTS:
         raise ValueError(f"{name!r} is no fault; `simulate --faults` lists them")
     try:
-        return name, float(value) if value else None
+        number = float(value) if value else None
     except ValueError:
         raise ValueError(f"{text!r}: {value!r} is not a number") from None
+    if number is not None and not 0 <= number < inf:
+        raise ValueError(f"{text!r}: {value} is not a number from 0 up")
+    return name, number
 
 
 def fault_table() -> list[dict[str, Any]]:

@@ -58,6 +58,15 @@ def _device(options: MeterOptions, host: str, port: int, *, udp: bool) -> dict[s
     }
 
 
+def _password(octets: bytes) -> str:
+    """Write a password so that it is read as what it is, and as no reference."""
+    try:
+        text = octets.decode()
+    except UnicodeDecodeError:
+        text = ""
+    return f"hex:{octets.hex()}" if not text or text.startswith("hex:") or "${" in text else text
+
+
 def _dlms(options: MeterOptions) -> dict[str, Any]:
     addresses = {
         "clientAddress": options.client_address,
@@ -73,7 +82,7 @@ def _dlms(options: MeterOptions) -> dict[str, Any]:
     if options.authentication != "NONE":
         section["authentication"] = options.authentication
     if options.authentication not in ("NONE", "HIGH_GMAC", "HIGH_ECDSA"):
-        section["password"] = options.password.decode()
+        section["password"] = _password(options.password)
     if options.authentication == "HIGH_ECDSA":
         section["signingKey"] = private_octets(client_key(options.security_suite)).hex().upper()
         meter_octets = public_octets(meter_key(options.security_suite))

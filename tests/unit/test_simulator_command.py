@@ -80,6 +80,8 @@ def test_objects_from_a_file(tmp_path: Path) -> None:
         (["--fault", "nonsense"], "is no fault"),
         (["--fault", "delay=x"], "is not a number"),
         (["--udp", "--interface", "HDLC"], "HDLC is not spoken over UDP"),
+        (["--fault", "delay=-1"], "is not a number from 0 up"),
+        (["--fault", "delay=nan"], "is not a number from 0 up"),
         (["--print-config", "--port", "0"], "needs a --port"),
         (["--port", "65535", "--meters", "2"], "--port 65535 is too high for 2 meters"),
         (["--authentication", "HIGH_ECDSA", "--print-config"], "needs --suite 1 or 2"),
