@@ -85,7 +85,7 @@ class FakeGateway:
             self.calls.append(call)
             self._changed.notify_all()
 
-    def wait_for(self, condition: Any, seconds: float = 5.0) -> None:
+    def wait_for(self, condition: Any, seconds: float = 30.0) -> None:
         """Wait until a condition on what was written down holds."""
         with self._changed:
             assert self._changed.wait_for(condition, seconds), (self.calls, self.sent)

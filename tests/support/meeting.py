@@ -41,7 +41,7 @@ _HERE = "127.0.0.1"
 _REDIAL_S = 0.02
 LOG = logging.getLogger("test.meeting")
 #: What is not there by then does not come.
-_PATIENCE_S = 5.0
+_PATIENCE_S = 30.0
 
 
 def _now() -> datetime:

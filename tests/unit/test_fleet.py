@@ -25,6 +25,7 @@ from tests.support.fake_meter import (
     device,
     ref,
 )
+from tests.support.measured import measured
 
 LOG = logging.getLogger("test.fleet")
 
@@ -271,6 +272,7 @@ def test_jobs_reach_their_meter_and_statistics_are_kept() -> None:
     fake_time.run(body())
 
 
+@measured
 async def test_simulated_meters_over_real_sockets() -> None:
     """Nothing faked: good, silent and refusing meters, lists and single reads, a shared line."""
     simulated: list[Any] = [
@@ -309,7 +311,7 @@ async def test_simulated_meters_over_real_sockets() -> None:
             down = all(sink.state_names(name) for name in ("silent", "refusing"))
             return down and all(len(sink.polls.get(name, ())) >= 4 for name in good)
 
-        await asyncio.wait_for(sink.until(enough), 8)
+        await asyncio.wait_for(sink.until(enough), 30)
         assert await stop(running) <= 0.5
     for name in good:
         assert sink.state_names(name) == ["online"]

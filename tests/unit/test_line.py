@@ -410,6 +410,19 @@ def test_a_call_to_a_meter_that_is_down_is_answered_at_once() -> None:
     on(Bench(device()), test)
 
 
+def test_reconnect_tries_an_endpoint_that_was_not_reached_at_once() -> None:
+    async def test(bench: Bench) -> None:
+        bench.link.reachable = False
+        await asyncio.sleep(600)
+        bench.link.reachable = True
+        bench.line.reconnect("M2")
+        await asyncio.sleep(1)
+        assert len(bench.sink.times("M2")) == 1
+        assert bench.sink.state_names("M2")[-1] == "online"
+
+    on(Bench(device("M1"), device("M2")), test)
+
+
 def test_reconnect_tries_a_meter_that_is_down_at_once() -> None:
     async def test(bench: Bench) -> None:
         bench.fake.silent = True

@@ -9,6 +9,7 @@ from decimal import Decimal
 from time import time
 from typing import Any
 
+import mqtt5
 import pytest
 import pytest_asyncio
 
@@ -160,6 +161,8 @@ async def test_a_call_to_a_device(platform: Platform, client: MqttClient) -> Non
     client.publish(f"{GATEWAY}/rpc", reply)
     client.publish(f"{GATEWAY}/rpc", {**reply, "data": "again"})
     assert await call == {"result": Decimal("1.5")}
+    for _ in range(3):
+        assert isinstance(await client.receive(), mqtt5.PubAckPacket)
 
 
 async def test_calls_that_cannot_be_sent_or_are_not_answered(

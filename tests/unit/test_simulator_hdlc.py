@@ -180,3 +180,30 @@ def test_an_unpolled_frame_out_of_order_is_not_answered() -> None:
     station = make_station()
     station.take(command(0x93))
     assert station.take(command(0x04, b"\xe6\xe6\x00\xc0")) == b""
+
+
+def test_another_client_does_not_talk_in_a_session_that_is_not_its_own() -> None:
+    station = make_station()
+    station.take(command(0x93))
+    stranger = only(make_frame(SERVER, b"\x41", 0x10, b"\xe6\xe6\x00\xc0"))
+    refused = only(station.take(stranger))
+    assert (refused.control, refused.destination) == (0x1F, b"\x41")
+    assert only(station.take(command(0x10, b"\xe6\xe6\x00\xc0"))).information[3:] == b"\xc4"
+
+
+def test_more_than_was_agreed_is_rejected() -> None:
+    station = make_station(receive=64)
+    station.take(command(0x93))
+    assert only(station.take(command(0x10, b"\xe6\xe6\x00" + bytes(62)))).control == 0x97
+    assert only(station.take(command(0x10, b"\xe6\xe6\x00" + bytes(61)))).information[3:] == b"\xc4"
+
+
+@pytest.mark.parametrize("faults", [[], ["keeps-association"]])
+def test_a_connection_that_is_gone_ends_the_association(faults: list[str]) -> None:
+    meter = Meter(MeterOptions(physical_address=17, faults=faults))
+    connection = Connection([meter])
+    connection.feed(SNRM_WIDE)
+    connection.feed(AARQ_WIDE)
+    assert meter.association_held
+    connection.close()
+    assert meter.association_held is bool(faults)

@@ -309,3 +309,29 @@ def test_a_plain_initiate_request_in_a_ciphered_context_is_refused() -> None:
     )
     assert bytes.fromhex("A203020101") in ask(session, request)
     assert not session.associated
+
+
+def test_the_public_client_changes_nothing() -> None:
+    meter = make_meter(client_address=1)
+    session = Session(meter)
+    assert session.answer(aarq(), 16)
+    clock = reference(8, "0-0:1.0.0", 2)
+    (read, written, shifted) = (
+        session.answer(apdu, 16)
+        for apdu in (
+            b"\xc0\x01\xc1" + clock + b"\x00",
+            b"\xc1\x01\xc1" + clock + b"\x00" + encode(octets(bytes(12))),
+            b"\xc3\x01\xc1" + reference(8, "0-0:1.0.0", 6) + b"\x01" + encode(Data(16, 60)),
+        )
+    )
+    assert read is not None
+    assert read[:4] == b"\xc4\x01\xc1\x00"
+    assert written == b"\xc5\x01\xc1\x03"
+    assert shifted is not None
+    assert shifted[:4] == b"\xc7\x01\xc1\x03"
+    assert meter.clock_shift == 0
+
+
+def test_the_smallest_messages_still_carry_blocks() -> None:
+    session = open_session(make_meter(), max_pdu=5)
+    assert get(session, 1, "0-0:42.0.0").value == b"SIM0000000000001"

@@ -67,6 +67,40 @@ def test_too_much_drops_the_oldest(caplog: pytest.LogCaptureFixture) -> None:
     assert len(caplog.records) == 1
 
 
+def test_too_much_again_is_told_again(caplog: pytest.LogCaptureFixture) -> None:
+    done, idle = Event(), Event()
+    queue = UplinkQueue(idle.set, LOG, limit=1, idle_s=0.01)
+    for _ in range(2):
+        queue.put(nothing)
+        queue.put(done.set)
+    assert len(caplog.records) == 1
+    queue.start("uplink")
+    assert done.wait(30)
+    idle.clear()
+    assert idle.wait(30)  # it has nothing to do
+    hold, held = Event(), Event()
+
+    def wait() -> None:
+        held.set()
+        assert hold.wait(30)
+
+    queue.put(wait)
+    assert held.wait(30)
+    queue.put(nothing)
+    queue.put(nothing)
+    hold.set()
+    assert len(caplog.records) == 2
+    queue.close(30)
+
+
+def test_close_does_not_wait_for_a_thread_that_rests() -> None:
+    idle = Event()
+    queue = UplinkQueue(idle.set, LOG, idle_s=1000)
+    queue.start("uplink")
+    assert idle.wait(30)
+    assert queue.close(30)
+
+
 def test_close_does_not_wait_for_what_hangs() -> None:
     dropped: list[int] = []
     queue, entered, release = UplinkQueue(LOG, dropped=dropped.append), Event(), Event()
