@@ -110,7 +110,7 @@ ODDITIES = (
     Oddity(fault="refuse-association=1", outcome="the refusal is told; no storm of new attempts",
            framings=ALL, state="refused", error=RefusedError, says="no-reason-given"),
     # time
-    Oddity(fault="inactivity=0.05", outcome="the idle association is opened anew",
+    Oddity(fault="inactivity=180", outcome="the idle association is opened anew",
            framings=ALL, connection={"keepOpen": True}),
     Oddity(fault="delay=0.02", outcome="none"),
     Oddity(fault="jitter=0.02", outcome="none"),
