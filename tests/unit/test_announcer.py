@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from socket import IPPROTO_TCP, TCP_NODELAY, socket
 
 import pytest
 
@@ -215,3 +216,15 @@ def test_an_announcement_that_fails_is_not_counted(
     gateway.connect()
     announcer.reconcile()
     assert gateway.calls == [("connect", "M1", "T")]
+
+
+def test_answers_are_sent_at_once(gateway: FakeGateway, announcer: Announcer) -> None:
+    """Else each waits for the confirmation of the packet before it, for up to 40 ms."""
+    gateway.connect()
+    for _ in range(2):
+        with socket() as session:
+            client(gateway).session = session
+            announcer.reconcile()
+            assert session.getsockopt(IPPROTO_TCP, TCP_NODELAY)
+    client(gateway).session = session  # closed meanwhile
+    announcer.reconcile()
