@@ -46,8 +46,12 @@ class CallEntry:
     def leave(self, client: Any) -> None:
         """Give the place back."""
         self._devices = frozenset()  # whoever still calls is passed on
-        if getattr(client, _HANDLER, None) is self:
+        first = getattr(client, _HANDLER, None)
+        if first is self:
             client.gw_set_server_side_rpc_request_handler(self.behind)
+        for before in _chain(first):
+            if before.behind is self:  # else each restart would leave one more behind
+                before.behind = self.behind
 
     def __call__(self, client: Any, content: Any) -> None:
         """Take a call or pass it on."""

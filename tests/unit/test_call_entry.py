@@ -121,6 +121,17 @@ def test_whoever_leaves_from_behind_passes_on(site: Site) -> None:
     assert site.gateway.passed_on == [call_to("M1")]
 
 
+def test_restarts_leave_nobody_behind(site: Site) -> None:
+    """A connector that was closed would be kept for good, and each call go through it."""
+    others = [CallEntry(site.gateway, Connector(), ["M3"]) for _ in range(3)]
+    for other in others:
+        other.stand(site.client)
+    for other in others[:2]:
+        other.leave(site.client)
+    assert site.client.devices_server_side_rpc_request_handler is others[2]
+    assert others[2].behind is site.entry
+
+
 def test_whoever_left_does_not_come_back(site: Site) -> None:
     site.entry.leave(site.client)
     site.entry.stand(site.client)
