@@ -25,12 +25,13 @@ class Job:
     member: Member
     talk: Callable[[Client], Talk[Any]]
     future: asyncio.Future[Any]
+    timeout_s: float
     deadline: float
     begun: bool = False
 
-    def expire(self, timeout_s: float) -> None:
-        """Let nobody wait any longer than so many seconds."""
-        self.fail(CallTimeoutError(timeout_s, begun=self.begun))
+    def expire(self) -> None:
+        """Let nobody wait any longer."""
+        self.fail(CallTimeoutError(self.timeout_s, begun=self.begun))
 
     def succeed(self, result: Any) -> None:
         """Hand over the result, if anybody still waits for it."""
@@ -56,8 +57,8 @@ class Jobs:
     def add(self, member: Member, talk: Callable[[Client], Talk[Any]], timeout_s: float) -> Job:
         """Add a job, which fails with CallTimeoutError if it is not done in time."""
         loop = asyncio.get_running_loop()
-        job = Job(member, talk, loop.create_future(), loop.time() + timeout_s)
-        timer = loop.call_at(job.deadline + _GRACE_S, job.expire, timeout_s)
+        job = Job(member, talk, loop.create_future(), timeout_s, loop.time() + timeout_s)
+        timer = loop.call_at(job.deadline + _GRACE_S, job.expire)
         job.future.add_done_callback(lambda _: timer.cancel())
         self._waiting.append(job)
         return job

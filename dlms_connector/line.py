@@ -23,6 +23,7 @@ from dlms_connector.errors import (
     ConnectError,
     DlmsError,
     LinkError,
+    LinkTimeoutError,
     RefusedError,
 )
 from dlms_connector.jobs import Job, Jobs
@@ -213,10 +214,13 @@ class Line:
 
     async def _do(self, job: Job) -> None:
         loop = asyncio.get_running_loop()
-        member = job.member
+        member, start = job.member, loop.time()
         try:
-            result = await member.meter.run(job.talk, timeout_s=job.deadline - loop.time())
+            result = await member.meter.run(job.talk, timeout_s=job.deadline - start)
         except DlmsError as error:
+            patience_s = member.meter.device.connection.timeout_ms / 1000
+            if isinstance(error, LinkTimeoutError) and loop.time() - start < patience_s:
+                job.expire()  # no silence of the meter: it was given less time than a reply has
             job.fail(error)
             if isinstance(error, ConnectError | RefusedError | ConfigError):
                 self._schedule.set(member.name, self._failed(member, error, loop.time(), 0.0))

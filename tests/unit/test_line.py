@@ -18,6 +18,7 @@ from dlms_connector.errors import (
     ConfigError,
     ConnectError,
     DlmsError,
+    LinkTimeoutError,
     ObjectError,
     RefusedError,
 )
@@ -396,6 +397,23 @@ def test_a_job_whose_time_is_over_is_told_and_never_run() -> None:
         assert bench.fakes["M1"].count("get") == gets
 
     on(Bench(device("M1", pollPeriod=600_000), device("M2", pollPeriod=600_000)), test)
+
+
+def test_a_job_with_less_time_than_a_reply_has_is_not_told_of_silence() -> None:
+    """What helps where a meter is silent would send its owner after the wrong fault."""
+
+    async def test(bench: Bench) -> None:
+        await asyncio.sleep(8)
+        bench.fake.latency_s = 0.9
+        with pytest.raises(CallTimeoutError, match=r"not done within 0\.5 s$"):
+            await bench.read(timeout_s=0.5)
+        assert await bench.read(timeout_s=5)
+        bench.fake.silent = True
+        with pytest.raises(LinkTimeoutError, match="no complete reply") as caught:
+            await bench.read(timeout_s=60)
+        assert not isinstance(caught.value, CallTimeoutError)
+
+    on(Bench(device("M1", pollPeriod=600_000)), test)
 
 
 def test_a_call_to_a_meter_that_is_down_is_answered_at_once() -> None:
