@@ -17,7 +17,7 @@ from typing import Any
 
 from dlms_connector.commands.audit import Audit, Event, shortened
 from dlms_connector.commands.meters import Meters
-from dlms_connector.commands.operations import Written, write
+from dlms_connector.commands.operations import Attempt, Written, write
 from dlms_connector.commands.work import Context
 from dlms_connector.config.model import AttributeUpdate, Device
 from dlms_connector.cosem import AttributeRef
@@ -135,6 +135,7 @@ class AttributeUpdates:
         ref = AttributeRef(update.class_id, update.obis, update.attribute)
         who, what = f"shared attribute {update.key}", f"writing {ref}"
         encode, sending = context.encoder(ref, value, update.type), False
+        attempt = Attempt()
 
         def encoded(known: Data | None, scaler: int) -> Data:
             nonlocal sending
@@ -149,12 +150,14 @@ class AttributeUpdates:
             options=context.options,
             scaler=update.scaler,
             only_if_different=True,
+            attempt=attempt,
         )
         try:
             written: Written = await self._meters.submit(device, job, timeout_s=_TIMEOUT_S)
         except (LinkError, RefusedError) as error:
             if sending:  # the meter may hold it by now, and then it is not written again
-                self._audit.note(Event(device, who, what, f"unknown: {error}"))
+                event = Event(device, who, what, f"unknown: {error}", attempt.old, attempt.new)
+                self._audit.note(event)
             self._log.debug("%s: %s is written later: %s", device, update.key, error)
             return False
         except DlmsError as error:
@@ -162,7 +165,8 @@ class AttributeUpdates:
                 self._log.debug("%s: %s is written later: %s", device, update.key, error)
                 return False
             self._done(key, value)
-            self._audit.note(Event(device, who, what, f"refused: {error}"))
+            event = Event(device, who, what, f"refused: {error}", attempt.old, attempt.new)
+            self._audit.note(event)
             self._refused[device][update.key] = f"{update.key}: {shortened(str(error))}"
             self._tell(context, {})
             return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from logging import Logger
 from typing import Any
 
@@ -147,7 +148,7 @@ class Dispatcher:
 
     async def _do(self, request: Request, work: Work | Local) -> Value:
         """Carry it out; what changes the meter is written down. Raises DlmsError."""
-        device, trace = request.device, _Trace()
+        trace = _Trace()
         try:
             outcome = await self._outcome(request, work, trace)
         except DlmsError as error:
@@ -155,20 +156,20 @@ class Dispatcher:
             if not work.changes:
                 raise told from error
             done = "unknown" if isinstance(error, LinkError) and trace.changed else "failed"
-            self._audit.note(Event(device, request.who, work.what, f"{done}: {error}"))
+            self._audit.note(_event(request, work, f"{done}: {error}"))
             if done == "failed":
                 raise told from error
             raise CommandError(f"{_hinted(told)}; {UNCERTAIN}") from error
         except asyncio.CancelledError:
             if work.changes:
-                self._audit.note(Event(device, request.who, work.what, f"unknown: {STOPPED}"))
+                self._audit.note(_event(request, work, f"unknown: {STOPPED}"))
             raise
         if isinstance(outcome, Written):
-            event = Event(device, request.who, work.what, "done", outcome.old, outcome.new)
-            self._audit.note(event)
+            event = _event(request, work, "done")
+            self._audit.note(replace(event, old=outcome.old, new=outcome.new))
             return outcome.new
         if work.changes:
-            self._audit.note(Event(device, request.who, work.what, "done", new=outcome))
+            self._audit.note(replace(_event(request, work, "done"), new=outcome))
         return outcome
 
     async def _outcome(self, request: Request, work: Work | Local, trace: _Trace) -> Outcome:
@@ -222,6 +223,16 @@ class _Trace:
     def changed(self) -> bool:
         """Whether the meter was told to change, so that silence leaves open if it did."""
         return self._client is not None and self._client.changes > self._before
+
+
+def _event(request: Request, work: Work | Local, result: str) -> Event:
+    """Return the audit's event of what came to be done, as far as it came."""
+    what = work.what
+    if not isinstance(work, Work):
+        return Event(request.device, request.who, what, result)
+    if work.argument is not None:
+        what += f" with {work.argument}"
+    return Event(request.device, request.who, what, result, work.attempt.old, work.attempt.new)
 
 
 def _told(what: str, error: DlmsError) -> DlmsError:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from dlms_connector.commands.operations import invoke, read, write
+from dlms_connector.commands.operations import Attempt, invoke, read, write
 from dlms_connector.commands.policy import require_write
 from dlms_connector.commands.profile_calls import read_rows
 from dlms_connector.commands.relay import DISCONNECT, DISCONNECT_CONTROL, RECONNECT
@@ -115,12 +115,13 @@ def _reading(context: Context, ref: AttributeRef, scaler: int | None = None) -> 
 def _writing(
     context: Context, ref: AttributeRef, value: Any, type_: str | None, scaler: int | None = None
 ) -> Work:
-    encode = context.encoder(ref, value, type_)
+    encode, attempt = context.encoder(ref, value, type_), Attempt()
     return Work(
-        talk=lambda client: write(client, ref, encode, context.options, scaler),
+        talk=lambda client: write(client, ref, encode, context.options, scaler, attempt=attempt),
         what=f"writing {ref}",
         changes=True,
         writes=ref,
+        attempt=attempt,
     )
 
 
@@ -130,4 +131,5 @@ def _invoking(context: Context, method: MethodRef, value: Any, type_: str | None
         talk=lambda client: invoke(client, method, argument),
         what=f"invoking {method}",
         changes=True,
+        argument=context.shown_argument(method, argument),
     )

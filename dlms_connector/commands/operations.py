@@ -35,6 +35,14 @@ class Written:
     changed: bool = True
 
 
+@dataclass(slots=True)
+class Attempt:
+    """What a write is about to change: known also where it fails, None where it is not."""
+
+    old: Value = None
+    new: Value = None
+
+
 def get_one(client: Client, ref: AttributeRef) -> Talk[Data]:
     """GET one attribute. Raises ObjectError where the meter refuses it."""
     (result,) = yield from client.get([ref])
@@ -87,11 +95,13 @@ def write(
     scaler: int | None,
     *,
     only_if_different: bool = False,
+    attempt: Attempt | None = None,
 ) -> Talk[Written]:
     """Read an attribute, SET it in the meter's own type, and read it back.
 
     Raises ObjectError where the meter refuses to write, CommandError where the value does
     not fit. An attribute that can be written but not read is written in the type named.
+    `attempt` is told what is about to be written over what.
     """
     found: Data | ObjectError | ServiceError
     scaling: ScalerUnit | None
@@ -113,6 +123,8 @@ def write(
 
     if only_if_different and data == before:
         return Written(shown(before), shown(before), changed=False)
+    if attempt is not None:
+        attempt.old, attempt.new = shown(before), shown(data)
     (refused,) = yield from client.set([(ref, data)])
     if refused:
         raise refused

@@ -8,18 +8,19 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from dlms_connector.commands.kept import Kept
-from dlms_connector.commands.operations import Encode, Written
+from dlms_connector.commands.operations import Attempt, Encode, Written
 from dlms_connector.commands.request import Arguments
 from dlms_connector.compose import Target
 from dlms_connector.config.model import Device
 from dlms_connector.cosem import AttributeRef, MethodRef
 from dlms_connector.errors import CommandError
-from dlms_connector.interpret import DEFAULTS, Options, options_of
+from dlms_connector.interpret import DEFAULTS, Options, interpret, options_of
 from dlms_connector.interpret.objects import shape_of
+from dlms_connector.interpret.scaling import is_number
 from dlms_connector.interpret.shapes import hidden
 from dlms_connector.profile_reading import Ways
 from dlms_connector.protocol.client import Client
-from dlms_connector.protocol.data import Data
+from dlms_connector.protocol.data import Data, DataType
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 
@@ -45,7 +46,8 @@ class Work:
     """A conversation to hold, what it does in words, and whether it changes the meter.
 
     `timeout_s` is the time it gets if the caller does not say. `writes` is the attribute
-    that is written, where it is one.
+    that is written, where it is one, and `attempt` what is written there. `argument` is what
+    a method is given, as far as it may be shown.
     """
 
     talk: Callable[[Client], Talk[Outcome]]
@@ -53,6 +55,8 @@ class Work:
     changes: bool = False
     timeout_s: float | None = None
     writes: AttributeRef | None = None
+    attempt: Attempt = field(default_factory=Attempt)
+    argument: Value = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,17 @@ class Context:
         if value is None and type_ is None:
             return None
         return self.encode(str(method), value, type_, secret=method.class_id in _KEY_HOLDERS)
+
+    def shown_argument(self, method: MethodRef, argument: Data | None) -> Value:
+        """Return the argument of a method for the audit: numbers alone, as octets may be keys.
+
+        The integer 0 is what methods without a parameter are given.
+        """
+        if argument is None or argument == Data(DataType.INTEGER, 0):
+            return None
+        if method.class_id in _KEY_HOLDERS or not is_number(argument):
+            return None
+        return interpret(AttributeRef(method.class_id, method.obis, 0), argument)[0]
 
     def encode(
         self,

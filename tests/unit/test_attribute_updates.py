@@ -184,7 +184,8 @@ async def test_a_write_of_which_nobody_knows_is_written_down() -> None:
     assert bench.desk.meter.seen["set"] == 1
     assert bench.reports == [{"limit": 4000, ERROR_KEY: ""}]
     assert bench.audit == [
-        f"shared attribute limit: writing 0-0:17.0.0 attribute 4 (class 71): unknown: {AWAY}"
+        "shared attribute limit: writing 0-0:17.0.0 attribute 4 (class 71): 9200 -> 4000: "
+        f"unknown: {AWAY}"
     ]
 
 

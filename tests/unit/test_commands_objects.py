@@ -117,6 +117,35 @@ async def test_a_value_that_does_not_fit_is_refused_and_noted(value: Any, senten
     assert await desk.result("readObject", LIMIT) == 9200
 
 
+async def test_what_the_meter_refuses_is_noted_with_both_values() -> None:
+    desk = Desk()
+    old = await desk.result("readObject", {"obis": "1-0:32.7.0"})
+    await desk.error("writeObject", {"obis": "1-0:32.7.0", "value": 230.5})
+    assert f": {old} -> 230.5: failed: writing 1-0:32.7.0" in desk.events[0].sentence
+    password = {"obis": "0-0:40.0.0", "class": 15, "attribute": 7}
+    await desk.error("writeObject", {**password, "value": "hex:AABBCC"})
+    assert "(class 15): failed: " in desk.events[1].sentence
+
+
+@pytest.mark.parametrize(
+    ("method", "shown"),
+    [
+        ({"obis": "0-0:10.0.106", "class": 9, "value": 2, "type": "uint16"}, " with 2: "),
+        ({"obis": "0-0:96.3.10", "class": 70, "value": 0}, "(class 70): "),
+        ({"obis": "0-0:40.0.0", "class": 15, "value": 7, "type": "uint16"}, "(class 15): "),
+        ({"obis": "0-0:96.1.0", "class": 1, "value": "AB", "type": "octet-string"}, "(class 1): "),
+    ],
+)
+async def test_the_audit_tells_a_number_that_a_method_is_given(
+    method: dict[str, Any], shown: str
+) -> None:
+    desk = Desk()
+    await desk.ask("invokeMethod", {**method, "method": 1})
+    (event,) = desk.events
+    assert event.sentence.startswith("call 1 invokeMethod: invoking ")
+    assert shown in event.sentence
+
+
 SCALED = {
     "1-0:32.7.0": {
         "class": "register",
