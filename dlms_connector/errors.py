@@ -135,7 +135,8 @@ class CounterError(ProtocolError):
 
     hint = (
         "set dlms.invocationCounter so that the counter is read from the meter; if it keeps "
-        "happening, another client uses the same key"
+        "happening, another client uses the same key, or the meter counts from 1 in each "
+        "association and needs workarounds.counterFromOne"
     )
 
     def __init__(self, doing: str, expected: int | None) -> None:

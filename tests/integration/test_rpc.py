@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import re
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from click.testing import CliRunner
 
+from dlms_connector.cli import main
 from dlms_connector.demo.platform_api import octets
 from dlms_connector.simulator import Meter, MeterOptions
 from tests.support.site import Configuration, Site, device, site, watch
@@ -184,6 +188,21 @@ async def test_discovery(running: Site) -> None:
     found = await call(running, FREE, "discover", {"listOnly": True, "timeout": 30})
     assert "1-0:32.7.0" in json.dumps(found["result"], default=str)
     assert "unknown parameter" in (await call(running, FREE, "discover", {"x": 1}))["error"]
+
+
+async def test_what_discovery_finds_is_read_by_its_device(running: Site, tmp_path: Path) -> None:
+    found = (await call(running, FREE, "discover", {"timeout": 30}))["result"]
+    assert (found["serialNumber"], found["leftOut"]) == ("00000001", 0)
+    (known,) = (one for one in running.configuration["devices"] if one["deviceName"] == FREE)
+    file = tmp_path / "dlms.json"
+    file.write_text(json.dumps({"devices": [{**known, **found["entry"]}]}), encoding="utf-8")
+    read = await asyncio.to_thread(CliRunner().invoke, main, ["read", str(file), "--json"])
+    assert read.exit_code == 0, read.output
+    (polled,) = json.loads(read.stdout)
+    entry = found["entry"]
+    assert {one["key"] for one in polled["readings"]} == {
+        item["key"] for item in (*entry["attributes"], *entry["timeseries"])
+    }
 
 
 async def test_calendars(running: Site) -> None:

@@ -295,6 +295,14 @@ def test_the_counter_is_raised_once_and_asked_again() -> None:
         finish(mine.open(line))
 
 
+def test_a_counter_that_is_too_high_names_the_way_out() -> None:
+    mine, meter, line = party(security=ALL, counter=CountUp())
+    meter.twist = lambda apdu: bytes.fromhex("D8 01 06 00 00 00 01")
+    with pytest.raises(CounterError, match="wants 1") as caught:
+        finish(mine.open(line))
+    assert "workarounds.counterFromOne" in caught.value.hint
+
+
 def test_a_counter_refused_midway_is_raised_for_the_next_association() -> None:
     counter = CountUp()
     mine, meter, line = party(security=ALL, counter=counter)
