@@ -47,19 +47,28 @@ class Round:
         """Ask for all that has no answer yet; raises LinkError if the association dies."""
         learned = self._learned
         left = [ref for ref in self._asked if ref not in self.answers]
-        # What was in flight when the association died comes last: it may be the cause, and
-        # known killers come behind all others.
-        left.sort(key=lambda ref: (ref in learned.killers, ref in learned.in_flight))
+        # What was in flight when the association died comes last: it may be the cause. What was
+        # so by itself comes behind that, however many these are, and known killers behind all.
+        left.sort(
+            key=lambda ref: (
+                ref in learned.killers,
+                ref in learned.deaths,
+                ref in learned.in_flight,
+            )
+        )
         killers = [ref for ref in left if ref in learned.killers]
         others = left[: len(left) - len(killers)]
         if learned.lists_suspect:
             await self._singly(others, get)
             learned.lists_convicted()
         else:
-            first = [ref for ref in others if ref not in learned.in_flight]
-            last = others[len(first) :]
+            alone = [ref for ref in others if ref in learned.deaths]
+            several = others[: len(others) - len(alone)]
+            first = [ref for ref in several if ref not in learned.in_flight]
+            last = several[len(first) :]
             for batch in (*batches(first, limits), *batches(last, limits)):
                 await self._ask(batch, get)
+            await self._singly(alone, get)
         await self._singly(killers, get)
         learned.in_flight = ()
 

@@ -357,6 +357,28 @@ def test_an_object_that_breaks_the_association_costs_no_other_for_long(
     on(Bench(device("M1", *CODES, **more), shared=shared), test)
 
 
+@pytest.mark.parametrize(("more", "shared"), [({}, False), *HASTY])
+@pytest.mark.parametrize("lists", [False, True])
+@pytest.mark.parametrize("bad", [2, 3])
+def test_several_objects_that_break_the_association_cost_no_other_for_long(
+    more: dict[str, Any], shared: bool, lists: bool, bad: int
+) -> None:
+    async def test(bench: Bench) -> None:
+        if not lists:
+            bench.fake.conformance = frozenset({"get"})
+        bench.fake.longest_list = 1
+        bench.fake.closes_on = {ref(code) for code in CODES[:bad]}
+        for _ in range(3 * bad):
+            await bench.poll()
+        for _ in range(3):
+            outcome = await bench.poll()
+            assert read_keys(outcome) == set(CODES[bad:])
+            assert failed_keys(outcome) == set(CODES[:bad])
+            assert not outcome.error
+
+    on(Bench(device("M1", *CODES, **more), shared=shared), test)
+
+
 def test_a_list_with_an_object_that_breaks_the_association_is_read_without_it() -> None:
     async def test(bench: Bench) -> None:
         await bench.poll()
