@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Set
+from dataclasses import dataclass
 
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import LinkError
 from dlms_connector.interpret import ScalerUnit
 from dlms_connector.plan import MAX_ITEMS, Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Killer:
+    """When an object killed the association, how it died, and how often this was proved."""
+
+    at_ms: int
+    error: LinkError
+    convictions: int
 
 
 class Learned:
@@ -27,8 +37,8 @@ class Learned:
         self.refused: dict[AttributeRef, int] = {}
         #: Objects answered with an exception: no sign that the association is gone.
         self.excepted: set[AttributeRef] = set()
-        #: Objects that killed the association, when they did, and how it died.
-        self.killers: dict[AttributeRef, tuple[int, LinkError]] = {}
+        #: Objects that killed the association, and are left alone for a while.
+        self.killers: dict[AttributeRef, Killer] = {}
         #: What was asked when an association died, and how often that was an object alone.
         self.in_flight: tuple[AttributeRef, ...] = ()
         self.deaths: dict[AttributeRef, int] = {}

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import DlmsError, LinkError, ObjectError, ServiceError
-from dlms_connector.learned import Learned
+from dlms_connector.learned import Killer, Learned
 from dlms_connector.outcome import Answer
 from dlms_connector.plan import Limits, Wanted, batches, refs
 from dlms_connector.protocol.axdr import Data
@@ -19,8 +19,9 @@ from dlms_connector.protocol.axdr import Data
 #: Reads attributes in one request: data or an error for each.
 Get = Callable[[Sequence[AttributeRef]], Awaitable[Sequence[Data | ObjectError]]]
 
-#: How long an object that kills the association is left alone.
-_KILLER_REST_MS = 3_600_000
+#: How long an object that killed the association is left alone: noise may have killed it, so
+#: briefly at first, and twice as long each time it does so again.
+_FIRST_REST_MS, _LONGEST_REST_MS = 60_000, 3_600_000
 
 
 class Round:
@@ -145,7 +146,9 @@ class Round:
         learned.deaths[ref] = learned.deaths.get(ref, 0) + 1
         if learned.deaths[ref] > 1 and self.data_count:
             self._keep(ref, error)
-            learned.killers[ref] = (self._now_ms(), error)
+            before = learned.killers.get(ref)
+            convictions = 1 + (before.convictions if before else 0)
+            learned.killers[ref] = Killer(self._now_ms(), error, convictions)
             learned.lists_acquitted()
 
     def _rest_killers(self) -> None:
@@ -153,8 +156,13 @@ class Round:
         for ref in self._asked:
             killer = self._learned.killers.get(ref)
             # A host's clock that was far ahead and is set back must not prolong the rest.
-            if killer and 0 <= now - killer[0] < _KILLER_REST_MS:
-                self.answers[ref] = Answer(killer[1], now)
+            if killer and 0 <= now - killer.at_ms < _rest_ms(killer):
+                self.answers[ref] = Answer(killer.error, now)
 
     def _keep(self, ref: AttributeRef, result: Data | DlmsError) -> None:
         self.answers[ref] = Answer(result, self._arrived_ms)
+
+
+def _rest_ms(killer: Killer) -> int:
+    doublings = min(killer.convictions, 7) - 1  # where the longest rest is reached
+    return min(_FIRST_REST_MS << doublings, _LONGEST_REST_MS)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from itertools import pairwise
 from math import inf
 from typing import Any, TypeVar
 
@@ -283,6 +284,39 @@ def test_an_association_that_breaks_mid_poll_costs_only_the_object_that_broke_it
         outcome = await bench.poll()
         assert failed_keys(outcome) == {CODES[1]}
         assert bench.gets() == [1] * 4, "it is left alone for a while"
+
+    on(Bench(), test)
+
+
+def test_an_object_in_which_noise_broke_the_association_is_read_again_after_a_minute() -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.conformance = frozenset({"get"})
+        bench.fake.closes_on = {ref(CODES[1])}
+        await bench.poll()
+        bench.fake.closes_on = set()
+        assert failed_keys(await bench.poll()) == {CODES[1]}
+        await asyncio.sleep(60)
+        assert read_keys(await bench.poll()) == set(CODES)
+
+    on(Bench(), test)
+
+
+def test_an_object_that_breaks_the_association_each_time_is_soon_left_alone_for_an_hour() -> None:
+    async def test(bench: Bench) -> None:
+        loop = asyncio.get_running_loop()
+        bench.fake.conformance = frozenset({"get"})
+        bench.fake.closes_on = {ref(CODES[1])}
+        await bench.poll()
+        await bench.poll()  # in a new association
+        asked = [0.0]
+        while loop.time() < 5 * 3600:
+            reconnects = bench.meter.statistics.reconnects
+            assert read_keys(await bench.poll()) == set(CODES) - {CODES[1]}
+            if bench.meter.statistics.reconnects > reconnects:
+                asked.append(loop.time() / 60)
+            await asyncio.sleep(10)
+        rests = [round(later - sooner) for sooner, later in pairwise(asked)]
+        assert rests == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
     on(Bench(), test)
 
