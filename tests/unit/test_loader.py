@@ -1,12 +1,14 @@
 """The shims, by the loader that the gateway really uses."""
 
 import logging
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from thingsboard_gateway.tb_utility.tb_loader import TBModuleLoader
 
+import dlms_converters
 from dlms_connector.connector import DLMSConnector
 from dlms_converters.downlink import DLMSDownlinkConverter
 from dlms_converters.uplink import DLMSUplinkConverter
@@ -27,6 +29,18 @@ def fresh_loader(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("wanted", CLASSES)
 def test_the_gateway_finds_the_very_classes(kind: str, wanted: type) -> None:
     assert TBModuleLoader.import_module(kind, wanted.__name__) is wanted
+
+
+def test_a_users_own_class_finds_them_by_package() -> None:
+    assert dlms_converters.DLMSUplinkConverter is DLMSUplinkConverter
+    assert dlms_converters.DLMSDownlinkConverter is DLMSDownlinkConverter
+    assert not hasattr(dlms_converters, "DLMSConnector")
+
+
+def test_the_package_of_converters_needs_no_gateway() -> None:
+    program = "import sys, dlms_converters; print('thingsboard_gateway' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert ran.stdout.split() == [b"False"]
 
 
 def test_both_folders_hold_the_same_shim_and_nothing_else() -> None:
