@@ -15,7 +15,8 @@ from pathlib import Path
 from dlms_connector.config.model import Connection, Device, ListenConnection
 from dlms_connector.errors import ConnectError
 from dlms_connector.introduction import Introduction
-from dlms_connector.link.listener import EVERYBODY, DialInLink, Listener
+from dlms_connector.link.dial_in_link import DialInLink
+from dlms_connector.link.listener import EVERYBODY, Listener
 from dlms_connector.schedule import backoff_s, spread
 from dlms_connector.session import MakeClient
 

@@ -16,7 +16,7 @@ from dlms_connector.dial_in import Reception
 from dlms_connector.errors import DlmsError
 from dlms_connector.line import Line
 from dlms_connector.link import Link, make_link
-from dlms_connector.link.listener import DialInLink
+from dlms_connector.link.dial_in_link import DialInLink
 from dlms_connector.member import CallTimeoutError, Member, MeterState, Sink, UnavailableError
 from dlms_connector.protocol.client import Client, make_client
 from dlms_connector.protocol.talk import Talk

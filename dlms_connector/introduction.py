@@ -25,7 +25,7 @@ from dlms_connector.errors import (
     ObjectError,
 )
 from dlms_connector.exchange import converse
-from dlms_connector.link.listener import Call, plain
+from dlms_connector.link.dial_in_link import Call, plain
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.axdr import Data
 from dlms_connector.protocol.client import Client

@@ -24,7 +24,7 @@ from dlms_connector.counters import counter_of
 from dlms_connector.dial_in import Reception
 from dlms_connector.errors import ConfigError, DlmsError
 from dlms_connector.link import Link, make_link
-from dlms_connector.link.listener import DialInLink
+from dlms_connector.link.dial_in_link import DialInLink
 from dlms_connector.meter import Meter
 from dlms_connector.outcome import Outcome
 from dlms_connector.plan import wanted

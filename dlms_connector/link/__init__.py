@@ -75,6 +75,6 @@ def make_link(connection: Connection) -> Link:
 
             return SerialLink(connection)
         case ListenConnection():
-            from dlms_connector.link.listener import DialInLink
+            from dlms_connector.link.dial_in_link import DialInLink
 
             return DialInLink(connection.caller, door=connection.door)

@@ -1,22 +1,20 @@
-"""Meters that dial in: a TCP port where they call, and links over their calls.
+"""A TCP port where meters dial in.
 
-A call is somebody unknown until it is identified, by its address or by a first talk over
-it; then it becomes the connection of the link that bears the caller's name. Calls that
-nobody can identify and too many unknown ones are hung up, so that what is behind the
-port costs little.
+Who calls is told by the address or by a first talk over the call. Calls that nobody can
+identify and too many unknown ones are hung up, so that what is behind the port costs little.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import Counter, deque
+import resource
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from dlms_connector.errors import AbsentError, ConnectError, DlmsError, ProtocolError
-from dlms_connector.link.tcp_stream import StreamLink, TcpStream
+from dlms_connector.errors import ConnectError, DlmsError
+from dlms_connector.link.dial_in_link import Call, DialInLink
+from dlms_connector.link.tcp_stream import TcpStream
 from dlms_connector.within import within
 
 #: Calls that are not identified yet, from one address half of them: many meters of a mobile
@@ -31,159 +29,16 @@ IDENTIFY_WITHIN_S = 30.0
 #: Modems announce themselves when they call: that is over when the line rests so long.
 GREETING_S = 0.25
 _LONGEST_GREETING_S = 3.0
-#: No meter needs more to say who it is, be it with the object list that short names take.
-MOST_TO_SAY = 1 << 17
-#: A call over which nothing came so many times is of no use: the meter may call anew.
-_DEAF_TIMES = 3
-#: So many calls within so many seconds, each in place of one that still held, are not of one meter.
-_CONTEST_CALLS, _CONTEST_S = 3, 60.0
-
-
-def room_for_strangers() -> int:
-    """Return how many calls may be unknown at once, so that a flood of them does no harm."""
-    try:
-        import resource
-    except ImportError:  # there is no such bound on Windows
-        return MOST_STRANGERS
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    bounded = files != resource.RLIM_INFINITY
-    return max(2, min(MOST_STRANGERS, files // _STRANGERS_PART)) if bounded else MOST_STRANGERS
-
-
-class Call(StreamLink):
-    """A connection of a meter not known yet: a link that is open already, for a first talk."""
-
-    def __init__(self, made: Callable[[Call], None]) -> None:
-        super().__init__()
-        self.stream = self._stream = TcpStream(self, lambda: made(self))
-
-    @property
-    def peer(self) -> str:
-        """The caller's address, as text."""
-        return plain(self.stream.peer)
-
-    async def receive(self, deadline: float) -> bytes:
-        """Return what has arrived; raises ProtocolError if it is more than a meter has to say."""
-        data = await super().receive(deadline)
-        if self.bytes_in > MOST_TO_SAY:
-            raise ProtocolError("finding out who calls", f"{self.bytes_in} octets told nothing")
-        return data
-
-    async def open(self) -> None:
-        """Do nothing: only the meter can call. Raises ConnectError if it has hung up."""
-        if not self.is_open:
-            raise ConnectError(self.peer, "the meter has hung up")
-
-
-class DialInLink(StreamLink):
-    """The link of the meters behind one caller, over its latest call.
-
-    `close` lets go of the call and keeps it, for only the meter can call again. `arrived`
-    is called when the meter has.
-    """
-
-    def __init__(self, name: str, *, door: str = "", now: Callable[[], float] = time.time) -> None:
-        super().__init__()
-        self.name, self.door = name, door
-        self.arrived: Callable[[], None] = lambda: None
-        self._now = now
-        self._since = now()
-        self._has_called = False
-        self._kept: TcpStream | None = None
-        self._deaf_times = 0
-        self._at_opening = (0, 0)
-        self._called: asyncio.Future[None] | None = None
-        self._replaced: deque[float] = deque(maxlen=_CONTEST_CALLS)
-
-    def __repr__(self) -> str:
-        state = "open" if self.is_open else "held" if self.has_call else "waiting"
-        return f"<DialInLink {self.name} {state}>"
-
-    @property
-    def has_call(self) -> bool:
-        """Whether the meter is connected just now."""
-        return self._kept is not None and self._kept.is_open
-
-    @property
-    def is_contested(self) -> bool:
-        """Whether calls end each other so fast that two callers must be taken for this meter."""
-        times = self._replaced
-        return len(times) == _CONTEST_CALLS and times[-1] - times[0] < _CONTEST_S
-
-    async def open(self) -> None:
-        """Take up the meter's call; raises AbsentError, at once, where there is none."""
-        if not self.has_call:
-            self._stream = None
-            raise AbsentError(self.name, self.door, self._since_text(), self._has_called)
-        self._stream = self._kept
-        self._at_opening = self.bytes_in, self.bytes_out
-        self.drain()
-
-    async def arrival(self, within_s: float) -> bool:
-        """Wait for the meter's call; false if it does not come in time."""
-        if not self.has_call:
-            self._called = self._called or asyncio.get_running_loop().create_future()
-            await asyncio.wait({self._called}, timeout=within_s)
-        return self.has_call
-
-    async def close(self) -> None:
-        """Let go of the call; hang up if the meter is deaf to us."""
-        stream, self._stream = self._stream, None
-        if stream is None:
-            return
-        heard, asked = self.bytes_in - self._at_opening[0], self.bytes_out - self._at_opening[1]
-        if heard:
-            self._deaf_times = 0
-        elif asked:
-            self._deaf_times += 1
-        if self._deaf_times >= _DEAF_TIMES:
-            self._deaf_times = 0
-            await stream.close()
-
-    async def take(self, call: Call) -> None:
-        """Go on with a new call; an earlier one is over, even if nobody has noticed yet."""
-        if self.has_call:
-            self._replaced.append(self._now())
-        earlier, self._kept = self._kept, call.stream
-        self._stream, self._deaf_times, self._has_called = None, 0, True
-        call.stream.count_for(self)
-        self.bytes_in += call.bytes_in
-        self.bytes_out += call.bytes_out
-        if earlier is not None:
-            await earlier.close()
-        if self._called is not None:
-            self._called.set_result(None)
-            self._called = None
-        self.arrived()
-
-    def lose(self, call: Call) -> None:
-        """Note that a call is over."""
-        if self._kept is call.stream:
-            self._kept, self._since = None, self._now()
-
-    async def hang_up(self) -> None:
-        """End the call."""
-        kept, self._kept, self._stream = self._kept, None, None
-        if kept is not None:
-            self._since = self._now()
-            await kept.close()
-
-    def _since_text(self) -> str:
-        return datetime.fromtimestamp(self._since).astimezone().isoformat(" ", "seconds")
-
 
 #: Says which meter calls: a name, or None for a stranger. May talk over the call.
 Identify = Callable[[Call], Awaitable[str | None]]
 
 
-def by_address(names: Mapping[str, str]) -> Identify:
-    """Return what identifies meters by the address they call from."""
-    known = {plain(address): name for address, name in names.items()}
-
-    async def identify(call: Call) -> str | None:
-        return known.get(call.peer)
-
-    return identify
+def room_for_strangers() -> int:
+    """Return how many calls may be unknown at once, so that a flood of them does no harm."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    bounded = files != resource.RLIM_INFINITY
+    return max(2, min(MOST_STRANGERS, files // _STRANGERS_PART)) if bounded else MOST_STRANGERS
 
 
 class Listener:
@@ -313,15 +168,3 @@ class Listener:
             return "it is gone already"
         caller = ip_address(address)
         return "" if any(caller in network for network in self._allow) else "not allowed"
-
-
-def plain(address: str) -> str:
-    """Return an address as it is written in a configuration.
-
-    A socket for both families shows an IPv4 caller as `::ffff:10.0.0.1`.
-    """
-    if not address:
-        return ""
-    parsed = ip_address(address.partition("%")[0])
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return str(mapped or parsed)

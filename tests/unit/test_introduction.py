@@ -12,7 +12,7 @@ from dlms_connector.config.model import Device
 from dlms_connector.counters import InvocationCounter, counter_of
 from dlms_connector.errors import RefusedError
 from dlms_connector.introduction import Introduction, StrangerError
-from dlms_connector.link.listener import Call
+from dlms_connector.link.dial_in_link import Call
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.directory import Directory
 

@@ -1,0 +1,158 @@
+"""Links over the calls of meters that dial in.
+
+A call is somebody unknown until it is identified; then it becomes the connection of the link
+that bears the caller's name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from ipaddress import ip_address
+
+from dlms_connector.errors import AbsentError, ConnectError, ProtocolError
+from dlms_connector.link.tcp_stream import StreamLink, TcpStream
+
+#: No meter needs more to say who it is, be it with the object list that short names take.
+MOST_TO_SAY = 1 << 17
+#: A call over which nothing came so many times is of no use: the meter may call anew.
+_DEAF_TIMES = 3
+#: So many calls within so many seconds, each in place of one that still held, are not of one meter.
+_CONTEST_CALLS, _CONTEST_S = 3, 60.0
+
+
+class Call(StreamLink):
+    """A connection of a meter not known yet: a link that is open already, for a first talk."""
+
+    def __init__(self, made: Callable[[Call], None]) -> None:
+        super().__init__()
+        self.stream = self._stream = TcpStream(self, lambda: made(self))
+
+    @property
+    def peer(self) -> str:
+        """The caller's address, as text."""
+        return plain(self.stream.peer)
+
+    async def receive(self, deadline: float) -> bytes:
+        """Return what has arrived; raises ProtocolError if it is more than a meter has to say."""
+        data = await super().receive(deadline)
+        if self.bytes_in > MOST_TO_SAY:
+            raise ProtocolError("finding out who calls", f"{self.bytes_in} octets told nothing")
+        return data
+
+    async def open(self) -> None:
+        """Do nothing: only the meter can call. Raises ConnectError if it has hung up."""
+        if not self.is_open:
+            raise ConnectError(self.peer, "the meter has hung up")
+
+
+class DialInLink(StreamLink):
+    """The link of the meters behind one caller, over its latest call.
+
+    `close` lets go of the call and keeps it, for only the meter can call again. `arrived`
+    is called when the meter has.
+    """
+
+    def __init__(self, name: str, *, door: str = "", now: Callable[[], float] = time.time) -> None:
+        super().__init__()
+        self.name, self.door = name, door
+        self.arrived: Callable[[], None] = lambda: None
+        self._now = now
+        self._since = now()
+        self._has_called = False
+        self._kept: TcpStream | None = None
+        self._deaf_times = 0
+        self._at_opening = (0, 0)
+        self._called: asyncio.Future[None] | None = None
+        self._replaced: deque[float] = deque(maxlen=_CONTEST_CALLS)
+
+    def __repr__(self) -> str:
+        state = "open" if self.is_open else "held" if self.has_call else "waiting"
+        return f"<DialInLink {self.name} {state}>"
+
+    @property
+    def has_call(self) -> bool:
+        """Whether the meter is connected just now."""
+        return self._kept is not None and self._kept.is_open
+
+    @property
+    def is_contested(self) -> bool:
+        """Whether calls end each other so fast that two callers must be taken for this meter."""
+        times = self._replaced
+        return len(times) == _CONTEST_CALLS and times[-1] - times[0] < _CONTEST_S
+
+    async def open(self) -> None:
+        """Take up the meter's call; raises AbsentError, at once, where there is none."""
+        if not self.has_call:
+            self._stream = None
+            raise AbsentError(self.name, self.door, self._since_text(), self._has_called)
+        self._stream = self._kept
+        self._at_opening = self.bytes_in, self.bytes_out
+        self.drain()
+
+    async def arrival(self, within_s: float) -> bool:
+        """Wait for the meter's call; false if it does not come in time."""
+        if not self.has_call:
+            self._called = self._called or asyncio.get_running_loop().create_future()
+            await asyncio.wait({self._called}, timeout=within_s)
+        return self.has_call
+
+    async def close(self) -> None:
+        """Let go of the call; hang up if the meter is deaf to us."""
+        stream, self._stream = self._stream, None
+        if stream is None:
+            return
+        heard, asked = self.bytes_in - self._at_opening[0], self.bytes_out - self._at_opening[1]
+        if heard:
+            self._deaf_times = 0
+        elif asked:
+            self._deaf_times += 1
+        if self._deaf_times >= _DEAF_TIMES:
+            self._deaf_times = 0
+            await stream.close()
+
+    async def take(self, call: Call) -> None:
+        """Go on with a new call; an earlier one is over, even if nobody has noticed yet."""
+        if self.has_call:
+            self._replaced.append(self._now())
+        earlier, self._kept = self._kept, call.stream
+        self._stream, self._deaf_times, self._has_called = None, 0, True
+        call.stream.count_for(self)
+        self.bytes_in += call.bytes_in
+        self.bytes_out += call.bytes_out
+        if earlier is not None:
+            await earlier.close()
+        if self._called is not None:
+            self._called.set_result(None)
+            self._called = None
+        self.arrived()
+
+    def lose(self, call: Call) -> None:
+        """Note that a call is over."""
+        if self._kept is call.stream:
+            self._kept, self._since = None, self._now()
+
+    async def hang_up(self) -> None:
+        """End the call."""
+        kept, self._kept, self._stream = self._kept, None, None
+        if kept is not None:
+            self._since = self._now()
+            await kept.close()
+
+    def _since_text(self) -> str:
+        return datetime.fromtimestamp(self._since).astimezone().isoformat(" ", "seconds")
+
+
+def plain(address: str) -> str:
+    """Return an address as it is written in a configuration.
+
+    A socket for both families shows an IPv4 caller as `::ffff:10.0.0.1`.
+    """
+    if not address:
+        return ""
+    parsed = ip_address(address.partition("%")[0])
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return str(mapped or parsed)
