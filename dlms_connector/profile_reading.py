@@ -23,11 +23,10 @@ from dlms_connector.profiles import (
     PROFILE_GENERIC,
     Layout,
     Row,
-    get,
     layout,
     rows_of,
 )
-from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.client import Client, get_one
 from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.talk import Talk
 
@@ -178,12 +177,12 @@ def _newest(
 
 
 def _entries_in_use(client: Client, obis: Obis) -> Talk[int]:
-    used = yield from get(client, AttributeRef(PROFILE_GENERIC, obis, ENTRIES_IN_USE))
+    used = yield from get_one(client, AttributeRef(PROFILE_GENERIC, obis, ENTRIES_IN_USE))
     return used.value if isinstance(used.value, int) else 0
 
 
 def _buffer(client: Client, obis: Obis, selection: Selection | None) -> Talk[Data]:
-    return (yield from get(client, AttributeRef(PROFILE_GENERIC, obis, BUFFER, selection)))
+    return (yield from get_one(client, AttributeRef(PROFILE_GENERIC, obis, BUFFER, selection)))
 
 
 def _sorted(rows: list[Row]) -> list[Row]:

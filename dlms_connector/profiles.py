@@ -14,7 +14,7 @@ from dlms_connector.cosem import CLASSES, AttributeRef
 from dlms_connector.errors import CommandError, ObjectError, ProtocolError, ServiceError
 from dlms_connector.interpret import Options, ScalerUnit, interpret, scaler_unit
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.client import Client, get_one
 from dlms_connector.protocol.cosem_time import DateTime
 from dlms_connector.protocol.data import DELTAS, Data, DataType
 from dlms_connector.protocol.talk import Talk
@@ -105,7 +105,7 @@ class Layout:
 
 def layout(client: Client, obis: Obis) -> Talk[Layout]:
     """Read what a profile captures. Raises ObjectError, CommandError if it makes no sense."""
-    objects = yield from get(client, AttributeRef(PROFILE_GENERIC, obis, CAPTURE_OBJECTS))
+    objects = yield from get_one(client, AttributeRef(PROFILE_GENERIC, obis, CAPTURE_OBJECTS))
     listed = objects.value if isinstance(objects.value, tuple) else ()
     captured = [_captured(part) for part in listed]
     if not captured:
@@ -118,18 +118,10 @@ def layout(client: Client, obis: Obis) -> Talk[Layout]:
     return Layout(tuple(columns), period_s, order in _NEWEST_FIRST)
 
 
-def get(client: Client, ref: AttributeRef) -> Talk[Data]:
-    """GET one attribute. Raises ObjectError where the meter refuses it."""
-    (result,) = yield from client.get([ref])
-    if isinstance(result, ObjectError):
-        raise result
-    return result
-
-
 def _number(client: Client, obis: Obis, attribute: int) -> Talk[int | None]:
     """Read a number that is good to know; None where the meter will not tell."""
     try:
-        data = yield from get(client, AttributeRef(PROFILE_GENERIC, obis, attribute))
+        data = yield from get_one(client, AttributeRef(PROFILE_GENERIC, obis, attribute))
     except (ObjectError, ServiceError):
         return None
     return data.value if isinstance(data.value, int) else None
@@ -165,7 +157,7 @@ def _with_scaler(client: Client, column: Column) -> Talk[Column]:
     if index is None:
         return column
     try:
-        data = yield from get(client, AttributeRef(ref.class_id, ref.obis, index))
+        data = yield from get_one(client, AttributeRef(ref.class_id, ref.obis, index))
     except (ObjectError, ServiceError):
         return replace(column, scaled=False)
     try:

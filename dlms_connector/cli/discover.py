@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from dlms_connector.cli import FAILED
 from dlms_connector.config import preset
-from dlms_connector.config.dlms import Authentication, InterfaceType
+from dlms_connector.config.dlms import SECRET_KEYS, Authentication, InterfaceType
 from dlms_connector.config.secret import holds_reference
 from dlms_connector.discovery import (
     Discovery,
@@ -34,7 +34,6 @@ from dlms_connector.discovery.entry import left_out
 from dlms_connector.errors import ConfigError
 from dlms_connector.state_folder import commands_folder
 
-_SECRETS = ("password", "authenticationKey", "blockCipherKey", "dedicatedKey", "signingKey")
 _SEEN = "a secret on the command line is seen by all users of this computer: "
 
 
@@ -250,7 +249,7 @@ def _credentials(options: Mapping[str, Any]) -> dict[str, Any]:
         password = f"${{env:{variable}}}"
     if password:
         given["password"] = password
-    for key in _SECRETS:
+    for key in SECRET_KEYS:
         if key in given and not holds_reference(str(given[key])):
             option = "--password" if key == "password" else f"--dlms {key}"
             raise click.BadParameter(

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from dlms_connector.commands.operations import get_one
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import CommandError, ObjectError, ServiceError
 from dlms_connector.interpret import Options, interpret
 from dlms_connector.obis import Obis
 from dlms_connector.profiles import capture_period_s, moment_of
-from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.client import Client, get_one
 from dlms_connector.protocol.cosem_time import DateTime, encode_date_time
 from dlms_connector.protocol.data import Data, DataType
 from dlms_connector.protocol.talk import Talk

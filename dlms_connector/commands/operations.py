@@ -43,14 +43,6 @@ class Attempt:
     new: Value = None
 
 
-def get_one(client: Client, ref: AttributeRef) -> Talk[Data]:
-    """GET one attribute. Raises ObjectError where the meter refuses it."""
-    (result,) = yield from client.get([ref])
-    if isinstance(result, ObjectError):
-        raise result
-    return result
-
-
 def get_scaled(
     client: Client, ref: AttributeRef, scaler: int | None
 ) -> Talk[tuple[Data | ObjectError, ScalerUnit | None]]:

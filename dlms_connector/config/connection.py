@@ -21,6 +21,9 @@ from dlms_connector.config.types import (
 )
 from dlms_connector.obis import Obis
 
+#: What `type` may say; at these steps pydantic's locations do not name a key.
+CONNECTION_KINDS = ("tcp", "udp", "serial", "listen")
+
 _HOST = "name or address of the meter or of the converter in front of it"
 _TIMEOUT = "time for one reply, in ms; slow meters behind converters need more"
 _CONNECT_TIMEOUT = "time to establish the connection, in ms"

@@ -12,7 +12,9 @@ from pydantic.alias_generators import to_snake
 
 from dlms_connector.config import secret
 from dlms_connector.config.base import DOCUMENT
+from dlms_connector.config.connection import CONNECTION_KINDS
 from dlms_connector.config.consistency import contradictions
+from dlms_connector.config.dlms import SECRET_KEYS
 from dlms_connector.config.inheritance import (
     NAMED_LISTS,
     Layer,
@@ -25,11 +27,7 @@ from dlms_connector.config.model import Device
 from dlms_connector.config.problems import problems_of
 
 #: Where a reference to a secret may stand.
-SECRETS = frozenset(
-    ("dlms", key)
-    for key in ("password", "authenticationKey", "blockCipherKey", "dedicatedKey", "signingKey")
-)
-_CONNECTIONS = ("tcp", "udp", "serial", "listen")
+SECRETS = frozenset(("dlms", key) for key in SECRET_KEYS)
 #: Stand-ins for what is missing, so that the rest can still be checked.
 _STAND_INS: dict[str, Any] = {
     "deviceName": "?",
@@ -113,7 +111,9 @@ def check_partially(layers: Sequence[Layer]) -> list[Problem]:
     connection = merged.get("connection")
     variants = [merged]
     if isinstance(connection, dict) and connection.get("type") is None:
-        variants = [{**merged, "connection": {**connection, "type": kind}} for kind in _CONNECTIONS]
+        variants = [
+            {**merged, "connection": {**connection, "type": kind}} for kind in CONNECTION_KINDS
+        ]
     outcomes: list[list[tuple[Location, str]]] = []
     for variant in variants:
         found: list[tuple[Location, str]] = list(_stray_references(variant))

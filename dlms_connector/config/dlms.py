@@ -29,6 +29,9 @@ Security = Literal["NONE", "AUTHENTICATION", "ENCRYPTION", "AUTHENTICATION_ENCRY
 Standard = Literal["DLMS", "INDIA", "ITALY", "SAUDI_ARABIA", "IDIS", "SPAIN"]
 DateTimeField = Literal["deviation", "status", "dayOfWeek", "hundredths"]
 
+#: Keys whose values nobody else may see.
+SECRET_KEYS = ("password", "authenticationKey", "blockCipherKey", "dedicatedKey", "signingKey")
+
 
 class ModeE(Model):
     """The sign-on of HDLC_WITH_MODE_E (IEC 62056-21 mode E)."""

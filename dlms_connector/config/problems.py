@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from dlms_connector.config.base import NOT_FOR_DOCUMENTS
+from dlms_connector.config.connection import CONNECTION_KINDS
 from dlms_connector.config.inheritance import Location
 from dlms_connector.config.types import shown
 
@@ -20,8 +21,6 @@ Schema = Mapping[str, Any]
 
 #: What marks a schema whose value is not an object.
 _MEMBERS = {"enum", "const"}
-#: Steps of pydantic's locations that are the kind of a connection, not a key.
-_TAGS = ("tcp", "udp", "serial", "listen")
 
 
 def problems_of(
@@ -87,7 +86,8 @@ def _choice(found: _Found) -> str:
 
 def _kind_of_connection(found: _Found) -> str:
     kind = found.value.get("type") if isinstance(found.value, Mapping) else found.value
-    return f"{shown(kind)} is not one of {', '.join(_TAGS)}" + did_you_mean(kind, _TAGS)
+    sentence = f"{shown(kind)} is not one of {', '.join(CONNECTION_KINDS)}"
+    return sentence + did_you_mean(kind, CONNECTION_KINDS)
 
 
 def _not_an_object(found: _Found) -> str:
@@ -164,7 +164,7 @@ def _locate(model: type[BaseModel], where: tuple[Any, ...]) -> tuple[Location, S
             for branch in _branches(schema)
             if step in branch.get("properties", ())
         ]
-        if not inner and step in _TAGS and location[-1:] == ["connection"]:
+        if not inner and step in CONNECTION_KINDS and location[-1:] == ["connection"]:
             schema = _joined(
                 defs, (b for b in _branches(schema) if b["properties"]["type"]["const"] == step)
             )

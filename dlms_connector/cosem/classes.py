@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
+from dlms_connector.cosem.spelling import plain
+
 
 @dataclass(frozen=True, slots=True)
 class CosemClass:
@@ -253,7 +255,7 @@ def class_id(value: Any) -> int:
 
     Raises ValueError with a sentence for the user.
     """
-    name = _plain(value) if isinstance(value, str) else ""
+    name = plain(value) if isinstance(value, str) else ""
     number = int(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
     if isinstance(number, int) and not isinstance(number, bool) and 0 < number <= 0xFFFF:
         return number
@@ -262,7 +264,3 @@ def class_id(value: Any) -> int:
     close = get_close_matches(name, _SPELLED, n=1)
     meant = f"; did you mean {_SPELLED[close[0]]}?" if close else ""
     raise ValueError(f"{value!r} is not a COSEM class name or number{meant}")
-
-
-def _plain(name: str) -> str:
-    return "".join(c for c in name if c.isalnum()).casefold()

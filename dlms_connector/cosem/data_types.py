@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dlms_connector.cosem.spelling import plain
+
 _NAMES = {
     "null-data": 0,
     "array": 1,
@@ -58,11 +60,7 @@ _ALIASES = {
 }
 
 
-def _plain(name: str) -> str:
-    return "".join(c for c in name if c.isalnum()).casefold()
-
-
-_TAGS = {_plain(name): tag for name, tag in (_NAMES | _ALIASES).items()}
+_TAGS = {plain(name): tag for name, tag in (_NAMES | _ALIASES).items()}
 
 
 def type_tag(name: str) -> int:
@@ -71,7 +69,7 @@ def type_tag(name: str) -> int:
     Raises ValueError with a sentence for the user.
     """
     try:
-        return _TAGS[_plain(name)]
+        return _TAGS[plain(name)]
     except KeyError:
         raise ValueError(
             f"{name!r} is not a COSEM type such as long-unsigned, enum or octet-string"

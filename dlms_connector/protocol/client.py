@@ -195,6 +195,14 @@ class Client:
         return self.max_pdu - (CIPHERING_OVERHEAD if self._association.ciphered else 0)
 
 
+def get_one(client: Client, ref: AttributeRef) -> Talk[Data]:
+    """GET one attribute. Raises ObjectError where the meter refuses it."""
+    (result,) = yield from client.get([ref])
+    if isinstance(result, ObjectError):
+        raise result
+    return result
+
+
 def make_client(
     device: Device,
     counter: InvocationCounter | None = None,

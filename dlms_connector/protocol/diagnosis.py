@@ -8,18 +8,9 @@ from dlms_connector.errors import DlmsError, ProtocolError, RefusedError
 from dlms_connector.protocol.acse import Aare, Diagnostic
 from dlms_connector.protocol.initiate import CONFIRMED_SERVICE_ERROR, describe_service_error
 from dlms_connector.protocol.protection import EXCEPTION_RESPONSE
+from dlms_connector.protocol.replies import exception_words
 
 OPENING = "opening the association"
-
-_STATE_ERRORS = {1: "service-not-allowed", 2: "service-unknown"}
-_EXCEPTIONS = {
-    1: "operation-not-possible",
-    2: "service-not-supported",
-    3: "other-reason",
-    4: "pdu-too-long",
-    5: "deciphering-error",
-    6: "invocation-counter-error",
-}
 
 _HINTS: dict[int, str] = {
     Diagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED: (
@@ -101,7 +92,4 @@ def unexpected(reply: bytes) -> DlmsError:
 def describe_exception(apdu: bytes) -> str:
     """Put an exception-response into words."""
     state, service = (*apdu[1:3], 0, 0)[:2]
-    return (
-        f"exception: {_STATE_ERRORS.get(state, f'state error {state}')}, "
-        f"{_EXCEPTIONS.get(service, f'service error {service}')}"
-    )
+    return f"exception: {exception_words(state, service)}"

@@ -65,10 +65,10 @@ class LogicalNames:
         answer = yield from self._conversation.ask(request, doing, repeatable=True)
         match parse(answer, doing):
             case GetNormal(_, result):
-                return _item(result, doing)
+                return item(result, doing)
             case GetBlock() as block:
                 whole = yield from follow_get(self._conversation, answer, block, doing)
-                return _item(whole if isinstance(whole, int) else decode_whole(whole), doing)
+                return item(whole if isinstance(whole, int) else decode_whole(whole), doing)
             case other:
                 raise unexpected(other, doing)
 
@@ -92,7 +92,7 @@ class LogicalNames:
             raise ServiceError(doing, _no_list(reply))
         if len(results) != len(refs):
             raise ServiceError(doing, f"{len(results)} results came back")
-        return [_item(result, f"reading {ref}") for result, ref in zip(results, refs, strict=True)]
+        return [item(result, f"reading {ref}") for result, ref in zip(results, refs, strict=True)]
 
     def set(self, ref: AttributeRef, value: Data) -> Talk[ObjectError | None]:
         """SET one attribute, in blocks if it must be."""
@@ -166,7 +166,8 @@ class LogicalNames:
         return name + b"\x01" + self._select(ref.selection)
 
 
-def _item(result: Result, doing: str) -> Data | ObjectError:
+def item(result: Result, doing: str) -> Data | ObjectError:
+    """Return what a meter gave for an attribute, or its refusal as an error."""
     return ObjectError(doing, result) if isinstance(result, int) else result
 
 

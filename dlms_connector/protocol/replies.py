@@ -244,9 +244,14 @@ def _exception(cursor: Cursor) -> ExceptionReply:
     state, service = cursor.octet(), cursor.octet()
     # Behind invocation-counter-error the meter tells the counter that it expects.
     cursor.take(cursor.left)
+    return ExceptionReply(exception_words(state, service))
+
+
+def exception_words(state: int, service: int) -> str:
+    """Put the two codes of an exception-response into words."""
     words = (_STATES.get(state, f"state error {state}"),
              _SERVICES.get(service, f"service error {service}"))  # fmt: skip
-    return ExceptionReply(", ".join(words))
+    return ", ".join(words)
 
 
 def _notification(cursor: Cursor) -> Notification:

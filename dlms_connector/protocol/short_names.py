@@ -15,7 +15,7 @@ from dlms_connector.protocol.axdr import Data, DataType, encode, encode_length
 from dlms_connector.protocol.blocks import Collected
 from dlms_connector.protocol.conversation import Conversation
 from dlms_connector.protocol.directory import OBJECT_LIST, Directory
-from dlms_connector.protocol.logical_names import Select, sensible
+from dlms_connector.protocol.logical_names import Select, item, sensible
 from dlms_connector.protocol.replies import Result
 from dlms_connector.protocol.short_name_replies import (
     BlockTaken,
@@ -68,7 +68,7 @@ class ShortNames:
         if self._directory.attribute(ref) is None:
             return ObjectError(doing, _OBJECT_UNDEFINED)
         results = yield from self._read([self.descriptor(ref)], doing)
-        return _item(results[0], doing)
+        return item(results[0], doing)
 
     def get_list(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
         """Read several attributes in one request.
@@ -82,7 +82,7 @@ class ShortNames:
             doing = f"reading {len(known)} attributes at once"
             found = yield from self._read([self.descriptor(ref) for ref in known], doing)
             results = dict(zip(known, found, strict=True))
-        return [_item(results.get(ref, _OBJECT_UNDEFINED), f"reading {ref}") for ref in refs]
+        return [item(results.get(ref, _OBJECT_UNDEFINED), f"reading {ref}") for ref in refs]
 
     def set(self, ref: AttributeRef, value: Data) -> Talk[ObjectError | None]:
         """Write one attribute, in blocks if it must be."""
@@ -213,7 +213,3 @@ class ShortNames:
 
 def _variable(name: int) -> bytes:
     return bytes((_NAME,)) + name.to_bytes(2, "big")
-
-
-def _item(result: Result, doing: str) -> Data | ObjectError:
-    return ObjectError(doing, result) if isinstance(result, int) else result
