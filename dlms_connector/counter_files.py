@@ -25,9 +25,7 @@ def read(path: Path) -> int | None:
     """
     try:
         found = json.loads(path.read_text("utf-8"))["next"]
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     whole = isinstance(found, int) and not isinstance(found, bool)
     return found if whole and 0 <= found <= LAST else None

@@ -20,7 +20,8 @@ from typing import Protocol
 
 from dlms_connector.config.model import Device
 from dlms_connector.cosem import AttributeRef
-from dlms_connector.counters import LAST, InvocationCounter
+from dlms_connector.counter_files import LAST
+from dlms_connector.counters import InvocationCounter
 from dlms_connector.errors import DlmsError, LinkError, ObjectError, RefusedError
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.axdr import Data

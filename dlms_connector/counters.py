@@ -17,11 +17,10 @@ from pathlib import Path
 
 from dlms_connector import counter_files
 from dlms_connector.config.model import Device
+from dlms_connector.counter_files import LAST
 from dlms_connector.errors import ProtocolError, RefusedError
 from dlms_connector.protocol.credentials import needs_keys
 
-#: The last number that fits; the key is worn out then.
-LAST = counter_files.LAST
 #: From here on there is time left to change the key, but it has to be done.
 WARN_AT = 2_000_000_000
 

@@ -82,7 +82,7 @@ async def _show(console: Console, meters: int, seconds: float | None) -> bool:
             await _watch(console, stop, end, scene, started)
         else:
             await _list(console, stop, end, scene, started)
-        return _report(console, scene)
+        return _report(scene)
 
 
 async def _watch(
@@ -130,7 +130,7 @@ async def _until(
             await asyncio.wait_for(stop.wait(), _REFRESH_S)
 
 
-def _report(console: Console, scene: Scene) -> bool:
+def _report(scene: Scene) -> bool:
     """Say how it went; true if all is well."""
     missing = scene.missing()
     if scene.gateway.running and not missing:

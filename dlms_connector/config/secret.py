@@ -177,4 +177,3 @@ Password = Annotated[
 ]
 #: A key: hexadecimal, or a reference to a hexadecimal text.
 KeyBytes = Annotated[InstanceOf[Secret], BeforeValidator(_key), _HIDDEN, WithJsonSchema(_SCHEMA)]
-SecretBytes = Password

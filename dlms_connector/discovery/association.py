@@ -25,7 +25,7 @@ T = TypeVar("T")
 _LONGEST_S = 1800.0
 
 
-async def within(
+async def in_association(
     device: Device,
     make_link: MakeLink,
     job: Callable[[Client], Talk[T]],

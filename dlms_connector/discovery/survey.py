@@ -9,7 +9,7 @@ from typing import Any
 
 from dlms_connector.config.model import Connection, Device, Dlms, SerialConnection
 from dlms_connector.discovery.advice import Refusal, advise, further, others
-from dlms_connector.discovery.association import within
+from dlms_connector.discovery.association import in_association
 from dlms_connector.discovery.candidates import (
     PUBLIC_CLIENT,
     Candidate,
@@ -199,7 +199,7 @@ class _Survey:
                 dlms["referencing"] = referencing
             device = self._draft.device(dlms, self._connection)
             try:
-                description = await within(
+                description = await in_association(
                     device,
                     self._make_link,
                     partial(self._read, device),

@@ -93,7 +93,6 @@ class Initiate:
     conformance: int
     max_pdu: int
     dedicated_key: bytes = b""
-    response_allowed: bool = True
 
 
 def parse_initiate(apdu: bytes) -> Initiate:
@@ -102,13 +101,14 @@ def parse_initiate(apdu: bytes) -> Initiate:
     if reader.number() != 0x01:
         raise MalformedError("no InitiateRequest")
     key = reader.string() if reader.number() else b""
-    allowed = reader.number() != 0 if reader.number() else True
+    if reader.number():
+        reader.number()  # response-allowed: we answer always
     if reader.number():
         reader.number()  # proposed quality of service: nothing to serve
     version = reader.number()
     if reader.take(4) != b"\x5f\x1f\x04\x00":
         raise MalformedError("no conformance in the InitiateRequest")
-    return Initiate(version, reader.number(3), reader.number(2), key, allowed)
+    return Initiate(version, reader.number(3), reader.number(2), key)
 
 
 def make_initiate_response(conformance: int, max_pdu: int, *, short_names: bool) -> bytes:

@@ -12,7 +12,6 @@ from dlms_connector.simulator.data import FLOAT32, INT32, UINT16, UINT32, Data, 
 from dlms_connector.simulator.meter_view import MeterView
 
 W, VA, VAR, WH, VARH, A, V, HZ, NO_UNIT = 27, 28, 29, 30, 32, 33, 35, 44, 255
-PHASES = (1, 2, 3)
 _SHARE = {1: 0.5, 2: 0.3, 3: 0.2}
 _SHARE_NAMES = {1: 20, 2: 40, 3: 60}
 

@@ -14,12 +14,8 @@ import pytest
 
 from dlms_connector.config.model import Device, Dlms
 from dlms_connector.config.secret import Secret
-from dlms_connector.counters import (
-    LAST,
-    WARN_AT,
-    InvocationCounter,
-    counter_of,
-)
+from dlms_connector.counter_files import LAST
+from dlms_connector.counters import WARN_AT, InvocationCounter, counter_of
 from dlms_connector.errors import ProtocolError, RefusedError
 from dlms_connector.obis import Obis
 
