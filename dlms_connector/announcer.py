@@ -4,7 +4,8 @@ The gateway connects a device to the platform once in its own life. The platform
 that with every MQTT session, and the gateway does not repeat it, so this does. A device
 that is connected is sent the calls that wait for it, so they must be taken by then.
 
-Everything here is called from one thread: the gateway's `add_device` waits for the broker.
+Everything but `close`, which comes when that is over, is called from one thread: the
+gateway's `add_device` waits for the broker.
 """
 
 from __future__ import annotations
