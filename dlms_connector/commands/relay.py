@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dlms_connector.commands.operations import Attempt
 from dlms_connector.cosem import AttributeRef, MethodRef
 from dlms_connector.errors import CommandError, ObjectError, ServiceError
 from dlms_connector.interpret import interpret
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.client import Client, get_one
 from dlms_connector.protocol.data import Data, DataType
 from dlms_connector.protocol.directive import Pause
 from dlms_connector.protocol.talk import Talk
@@ -56,11 +57,17 @@ def relay_state(client: Client, obis: Obis) -> Talk[dict[str, Value]]:
     return state
 
 
-def switch_relay(client: Client, obis: Obis, method: int) -> Talk[dict[str, Value]]:
+def switch_relay(
+    client: Client, obis: Obis, method: int, attempt: Attempt | None = None
+) -> Talk[dict[str, Value]]:
     """Disconnect or reconnect, and return the state read back.
 
-    Raises CommandError with the meter's control mode where it refuses or does nothing.
+    `attempt` is told the control state before, and what it is to be. Raises CommandError
+    with the meter's control mode where it refuses or does nothing.
     """
+    if attempt is not None:
+        attempt.old = yield from _control_state(client, obis)
+        attempt.new = _REACHED[method][0]
     argument = Data(DataType.INTEGER, 0)
     try:
         yield from client.action(MethodRef(DISCONNECT_CONTROL, obis, method), argument)
@@ -90,6 +97,16 @@ def switch_relay(client: Client, obis: Obis, method: int) -> Talk[dict[str, Valu
     return state
 
 
+def _control_state(client: Client, obis: Obis) -> Talk[Value]:
+    """Return the control state; None where the meter will not tell."""
+    ref = AttributeRef(DISCONNECT_CONTROL, obis, _CONTROL_STATE)
+    try:
+        return interpret(ref, (yield from get_one(client, ref)))[0]
+    except (ObjectError, ServiceError):
+        return None  # whatever is wrong, the command itself will meet it
+
+
+#: The control states that a command leads to; the first is the one that it is for.
 _REACHED = {
     DISCONNECT: ("disconnected", "readyForReconnection"),
     RECONNECT: ("connected", "readyForReconnection"),

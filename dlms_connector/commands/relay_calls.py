@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dlms_connector.commands.operations import Attempt
 from dlms_connector.commands.policy import require_write
 from dlms_connector.commands.relay import DISCONNECT, RECONNECT, RELAY, relay_state, switch_relay
 from dlms_connector.commands.request import Arguments
@@ -27,10 +28,12 @@ def reconnecting(context: Context, arguments: Arguments) -> Work:
 
 def switching(obis: Obis, method: int) -> Work:
     """Return the work of switching a relay."""
+    attempt = Attempt()
     return Work(
-        talk=lambda client: switch_relay(client, obis, method),
+        talk=lambda client: switch_relay(client, obis, method, attempt),
         what="disconnecting the relay" if method == DISCONNECT else "reconnecting the relay",
         changes=True,
+        attempt=attempt,
     )
 
 

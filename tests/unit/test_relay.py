@@ -26,10 +26,11 @@ async def test_off_and_on_again() -> None:
     assert await one.result("getRelayState", {"obis": "0-0:96.3.10"}) == OFF
     assert await one.result("reconnectRelay", "obis=0-0:96.3.10;") == STATE
     assert [event.sentence for event in one.events] == [
-        "call 1 disconnectRelay: disconnecting the relay: "
-        '{"outputState": false, "controlState": "disconnected", "controlMode": 2}: done',
-    ] * 2 + [
-        "call 1 reconnectRelay: reconnecting the relay: "
+        f'call 1 disconnectRelay: disconnecting the relay: "{before}" -> '
+        '{"outputState": false, "controlState": "disconnected", "controlMode": 2}: done'
+        for before in ("connected", "disconnected")
+    ] + [
+        'call 1 reconnectRelay: reconnecting the relay: "disconnected" -> '
         '{"outputState": true, "controlState": "connected", "controlMode": 2}: done'
     ]
 
@@ -51,7 +52,7 @@ async def test_a_relay_that_cannot_be_switched() -> None:
     error = await one.error("disconnectRelay")
     assert error.endswith("the control mode is 0, in which the relay cannot be switched")
     assert "read-write-denied" in error
-    assert "failed: disconnecting" in one.events[0].sentence
+    assert '"connected" -> "disconnected": failed: disconnecting' in one.events[0].sentence
 
 
 async def test_a_meter_that_does_nothing_is_found_out() -> None:
