@@ -1,8 +1,4 @@
-"""Files that keep invocation counters: private, whole after a crash, one writer at a time.
-
-A command that root runs beside the gateway leaves them to the owner of the folder: who cannot
-read what another reserved would use its numbers again.
-"""
+"""Files that keep invocation counters, for one writer at a time."""
 
 from __future__ import annotations
 
@@ -10,9 +6,11 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+
+from dlms_connector.private_files import create, make_folder
 
 #: The last number that fits; the key is worn out then.
 LAST = 0xFFFF_FFFF
@@ -84,30 +82,13 @@ def exists(path: Path | None) -> bool:
         return True  # what cannot be looked at may hold numbers that were used
 
 
-def write(path: Path, content: dict[str, object]) -> None:
-    """Replace a file such that after a crash there is the old one or the new one, whole."""
-    temporary = path.with_suffix(".new")
-    with suppress(FileNotFoundError):
-        temporary.unlink()
-    with os.fdopen(_create(temporary), "w") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Keep other processes from reserving at the same time."""
-    _make_folder(path.parent)
+    make_folder(path.parent)
     lock = path.with_suffix(".lock")
     try:
-        descriptor = _create(lock)
+        descriptor = create(lock)
     except FileExistsError:
         descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
@@ -115,35 +96,3 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it, private, where they are missing."""
-    if folder.is_dir():
-        return
-    if folder != folder.parent:
-        _make_folder(folder.parent)
-    with suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-        if (owner := _other_owner(folder.parent)) is not None:
-            os.chown(folder, *owner, follow_symlinks=False)
-
-
-def _create(path: Path) -> int:
-    """Make a private file that is not there yet; return its descriptor."""
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        if (owner := _other_owner(path.parent)) is not None:
-            os.fchown(descriptor, *owner)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _other_owner(folder: Path) -> tuple[int, int] | None:
-    """Return whom root shall leave a new entry of a folder to; None if that is nobody else."""
-    status = folder.stat()
-    if os.geteuid() != 0 or status.st_uid == 0:
-        return None
-    return status.st_uid, status.st_gid

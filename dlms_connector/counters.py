@@ -19,6 +19,7 @@ from dlms_connector import counter_files
 from dlms_connector.config.model import Device
 from dlms_connector.counter_files import LAST
 from dlms_connector.errors import ProtocolError, RefusedError
+from dlms_connector.private_files import write
 from dlms_connector.protocol.credentials import needs_keys
 
 #: From here on there is time left to change the key, but it has to be done.
@@ -171,7 +172,7 @@ class InvocationCounter:
             with counter_files.locked(self._path):
                 self._next = max(self._next, counter_files.read(self._path) or 0)
                 reserved = min(self._next + self._margin, LAST)
-                counter_files.write(self._path, {"device": self._name, "next": reserved})
+                write(self._path, {"device": self._name, "next": reserved})
                 self._reserved = reserved  # not before: what is not on the disk is not ours
                 self._stamp = counter_files.stamp(self._path)
         except OSError as error:

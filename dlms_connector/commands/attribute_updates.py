@@ -28,7 +28,6 @@ from dlms_connector.errors import (
     ObjectError,
     RefusedError,
 )
-from dlms_connector.protocol.data import Data
 from dlms_connector.reading import Value
 
 _TIMEOUT_S = 30.0
@@ -134,19 +133,11 @@ class AttributeUpdates:
         device, key = context.device.device_name, (context.device.device_name, update.key)
         ref = AttributeRef(update.class_id, update.obis, update.attribute)
         who, what = f"shared attribute {update.key}", f"writing {ref}"
-        encode, sending = context.encoder(ref, value, update.type), False
         attempt = Attempt()
-
-        def encoded(known: Data | None, scaler: int) -> Data:
-            nonlocal sending
-            data = encode(known, scaler)
-            sending = data != known
-            return data
-
         job = partial(
             write,
             ref=ref,
-            encode=encoded,
+            encode=context.encoder(ref, value, update.type),
             options=context.options,
             scaler=update.scaler,
             only_if_different=True,
@@ -155,7 +146,7 @@ class AttributeUpdates:
         try:
             written: Written = await self._meters.submit(device, job, timeout_s=_TIMEOUT_S)
         except (LinkError, RefusedError) as error:
-            if sending:  # the meter may hold it by now, and then it is not written again
+            if attempt.begun:  # the meter may hold it by now, and then it is not written again
                 event = Event(device, who, what, f"unknown: {error}", attempt.old, attempt.new)
                 self._audit.note(event)
             self._log.debug("%s: %s is written later: %s", device, update.key, error)

@@ -128,9 +128,11 @@ class Transfer:
                 break
             self.sent = min(self.blocks if missing is None else missing, self.blocks)
         self._progress()
-        named = missing is not None and missing < self.blocks
-        doubt = f", but the meter goes on to name block {missing} as missing; verifying will tell"
-        self._enter("transferred" + doubt * named)
+        state = "transferred"
+        if missing is not None and missing < self.blocks:
+            state += f", but the meter goes on to name block {missing} as missing"
+            state += "; verifying will tell"
+        self._enter(state)
 
     async def _send(self, found: Survey) -> None:
         self._progress()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from logging import Logger
 from pathlib import Path
 from threading import Lock
 from typing import Any
+
+from dlms_connector.private_files import write
 
 #: Connectors of one gateway share the folder, each with devices of its own.
 _WRITING = Lock()
@@ -38,7 +39,7 @@ class Kept:
             with _WRITING:
                 merged = {**self._load(), **self._changed}
                 known = {device: entry for device, entry in merged.items() if entry}
-                _replace(self._path, json.dumps(known))
+                write(self._path, known)
         except OSError as error:
             if not self._complained:
                 self._complained = True
@@ -56,14 +57,3 @@ class Kept:
             return {}
         values = found if isinstance(found, dict) else {}
         return {device: entry for device, entry in values.items() if isinstance(entry, dict)}
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file of mode 0600 so that a crash leaves the old one or the new one."""
-    temporary = path.with_name(f"{path.name}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -37,8 +37,12 @@ class Written:
 
 @dataclass(slots=True)
 class Attempt:
-    """What a write is about to change: known also where it fails, None where it is not."""
+    """What a write is about to change: known also where it fails, None where it is not.
 
+    `begun` says that the meter was, or is about to be, told.
+    """
+
+    begun: bool = False
     old: Value = None
     new: Value = None
 
@@ -116,7 +120,7 @@ def write(
     if only_if_different and data == before:
         return Written(shown(before), shown(before), changed=False)
     if attempt is not None:
-        attempt.old, attempt.new = shown(before), shown(data)
+        attempt.begun, attempt.old, attempt.new = True, shown(before), shown(data)
     (refused,) = yield from client.set([(ref, data)])
     if refused:
         raise refused

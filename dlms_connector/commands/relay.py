@@ -66,8 +66,8 @@ def switch_relay(
     with the meter's control mode where it refuses or does nothing.
     """
     if attempt is not None:
-        attempt.old = yield from _control_state(client, obis)
-        attempt.new = _REACHED[method][0]
+        attempt.old, attempt.new = (yield from _control_state(client, obis)), _REACHED[method][0]
+        attempt.begun = True
     argument = Data(DataType.INTEGER, 0)
     try:
         yield from client.action(MethodRef(DISCONNECT_CONTROL, obis, method), argument)

@@ -62,11 +62,11 @@ def test_a_command_by_itself_keeps_state_in_the_users_home(
 ) -> None:
     if text is not None:
         (tmp_path / "tb_gateway.json").write_text(text)
-    monkeypatch.setenv("XDG_STATE_HOME", "/home/me/.state")
-    assert commands_folder(None, tmp_path) == Path("/home/me/.state/dlms-connector")
+    monkeypatch.setenv("XDG_STATE_HOME", f"{tmp_path}/state")
+    assert commands_folder(None, tmp_path) == tmp_path / "state/dlms-connector"
     monkeypatch.delenv("XDG_STATE_HOME")
-    monkeypatch.setenv("HOME", "/home/me")
-    assert commands_folder(None, tmp_path) == Path("/home/me/.local/state/dlms-connector")
+    monkeypatch.setenv("HOME", f"{tmp_path}/home")
+    assert commands_folder(None, tmp_path) == tmp_path / "home/.local/state/dlms-connector"
 
 
 def test_a_user_without_a_home_keeps_nothing(
