@@ -32,7 +32,7 @@ from dlms_connector.discovery import (
 from dlms_connector.discovery.candidates import preset_dlms
 from dlms_connector.discovery.entry import left_out
 from dlms_connector.errors import ConfigError
-from dlms_connector.state_folder import commands_folder
+from dlms_connector.state.state_folder import commands_folder
 
 _SEEN = "a secret on the command line is seen by all users of this computer: "
 

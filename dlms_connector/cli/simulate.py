@@ -27,8 +27,8 @@ from dlms_connector.simulator.options import (
     Security,
     microstar,
 )
-from dlms_connector.simulator.sample import sample_configuration
-from dlms_connector.simulator.server import Endpoint, simulate
+from dlms_connector.simulator.serving.sample import sample_configuration
+from dlms_connector.simulator.serving.server import Endpoint, simulate
 
 _AUTHENTICATIONS = get_args(Authentication)
 _SECURITIES = get_args(Security)

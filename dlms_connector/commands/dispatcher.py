@@ -23,7 +23,7 @@ from dlms_connector.commands.work import Context, Local, Method, Outcome, Work
 from dlms_connector.config.model import RpcMethod
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import CommandError, DlmsError, LinkError
-from dlms_connector.member import UnavailableError
+from dlms_connector.fleet.member import UnavailableError
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from dlms_connector.private_files import write
+from dlms_connector.state.private_files import write
 
 #: Connectors of one gateway share the folder, each with devices of its own.
 _WRITING = Lock()

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from dlms_connector.diagnostics import Statistics
+from dlms_connector.meter.diagnostics import Statistics
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.talk import Talk
 

@@ -15,7 +15,7 @@ from dlms_connector.errors import (
 )
 from dlms_connector.interpret import Options, ScalerUnit, interpret, scaler_unit
 from dlms_connector.protocol.client import Client
-from dlms_connector.protocol.data import Data
+from dlms_connector.protocol.data.data import Data
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 

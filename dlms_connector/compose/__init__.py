@@ -10,8 +10,8 @@ from dlms_connector.compose.target import Target
 from dlms_connector.compose.values import compose_value, data_type, fitted, typed
 from dlms_connector.cosem import AttributeRef, code_of
 from dlms_connector.errors import CommandError
-from dlms_connector.protocol.cosem_time import DateTime
-from dlms_connector.protocol.data import Data, DataType
+from dlms_connector.protocol.data.cosem_time import DateTime
+from dlms_connector.protocol.data.data import Data, DataType
 
 __all__ = ["Target", "compose", "data_type"]
 

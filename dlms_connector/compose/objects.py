@@ -17,7 +17,7 @@ from dlms_connector.cosem import AttributeRef
 from dlms_connector.cosem.names import MESSAGES, TRANSPORTS
 from dlms_connector.errors import CommandError
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.data import Data, DataType
+from dlms_connector.protocol.data.data import Data, DataType
 
 #: Turns a value into data; told its name for the caller and where it goes.
 Form = Callable[[str, Any, Target], Data]

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from dlms_connector.config.model import Device
-from dlms_connector.counter_reading import catch_up
-from dlms_connector.counters import counter_of
 from dlms_connector.discovery.search import MakeLink
 from dlms_connector.errors import DlmsError, LinkClosedError, LinkError
-from dlms_connector.exchange import converse
 from dlms_connector.link import Link
+from dlms_connector.meter.counter_reading import catch_up
+from dlms_connector.meter.exchange import converse
 from dlms_connector.protocol.client import Client, make_client
 from dlms_connector.protocol.talk import Talk
+from dlms_connector.state.counters import counter_of
 
 T = TypeVar("T")
 

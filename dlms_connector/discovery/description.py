@@ -13,7 +13,7 @@ from dlms_connector.errors import DlmsError, ObjectError, ProtocolError, Service
 from dlms_connector.interpret import DEFAULTS, Options, ScalerUnit, interpret, scaler_unit
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.client import Client
-from dlms_connector.protocol.data import Data
+from dlms_connector.protocol.data.data import Data
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 

@@ -13,10 +13,14 @@ from dlms_connector.errors import (
     ProtocolError,
     RefusedError,
 )
-from dlms_connector.protocol import wrapper
-from dlms_connector.protocol.addressing import client_address, server_address, split_server_address
-from dlms_connector.protocol.association import Association
-from dlms_connector.protocol.hdlc_frame import (
+from dlms_connector.protocol.association.association import Association
+from dlms_connector.protocol.datalink import wrapper
+from dlms_connector.protocol.datalink.addressing import (
+    client_address,
+    server_address,
+    split_server_address,
+)
+from dlms_connector.protocol.datalink.hdlc_frame import (
     DISC,
     DM,
     FRMR,
@@ -26,7 +30,7 @@ from dlms_connector.protocol.hdlc_frame import (
     Frame,
     FrameReader,
 )
-from dlms_connector.protocol.hdlc_parameters import HdlcParameters
+from dlms_connector.protocol.datalink.hdlc_parameters import HdlcParameters
 from dlms_connector.protocol.talk import Talk
 
 #: `accepted`: UA, or an AARE that accepts. `refused`: DM, FRMR, or an AARE that does not.

@@ -16,9 +16,9 @@ from dlms_connector.errors import (
     LinkError,
     LinkTimeoutError,
 )
-from dlms_connector.exchange import converse
 from dlms_connector.link import Link
-from dlms_connector.protocol.mode_e import SETTLE_S, sign_on
+from dlms_connector.meter.exchange import converse
+from dlms_connector.protocol.datalink.mode_e import SETTLE_S, sign_on
 
 MakeLink = Callable[[Connection], Link]
 #: Told where it is knocked next, how many knocks there were, and how many there may be.

@@ -16,21 +16,21 @@ from pathlib import Path
 
 from dlms_connector.config.model import Device, Dlms, ListenConnection
 from dlms_connector.cosem import AttributeRef
-from dlms_connector.counter_reading import catch_up, public_device
-from dlms_connector.counters import counter_of
 from dlms_connector.errors import (
     DlmsError,
     LinkClosedError,
     LinkError,
     ObjectError,
 )
-from dlms_connector.exchange import converse
 from dlms_connector.link.dial_in_link import Call, plain
+from dlms_connector.meter.counter_reading import catch_up, public_device
+from dlms_connector.meter.exchange import converse
+from dlms_connector.meter.session import MakeClient
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.axdr import Data
 from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.data.axdr import Data
 from dlms_connector.protocol.talk import Talk
-from dlms_connector.session import MakeClient
+from dlms_connector.state.counters import counter_of
 
 _VALUE = 2
 _CLASS_DATA = 1

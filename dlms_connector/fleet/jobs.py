@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dlms_connector.member import CallTimeoutError, Member
+from dlms_connector.fleet.member import CallTimeoutError, Member
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.talk import Talk
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from dlms_connector.config.model import Device
-from dlms_connector.counters import counter_of
 from dlms_connector.errors import (
     AbsentError,
     ConfigError,
@@ -26,14 +25,15 @@ from dlms_connector.errors import (
     LinkTimeoutError,
     RefusedError,
 )
-from dlms_connector.jobs import Job, Jobs
+from dlms_connector.fleet.jobs import Job, Jobs
+from dlms_connector.fleet.member import Member, Sink
+from dlms_connector.fleet.schedule import Schedule, backoff_s
 from dlms_connector.link import Link
-from dlms_connector.member import Member, Sink
-from dlms_connector.meter import Meter
+from dlms_connector.meter.meter import Meter
+from dlms_connector.meter.session import MakeClient
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.talk import Talk
-from dlms_connector.schedule import Schedule, backoff_s
-from dlms_connector.session import MakeClient
+from dlms_connector.state.counters import counter_of
 
 T = TypeVar("T")
 

@@ -6,7 +6,6 @@ import logging
 from math import inf
 from typing import Literal, Protocol
 
-from dlms_connector.availability import Availability, ObjectNews
 from dlms_connector.config.model import Device
 from dlms_connector.errors import (
     AbsentError,
@@ -17,11 +16,12 @@ from dlms_connector.errors import (
     ProtocolError,
     RefusedError,
 )
-from dlms_connector.meter import Meter
-from dlms_connector.outcome import Outcome
-from dlms_connector.plan import wanted
+from dlms_connector.fleet.availability import Availability, ObjectNews
+from dlms_connector.fleet.schedule import Agenda, backoff_s, spread
+from dlms_connector.meter.meter import Meter
+from dlms_connector.meter.outcome import Outcome
+from dlms_connector.meter.plan import wanted
 from dlms_connector.reading import Poll
-from dlms_connector.schedule import Agenda, backoff_s, spread
 
 MeterState = Literal["online", "offline", "backoff", "refused", "misconfigured"]
 

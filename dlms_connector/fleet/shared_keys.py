@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 
 from dlms_connector.config.model import Device
-from dlms_connector.protocol.credentials import needs_keys
+from dlms_connector.protocol.security.credentials import needs_keys
 
 _MOST_NAMES = 5
 

@@ -16,8 +16,8 @@ from logging import Logger
 from socket import IPPROTO_TCP, TCP_NODELAY
 from typing import Any
 
-from dlms_connector.call_entry import CallEntry
-from dlms_connector.gateway_names import renamed_devices
+from dlms_connector.gateway.call_entry import CallEntry
+from dlms_connector.gateway.gateway_names import renamed_devices
 
 #: A meter that falls silent is disconnected after this: what is said last about it travels
 #: through the gateway's storage, and whatever arrives later would connect it again.

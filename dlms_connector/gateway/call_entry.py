@@ -17,7 +17,7 @@ from typing import Any
 
 from thingsboard_gateway.gateway.statistics.statistics_service import StatisticsService
 
-from dlms_connector.gateway_names import renamed_devices
+from dlms_connector.gateway.gateway_names import renamed_devices
 
 Handler = Callable[[Any, Any], None]
 

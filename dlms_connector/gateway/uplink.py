@@ -14,18 +14,18 @@ from logging import Logger
 from time import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dlms_connector.announcer import Announcer
 from dlms_connector.config.model import Device
 from dlms_connector.errors import DlmsError
+from dlms_connector.gateway.announcer import Announcer
+from dlms_connector.gateway.uplink_queue import UplinkQueue
 from dlms_connector.reading import Poll
-from dlms_connector.uplink_queue import UplinkQueue
 from dlms_converters import diagnostics
 from dlms_converters.json_value import json_size, json_value
 from dlms_converters.message_size import LARGEST_VALUE
 
 if TYPE_CHECKING:
-    from dlms_connector.diagnostics import Statistics
-    from dlms_connector.member import MeterState
+    from dlms_connector.fleet.member import MeterState
+    from dlms_connector.meter.diagnostics import Statistics
 
 
 class Converter(Protocol):

@@ -14,9 +14,7 @@ from math import ceil, floor
 
 from dlms_connector.cosem import AttributeRef, ByEntry, ByRange, Selection
 from dlms_connector.errors import CommandError, ObjectError, ServiceError
-from dlms_connector.interpret import Options
-from dlms_connector.obis import Obis
-from dlms_connector.profiles import (
+from dlms_connector.history.profiles import (
     BUFFER,
     CLOCK_CLASS,
     ENTRIES_IN_USE,
@@ -26,8 +24,10 @@ from dlms_connector.profiles import (
     layout,
     rows_of,
 )
+from dlms_connector.interpret import Options
+from dlms_connector.obis import Obis
 from dlms_connector.protocol.client import Client, get_one
-from dlms_connector.protocol.data import Data
+from dlms_connector.protocol.data.data import Data
 from dlms_connector.protocol.talk import Talk
 
 #: The way of reading that worked, by profile; one mapping for each meter.

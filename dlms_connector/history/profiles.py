@@ -15,8 +15,8 @@ from dlms_connector.errors import CommandError, ObjectError, ProtocolError, Serv
 from dlms_connector.interpret import Options, ScalerUnit, interpret, scaler_unit
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.client import Client, get_one
-from dlms_connector.protocol.cosem_time import DateTime
-from dlms_connector.protocol.data import DELTAS, Data, DataType
+from dlms_connector.protocol.data.cosem_time import DateTime
+from dlms_connector.protocol.data.data import DELTAS, Data, DataType
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 

@@ -12,8 +12,8 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any, Literal
 
-from dlms_connector import json_text
-from dlms_connector.file_change import Change, InstallationError
+from dlms_connector.installation import json_text
+from dlms_connector.installation.file_change import Change, InstallationError
 
 ConnectorType = Literal["custom", "dlms"]
 
@@ -146,7 +146,7 @@ def _is_pips(path: Path) -> bool:
 
 def _source(name: str) -> str:
     """Return a file that the package carries; in a checkout it lies beside the package."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     for folder in (package / "gateway_config", package.parent / "gateway-config"):
         if (folder / name).is_file():
             return (folder / name).read_text(encoding="utf-8")

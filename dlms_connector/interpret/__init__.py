@@ -6,7 +6,7 @@ from dlms_connector.cosem import AttributeRef
 from dlms_connector.interpret.context import DEFAULTS, Context, Interpretation, Options, options_of
 from dlms_connector.interpret.objects import shape_of
 from dlms_connector.interpret.scaling import ScalerUnit, is_number, scaler_unit
-from dlms_connector.protocol.axdr import Data
+from dlms_connector.protocol.data.axdr import Data
 from dlms_connector.reading import Value
 
 __all__ = [

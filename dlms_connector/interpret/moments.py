@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 from dlms_connector.interpret.context import Context
 from dlms_connector.interpret.shapes import plain
-from dlms_connector.protocol.axdr import Data
+from dlms_connector.protocol.data.axdr import Data
 from dlms_connector.reading import Value
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

@@ -32,7 +32,7 @@ from dlms_connector.interpret.shapes import (
     time,
     unsigned_ip,
 )
-from dlms_connector.protocol.cosem_time import CLOCK_STATUS
+from dlms_connector.protocol.data.cosem_time import CLOCK_STATUS
 
 _FORMATS: Mapping[ValueFormat, Shape] = {
     "text": text,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import LinkError
 from dlms_connector.interpret import ScalerUnit
-from dlms_connector.plan import MAX_ITEMS, Limits
+from dlms_connector.meter.plan import MAX_ITEMS, Limits
 
 
 @dataclass(frozen=True, slots=True)

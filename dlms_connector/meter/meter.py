@@ -10,8 +10,6 @@ from typing import TypeVar
 
 from dlms_connector.config.model import Device
 from dlms_connector.cosem import AttributeRef
-from dlms_connector.counters import InvocationCounter
-from dlms_connector.diagnostics import Statistics
 from dlms_connector.errors import (
     DlmsError,
     DroppedError,
@@ -21,17 +19,19 @@ from dlms_connector.errors import (
     ProtocolError,
     ServiceError,
 )
-from dlms_connector.idleness import IdleLimit
 from dlms_connector.interpret import options_of
-from dlms_connector.learned import Learned
 from dlms_connector.link import Link
-from dlms_connector.outcome import Outcome, clock_drift_s, outcome
-from dlms_connector.plan import Limits, Wanted
-from dlms_connector.polling import Round
-from dlms_connector.protocol.axdr import Data
+from dlms_connector.meter.diagnostics import Statistics
+from dlms_connector.meter.idleness import IdleLimit
+from dlms_connector.meter.learned import Learned
+from dlms_connector.meter.outcome import Outcome, clock_drift_s, outcome
+from dlms_connector.meter.plan import Limits, Wanted
+from dlms_connector.meter.polling import Round
+from dlms_connector.meter.session import MakeClient, Session
 from dlms_connector.protocol.client import CIPHERING_OVERHEAD, Client
+from dlms_connector.protocol.data.axdr import Data
 from dlms_connector.protocol.talk import Talk
-from dlms_connector.session import MakeClient, Session
+from dlms_connector.state.counters import InvocationCounter
 
 T = TypeVar("T")
 

@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import DlmsError, LinkError, ObjectError, ServiceError
-from dlms_connector.learned import Killer, Learned
-from dlms_connector.outcome import Answer
-from dlms_connector.plan import Limits, Wanted, batches, refs
-from dlms_connector.protocol.axdr import Data
+from dlms_connector.meter.learned import Killer, Learned
+from dlms_connector.meter.outcome import Answer
+from dlms_connector.meter.plan import Limits, Wanted, batches, refs
+from dlms_connector.protocol.data.axdr import Data
 
 #: Reads attributes in one request: data or an error for each.
 Get = Callable[[Sequence[AttributeRef]], Awaitable[Sequence[Data | ObjectError]]]

@@ -9,9 +9,6 @@ from math import inf
 from typing import Protocol, TypeVar
 
 from dlms_connector.config.model import Device
-from dlms_connector.counter_reading import catch_up
-from dlms_connector.counters import InvocationCounter
-from dlms_connector.diagnostics import Statistics, counted
 from dlms_connector.errors import (
     ConfigError,
     ConnectError,
@@ -22,12 +19,15 @@ from dlms_connector.errors import (
     SecurityError,
     ServiceError,
 )
-from dlms_connector.exchange import converse
-from dlms_connector.idleness import IdleLimit, Trial
 from dlms_connector.link import Link
+from dlms_connector.meter.counter_reading import catch_up
+from dlms_connector.meter.diagnostics import Statistics, counted
+from dlms_connector.meter.exchange import converse
+from dlms_connector.meter.idleness import IdleLimit, Trial
 from dlms_connector.protocol.client import Client
-from dlms_connector.protocol.directory import Directory
+from dlms_connector.protocol.services.directory import Directory
 from dlms_connector.protocol.talk import Talk
+from dlms_connector.state.counters import InvocationCounter
 
 T = TypeVar("T")
 

@@ -4,14 +4,14 @@ async with simulate([MeterOptions(framing="WRAPPER")]) as endpoints:
     print(endpoints[0].port)
 """
 
-from dlms_connector.simulator.connection import Connection
-from dlms_connector.simulator.cosem_object import AccessError
 from dlms_connector.simulator.faults import FAULTS, Faults
 from dlms_connector.simulator.meter import Meter
-from dlms_connector.simulator.notification import frame_notification, push
+from dlms_connector.simulator.objects.cosem_object import AccessError
 from dlms_connector.simulator.options import MeterOptions, microstar
-from dlms_connector.simulator.server import Endpoint, dial_in, simulate
-from dlms_connector.simulator.terminal import Terminal, simulate_terminal
+from dlms_connector.simulator.serving.connection import Connection
+from dlms_connector.simulator.serving.notification import frame_notification, push
+from dlms_connector.simulator.serving.server import Endpoint, dial_in, simulate
+from dlms_connector.simulator.serving.terminal import Terminal, simulate_terminal
 
 __all__ = [
     "FAULTS",

@@ -7,19 +7,19 @@ from collections import Counter
 from dataclasses import dataclass
 
 from dlms_connector.obis import Obis
-from dlms_connector.simulator import cosem_object as access
-from dlms_connector.simulator.consumption import make_consumption
-from dlms_connector.simulator.cosem_object import AccessError, CosemObject, Objects
-from dlms_connector.simulator.data import Data, octets
-from dlms_connector.simulator.directory import object_list
+from dlms_connector.simulator.encoding.data import Data, octets
 from dlms_connector.simulator.faults import Faults
-from dlms_connector.simulator.image import Image
+from dlms_connector.simulator.objects import cosem_object as access
+from dlms_connector.simulator.objects.consumption import make_consumption
+from dlms_connector.simulator.objects.cosem_object import AccessError, CosemObject, Objects
+from dlms_connector.simulator.objects.directory import object_list
+from dlms_connector.simulator.objects.image import Image
+from dlms_connector.simulator.objects.overrides import read_overrides
+from dlms_connector.simulator.objects.profiles import objects_of
+from dlms_connector.simulator.objects.shape import same_shape
+from dlms_connector.simulator.objects.supply import Supply
+from dlms_connector.simulator.objects.switching import CONNECTED
 from dlms_connector.simulator.options import MeterOptions
-from dlms_connector.simulator.overrides import read_overrides
-from dlms_connector.simulator.profiles import objects_of
-from dlms_connector.simulator.shape import same_shape
-from dlms_connector.simulator.supply import Supply
-from dlms_connector.simulator.switching import CONNECTED
 
 PUBLIC_CLIENT = 16
 _ASSOCIATION_LN = 15

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from dlms_connector.private_files import create, make_folder
+from dlms_connector.state.private_files import create, make_folder
 
 #: The last number that fits; the key is worn out then.
 LAST = 0xFFFF_FFFF

@@ -15,12 +15,12 @@ import logging
 import re
 from pathlib import Path
 
-from dlms_connector import counter_files
 from dlms_connector.config.model import Device
-from dlms_connector.counter_files import LAST
 from dlms_connector.errors import ProtocolError, RefusedError
-from dlms_connector.private_files import write
-from dlms_connector.protocol.credentials import needs_keys
+from dlms_connector.protocol.security.credentials import needs_keys
+from dlms_connector.state import counter_files
+from dlms_connector.state.counter_files import LAST
+from dlms_connector.state.private_files import write
 
 #: From here on there is time left to change the key, but it has to be done.
 WARN_AT = 2_000_000_000

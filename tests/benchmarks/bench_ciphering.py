@@ -16,8 +16,8 @@ from gurux_dlms.enums.Security import Security
 from gurux_dlms.GXByteBuffer import GXByteBuffer
 from gurux_dlms.GXDLMSChippering import GXDLMSChippering
 
-from dlms_connector.protocol.ciphering import AUTHENTICATED, ENCRYPTED, CountUp, Keys
-from dlms_connector.protocol.protection import Protection
+from dlms_connector.protocol.security.ciphering import AUTHENTICATED, ENCRYPTED, CountUp, Keys
+from dlms_connector.protocol.security.protection import Protection
 from tests.support.secured_meter import (
     CLIENT_TITLE,
     SERVER_TITLE,

@@ -14,10 +14,10 @@ from gurux_dlms import GXByteBuffer, GXDLMSClient, GXReplyData
 from gurux_dlms.enums import Authentication, InterfaceType
 from gurux_dlms.objects import GXDLMSRegister
 
-from dlms_connector.exchange import converse
 from dlms_connector.link.tcp import TcpLink
-from dlms_connector.protocol.hdlc import Hdlc
-from dlms_connector.protocol.hdlc_frame import Frame
+from dlms_connector.meter.exchange import converse
+from dlms_connector.protocol.datalink.hdlc import Hdlc
+from dlms_connector.protocol.datalink.hdlc_frame import Frame
 from dlms_connector.protocol.talk import Talk
 from tests.support.peers import tcp_peer
 

@@ -18,10 +18,10 @@ from typing import Any
 
 from dlms_connector.config.model import Device
 from dlms_connector.errors import DlmsError
-from dlms_connector.fleet import Fleet, MeterState
+from dlms_connector.fleet.fleet import Fleet, MeterState
 from dlms_connector.link import Link, make_link
-from dlms_connector.meter import Meter
-from dlms_connector.plan import wanted
+from dlms_connector.meter.meter import Meter
+from dlms_connector.meter.plan import wanted
 from dlms_connector.protocol.client import make_client
 from dlms_connector.reading import Poll
 from dlms_connector.simulator import MeterOptions, simulate

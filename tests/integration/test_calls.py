@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from dlms_connector.simulator import MeterOptions
-from dlms_connector.simulator.switching import CONNECTED, DISCONNECTED
+from dlms_connector.simulator.objects.switching import CONNECTED, DISCONNECTED
 from tests.support.site import Configuration, Site, site
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 from time import monotonic
 
 from dlms_connector.simulator import microstar
-from dlms_connector.simulator.data import UINT32, Data
+from dlms_connector.simulator.encoding.data import UINT32, Data
 from tests.support.site import Configuration, Site, site
 
 ON_CHANGE = {"type": "ON_CHANGE"}

@@ -19,7 +19,7 @@ async def test_the_first_call_after_a_while_is_carried_out_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, framing: Literal["HDLC", "WRAPPER"]
 ) -> None:
     monkeypatch.setenv("TB_GW_LOGS_PATH", str(tmp_path))
-    monkeypatch.setattr("dlms_connector.idleness._LEAST_S", 0.0)
+    monkeypatch.setattr("dlms_connector.meter.idleness._LEAST_S", 0.0)
     gateway = FakeGateway(tmp_path)
     gateway.connect()
     seconds = [0.0]

@@ -18,7 +18,7 @@ from dlms_connector.cli.read import read_once
 from dlms_connector.cli.simulate import command
 from dlms_connector.config.loading import load
 from dlms_connector.config.model import Device
-from dlms_connector.outcome import Outcome
+from dlms_connector.meter.outcome import Outcome
 from tests.support.peers import free_port
 
 #: Ample: what hangs must fail, a slow machine must not.

@@ -14,13 +14,13 @@ from dlms_connector.errors import (
     RefusedError,
     SecurityError,
 )
-from dlms_connector.simulator.example_keys import (
+from dlms_connector.simulator.options import EXAMPLE_AUTHENTICATION_KEY, EXAMPLE_BLOCK_CIPHER_KEY
+from dlms_connector.simulator.security.example_keys import (
     client_key,
     meter_key,
     private_octets,
     public_octets,
 )
-from dlms_connector.simulator.options import EXAMPLE_AUTHENTICATION_KEY, EXAMPLE_BLOCK_CIPHER_KEY
 
 HDLC = ("HDLC",)
 BOTH = ("HDLC", "WRAPPER")

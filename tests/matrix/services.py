@@ -10,9 +10,9 @@ from typing import Any
 
 from dlms_connector.cosem import AttributeRef, MethodRef
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.data import Data, DataType, structure
+from dlms_connector.protocol.data.data import Data, DataType, structure
 from dlms_connector.simulator import Meter
-from dlms_connector.simulator.cosem_object import logical_name
+from dlms_connector.simulator.objects.cosem_object import logical_name
 from tests.matrix.configured import TEXT
 from tests.support.meeting import NOW, Meeting
 

@@ -1,8 +1,7 @@
-from pathlib import Path
-
 from tests.matrix.table import PARTS, fill
+from tests.support.places import DOCS
 
-METERS = Path(__file__).parents[2] / "docs" / "meters.md"
+METERS = DOCS / "meters.md"
 
 
 def test_what_is_proved_is_documented() -> None:

@@ -16,8 +16,8 @@ from dlms_connector.commands.kept import Kept
 from dlms_connector.commands.request import Request, wanted_timeout_s
 from dlms_connector.commands.work import Context, Method
 from dlms_connector.config.model import Device
-from dlms_connector.diagnostics import Statistics
 from dlms_connector.errors import DlmsError
+from dlms_connector.meter.diagnostics import Statistics
 from dlms_connector.protocol.client import Client, make_client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.simulator import Connection, Meter

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 from dlms_connector.config.model import Device
 from dlms_connector.cosem import AttributeRef
-from dlms_connector.counters import InvocationCounter
 from dlms_connector.errors import (
     ConnectError,
     DlmsError,
@@ -19,14 +18,15 @@ from dlms_connector.errors import (
     RefusedError,
     ServiceError,
 )
-from dlms_connector.member import MeterState
+from dlms_connector.fleet.member import MeterState
+from dlms_connector.meter.session import MakeClient
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.axdr import Data, DataType, structure
 from dlms_connector.protocol.client import Client
-from dlms_connector.protocol.directory import Directory
+from dlms_connector.protocol.data.axdr import Data, DataType, structure
+from dlms_connector.protocol.services.directory import Directory
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Poll
-from dlms_connector.session import MakeClient
+from dlms_connector.state.counters import InvocationCounter
 
 LISTS = frozenset({"get", "multiple-references", "block-transfer-with-get"})
 VOLT = 35

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dlms_connector.protocol.hdlc_frame import DISC, DM, SNRM, UA, Frame, FrameReader
+from dlms_connector.protocol.datalink.hdlc_frame import DISC, DM, SNRM, UA, Frame, FrameReader
 
 CLIENT = b"\x21"  # 16
 SERVER = b"\x00\x02\x00\x23"  # 1, 17

@@ -7,7 +7,7 @@ from math import inf
 
 from dlms_connector.errors import LinkClosedError
 from dlms_connector.simulator import Meter
-from dlms_connector.simulator.connection import Connection
+from dlms_connector.simulator.serving.connection import Connection
 from tests.support.talks import Peer
 
 

@@ -24,7 +24,7 @@ from dlms_connector.commands.work import Context
 from dlms_connector.config.loading import load
 from dlms_connector.config.model import Configuration
 from dlms_connector.errors import DlmsError
-from dlms_connector.fleet import Fleet
+from dlms_connector.fleet.fleet import Fleet
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Failure, Value

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from dlms_connector.config.model import Dlms
 from dlms_connector.errors import LinkTimeoutError
-from dlms_connector.protocol.acse import (
+from dlms_connector.protocol.acse.acse import (
     AARQ,
     RLRQ,
     Aare,
@@ -18,13 +18,13 @@ from dlms_connector.protocol.acse import (
     Mechanism,
     encode_release,
 )
-from dlms_connector.protocol.authentication import Credentials, Handshake, Side
-from dlms_connector.protocol.ber import decode_content, encode_length
-from dlms_connector.protocol.ciphering import PROTECTIONS, CountUp, Keys
-from dlms_connector.protocol.general_signing import GENERAL_SIGNING, Signed
-from dlms_connector.protocol.initiate import InitiateRequest, InitiateResponse
-from dlms_connector.protocol.protection import DEDICATED, GLOBAL, Protection
-from dlms_connector.protocol.signing import Signer
+from dlms_connector.protocol.acse.initiate import InitiateRequest, InitiateResponse
+from dlms_connector.protocol.data.ber import decode_content, encode_length
+from dlms_connector.protocol.security.authentication import Credentials, Handshake, Side
+from dlms_connector.protocol.security.ciphering import PROTECTIONS, CountUp, Keys
+from dlms_connector.protocol.security.general_signing import GENERAL_SIGNING, Signed
+from dlms_connector.protocol.security.protection import DEDICATED, GLOBAL, Protection
+from dlms_connector.protocol.security.signing import Signer
 from dlms_connector.protocol.talk import Talk
 
 T = TypeVar("T")

@@ -6,8 +6,8 @@ from typing import Any
 
 from dlms_connector.obis import Obis
 from dlms_connector.simulator import Meter, MeterOptions
-from dlms_connector.simulator.data import Data, Reader, encode
-from dlms_connector.simulator.session import Session
+from dlms_connector.simulator.encoding.data import Data, Reader, encode
+from dlms_connector.simulator.services.session import Session
 
 NOW = 1_790_000_000.0
 ALL_SERVICES = "FFFFFF"

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from dlms_connector.config.model import Device
-from dlms_connector.line import Line
+from dlms_connector.fleet.line import Line
 from dlms_connector.protocol.client import make_client
 from dlms_connector.simulator import Meter, MeterOptions
 from tests.support import fake_time

@@ -16,8 +16,8 @@ from dlms_connector.demo.gateway_process import GatewayProcess
 from dlms_connector.demo.journal import Packet
 from dlms_connector.demo.platform_server import Platform
 from dlms_connector.simulator import MeterOptions, simulate
-from dlms_connector.simulator.sample import sample_configuration
-from dlms_connector.simulator.server import Endpoint
+from dlms_connector.simulator.serving.sample import sample_configuration
+from dlms_connector.simulator.serving.server import Endpoint
 
 T = TypeVar("T")
 

@@ -13,13 +13,13 @@ import pytest
 from thingsboard_gateway.gateway.statistics.statistics_service import StatisticsService
 from thingsboard_gateway.tb_utility.tb_loader import TBModuleLoader
 
-from dlms_connector import meters_thread
 from dlms_connector.config.model import Device
 from dlms_connector.connector import DLMSConnector
-from dlms_connector.diagnostics import Statistics
 from dlms_connector.errors import ConnectError
-from dlms_connector.fleet import Sink
-from dlms_connector.meters_thread import MetersThread
+from dlms_connector.fleet.fleet import Sink
+from dlms_connector.gateway import meters_thread
+from dlms_connector.gateway.meters_thread import MetersThread
+from dlms_connector.meter.diagnostics import Statistics
 from dlms_connector.obis import Obis
 from dlms_connector.reading import Poll, Reading
 from tests.support.gateway import FakeGateway

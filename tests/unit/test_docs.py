@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from dlms_connector.config.loading import load
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)[^)]*\)")

@@ -9,7 +9,8 @@ from zipfile import ZipFile
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.places import ROOT
+
 SHIMS = {
     "thingsboard_gateway/extensions/custom/dlms_extension.py",
     "thingsboard_gateway/extensions/dlms/dlms_extension.py",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from dlms_connector.errors import ProtocolError
-from dlms_connector.protocol.ber import decode_fields, decode_only, encode_field
+from dlms_connector.protocol.data.ber import decode_fields, decode_only, encode_field
 
 AARQ, AARE, RLRQ, RLRE = 0x60, 0x61, 0x62, 0x63
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dlms_connector.errors import ProtocolError
-from dlms_connector.protocol.ber import decode_content, encode_field, encode_length
-from dlms_connector.protocol.conformance import decode_conformance, encode_conformance
+from dlms_connector.protocol.acse.conformance import decode_conformance, encode_conformance
+from dlms_connector.protocol.data.ber import decode_content, encode_field, encode_length
 
 INITIATE_REQUEST, INITIATE_RESPONSE, CONFIRMED_SERVICE_ERROR = 0x01, 0x08, 0x0E
 

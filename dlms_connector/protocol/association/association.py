@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dlms_connector.config.model import Dlms, Workarounds
 from dlms_connector.config.secret import Secret
 from dlms_connector.errors import CounterError, DlmsError, ProtocolError, SecurityError
-from dlms_connector.protocol.acse import (
+from dlms_connector.protocol.acse.acse import (
     AARE,
     RLRE,
     RLRQ,
@@ -21,14 +21,8 @@ from dlms_connector.protocol.acse import (
     encode_release,
     parse_release,
 )
-from dlms_connector.protocol.authentication import TITLED, Challenges, Handshake, Side
-from dlms_connector.protocol.ciphering import CountUp, InvocationCounter
-from dlms_connector.protocol.conformance import LN_SERVICES, SN_SERVICES
-from dlms_connector.protocol.conversation import exchange
-from dlms_connector.protocol.credentials import read_credentials
-from dlms_connector.protocol.diagnosis import OPENING, refusal, refusal_of, unexpected
-from dlms_connector.protocol.hls_exchange import encode_answer, encode_written_answer, parse_answer
-from dlms_connector.protocol.initiate import (
+from dlms_connector.protocol.acse.conformance import LN_SERVICES, SN_SERVICES
+from dlms_connector.protocol.acse.initiate import (
     CONFIRMED_SERVICE_ERROR,
     DLMS_VERSION,
     LEAST_PDU,
@@ -36,8 +30,18 @@ from dlms_connector.protocol.initiate import (
     InitiateResponse,
     describe_service_error,
 )
-from dlms_connector.protocol.message_security import MessageSecurity
-from dlms_connector.protocol.protection import EXCEPTION_RESPONSE, check_counter_error
+from dlms_connector.protocol.association.diagnosis import OPENING, refusal, refusal_of, unexpected
+from dlms_connector.protocol.association.hls_exchange import (
+    encode_answer,
+    encode_written_answer,
+    parse_answer,
+)
+from dlms_connector.protocol.security.authentication import TITLED, Challenges, Handshake, Side
+from dlms_connector.protocol.security.ciphering import CountUp, InvocationCounter
+from dlms_connector.protocol.security.credentials import read_credentials
+from dlms_connector.protocol.security.message_security import MessageSecurity
+from dlms_connector.protocol.security.protection import EXCEPTION_RESPONSE, check_counter_error
+from dlms_connector.protocol.services.conversation import exchange
 from dlms_connector.protocol.talk import DataLink, Talk
 
 #: The invoke-id of pass 3, unless the meter wants another.

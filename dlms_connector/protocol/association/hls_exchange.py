@@ -7,7 +7,7 @@ with parameterized access to the same method.
 from __future__ import annotations
 
 from dlms_connector.errors import ProtocolError, RefusedError, SecurityError
-from dlms_connector.protocol.ber import decode_content, encode_length
+from dlms_connector.protocol.data.ber import decode_content, encode_length
 
 _OCTET_STRING = 9
 

@@ -13,9 +13,9 @@ from decimal import Decimal
 from typing import Any
 
 from dlms_connector.errors import ProtocolError
-from dlms_connector.protocol.compact_array import pack_compact_array, unpack_compact_array
-from dlms_connector.protocol.data import Data, DataType, array, structure
-from dlms_connector.protocol.lengths import READING, cut_short, decode_length, encode_length
+from dlms_connector.protocol.data.compact_array import pack_compact_array, unpack_compact_array
+from dlms_connector.protocol.data.data import Data, DataType, array, structure
+from dlms_connector.protocol.data.lengths import READING, cut_short, decode_length, encode_length
 
 __all__ = [
     "Data",

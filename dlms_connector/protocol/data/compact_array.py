@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from dlms_connector.errors import ProtocolError
-from dlms_connector.protocol.data import Data, DataType
-from dlms_connector.protocol.lengths import READING, cut_short, decode_length, encode_length
+from dlms_connector.protocol.data.data import Data, DataType
+from dlms_connector.protocol.data.lengths import READING, cut_short, decode_length, encode_length
 
 #: Elements without content (null-data) are free of octets: so many of them come at most, and
 #: so many more for each octet of the contents, or a few octets could fill the memory.

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from dlms_connector.errors import ProtocolError
-from dlms_connector.protocol.axdr import Data, decode
-from dlms_connector.protocol.lengths import decode_length
+from dlms_connector.protocol.data.axdr import Data, decode
+from dlms_connector.protocol.data.lengths import decode_length
 
 _T = TypeVar("_T")
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dlms_connector.config.model import Dlms, Workarounds
-from dlms_connector.protocol.addressing import client_address, server_address_of
-from dlms_connector.protocol.hdlc import Hdlc
-from dlms_connector.protocol.hdlc_parameters import HdlcParameters
-from dlms_connector.protocol.mode_e import ModeE
+from dlms_connector.protocol.datalink.addressing import client_address, server_address_of
+from dlms_connector.protocol.datalink.hdlc import Hdlc
+from dlms_connector.protocol.datalink.hdlc_parameters import HdlcParameters
+from dlms_connector.protocol.datalink.mode_e import ModeE
+from dlms_connector.protocol.datalink.wrapper import Wrapper
 from dlms_connector.protocol.talk import DataLink
-from dlms_connector.protocol.wrapper import Wrapper
 
 
 def make_datalink(dlms: Dlms, connection_retries: int, workarounds: Workarounds) -> DataLink:

@@ -12,9 +12,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dlms_connector.errors import DroppedError, LinkTimeoutError, ProtocolError, RefusedError
-from dlms_connector.protocol.addressing import is_broadcast, split_server_address
-from dlms_connector.protocol.directive import Pause
-from dlms_connector.protocol.hdlc_frame import (
+from dlms_connector.protocol.datalink.addressing import is_broadcast, split_server_address
+from dlms_connector.protocol.datalink.hdlc_frame import (
     DISC,
     DM,
     FRMR,
@@ -24,8 +23,14 @@ from dlms_connector.protocol.hdlc_frame import (
     Frame,
     FrameReader,
 )
-from dlms_connector.protocol.hdlc_parameters import HdlcParameters
-from dlms_connector.protocol.hdlc_transfer import EXCHANGING, LLC_COMMAND, Command, Transfer
+from dlms_connector.protocol.datalink.hdlc_parameters import HdlcParameters
+from dlms_connector.protocol.datalink.hdlc_transfer import (
+    EXCHANGING,
+    LLC_COMMAND,
+    Command,
+    Transfer,
+)
+from dlms_connector.protocol.directive import Pause
 from dlms_connector.protocol.talk import Talk
 
 # Bounds of one exchange.

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from dlms_connector.protocol.fcs import fcs
+from dlms_connector.protocol.datalink.fcs import fcs
 
 FLAG = 0x7E
 #: The length field has 11 bits; 17 octets go to format, longest addresses, control, checks.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dlms_connector.protocol.hdlc_frame import LONGEST_INFORMATION
+from dlms_connector.protocol.datalink.hdlc_frame import LONGEST_INFORMATION
 
 DEFAULT_INFORMATION = 128
 

@@ -7,7 +7,7 @@ much of it has arrived. Only a frame that fits both numbers moves a transfer on.
 from __future__ import annotations
 
 from dlms_connector.errors import ProtocolError
-from dlms_connector.protocol.hdlc_frame import (
+from dlms_connector.protocol.datalink.hdlc_frame import (
     Frame,
     information_control,
     is_not_ready,

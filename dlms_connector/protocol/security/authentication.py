@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from dlms_connector.errors import SecurityError
-from dlms_connector.protocol.acse import Mechanism
-from dlms_connector.protocol.ciphering import InvocationCounter, Keys
-from dlms_connector.protocol.signing import Signer
+from dlms_connector.protocol.acse.acse import Mechanism
+from dlms_connector.protocol.security.ciphering import InvocationCounter, Keys
+from dlms_connector.protocol.security.signing import Signer
 
 #: Mechanisms in which the titles take part, so that both sides must tell theirs.
 TITLED = {Mechanism.HIGH_GMAC, Mechanism.HIGH_SHA256, Mechanism.HIGH_ECDSA}

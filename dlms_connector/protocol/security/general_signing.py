@@ -10,8 +10,8 @@ import secrets
 from dataclasses import dataclass
 
 from dlms_connector.errors import ProtocolError, SecurityError
-from dlms_connector.protocol.ber import decode_content, encode_length
-from dlms_connector.protocol.signing import Signer
+from dlms_connector.protocol.data.ber import decode_content, encode_length
+from dlms_connector.protocol.security.signing import Signer
 
 GENERAL_SIGNING = 0xDF
 

@@ -7,11 +7,11 @@ import secrets
 from dlms_connector.config.model import Dlms, Workarounds
 from dlms_connector.config.secret import Secret
 from dlms_connector.errors import CounterError, ProtocolError, SecurityError
-from dlms_connector.protocol.authentication import Credentials
-from dlms_connector.protocol.ciphering import PROTECTIONS, InvocationCounter, Keys
-from dlms_connector.protocol.general_signing import GENERAL_SIGNING, Signing
-from dlms_connector.protocol.initiate import CONFIRMED_SERVICE_ERROR
-from dlms_connector.protocol.protection import (
+from dlms_connector.protocol.acse.initiate import CONFIRMED_SERVICE_ERROR
+from dlms_connector.protocol.security.authentication import Credentials
+from dlms_connector.protocol.security.ciphering import PROTECTIONS, InvocationCounter, Keys
+from dlms_connector.protocol.security.general_signing import GENERAL_SIGNING, Signing
+from dlms_connector.protocol.security.protection import (
     EXCEPTION_RESPONSE,
     GLOBAL,
     Protection,

@@ -11,9 +11,9 @@ process runs.
 from __future__ import annotations
 
 from dlms_connector.errors import CounterError, ProtocolError, SecurityError
-from dlms_connector.protocol.ber import decode_content, encode_length
-from dlms_connector.protocol.ciphering import TITLE_SIZE, InvocationCounter, Keys
-from dlms_connector.protocol.initiate import CONFIRMED_SERVICE_ERROR
+from dlms_connector.protocol.acse.initiate import CONFIRMED_SERVICE_ERROR
+from dlms_connector.protocol.data.ber import decode_content, encode_length
+from dlms_connector.protocol.security.ciphering import TITLE_SIZE, InvocationCounter, Keys
 
 GENERAL_GLO, GENERAL_DED = 0xDB, 0xDC
 EXCEPTION_RESPONSE = 0xD8

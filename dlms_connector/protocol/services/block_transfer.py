@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dlms_connector.errors import ObjectError, ProtocolError, ServiceError
-from dlms_connector.protocol.blocks import Collected, cut
-from dlms_connector.protocol.codec import CONFIRMED_HIGH
-from dlms_connector.protocol.conversation import Conversation
-from dlms_connector.protocol.replies import (
+from dlms_connector.protocol.services.blocks import Collected, cut
+from dlms_connector.protocol.services.codec import CONFIRMED_HIGH
+from dlms_connector.protocol.services.conversation import Conversation
+from dlms_connector.protocol.services.replies import (
     ActionBlock,
     ActionDone,
     BlockTaken,

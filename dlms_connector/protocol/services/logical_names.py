@@ -7,9 +7,10 @@ from typing import TypeVar
 
 from dlms_connector.cosem import AttributeRef, MethodRef, Selection
 from dlms_connector.errors import ObjectError, ProtocolError, ServiceError
-from dlms_connector.protocol import codec
-from dlms_connector.protocol.axdr import Data, decode_whole, encode, encode_length
-from dlms_connector.protocol.block_transfer import (
+from dlms_connector.protocol.data.axdr import Data, decode_whole, encode, encode_length
+from dlms_connector.protocol.data.cursor import Cursor
+from dlms_connector.protocol.services import codec
+from dlms_connector.protocol.services.block_transfer import (
     ACTION,
     GET,
     SET,
@@ -18,9 +19,8 @@ from dlms_connector.protocol.block_transfer import (
     send_blocks,
     unexpected,
 )
-from dlms_connector.protocol.conversation import Conversation
-from dlms_connector.protocol.cursor import Cursor
-from dlms_connector.protocol.replies import (
+from dlms_connector.protocol.services.conversation import Conversation
+from dlms_connector.protocol.services.replies import (
     ActionBlock,
     ActionDone,
     GetBlock,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dlms_connector.errors import ProtocolError
-from dlms_connector.protocol.axdr import decode_whole
-from dlms_connector.protocol.cursor import Cursor
-from dlms_connector.protocol.replies import Result
+from dlms_connector.protocol.data.axdr import decode_whole
+from dlms_connector.protocol.data.cursor import Cursor
+from dlms_connector.protocol.services.replies import Result
 
 READ_RESPONSE, WRITE_RESPONSE = 0x0C, 0x0D
 _DATA, _ERROR, _BLOCK, _BLOCK_NUMBER = 0, 1, 2, 3

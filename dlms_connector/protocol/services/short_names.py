@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 from dlms_connector.cosem import AttributeRef, MethodRef
 from dlms_connector.errors import ObjectError, ProtocolError, ServiceError
-from dlms_connector.protocol.axdr import Data, DataType, encode, encode_length
-from dlms_connector.protocol.blocks import Collected
-from dlms_connector.protocol.conversation import Conversation
-from dlms_connector.protocol.directory import OBJECT_LIST, Directory
-from dlms_connector.protocol.logical_names import Select, item, sensible
-from dlms_connector.protocol.replies import Result
-from dlms_connector.protocol.short_name_replies import (
+from dlms_connector.protocol.data.axdr import Data, DataType, encode, encode_length
+from dlms_connector.protocol.services.blocks import Collected
+from dlms_connector.protocol.services.conversation import Conversation
+from dlms_connector.protocol.services.directory import OBJECT_LIST, Directory
+from dlms_connector.protocol.services.logical_names import Select, item, sensible
+from dlms_connector.protocol.services.replies import Result
+from dlms_connector.protocol.services.short_name_replies import (
     BlockTaken,
     ReadBlock,
     ReadResults,

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from dlms_connector.simulator.datalink.hdlc_frames import Frame, make_frame
 from dlms_connector.simulator.faults import Faults
-from dlms_connector.simulator.hdlc_frames import Frame, make_frame
 
 SNRM, DISC, UA, DM, FRMR, UI = 0x83, 0x43, 0x63, 0x0F, 0x87, 0x03
 POLL = 0x10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dlms_connector.simulator.data import MalformedError, Reader, length
+from dlms_connector.simulator.encoding.data import MalformedError, Reader, length
 
 AARQ, AARE, RLRQ, RLRE = 0x60, 0x61, 0x62, 0x63
 #: Joint-iso-ccitt DLMS-UA application context and mechanism names, less their last octet.

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlms_connector.simulator.cosem_object import (
-    TYPE_UNMATCHED,
-    AccessError,
-    CosemObject,
-    logical_name,
-)
-from dlms_connector.simulator.data import (
+from dlms_connector.simulator.encoding.data import (
     NOTHING,
     OCTETS,
     UINT8,
@@ -22,7 +16,13 @@ from dlms_connector.simulator.data import (
     u8,
     u16,
 )
-from dlms_connector.simulator.shape import fields
+from dlms_connector.simulator.objects.cosem_object import (
+    TYPE_UNMATCHED,
+    AccessError,
+    CosemObject,
+    logical_name,
+)
+from dlms_connector.simulator.objects.shape import fields
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter

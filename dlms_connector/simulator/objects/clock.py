@@ -5,15 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlms_connector.obis import Obis
-from dlms_connector.simulator import moments
-from dlms_connector.simulator.cosem_object import (
+from dlms_connector.simulator.encoding.data import (
+    INT8,
+    INT16,
+    NOTHING,
+    Data,
+    boolean,
+    enum,
+    i8,
+    octets,
+    u8,
+)
+from dlms_connector.simulator.objects import moments
+from dlms_connector.simulator.objects.cosem_object import (
     SCOPE_VIOLATED,
     TYPE_UNMATCHED,
     AccessError,
     CosemObject,
     Method,
 )
-from dlms_connector.simulator.data import INT8, INT16, NOTHING, Data, boolean, enum, i8, octets, u8
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter

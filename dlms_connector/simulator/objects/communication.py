@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlms_connector.simulator import measurements as m
-from dlms_connector.simulator import moments
-from dlms_connector.simulator.consumption import INSTALLED, sway
-from dlms_connector.simulator.cosem_object import CosemObject, Source, logical_name
-from dlms_connector.simulator.data import (
+from dlms_connector.simulator.encoding.data import (
     NOTHING,
     TEXT,
     UINT32,
@@ -23,6 +19,10 @@ from dlms_connector.simulator.data import (
     u16,
     u32,
 )
+from dlms_connector.simulator.objects import measurements as m
+from dlms_connector.simulator.objects import moments
+from dlms_connector.simulator.objects.consumption import INSTALLED, sway
+from dlms_connector.simulator.objects.cosem_object import CosemObject, Source, logical_name
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dlms_connector.obis import Obis
-from dlms_connector.simulator.data import Data
+from dlms_connector.simulator.encoding.data import Data
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter

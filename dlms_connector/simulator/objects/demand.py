@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlms_connector.simulator import measurements as m
-from dlms_connector.simulator import moments
-from dlms_connector.simulator.cosem_object import CosemObject, Source, logical_name
-from dlms_connector.simulator.data import UINT32, Data, u8, u16, u32
+from dlms_connector.simulator.encoding.data import UINT32, Data, u8, u16, u32
+from dlms_connector.simulator.objects import measurements as m
+from dlms_connector.simulator.objects import moments
+from dlms_connector.simulator.objects.cosem_object import CosemObject, Source, logical_name
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter

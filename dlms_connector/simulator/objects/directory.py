@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlms_connector.simulator import acse
-from dlms_connector.simulator.cosem_object import CosemObject, Source, logical_name
-from dlms_connector.simulator.data import (
+from dlms_connector.simulator.encoding import acse
+from dlms_connector.simulator.encoding.data import (
     BIT_STRING,
     NOTHING,
     TEXT,
@@ -20,6 +19,7 @@ from dlms_connector.simulator.data import (
     u16,
     u32,
 )
+from dlms_connector.simulator.objects.cosem_object import CosemObject, Source, logical_name
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter, Role

@@ -7,11 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from dlms_connector.simulator import clock, moments
-from dlms_connector.simulator import measurements as m
-from dlms_connector.simulator.consumption import DAY, INSTALLED
-from dlms_connector.simulator.cosem_object import CosemObject, Source, Table, logical_name
-from dlms_connector.simulator.data import (
+from dlms_connector.simulator.encoding.data import (
     NOTHING,
     UINT32,
     Data,
@@ -24,7 +20,11 @@ from dlms_connector.simulator.data import (
     u16,
     u32,
 )
-from dlms_connector.simulator.demand import maximum_demand
+from dlms_connector.simulator.objects import clock, moments
+from dlms_connector.simulator.objects import measurements as m
+from dlms_connector.simulator.objects.consumption import DAY, INSTALLED
+from dlms_connector.simulator.objects.cosem_object import CosemObject, Source, Table, logical_name
+from dlms_connector.simulator.objects.demand import maximum_demand
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter

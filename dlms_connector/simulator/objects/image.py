@@ -5,13 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dlms_connector.simulator.cosem_object import (
-    OTHER_REASON,
-    AccessError,
-    CosemObject,
-    logical_name,
-)
-from dlms_connector.simulator.data import (
+from dlms_connector.simulator.encoding.data import (
     BIT_STRING,
     NOTHING,
     OCTETS,
@@ -24,7 +18,13 @@ from dlms_connector.simulator.data import (
     structure,
     u32,
 )
-from dlms_connector.simulator.shape import fields
+from dlms_connector.simulator.objects.cosem_object import (
+    OTHER_REASON,
+    AccessError,
+    CosemObject,
+    logical_name,
+)
+from dlms_connector.simulator.objects.shape import fields
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter

@@ -6,10 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dlms_connector.obis import Obis
-from dlms_connector.simulator.consumption import sway
-from dlms_connector.simulator.cosem_object import CosemObject
-from dlms_connector.simulator.data import FLOAT32, INT32, UINT16, UINT32, Data, enum, i8, structure
-from dlms_connector.simulator.meter_view import MeterView
+from dlms_connector.simulator.encoding.data import (
+    FLOAT32,
+    INT32,
+    UINT16,
+    UINT32,
+    Data,
+    enum,
+    i8,
+    structure,
+)
+from dlms_connector.simulator.objects.consumption import sway
+from dlms_connector.simulator.objects.cosem_object import CosemObject
+from dlms_connector.simulator.objects.meter_view import MeterView
 
 W, VA, VAR, WH, VARH, A, V, HZ, NO_UNIT = 27, 28, 29, 30, 32, 33, 35, 44, 255
 _SHARE = {1: 0.5, 2: 0.3, 3: 0.2}

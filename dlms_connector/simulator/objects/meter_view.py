@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from dlms_connector.simulator.consumption import Consumption
-from dlms_connector.simulator.supply import Supply
+from dlms_connector.simulator.objects.consumption import Consumption
+from dlms_connector.simulator.objects.supply import Supply
 
 
 class MeterView(Protocol):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dlms_connector.obis import Obis
-from dlms_connector.simulator import measurements as m
-from dlms_connector.simulator.cosem_object import CosemObject, Source
-from dlms_connector.simulator.data import UINT16, UINT32, Data
-from dlms_connector.simulator.meter_view import MeterView
+from dlms_connector.simulator.encoding.data import UINT16, UINT32, Data
+from dlms_connector.simulator.objects import measurements as m
+from dlms_connector.simulator.objects.cosem_object import CosemObject, Source
+from dlms_connector.simulator.objects.meter_view import MeterView
 
 #: What that meter showed when it was read: held values are exactly these.
 HELD = {"1-1:32.7.0": 13519, "1-1:31.7.0": 1329, "1-1:14.7.0": 4998, "1-1:1.7.0": 170,

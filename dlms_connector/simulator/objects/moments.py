@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from dlms_connector.simulator.cosem_object import TYPE_UNMATCHED, AccessError
-from dlms_connector.simulator.data import DATE_TIME, OCTETS, Data, octets
+from dlms_connector.simulator.encoding.data import DATE_TIME, OCTETS, Data, octets
+from dlms_connector.simulator.objects.cosem_object import TYPE_UNMATCHED, AccessError
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter

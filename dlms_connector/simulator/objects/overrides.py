@@ -16,9 +16,9 @@ from typing import Any
 
 from dlms_connector.cosem import class_id as read_class
 from dlms_connector.obis import Obis
-from dlms_connector.simulator import data as cosem
-from dlms_connector.simulator.cosem_object import AccessError, CosemObject, Objects, Source
-from dlms_connector.simulator.data import Data
+from dlms_connector.simulator.encoding import data as cosem
+from dlms_connector.simulator.encoding.data import Data
+from dlms_connector.simulator.objects.cosem_object import AccessError, CosemObject, Objects, Source
 
 
 def read_overrides(

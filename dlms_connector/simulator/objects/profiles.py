@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import cache
 
-from dlms_connector.simulator.calendars import make_calendars
-from dlms_connector.simulator.clock import make_clock
-from dlms_connector.simulator.communication import make_communication
-from dlms_connector.simulator.cosem_object import CosemObject, Objects
-from dlms_connector.simulator.demand import make_demand
-from dlms_connector.simulator.directory import make_directory, make_identity
-from dlms_connector.simulator.histories import make_histories
-from dlms_connector.simulator.image import make_image_transfer
-from dlms_connector.simulator.measurements import HOUSEHOLD
-from dlms_connector.simulator.microstar import registers
-from dlms_connector.simulator.switching import make_switching
+from dlms_connector.simulator.objects.calendars import make_calendars
+from dlms_connector.simulator.objects.clock import make_clock
+from dlms_connector.simulator.objects.communication import make_communication
+from dlms_connector.simulator.objects.cosem_object import CosemObject, Objects
+from dlms_connector.simulator.objects.demand import make_demand
+from dlms_connector.simulator.objects.directory import make_directory, make_identity
+from dlms_connector.simulator.objects.histories import make_histories
+from dlms_connector.simulator.objects.image import make_image_transfer
+from dlms_connector.simulator.objects.measurements import HOUSEHOLD
+from dlms_connector.simulator.objects.microstar import registers
+from dlms_connector.simulator.objects.switching import make_switching
 
 
 def _household() -> Iterable[CosemObject]:

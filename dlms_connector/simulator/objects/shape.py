@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlms_connector.simulator.cosem_object import TYPE_UNMATCHED, AccessError
-from dlms_connector.simulator.data import ARRAY, STRUCTURE, Data
+from dlms_connector.simulator.encoding.data import ARRAY, STRUCTURE, Data
+from dlms_connector.simulator.objects.cosem_object import TYPE_UNMATCHED, AccessError
 
 
 def fields(data: Data, *tags: int) -> tuple[Any, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dlms_connector.simulator.consumption import Consumption
+from dlms_connector.simulator.objects.consumption import Consumption
 
 
 class Supply:

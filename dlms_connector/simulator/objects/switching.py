@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlms_connector.simulator.cosem_object import (
-    DENIED,
-    OTHER_REASON,
-    TYPE_UNMATCHED,
-    AccessError,
-    CosemObject,
-    Source,
-    logical_name,
-)
-from dlms_connector.simulator.data import (
+from dlms_connector.simulator.encoding.data import (
     NOTHING,
     UINT16,
     Data,
@@ -25,6 +16,15 @@ from dlms_connector.simulator.data import (
     structure,
     u16,
     u32,
+)
+from dlms_connector.simulator.objects.cosem_object import (
+    DENIED,
+    OTHER_REASON,
+    TYPE_UNMATCHED,
+    AccessError,
+    CosemObject,
+    Source,
+    logical_name,
 )
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from dlms_connector.simulator.ciphering import AUTHENTICATED, Keys
-from dlms_connector.simulator.signatures import is_signature, sign
+from dlms_connector.simulator.security.ciphering import AUTHENTICATED, Keys
+from dlms_connector.simulator.security.signatures import is_signature, sign
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter

@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dlms_connector.simulator.ciphering import AUTHENTICATED, ENCRYPTED, ForgedError, Keys
-from dlms_connector.simulator.data import MalformedError, Reader, length
-from dlms_connector.simulator.exceptions import COUNTER, DECIPHERING, NOT_ALLOWED, OTHER, exception
+from dlms_connector.simulator.encoding.data import MalformedError, Reader, length
+from dlms_connector.simulator.encoding.exceptions import (
+    COUNTER,
+    DECIPHERING,
+    NOT_ALLOWED,
+    OTHER,
+    exception,
+)
+from dlms_connector.simulator.security.ciphering import AUTHENTICATED, ENCRYPTED, ForgedError, Keys
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter

@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 
-from dlms_connector.simulator.data import Reader, length
-from dlms_connector.simulator.example_keys import client_key, meter_key
-from dlms_connector.simulator.exceptions import DECIPHERING, NOT_ALLOWED, exception
-from dlms_connector.simulator.protection import RejectedError
+from dlms_connector.simulator.encoding.data import Reader, length
+from dlms_connector.simulator.encoding.exceptions import DECIPHERING, NOT_ALLOWED, exception
+from dlms_connector.simulator.security.example_keys import client_key, meter_key
+from dlms_connector.simulator.security.protection import RejectedError
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dlms_connector.simulator.cosem_object import OTHER_REASON, AccessError
-from dlms_connector.simulator.data import NOTHING, Data, MalformedError, Reader, encode, length
-from dlms_connector.simulator.grant import Grant
-from dlms_connector.simulator.logical_names import LogicalNameServices
+from dlms_connector.simulator.encoding.data import (
+    NOTHING,
+    Data,
+    MalformedError,
+    Reader,
+    encode,
+    length,
+)
+from dlms_connector.simulator.objects.cosem_object import OTHER_REASON, AccessError
+from dlms_connector.simulator.services.grant import Grant
+from dlms_connector.simulator.services.logical_names import LogicalNameServices
 
 ACCESS, ACCESS_RESPONSE = 0xD9, 0xDA
 _GET, _SET, _ACTION, _GET_SELECTED, _SET_SELECTED = 1, 2, 3, 4, 5

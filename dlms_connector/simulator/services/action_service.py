@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dlms_connector.simulator.blocks import Incoming, Outgoing, WrongBlockError
-from dlms_connector.simulator.cosem_object import BLOCK_NUMBER_INVALID, AccessError
-from dlms_connector.simulator.data import NOTHING, Data, MalformedError, Reader, encode, length
-from dlms_connector.simulator.grant import Grant
+from dlms_connector.simulator.encoding.data import (
+    NOTHING,
+    Data,
+    MalformedError,
+    Reader,
+    encode,
+    length,
+)
+from dlms_connector.simulator.objects.cosem_object import BLOCK_NUMBER_INVALID, AccessError
+from dlms_connector.simulator.services.blocks import Incoming, Outgoing, WrongBlockError
+from dlms_connector.simulator.services.grant import Grant
 
 ACTION, ACTION_RESPONSE = 0xC3, 0xC7
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dlms_connector.simulator.blocks import Outgoing
-from dlms_connector.simulator.cosem_object import (
+from dlms_connector.simulator.encoding.data import OCTETS, Reader, encode, length, octets
+from dlms_connector.simulator.objects.cosem_object import (
     BLOCK_NUMBER_INVALID,
     NO_LONG_GET,
     OTHER_REASON,
     AccessError,
 )
-from dlms_connector.simulator.data import OCTETS, Reader, encode, length, octets
-from dlms_connector.simulator.grant import Grant, NotOfferedError
+from dlms_connector.simulator.services.blocks import Outgoing
+from dlms_connector.simulator.services.grant import Grant, NotOfferedError
 
 GET, GET_RESPONSE = 0xC0, 0xC4
 _CLOCK = 8

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dlms_connector.simulator.cosem_object import OTHER_REASON, AccessError
-from dlms_connector.simulator.data import NOTHING, Data, Reader
-from dlms_connector.simulator.selection import read_rows
+from dlms_connector.simulator.encoding.data import NOTHING, Data, Reader
+from dlms_connector.simulator.objects.cosem_object import OTHER_REASON, AccessError
+from dlms_connector.simulator.services.selection import read_rows
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter, Role

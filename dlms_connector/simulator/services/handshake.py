@@ -6,8 +6,8 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dlms_connector.simulator import acse
-from dlms_connector.simulator.proof import Challenges
+from dlms_connector.simulator.encoding import acse
+from dlms_connector.simulator.security.proof import Challenges
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter, Role

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dlms_connector.simulator.action_service import ACTION, ACTION_RESPONSE, ActionService
-from dlms_connector.simulator.cosem_object import DENIED
-from dlms_connector.simulator.data import OCTETS, MalformedError, Reader, encode, octets
-from dlms_connector.simulator.get_service import GET, GetService
-from dlms_connector.simulator.grant import Grant
-from dlms_connector.simulator.set_service import SET, SetService
+from dlms_connector.simulator.encoding.data import OCTETS, MalformedError, Reader, encode, octets
+from dlms_connector.simulator.objects.cosem_object import DENIED
+from dlms_connector.simulator.services.action_service import ACTION, ACTION_RESPONSE, ActionService
+from dlms_connector.simulator.services.get_service import GET, GetService
+from dlms_connector.simulator.services.grant import Grant
+from dlms_connector.simulator.services.set_service import SET, SetService
 
 #: Class 15, 0-0:40.0.0, method 1.
 _REPLY_TO_HLS = bytes.fromhex("000F0000280000FF01")

@@ -6,15 +6,7 @@ import bisect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dlms_connector.simulator import moments
-from dlms_connector.simulator.cosem_object import (
-    OTHER_REASON,
-    SCOPE_VIOLATED,
-    TYPE_UNMATCHED,
-    AccessError,
-    Table,
-)
-from dlms_connector.simulator.data import (
+from dlms_connector.simulator.encoding.data import (
     ARRAY,
     INT8,
     NOTHING,
@@ -27,7 +19,15 @@ from dlms_connector.simulator.data import (
     array,
     structure,
 )
-from dlms_connector.simulator.shape import fields
+from dlms_connector.simulator.objects import moments
+from dlms_connector.simulator.objects.cosem_object import (
+    OTHER_REASON,
+    SCOPE_VIOLATED,
+    TYPE_UNMATCHED,
+    AccessError,
+    Table,
+)
+from dlms_connector.simulator.objects.shape import fields
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlms_connector.simulator import acse, handshake
-from dlms_connector.simulator.access import AccessService
-from dlms_connector.simulator.action_service import ACTION_RESPONSE
-from dlms_connector.simulator.data import MalformedError
-from dlms_connector.simulator.exceptions import (
+from dlms_connector.simulator.encoding import acse
+from dlms_connector.simulator.encoding.data import MalformedError
+from dlms_connector.simulator.encoding.exceptions import (
     NOT_ALLOWED,
     NOT_POSSIBLE,
     NOT_SUPPORTED,
@@ -16,15 +14,18 @@ from dlms_connector.simulator.exceptions import (
     SERVICE_UNKNOWN,
     exception,
 )
-from dlms_connector.simulator.get_service import GET_RESPONSE
-from dlms_connector.simulator.grant import Grant, NotOfferedError
-from dlms_connector.simulator.logical_names import LogicalNameServices
 from dlms_connector.simulator.options import CONFORMANCE_BITS
-from dlms_connector.simulator.proof import is_proof, make_proof
-from dlms_connector.simulator.protection import Protection, RejectedError, Wrapping
-from dlms_connector.simulator.set_service import SET_RESPONSE
-from dlms_connector.simulator.short_names import ShortNameServices
-from dlms_connector.simulator.signatures import GENERAL_SIGNING, open_signed, seal_signed
+from dlms_connector.simulator.security.proof import is_proof, make_proof
+from dlms_connector.simulator.security.protection import Protection, RejectedError, Wrapping
+from dlms_connector.simulator.security.signatures import GENERAL_SIGNING, open_signed, seal_signed
+from dlms_connector.simulator.services import handshake
+from dlms_connector.simulator.services.access import AccessService
+from dlms_connector.simulator.services.action_service import ACTION_RESPONSE
+from dlms_connector.simulator.services.get_service import GET_RESPONSE
+from dlms_connector.simulator.services.grant import Grant, NotOfferedError
+from dlms_connector.simulator.services.logical_names import LogicalNameServices
+from dlms_connector.simulator.services.set_service import SET_RESPONSE
+from dlms_connector.simulator.services.short_names import ShortNameServices
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter, Role

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dlms_connector.simulator.blocks import Incoming, WrongBlockError
-from dlms_connector.simulator.cosem_object import BLOCK_NUMBER_INVALID, NO_LONG_SET
-from dlms_connector.simulator.data import MalformedError, Reader, length
-from dlms_connector.simulator.grant import Grant, take_reference
+from dlms_connector.simulator.encoding.data import MalformedError, Reader, length
+from dlms_connector.simulator.objects.cosem_object import BLOCK_NUMBER_INVALID, NO_LONG_SET
+from dlms_connector.simulator.services.blocks import Incoming, WrongBlockError
+from dlms_connector.simulator.services.grant import Grant, take_reference
 
 SET, SET_RESPONSE = 0xC1, 0xC5
 

@@ -6,8 +6,13 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from dlms_connector.simulator.cosem_object import UNDEFINED, AccessError, CosemObject, logical_name
-from dlms_connector.simulator.data import INT16, Data, array, octets, structure, u8, u16
+from dlms_connector.simulator.encoding.data import INT16, Data, array, octets, structure, u8, u16
+from dlms_connector.simulator.objects.cosem_object import (
+    UNDEFINED,
+    AccessError,
+    CosemObject,
+    logical_name,
+)
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter, Role

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dlms_connector.simulator import short_name_map as short
-from dlms_connector.simulator.blocks import Incoming, Outgoing, WrongBlockError
-from dlms_connector.simulator.cosem_object import (
-    BLOCK_NUMBER_INVALID,
-    DENIED,
-    OTHER_REASON,
-    AccessError,
-)
-from dlms_connector.simulator.data import (
+from dlms_connector.simulator.encoding.data import (
     NOTHING,
     OCTETS,
     Data,
@@ -22,8 +14,16 @@ from dlms_connector.simulator.data import (
     length,
     octets,
 )
-from dlms_connector.simulator.grant import Grant
-from dlms_connector.simulator.selection import read_rows
+from dlms_connector.simulator.objects.cosem_object import (
+    BLOCK_NUMBER_INVALID,
+    DENIED,
+    OTHER_REASON,
+    AccessError,
+)
+from dlms_connector.simulator.services import short_name_map as short
+from dlms_connector.simulator.services.blocks import Incoming, Outgoing, WrongBlockError
+from dlms_connector.simulator.services.grant import Grant
+from dlms_connector.simulator.services.selection import read_rows
 
 READ, WRITE, READ_RESPONSE, WRITE_RESPONSE = 0x05, 0x06, 0x0C, 0x0D
 #: Variable-Access-Specification

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from dlms_connector.simulator import moments
-from dlms_connector.simulator.cosem_object import logical_name
-from dlms_connector.simulator.data import encode, structure
-from dlms_connector.simulator.hdlc import POLL, UI
-from dlms_connector.simulator.hdlc_frames import make_address, make_frame
-from dlms_connector.simulator.protection import Protection, Wrapping, strength
-from dlms_connector.simulator.wrapper import make_packet
+from dlms_connector.simulator.datalink.hdlc import POLL, UI
+from dlms_connector.simulator.datalink.hdlc_frames import make_address, make_frame
+from dlms_connector.simulator.datalink.wrapper import make_packet
+from dlms_connector.simulator.encoding.data import encode, structure
+from dlms_connector.simulator.objects import moments
+from dlms_connector.simulator.objects.cosem_object import logical_name
+from dlms_connector.simulator.security.protection import Protection, Wrapping, strength
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter

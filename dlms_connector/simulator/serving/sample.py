@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dlms_connector.simulator.example_keys import (
+from dlms_connector.simulator.options import MeterOptions
+from dlms_connector.simulator.security.example_keys import (
     client_key,
     meter_key,
     private_octets,
     public_octets,
 )
-from dlms_connector.simulator.options import MeterOptions
 
 _HOUSEHOLD = {
     "attributes": [

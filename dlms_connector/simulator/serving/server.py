@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
-from dlms_connector.simulator.connection import Connection
 from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.options import MeterOptions
+from dlms_connector.simulator.serving.connection import Connection
 
 #: UDP has no goodbye: so many peers are remembered.
 _MOST_PEERS = 1000

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from dlms_connector.simulator.connection import Connection
 from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.options import MeterOptions
+from dlms_connector.simulator.serving.connection import Connection
 
 _CHUNK = 4096
 _PATIENCE_S = 0.01

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from dlms_connector import installation
 from dlms_connector.cli import install, uninstall
+from dlms_connector.installation import installation
+from tests.support.places import GATEWAY_CONFIG
 
 TOKEN = "s3cr3t-t0ken"
 MAIN = (
@@ -23,7 +24,6 @@ MAIN = (
     '  "connectors": []\n'
     "}\n"
 )
-EXAMPLE = Path(__file__).parents[2] / "gateway-config"
 
 
 @pytest.fixture
@@ -71,8 +71,8 @@ def test_install_adds_shims_entry_and_example(gateway: Path) -> None:
     found = files(gateway)
     for folder in ("custom", "dlms"):
         shim = f"extensions/{folder}/dlms_extension.py"
-        assert found[shim] == (EXAMPLE / shim).read_text()
-    assert found["config/dlms.json"] == (EXAMPLE / "dlms.json").read_text()
+        assert found[shim] == (GATEWAY_CONFIG / shim).read_text()
+    assert found["config/dlms.json"] == (GATEWAY_CONFIG / "dlms.json").read_text()
     # The rest of the file is as it was, alignment included.
     assert '{"host":   "tb.example", ' in found["config/tb_gateway.json"]
 
@@ -171,7 +171,7 @@ def test_an_older_shim_of_ours_is_renewed(gateway: Path) -> None:
     shim.parent.mkdir()
     shim.write_text('"""Where the gateway finds the DLMS connector: of an older version."""\n')
     run("install", gateway)
-    assert shim.read_text() == (EXAMPLE / "extensions/custom/dlms_extension.py").read_text()
+    assert shim.read_text() == (GATEWAY_CONFIG / "extensions/custom/dlms_extension.py").read_text()
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_new_files_are_the_gateways(gateway: Path, monkeypatch: pytest.MonkeyPat
         given[str(path.relative_to(gateway))] = str(like.relative_to(gateway))
         return True
 
-    monkeypatch.setattr("dlms_connector.file_change._give", give)
+    monkeypatch.setattr("dlms_connector.installation.file_change._give", give)
     old = os.umask(0o077)
     try:
         assert run("install", gateway).exit_code == 0
@@ -252,7 +252,7 @@ def test_the_file_of_another_is_written_in_place(
     main = gateway / "config/tb_gateway.json"
     number = main.stat().st_ino
 
-    monkeypatch.setattr("dlms_connector.file_change._give", lambda path, like: False)
+    monkeypatch.setattr("dlms_connector.installation.file_change._give", lambda path, like: False)
     assert run("install", gateway).exit_code == 0
     assert (main.stat().st_ino, len(entries(gateway))) == (number, 1)
     assert not list(gateway.rglob("*.new"))

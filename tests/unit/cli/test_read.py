@@ -16,9 +16,9 @@ from click.testing import CliRunner, Result
 from dlms_connector.cli import main
 from dlms_connector.cli.read import read_once
 from dlms_connector.config.model import Device
-from dlms_connector.outcome import Outcome
+from dlms_connector.meter.outcome import Outcome
 from dlms_connector.simulator import MeterOptions, microstar, simulate
-from dlms_connector.simulator.data import octets
+from dlms_connector.simulator.encoding.data import octets
 
 FIVE = {
     "voltage_l1": "1-1:32.7.0",

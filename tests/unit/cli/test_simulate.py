@@ -13,6 +13,7 @@ from dlms_connector.cli.simulate import command
 from dlms_connector.config.loading import load
 from dlms_connector.simulator import FAULTS
 from dlms_connector.simulator.faults import fault_table
+from tests.support.places import DOCS
 
 
 def run(*arguments: str) -> Result:
@@ -95,7 +96,7 @@ def test_mistakes_are_explained(arguments: list[str], message: str) -> None:
 
 
 def test_the_manual_lists_every_fault_and_option() -> None:
-    manual = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    manual = (DOCS / "simulator.md").read_text(encoding="utf-8")
     missing = [
         row for row in fault_table() if f"| `{row['name']}` | {row['effect']} |" not in manual
     ]

@@ -11,10 +11,10 @@ import pytest
 
 from dlms_connector.commands.clock import Setting, set_clock
 from dlms_connector.interpret import Options
-from dlms_connector.protocol.cosem_time import DateTime
-from dlms_connector.protocol.data import Data, DataType
-from dlms_connector.simulator.cosem_object import DENIED, AccessError
-from dlms_connector.simulator.data import octets, u32
+from dlms_connector.protocol.data.cosem_time import DateTime
+from dlms_connector.protocol.data.data import Data, DataType
+from dlms_connector.simulator.encoding.data import octets, u32
+from dlms_connector.simulator.objects.cosem_object import DENIED, AccessError
 from tests.support.commands import Desk, MetersInMemory, device
 
 #: Seven minutes behind a quarter of an hour: no row is captured about then.

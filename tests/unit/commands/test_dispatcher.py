@@ -15,8 +15,9 @@ from dlms_connector.commands.image_jobs import ImageJobs
 from dlms_connector.commands.kept import Kept
 from dlms_connector.commands.work import Local, Method
 from dlms_connector.errors import CommandError, ConnectError, DlmsError, LinkTimeoutError
-from dlms_connector.member import CallTimeoutError, UnavailableError
+from dlms_connector.fleet.member import CallTimeoutError, UnavailableError
 from tests.support.commands import Desk, MetersInMemory, device
+from tests.support.places import DOCS
 
 VOLTS = {"obis": "1-0:32.7.0"}
 LIMIT = {"obis": "0-0:17.0.0", "class": "limiter", "attribute": 4, "value": 7}
@@ -183,7 +184,7 @@ async def test_every_method_is_documented(tmp_path: Path) -> None:
         tell_state=print,
         tell_progress=print,
     )
-    text = (Path(__file__).parents[2] / "docs/commands.md").read_text("utf-8")
+    text = (DOCS / "commands.md").read_text("utf-8")
     desk = Desk(more=image_methods(jobs))
     names = (await desk.error("nope")).partition("there are ")[2].split(", ")
     assert len(names) > 15

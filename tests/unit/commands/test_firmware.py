@@ -18,8 +18,8 @@ from dlms_connector.commands.image_jobs import ImageJobs
 from dlms_connector.commands.kept import Kept
 from dlms_connector.errors import CommandError, LinkTimeoutError
 from dlms_connector.simulator import Meter
-from dlms_connector.simulator.cosem_object import DENIED, AccessError
-from dlms_connector.simulator.data import boolean, u32
+from dlms_connector.simulator.encoding.data import boolean, u32
+from dlms_connector.simulator.objects.cosem_object import DENIED, AccessError
 from tests.support import fake_time
 from tests.support.commands import LOG, Desk, MetersInMemory, device
 

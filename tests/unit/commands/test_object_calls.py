@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from dlms_connector.protocol.data import Data, DataType
-from dlms_connector.simulator.data import Data as Theirs
-from dlms_connector.simulator.data import array, octets, u16
+from dlms_connector.protocol.data.data import Data, DataType
+from dlms_connector.simulator.encoding.data import Data as Theirs
+from dlms_connector.simulator.encoding.data import array, octets, u16
 from tests.support.commands import Desk, MetersInMemory, device
 
 

@@ -15,7 +15,7 @@ from dlms_connector.errors import CommandError, DlmsError, ObjectError, ServiceE
 from dlms_connector.interpret import DEFAULTS
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.client import Client
-from dlms_connector.protocol.data import Data, DataType, structure
+from dlms_connector.protocol.data.data import Data, DataType, structure
 from dlms_connector.protocol.talk import Talk
 from tests.support.talks import drive
 

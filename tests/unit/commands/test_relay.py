@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dlms_connector.simulator.cosem_object import DENIED, AccessError
-from dlms_connector.simulator.data import boolean, enum
+from dlms_connector.simulator.encoding.data import boolean, enum
+from dlms_connector.simulator.objects.cosem_object import DENIED, AccessError
 from tests.support.commands import Desk, device
 
 STATE = {"outputState": True, "controlState": "connected", "controlMode": 2}

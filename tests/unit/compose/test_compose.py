@@ -16,8 +16,8 @@ from dlms_connector.cosem import NAMES, AttributeRef
 from dlms_connector.errors import CommandError
 from dlms_connector.interpret import ScalerUnit, interpret
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.axdr import decode, encode
-from dlms_connector.protocol.data import Data, DataType, array, structure
+from dlms_connector.protocol.data.axdr import decode, encode
+from dlms_connector.protocol.data.data import Data, DataType, array, structure
 
 VOLTAGE = AttributeRef(3, Obis.parse("1-0:32.7.0"), 2)
 

@@ -7,13 +7,12 @@ Run with UPDATE_CASES=1 to write them anew, and read the difference.
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 
 from dlms_connector.config.loading import Loaded, load_file
+from tests.support.places import CASES
 
-CASES = Path(__file__).parent.parent / "cases"
 NAMES = sorted(path.parent.name for path in CASES.glob("*/input.json"))
 
 

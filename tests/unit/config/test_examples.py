@@ -1,18 +1,16 @@
 """The files in gateway-config/ are what users start from."""
 
 import json
-from pathlib import Path
 
 import pytest
 
 from dlms_connector.config.loading import load_file
-
-FOLDER = Path(__file__).parents[2] / "gateway-config"
+from tests.support.places import GATEWAY_CONFIG
 
 
 def test_the_example_is_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METER_01_PASSWORD", "12345678")
-    loaded = load_file(FOLDER / "dlms.json")
+    loaded = load_file(GATEWAY_CONFIG / "dlms.json")
     assert loaded.every_problem == ()
     (device,) = loaded.configuration.devices
     assert device.dlms.password == b"12345678"
@@ -23,7 +21,7 @@ def test_the_example_is_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_its_secret_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("METER_01_PASSWORD", raising=False)
-    (problem,) = load_file(FOLDER / "dlms.json").every_problem
+    (problem,) = load_file(GATEWAY_CONFIG / "dlms.json").every_problem
     assert problem == (
         "devices[0].dlms.password: "
         "the environment variable METER_01_PASSWORD is not set for this process"
@@ -31,7 +29,7 @@ def test_without_its_secret_it_says_what_is_missing(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_gateways_configuration_names_the_connector() -> None:
-    gateway = json.loads((FOLDER / "tb_gateway.json").read_text("utf-8"))
+    gateway = json.loads((GATEWAY_CONFIG / "tb_gateway.json").read_text("utf-8"))
     assert gateway["connectors"] == [
         {"type": "custom", "name": "DLMS", "class": "DLMSConnector", "configuration": "dlms.json"}
     ]

@@ -7,8 +7,8 @@ import pytest
 from dlms_connector.config import preset
 from dlms_connector.config.device_building import SECRETS
 from dlms_connector.config.loading import load
-from dlms_connector.plan import Limits, batches, refs, wanted
-from dlms_connector.protocol.addressing import server_address_of
+from dlms_connector.meter.plan import Limits, batches, refs, wanted
+from dlms_connector.protocol.datalink.addressing import server_address_of
 
 SECRET = {
     "password": "dummy",

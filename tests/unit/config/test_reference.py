@@ -1,12 +1,9 @@
-from pathlib import Path
-
 import pytest
 
 from dlms_connector.config import preset
 from dlms_connector.config.reference import PARTS, fill
 from dlms_connector.config.schema import document_schema
-
-DOCS = Path(__file__).parents[2] / "docs"
+from tests.support.places import DOCS
 
 
 @pytest.mark.parametrize("name", ["configuration.md", "meters.md"])

@@ -8,8 +8,8 @@ import pytest
 from dlms_connector.config.preset import names, values
 from dlms_connector.config.schema import DIALECT, document_schema
 from tests.support.json_schema import violations
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests/cases"
 EXAMPLE: dict[str, Any] = json.loads((ROOT / "gateway-config/dlms.json").read_text("utf-8"))
 

@@ -11,14 +11,14 @@ from thingsboard_gateway.tb_utility.tb_loader import TBModuleLoader
 
 from dlms_connector.compose import Target
 from dlms_connector.errors import CommandError, ConfigError
-from dlms_connector.protocol.data import Data, DataType
+from dlms_connector.protocol.data.data import Data, DataType
 from dlms_converters.downlink import DLMSDownlinkConverter
 from dlms_converters.own import downlink_converter
 from tests.support.commands import LOG, device
 
 OWN = """
 from thingsboard_gateway.connectors.converter import Converter
-from dlms_connector.protocol.data import Data, DataType
+from dlms_connector.protocol.data.data import Data, DataType
 
 
 class Doubling(Converter):

@@ -9,7 +9,7 @@ import pytest
 from dlms_connector.config.loading import load
 from dlms_connector.demo.scene import UNITS, cast, configuration
 from dlms_connector.simulator import simulate
-from dlms_connector.simulator.sample import sample_configuration
+from dlms_connector.simulator.serving.sample import sample_configuration
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 9])

@@ -12,7 +12,7 @@ from dlms_connector.discovery.description import Description
 from dlms_connector.discovery.object_list import parse_object_list
 from dlms_connector.errors import ObjectError, ProtocolError
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.data import Data, DataType, array, structure
+from dlms_connector.protocol.data.data import Data, DataType, array, structure
 from dlms_connector.simulator import AccessError
 from tests.support.commands import Desk, Link, device
 from tests.support.simulated import make_meter

@@ -14,7 +14,7 @@ from dlms_connector.config.loading import load
 from dlms_connector.discovery import Discovery, Pace, Request, Server, Wanted, discover
 from dlms_connector.errors import ConfigError, ConnectError
 from dlms_connector.simulator import AccessError, Endpoint, MeterOptions, microstar, simulate
-from dlms_connector.simulator.data import array, octets, structure, u16
+from dlms_connector.simulator.encoding.data import array, octets, structure, u16
 from tests.support.peers import free_port
 
 FAST = Pace(timeout_s=0.04, per_second=1000, settle_s=0.01, reopen_s=0)

@@ -9,8 +9,8 @@ from dlms_connector.discovery.candidates import Candidate, Server, Wanted
 from dlms_connector.discovery.preset_fit import fitting
 from dlms_connector.discovery.probes import Attempt, greet, knock, leave
 from dlms_connector.obis import Obis
-from dlms_connector.protocol import wrapper
-from dlms_connector.protocol.hdlc_frame import DISC, DM, SNRM, UA, Frame, FrameReader
+from dlms_connector.protocol.datalink import wrapper
+from dlms_connector.protocol.datalink.hdlc_frame import DISC, DM, SNRM, UA, Frame, FrameReader
 from dlms_connector.simulator import Connection, Meter, MeterOptions
 from tests.support.talks import Peer, drive
 

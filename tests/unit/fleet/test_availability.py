@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from dlms_connector.availability import Availability, ObjectNews
 from dlms_connector.errors import ConnectError, LinkTimeoutError, ObjectError, ProtocolError
+from dlms_connector.fleet.availability import Availability, ObjectNews
 from dlms_connector.obis import Obis
 from dlms_connector.reading import Failure
 

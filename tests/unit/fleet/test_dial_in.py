@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from dlms_connector.config.model import Device, ListenConnection
-from dlms_connector.dial_in import News, welcome
 from dlms_connector.errors import AbsentError, LinkClosedError
-from dlms_connector.fleet import Fleet, UnavailableError
+from dlms_connector.fleet.dial_in import News, welcome
+from dlms_connector.fleet.fleet import Fleet, UnavailableError
 from dlms_connector.link.listener import EVERYBODY
 from dlms_connector.link.tcp import TcpLink
 from dlms_connector.simulator import MeterOptions, dial_in

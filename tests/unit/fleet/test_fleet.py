@@ -12,8 +12,8 @@ import pytest
 
 from dlms_connector.config.model import Device
 from dlms_connector.errors import ConnectError
-from dlms_connector.fleet import Fleet, Gate
-from dlms_connector.line import Line
+from dlms_connector.fleet.fleet import Fleet, Gate
+from dlms_connector.fleet.line import Line
 from dlms_connector.link import Link
 from dlms_connector.simulator import MeterOptions, microstar, simulate
 from tests.support import fake_time

@@ -9,12 +9,12 @@ from typing import cast
 import pytest
 
 from dlms_connector.config.model import Device
-from dlms_connector.counters import InvocationCounter, counter_of
 from dlms_connector.errors import RefusedError
-from dlms_connector.introduction import Introduction, StrangerError
+from dlms_connector.fleet.introduction import Introduction, StrangerError
 from dlms_connector.link.dial_in_link import Call
 from dlms_connector.protocol.client import Client
-from dlms_connector.protocol.directory import Directory
+from dlms_connector.protocol.services.directory import Directory
+from dlms_connector.state.counters import InvocationCounter, counter_of
 
 LOG = logging.getLogger("test.introduction")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
-from dlms_connector.jobs import Jobs
-from dlms_connector.member import CallTimeoutError, Member
+from dlms_connector.fleet.jobs import Jobs
+from dlms_connector.fleet.member import CallTimeoutError, Member
 from tests.support import fake_time
 
 MEMBER = cast("Member", None)

@@ -22,8 +22,8 @@ from dlms_connector.errors import (
     ObjectError,
     RefusedError,
 )
-from dlms_connector.line import Line
-from dlms_connector.member import CallTimeoutError, UnavailableError
+from dlms_connector.fleet.line import Line
+from dlms_connector.fleet.member import CallTimeoutError, UnavailableError
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.talk import Talk
 from tests.support import fake_time

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from dlms_connector.config.model import Device
-from dlms_connector.fleet import Fleet
+from dlms_connector.fleet.fleet import Fleet
 from dlms_connector.simulator import Meter, MeterOptions, simulate, simulate_terminal
 from tests.support.fake_meter import RecordingSink
 

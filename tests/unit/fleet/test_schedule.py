@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlms_connector.config.model import Item
-from dlms_connector.plan import Wanted
-from dlms_connector.schedule import Agenda, Schedule, backoff_s, next_slot, spread
+from dlms_connector.fleet.schedule import Agenda, Schedule, backoff_s, next_slot, spread
+from dlms_connector.meter.plan import Wanted
 
 
 def want(period_s: float, key: str = "k") -> Wanted:

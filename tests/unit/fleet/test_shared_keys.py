@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from dlms_connector.config.model import Device
-from dlms_connector.shared_keys import warn_of_shared_keys
+from dlms_connector.fleet.shared_keys import warn_of_shared_keys
 
 LOG = logging.getLogger("test.shared_keys")
 

@@ -6,8 +6,8 @@ from socket import IPPROTO_TCP, TCP_NODELAY, socket
 
 import pytest
 
-from dlms_connector.announcer import DISCONNECT_AFTER_S, Announcer
-from dlms_connector.call_entry import CallEntry
+from dlms_connector.gateway.announcer import DISCONNECT_AFTER_S, Announcer
+from dlms_connector.gateway.call_entry import CallEntry
 from tests.support.gateway import FakeClient, FakeGateway
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dlms_connector.call_entry import CallEntry
+from dlms_connector.gateway.call_entry import CallEntry
 from tests.support.gateway import FakeClient, FakeGateway
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from dlms_connector.commands.dispatcher import STOPPED
-from dlms_connector.downlink import Downlink
-from dlms_connector.simulator.data import octets
+from dlms_connector.gateway.downlink import Downlink
+from dlms_connector.simulator.encoding.data import octets
 from dlms_converters.downlink import DLMSDownlinkConverter
 from tests.support.commands import LOG, MetersInMemory, device
 

@@ -12,8 +12,9 @@ import dlms_converters
 from dlms_connector.connector import DLMSConnector
 from dlms_converters.downlink import DLMSDownlinkConverter
 from dlms_converters.uplink import DLMSUplinkConverter
+from tests.support.places import GATEWAY_CONFIG
 
-EXTENSIONS = Path(__file__).parents[2] / "gateway-config/extensions"
+EXTENSIONS = GATEWAY_CONFIG / "extensions"
 CLASSES = (DLMSConnector, DLMSUplinkConverter, DLMSDownlinkConverter)
 
 

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from dlms_connector.log_size import LONGEST_MESSAGE, LONGEST_TRACEBACK, shorten
+from dlms_connector.gateway.log_size import LONGEST_MESSAGE, LONGEST_TRACEBACK, shorten
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from dlms_connector.config.model import Configuration, Device
 from dlms_connector.errors import ConfigError
-from dlms_connector.prepared import id_of, name_of, prepare, state_directory
+from dlms_connector.gateway.prepared import id_of, name_of, prepare, state_directory
 
 LOG = logging.getLogger("prepared")
 

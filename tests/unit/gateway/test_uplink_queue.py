@@ -6,7 +6,7 @@ from threading import Event, current_thread
 
 import pytest
 
-from dlms_connector.uplink_queue import UplinkQueue
+from dlms_connector.gateway.uplink_queue import UplinkQueue
 
 LOG = logging.getLogger("uplink_queue")
 

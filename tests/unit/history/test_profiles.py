@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import CommandError, ObjectError
+from dlms_connector.history.profile_reading import Ways, _Question, by_time, last
+from dlms_connector.history.profiles import Column, Layout, layout, rows_of
 from dlms_connector.interpret import Options, ScalerUnit
 from dlms_connector.obis import Obis
-from dlms_connector.profile_reading import Ways, _Question, by_time, last
-from dlms_connector.profiles import Column, Layout, layout, rows_of
-from dlms_connector.protocol.data import Data, DataType, array, structure
-from dlms_connector.simulator.data import Data as Theirs
-from dlms_connector.simulator.data import enum
+from dlms_connector.protocol.data.data import Data, DataType, array, structure
+from dlms_connector.simulator.encoding.data import Data as Theirs
+from dlms_connector.simulator.encoding.data import enum
 from tests.support.commands import Desk, Link, device
+from tests.support.generated import ANY
 from tests.support.simulated import NOW, make_meter
-from tests.unit.test_axdr import ANY
 
 LOAD = Obis.parse("1-0:99.1.0")
 END = datetime.fromtimestamp(NOW // 900 * 900, timezone.utc)

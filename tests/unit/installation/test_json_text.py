@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dlms_connector import json_text
+from dlms_connector.installation import json_text
 
 ENTRY = {"type": "custom", "class": "C"}
 

@@ -23,8 +23,8 @@ from dlms_connector.interpret import (
 )
 from dlms_connector.interpret.objects import SHAPES
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.axdr import Data, DataType, decode_whole, encode
-from tests.unit.test_axdr import ANY
+from dlms_connector.protocol.data.axdr import Data, DataType, decode_whole, encode
+from tests.support.generated import ANY
 
 D = DataType
 OBIS = Obis.parse("1-0:1.8.0")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from dlms_connector.errors import AbsentError, ConnectError, LinkClosedError, ProtocolError
-from dlms_connector.exchange import converse
 from dlms_connector.link.dial_in_link import MOST_TO_SAY, Call, DialInLink, plain
 from dlms_connector.link.listener import Identify, Listener, room_for_strangers
 from dlms_connector.link.tcp import TcpLink
+from dlms_connector.meter.exchange import converse
 from dlms_connector.protocol.talk import Talk
 
 

@@ -11,11 +11,11 @@ import pytest
 
 from dlms_connector.config.model import SerialConnection
 from dlms_connector.errors import ConfigError, ConnectError, LinkClosedError
-from dlms_connector.exchange import converse
 from dlms_connector.link import make_link
 from dlms_connector.link.serial_port import SerialLink
-from dlms_connector.protocol.hdlc import Hdlc
-from dlms_connector.protocol.mode_e import ModeE
+from dlms_connector.meter.exchange import converse
+from dlms_connector.protocol.datalink.hdlc import Hdlc
+from dlms_connector.protocol.datalink.mode_e import ModeE
 from tests.support.hdlc_meter import CLIENT, SERVER, HdlcMeter
 from tests.support.talks import Peer
 

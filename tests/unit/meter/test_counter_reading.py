@@ -8,8 +8,6 @@ import pytest
 
 from dlms_connector.config.model import Device
 from dlms_connector.cosem import AttributeRef
-from dlms_connector.counter_reading import catch_up, public_device, read_counter
-from dlms_connector.counters import InvocationCounter
 from dlms_connector.errors import (
     DlmsError,
     LinkTimeoutError,
@@ -17,9 +15,11 @@ from dlms_connector.errors import (
     RefusedError,
     ServiceError,
 )
+from dlms_connector.meter.counter_reading import catch_up, public_device, read_counter
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.axdr import Data, DataType
+from dlms_connector.protocol.data.axdr import Data, DataType
 from dlms_connector.protocol.talk import Talk
+from dlms_connector.state.counters import InvocationCounter
 from tests.support.secured_meter import finish, secured
 
 OBIS = Obis.parse("0-0:43.1.0")

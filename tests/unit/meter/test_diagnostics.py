@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from dlms_connector.diagnostics import Statistics, counted
 from dlms_connector.errors import LinkClosedError, LinkTimeoutError
+from dlms_connector.meter.diagnostics import Statistics, counted
 from dlms_connector.protocol.directive import Pause
 from dlms_connector.protocol.talk import Talk
 

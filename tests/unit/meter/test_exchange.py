@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from dlms_connector.errors import LinkClosedError, LinkTimeoutError, ProtocolError
-from dlms_connector.exchange import converse
+from dlms_connector.meter.exchange import converse
 from dlms_connector.protocol.directive import Directive, LineSettings, Pause
 from dlms_connector.protocol.talk import Talk
 from tests.support.links import FakeLink

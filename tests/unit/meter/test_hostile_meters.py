@@ -12,11 +12,11 @@ import pytest
 from dlms_connector.config.model import Device
 from dlms_connector.errors import DlmsError, LinkClosedError
 from dlms_connector.link.inbox import Inbox
-from dlms_connector.meter import Meter
-from dlms_connector.plan import wanted
+from dlms_connector.meter.meter import Meter
+from dlms_connector.meter.plan import wanted
 from dlms_connector.protocol.client import make_client
-from dlms_connector.protocol.hdlc_frame import DISC, DM, SNRM, UA, Frame, FrameReader
-from dlms_connector.protocol.wrapper import encode
+from dlms_connector.protocol.datalink.hdlc_frame import DISC, DM, SNRM, UA, Frame, FrameReader
+from dlms_connector.protocol.datalink.wrapper import encode
 from tests.support import fake_time
 from tests.support.fake_meter import ref
 

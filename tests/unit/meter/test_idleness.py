@@ -12,9 +12,9 @@ import pytest
 from dlms_connector.config.model import Device
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import DlmsError, DroppedError, ServiceError
-from dlms_connector.idleness import IdleLimit
+from dlms_connector.meter.idleness import IdleLimit
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.axdr import Data, DataType
+from dlms_connector.protocol.data.axdr import Data, DataType
 from tests.support.fake_meter import device, ref
 from tests.support.simulated_line import SimulatedLine, on
 

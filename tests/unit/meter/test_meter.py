@@ -23,11 +23,11 @@ from dlms_connector.errors import (
     RefusedError,
     ServiceError,
 )
-from dlms_connector.meter import Meter
-from dlms_connector.outcome import Outcome
-from dlms_connector.plan import wanted
-from dlms_connector.protocol.axdr import Data
+from dlms_connector.meter.meter import Meter
+from dlms_connector.meter.outcome import Outcome
+from dlms_connector.meter.plan import wanted
 from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.data.axdr import Data
 from dlms_connector.protocol.talk import Talk
 from tests.support import fake_time
 from tests.support.fake_meter import FakeLink, FakeMeter, client_of, device, ref

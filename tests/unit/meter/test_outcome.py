@@ -12,9 +12,9 @@ from dlms_connector.config.model import Item
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import ObjectError
 from dlms_connector.interpret import DEFAULTS, Options
-from dlms_connector.outcome import Answer, clock_drift_s
-from dlms_connector.plan import Wanted
-from dlms_connector.protocol.data import Data, DataType
+from dlms_connector.meter.outcome import Answer, clock_drift_s
+from dlms_connector.meter.plan import Wanted
+from dlms_connector.protocol.data.data import Data, DataType
 
 CLOCK = Item.model_validate({"key": "clock", "obis": "0-0:1.0.0", "class": "clock"})
 BERLIN = Options(zone=ZoneInfo("Europe/Berlin"))

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from dlms_connector.config.model import Device
 from dlms_connector.cosem import AttributeRef
+from dlms_connector.meter.plan import MAX_ITEMS, Limits, batches, refs, wanted
 from dlms_connector.obis import Obis
-from dlms_connector.plan import MAX_ITEMS, Limits, batches, refs, wanted
-from dlms_connector.protocol.access import Access
-from dlms_connector.protocol.conversation import Conversation
-from dlms_connector.protocol.logical_names import LogicalNames
-from dlms_connector.protocol.selection import Selector
+from dlms_connector.protocol.services.access import Access
+from dlms_connector.protocol.services.conversation import Conversation
+from dlms_connector.protocol.services.logical_names import LogicalNames
+from dlms_connector.protocol.services.selection import Selector
 from tests.support.apdus import Open, PlainLink
 
 

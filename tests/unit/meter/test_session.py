@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 
 from dlms_connector.config.model import Device
-from dlms_connector.counters import counter_of
 from dlms_connector.errors import LinkError, RefusedError
 from dlms_connector.link import make_link
 from dlms_connector.link.tcp import TcpLink
-from dlms_connector.meter import Meter
-from dlms_connector.outcome import Outcome
-from dlms_connector.plan import wanted
+from dlms_connector.meter.meter import Meter
+from dlms_connector.meter.outcome import Outcome
+from dlms_connector.meter.plan import wanted
 from dlms_connector.protocol.client import make_client
-from dlms_connector.protocol.hdlc_frame import DISC, DM, Frame
+from dlms_connector.protocol.datalink.hdlc_frame import DISC, DM, Frame
 from dlms_connector.simulator import Endpoint, MeterOptions, simulate
+from dlms_connector.state.counters import counter_of
 
 LOG = logging.getLogger("test.session")
 CODES = ("1-0:1.8.0", "1-0:32.7.0", "1-0:31.7.0", "1-0:14.7.0", "1-0:1.7.0")

@@ -18,10 +18,10 @@ from dlms_connector.errors import (
     ServiceError,
 )
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.association import Association, Negotiated
-from dlms_connector.protocol.axdr import Data, DataType
+from dlms_connector.protocol.association.association import Association, Negotiated
 from dlms_connector.protocol.client import Client, make_client
-from dlms_connector.protocol.directory import Directory
+from dlms_connector.protocol.data.axdr import Data, DataType
+from dlms_connector.protocol.services.directory import Directory
 from dlms_connector.protocol.talk import DataLink, Talk
 from tests.support.apdus import PlainLink, hold, in_turn
 

@@ -14,13 +14,14 @@ from dlms_connector.config.model import Device
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import ObjectError, RefusedError, SecurityError
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.axdr import encode as encode_theirs
 from dlms_connector.protocol.client import Client, make_client
+from dlms_connector.protocol.data.axdr import encode as encode_theirs
 from dlms_connector.protocol.talk import Talk
-from dlms_connector.simulator import Connection, Meter, example_keys
-from dlms_connector.simulator.data import encode
+from dlms_connector.simulator import Connection, Meter
+from dlms_connector.simulator.encoding.data import encode
 from dlms_connector.simulator.options import EXAMPLE_KEY_256
-from dlms_connector.simulator.sample import sample_configuration
+from dlms_connector.simulator.security import example_keys
+from dlms_connector.simulator.serving.sample import sample_configuration
 from tests.support.simulated import NOW, make_meter
 
 VOLTAGE = AttributeRef(3, Obis.parse("1-0:32.7.0"), 2)

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from dlms_connector.simulator import FAULTS, Connection, Faults, Meter, MeterOptions, hdlc
-from dlms_connector.simulator.data import encode, u16
-from dlms_connector.simulator.hdlc_frames import Framer, make_frame
-from dlms_connector.simulator.wrapper import make_packet
+from dlms_connector.simulator import FAULTS, Connection, Faults, Meter, MeterOptions
+from dlms_connector.simulator.datalink import hdlc
+from dlms_connector.simulator.datalink.hdlc_frames import Framer, make_frame
+from dlms_connector.simulator.datalink.wrapper import make_packet
+from dlms_connector.simulator.encoding.data import encode, u16
 from tests.support.simulated import aarq, ask, get, make_meter, open_session, reference
 
 VOLTAGE = b"\xc0\x01\xc1" + reference(3, "1-0:32.7.0", 2) + b"\x00"

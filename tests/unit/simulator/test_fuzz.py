@@ -10,10 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlms_connector.simulator import Connection, Meter
-from dlms_connector.simulator.cosem_object import AccessError
-from dlms_connector.simulator.data import Data, array, encode, octets, structure, u8, u16, u32
-from dlms_connector.simulator.shape import fields, same_shape
-from dlms_connector.simulator.wrapper import make_packet
+from dlms_connector.simulator.datalink.wrapper import make_packet
+from dlms_connector.simulator.encoding.data import (
+    Data,
+    array,
+    encode,
+    octets,
+    structure,
+    u8,
+    u16,
+    u32,
+)
+from dlms_connector.simulator.objects.cosem_object import AccessError
+from dlms_connector.simulator.objects.shape import fields, same_shape
 from tests.support.simulated import aarq, get, make_meter, open_session, reference
 
 METER = make_meter(profile_days=1)

@@ -14,10 +14,10 @@ import pytest
 
 from dlms_connector.config.model import Device, Dlms
 from dlms_connector.config.secret import Secret
-from dlms_connector.counter_files import LAST
-from dlms_connector.counters import WARN_AT, InvocationCounter, counter_of
 from dlms_connector.errors import ProtocolError, RefusedError
 from dlms_connector.obis import Obis
+from dlms_connector.state.counter_files import LAST
+from dlms_connector.state.counters import WARN_AT, InvocationCounter, counter_of
 
 KEY = bytes(range(16))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dlms_connector.state_folder import commands_folder, gateways_folder
+from dlms_connector.state.state_folder import commands_folder, gateways_folder
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlms_connector.errors import ProtocolError
-from dlms_connector.protocol.acse import (
+from dlms_connector.protocol.acse.acse import (
     RLRE,
     RLRQ,
     Aare,
@@ -19,9 +19,9 @@ from dlms_connector.protocol.acse import (
     encode_release,
     parse_release,
 )
-from dlms_connector.protocol.ciphering import PROTECTIONS, CountUp, Keys
-from dlms_connector.protocol.initiate import InitiateRequest
-from dlms_connector.protocol.protection import GLOBAL, Protection
+from dlms_connector.protocol.acse.initiate import InitiateRequest
+from dlms_connector.protocol.security.ciphering import PROTECTIONS, CountUp, Keys
+from dlms_connector.protocol.security.protection import GLOBAL, Protection
 from tests.support.secured_meter import CLIENT_TITLE, authentication_key, block_key
 
 CHALLENGE = b"0123456789ABCDEF"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlms_connector.protocol.conformance import (
+from dlms_connector.protocol.acse.conformance import (
     BITS,
     LN_SERVICES,
     SN_SERVICES,

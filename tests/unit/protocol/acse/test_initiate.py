@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlms_connector.errors import ProtocolError
-from dlms_connector.protocol.conformance import BITS
-from dlms_connector.protocol.initiate import (
+from dlms_connector.protocol.acse.conformance import BITS
+from dlms_connector.protocol.acse.initiate import (
     SN_NAME,
     InitiateRequest,
     InitiateResponse,

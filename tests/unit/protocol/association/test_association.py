@@ -9,9 +9,9 @@ import pytest
 
 from dlms_connector.config.model import Dlms, Workarounds
 from dlms_connector.errors import ProtocolError, RefusedError
-from dlms_connector.protocol.acse import Aare, Context, encode_release
-from dlms_connector.protocol.association import Association
-from dlms_connector.protocol.initiate import InitiateResponse
+from dlms_connector.protocol.acse.acse import Aare, Context, encode_release
+from dlms_connector.protocol.acse.initiate import InitiateResponse
+from dlms_connector.protocol.association.association import Association
 from dlms_connector.protocol.talk import Talk
 
 T = TypeVar("T")

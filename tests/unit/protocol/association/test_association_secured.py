@@ -23,13 +23,13 @@ from dlms_connector.errors import (
     RefusedError,
     SecurityError,
 )
-from dlms_connector.protocol.acse import Aare, Aarq, Mechanism
-from dlms_connector.protocol.association import Association
-from dlms_connector.protocol.ciphering import CountUp, Keys
-from dlms_connector.protocol.conversation import Conversation
-from dlms_connector.protocol.initiate import InitiateResponse
-from dlms_connector.protocol.protection import GLOBAL, is_ciphered
-from dlms_connector.protocol.signing import Signer, write_public_key
+from dlms_connector.protocol.acse.acse import Aare, Aarq, Mechanism
+from dlms_connector.protocol.acse.initiate import InitiateResponse
+from dlms_connector.protocol.association.association import Association
+from dlms_connector.protocol.security.ciphering import CountUp, Keys
+from dlms_connector.protocol.security.protection import GLOBAL, is_ciphered
+from dlms_connector.protocol.security.signing import Signer, write_public_key
+from dlms_connector.protocol.services.conversation import Conversation
 from tests.support.secured_meter import (
     CLIENT_NUMBER,
     CLIENT_TITLE,

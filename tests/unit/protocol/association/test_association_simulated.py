@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, d
 
 from dlms_connector.config.model import Workarounds
 from dlms_connector.errors import CounterError, RefusedError, SecurityError
-from dlms_connector.protocol.association import Association
-from dlms_connector.protocol.ciphering import CountUp
-from dlms_connector.protocol.signing import write_public_key
+from dlms_connector.protocol.association.association import Association
+from dlms_connector.protocol.security.ciphering import CountUp
+from dlms_connector.protocol.security.signing import write_public_key
 from dlms_connector.simulator import Meter, MeterOptions
-from dlms_connector.simulator.session import Session
+from dlms_connector.simulator.services.session import Session
 from tests.support.secured_meter import (
     CLIENT_NUMBER,
     SECRET,

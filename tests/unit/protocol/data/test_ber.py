@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlms_connector.errors import ProtocolError
-from dlms_connector.protocol.ber import (
+from dlms_connector.protocol.data.ber import (
     decode_content,
     decode_fields,
     decode_length,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlms_connector.config.dlms import Dlms, Standard
-from dlms_connector.protocol.cosem_time import Date, DateTime, Time, encode_date_time
+from dlms_connector.protocol.data.cosem_time import Date, DateTime, Time, encode_date_time
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

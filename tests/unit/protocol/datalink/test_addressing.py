@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dlms_connector.config.model import Dlms
 from dlms_connector.errors import ConfigError
-from dlms_connector.protocol.addressing import (
+from dlms_connector.protocol.datalink.addressing import (
     client_address,
     evaluate_formula,
     is_broadcast,

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlms_connector.errors import DlmsError
-from dlms_connector.protocol.hdlc import Hdlc
-from dlms_connector.protocol.hdlc_frame import Frame
-from dlms_connector.protocol.hdlc_parameters import HdlcParameters
-from dlms_connector.protocol.mode_e import Identification, sign_on
-from dlms_connector.protocol.wrapper import Wrapper, encode
+from dlms_connector.protocol.datalink.hdlc import Hdlc
+from dlms_connector.protocol.datalink.hdlc_frame import Frame
+from dlms_connector.protocol.datalink.hdlc_parameters import HdlcParameters
+from dlms_connector.protocol.datalink.mode_e import Identification, sign_on
+from dlms_connector.protocol.datalink.wrapper import Wrapper, encode
 from tests.support.hdlc_meter import CLIENT, SERVER, HdlcMeter
 from tests.support.talks import Peer, Way, drive
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlms_connector.protocol.fcs import fcs
+from dlms_connector.protocol.datalink.fcs import fcs
 
 
 def bit_by_bit(data: bytes) -> int:

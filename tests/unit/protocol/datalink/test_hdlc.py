@@ -5,11 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from dlms_connector.errors import LinkTimeoutError, ProtocolError, RefusedError
-from dlms_connector.protocol.addressing import client_address, server_address
+from dlms_connector.protocol.datalink.addressing import client_address, server_address
+from dlms_connector.protocol.datalink.hdlc import Hdlc
+from dlms_connector.protocol.datalink.hdlc_frame import DISC, DM, FRMR, SNRM, UA, Frame, FrameReader
+from dlms_connector.protocol.datalink.hdlc_parameters import HdlcParameters
 from dlms_connector.protocol.directive import Pause
-from dlms_connector.protocol.hdlc import Hdlc
-from dlms_connector.protocol.hdlc_frame import DISC, DM, FRMR, SNRM, UA, Frame, FrameReader
-from dlms_connector.protocol.hdlc_parameters import HdlcParameters
 from tests.support.hdlc_meter import CLIENT, SERVER, HdlcMeter
 from tests.support.talks import DRIBBLED, WHOLE, Peer, Script, Way, drive, trailed_by
 from tests.support.transcripts import read_transcript

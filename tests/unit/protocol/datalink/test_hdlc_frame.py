@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlms_connector.protocol.fcs import fcs
-from dlms_connector.protocol.hdlc_frame import (
+from dlms_connector.protocol.datalink.fcs import fcs
+from dlms_connector.protocol.datalink.hdlc_frame import (
     DISC,
     LONGEST_INFORMATION,
     SNRM,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlms_connector.protocol.hdlc_parameters import HdlcParameters
+from dlms_connector.protocol.datalink.hdlc_parameters import HdlcParameters
 
 DEFAULTS = HdlcParameters(128, 128, 1, 1)
 

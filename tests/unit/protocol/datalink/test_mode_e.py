@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from dlms_connector.errors import LinkTimeoutError, ProtocolError
+from dlms_connector.protocol.datalink.hdlc import Hdlc
+from dlms_connector.protocol.datalink.mode_e import Identification, ModeE, sign_on
 from dlms_connector.protocol.directive import LineSettings, Pause
-from dlms_connector.protocol.hdlc import Hdlc
-from dlms_connector.protocol.mode_e import Identification, ModeE, sign_on
 from tests.support.hdlc_meter import CLIENT, SERVER, HdlcMeter
 from tests.support.talks import DRIBBLED, WHOLE, Script, Way, drive, trailed_by
 

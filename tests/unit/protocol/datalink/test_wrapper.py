@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlms_connector.errors import LinkTimeoutError, ProtocolError
-from dlms_connector.protocol.wrapper import Wrapper, WrapperReader, encode
+from dlms_connector.protocol.datalink.wrapper import Wrapper, WrapperReader, encode
 from tests.support.talks import DRIBBLED, WHOLE, Script, Way, drive, trailed_by
 
 CLIENT, SERVER = 16, 1

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlms_connector.errors import SecurityError
-from dlms_connector.protocol.acse import Mechanism
-from dlms_connector.protocol.authentication import Challenges, Credentials, Handshake, Side
-from dlms_connector.protocol.ciphering import CountUp, Keys
-from dlms_connector.protocol.signing import Signer
+from dlms_connector.protocol.acse.acse import Mechanism
+from dlms_connector.protocol.security.authentication import Challenges, Credentials, Handshake, Side
+from dlms_connector.protocol.security.ciphering import CountUp, Keys
+from dlms_connector.protocol.security.signing import Signer
 from tests.support.secured_meter import (
     CLIENT_NUMBER,
     CLIENT_TITLE,

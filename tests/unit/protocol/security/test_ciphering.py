@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlms_connector.errors import ConfigError, ProtocolError, SecurityError
-from dlms_connector.protocol.acse import (
+from dlms_connector.protocol.acse.acse import (
     RLRE,
     RLRQ,
     Aare,
@@ -20,15 +20,15 @@ from dlms_connector.protocol.acse import (
     encode_release,
     parse_release,
 )
-from dlms_connector.protocol.ciphering import (
+from dlms_connector.protocol.acse.initiate import InitiateRequest, InitiateResponse
+from dlms_connector.protocol.security.ciphering import (
     AUTHENTICATED,
     ENCRYPTED,
     PROTECTIONS,
     CountUp,
     Keys,
 )
-from dlms_connector.protocol.initiate import InitiateRequest, InitiateResponse
-from dlms_connector.protocol.protection import GLOBAL, Protection
+from dlms_connector.protocol.security.protection import GLOBAL, Protection
 
 TITLE = bytes.fromhex("4D4D4D0000BC614E")
 COUNTER = 0x01234567

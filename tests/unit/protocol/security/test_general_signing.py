@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlms_connector.errors import ProtocolError, SecurityError
-from dlms_connector.protocol.general_signing import Signed, Signing
-from dlms_connector.protocol.signing import Signer
+from dlms_connector.protocol.security.general_signing import Signed, Signing
+from dlms_connector.protocol.security.signing import Signer
 from tests.support.secured_meter import (
     CLIENT_NUMBER,
     CLIENT_TITLE,

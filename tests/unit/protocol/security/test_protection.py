@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlms_connector.errors import CounterError, DlmsError, ProtocolError, SecurityError
-from dlms_connector.protocol.ciphering import AUTHENTICATED, ENCRYPTED, CountUp, Keys
-from dlms_connector.protocol.protection import (
+from dlms_connector.protocol.security.ciphering import AUTHENTICATED, ENCRYPTED, CountUp, Keys
+from dlms_connector.protocol.security.protection import (
     CIPHERED,
     DEDICATED,
     GLOBAL,

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 
 from dlms_connector.errors import ConfigError
-from dlms_connector.protocol.signing import (
+from dlms_connector.protocol.security.signing import (
     Signer,
     read_private_key,
     read_public_key,

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from dlms_connector.errors import CommandError
-from dlms_connector.protocol import codec
+from dlms_connector.protocol.services import codec
 
 CLOCK = bytes((0, 0, 1, 0, 0, 255))
 

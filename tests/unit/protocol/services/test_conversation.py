@@ -10,7 +10,7 @@ from dlms_connector.errors import (
     SecurityError,
     ServiceError,
 )
-from dlms_connector.protocol.conversation import MAX_PASSED_OVER, Conversation, InvokeIds
+from dlms_connector.protocol.services.conversation import MAX_PASSED_OVER, Conversation, InvokeIds
 from tests.support.apdus import Open, PlainLink, hold, in_turn
 
 

@@ -19,11 +19,11 @@ from dlms_connector.errors import (
     ServiceError,
 )
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.axdr import Data, DataType, encode, encode_length
-from dlms_connector.protocol.blocks import MAX_EMPTY_BLOCKS
-from dlms_connector.protocol.conversation import MAX_PASSED_OVER, Conversation
-from dlms_connector.protocol.logical_names import LogicalNames
-from dlms_connector.protocol.selection import Selector
+from dlms_connector.protocol.data.axdr import Data, DataType, encode, encode_length
+from dlms_connector.protocol.services.blocks import MAX_EMPTY_BLOCKS
+from dlms_connector.protocol.services.conversation import MAX_PASSED_OVER, Conversation
+from dlms_connector.protocol.services.logical_names import LogicalNames
+from dlms_connector.protocol.services.selection import Selector
 from dlms_connector.protocol.talk import Talk
 from tests.support.apdus import Answering, Open, PlainLink, hold, in_turn
 

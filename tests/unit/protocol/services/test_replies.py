@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlms_connector.errors import ProtocolError
-from dlms_connector.protocol.axdr import Data, DataType
-from dlms_connector.protocol.replies import (
+from dlms_connector.protocol.data.axdr import Data, DataType
+from dlms_connector.protocol.services.replies import (
     AccessDone,
     ActionBlock,
     ActionDone,

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 from dlms_connector.cosem import AttributeRef, ByEntry, ByRange
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.selection import Selector
+from dlms_connector.protocol.services.selection import Selector
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=timezone(timedelta(hours=1)))
 CLOCK = "02 04 12 00 08 09 06 00 00 01 00 00 FF 0F 02 12 00 00"

@@ -13,12 +13,19 @@ from hypothesis import strategies as st
 from dlms_connector.cosem import AttributeRef, ByEntry, MethodRef
 from dlms_connector.errors import DlmsError, ObjectError, ProtocolError, ServiceError
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.axdr import Data, DataType, array, encode, encode_length, structure
-from dlms_connector.protocol.blocks import MAX_EMPTY_BLOCKS
-from dlms_connector.protocol.conversation import Conversation
-from dlms_connector.protocol.directory import Directory
-from dlms_connector.protocol.selection import Selector
-from dlms_connector.protocol.short_names import ShortNames
+from dlms_connector.protocol.data.axdr import (
+    Data,
+    DataType,
+    array,
+    encode,
+    encode_length,
+    structure,
+)
+from dlms_connector.protocol.services.blocks import MAX_EMPTY_BLOCKS
+from dlms_connector.protocol.services.conversation import Conversation
+from dlms_connector.protocol.services.directory import Directory
+from dlms_connector.protocol.services.selection import Selector
+from dlms_connector.protocol.services.short_names import ShortNames
 from dlms_connector.protocol.talk import Talk
 from tests.support.apdus import Answering, Open, PlainLink, hold, in_turn
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dlms_connector.simulator import Connection, Faults, Meter, MeterOptions, hdlc
-from dlms_connector.simulator.hdlc import Sizes, Station
-from dlms_connector.simulator.hdlc_frames import (
+from dlms_connector.simulator import Connection, Faults, Meter, MeterOptions
+from dlms_connector.simulator.datalink import hdlc
+from dlms_connector.simulator.datalink.hdlc import Sizes, Station
+from dlms_connector.simulator.datalink.hdlc_frames import (
     Frame,
     Framer,
     address_matches,

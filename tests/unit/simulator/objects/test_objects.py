@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from dlms_connector.simulator import AccessError, Meter, MeterOptions, microstar
-from dlms_connector.simulator.consumption import INSTALLED, make_consumption
-from dlms_connector.simulator.data import (
+from dlms_connector.simulator.encoding.data import (
     FLOAT32,
     Data,
     MalformedError,
@@ -22,7 +21,8 @@ from dlms_connector.simulator.data import (
     u16,
     u32,
 )
-from dlms_connector.simulator.supply import Supply
+from dlms_connector.simulator.objects.consumption import INSTALLED, make_consumption
+from dlms_connector.simulator.objects.supply import Supply
 from tests.support.simulated import NOW, ask, get, make_meter, open_session, reference
 
 

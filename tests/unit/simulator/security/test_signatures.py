@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 
-from dlms_connector.simulator import example_keys
-from dlms_connector.simulator.data import Reader
-from dlms_connector.simulator.session import Session
+from dlms_connector.simulator.encoding.data import Reader
+from dlms_connector.simulator.security import example_keys
+from dlms_connector.simulator.services.session import Session
 from tests.support.simulated import ask, make_meter, open_session, reference
 
 VOLTAGE = b"\xc0\x01\xc1" + reference(3, "1-0:32.7.0", 2) + b"\x00"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from dlms_connector.simulator import Meter
-from dlms_connector.simulator.data import (
+from dlms_connector.simulator.encoding.data import (
     OCTETS,
     Data,
     array,
@@ -21,8 +21,8 @@ from dlms_connector.simulator.data import (
     u16,
     u32,
 )
-from dlms_connector.simulator.session import Session
-from dlms_connector.simulator.short_name_map import base_names
+from dlms_connector.simulator.services.session import Session
+from dlms_connector.simulator.services.short_name_map import base_names
 from tests.support.simulated import (
     NOW,
     aarq,

@@ -17,10 +17,10 @@ from dlms_connector.simulator import (
     simulate,
     simulate_terminal,
 )
-from dlms_connector.simulator.ciphering import Keys
-from dlms_connector.simulator.data import encode
-from dlms_connector.simulator.hdlc_frames import Framer, make_frame
-from dlms_connector.simulator.wrapper import make_packet
+from dlms_connector.simulator.datalink.hdlc_frames import Framer, make_frame
+from dlms_connector.simulator.datalink.wrapper import make_packet
+from dlms_connector.simulator.encoding.data import encode
+from dlms_connector.simulator.security.ciphering import Keys
 from tests.support.simulated import aarq, make_meter
 
 AARQ = make_packet(16, 1, aarq())
