@@ -23,17 +23,23 @@ from thingsboard_gateway.gateway.constant_enums import Status
 from thingsboard_gateway.gateway.entities.converted_data import ConvertedData
 from thingsboard_gateway.tb_utility.tb_logger import init_logger
 
-from dlms_connector.config.model import Configuration, Device
-from dlms_connector.fleet.fleet import Fleet
-from dlms_connector.gateway.announcer import Announcer
-from dlms_connector.gateway.call_entry import CallEntry
-from dlms_connector.gateway.device_filter import denied_by
-from dlms_connector.gateway.downlink import Downlink
-from dlms_connector.gateway.log_size import shorten
-from dlms_connector.gateway.meters_thread import MetersThread
-from dlms_connector.gateway.prepared import id_of, name_of, prepare, state_directory
-from dlms_connector.gateway.uplink import Converter, Uplink
-from dlms_connector.gateway.uplink_queue import UplinkQueue
+from dlms_connector.config import Configuration, Device
+from dlms_connector.fleet import Fleet
+from dlms_connector.gateway import (
+    Announcer,
+    CallEntry,
+    Converter,
+    Downlink,
+    MetersThread,
+    Uplink,
+    UplinkQueue,
+    denied_by,
+    id_of,
+    name_of,
+    prepare,
+    shorten,
+    state_directory,
+)
 from dlms_converters.device_data import DeviceData
 from dlms_converters.message_size import LARGEST_VALUE, messages
 from dlms_converters.own import downlink_converter, uplink_converter

@@ -15,8 +15,8 @@ from typing import Any
 from thingsboard_gateway.connectors.converter import Converter
 
 from dlms_connector.compose import Target, compose
-from dlms_connector.config.model import Device
-from dlms_connector.protocol.data.data import Data
+from dlms_connector.config import Device
+from dlms_connector.protocol.data import Data
 
 
 class DLMSDownlinkConverter(Converter):  # type: ignore[misc]

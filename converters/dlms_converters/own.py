@@ -8,7 +8,7 @@ from typing import Any
 
 from thingsboard_gateway.tb_utility.tb_loader import TBModuleLoader
 
-from dlms_connector.config.model import Device
+from dlms_connector.config import Device
 from dlms_connector.errors import ConfigError
 from dlms_converters.downlink import DLMSDownlinkConverter
 from dlms_converters.uplink import DLMSUplinkConverter

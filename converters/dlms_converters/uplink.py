@@ -19,7 +19,7 @@ from thingsboard_gateway.gateway.entities.datapoint_key import DatapointKey
 from thingsboard_gateway.gateway.entities.report_strategy_config import ReportStrategyConfig
 from thingsboard_gateway.gateway.entities.telemetry_entry import TelemetryEntry
 
-from dlms_connector.config.model import Device, Item
+from dlms_connector.config import Device, Item
 from dlms_connector.reading import Kind, Poll, Reading
 from dlms_converters.device_data import DeviceData
 from dlms_converters.json_value import json_size, json_value

@@ -12,13 +12,12 @@ from typing import Any
 
 import click
 
-from dlms_connector.cli import FAILED, USER_MISTAKE
+from dlms_connector.cli.program import FAILED, USER_MISTAKE
 from dlms_connector.cli.sent import unsent
-from dlms_connector.config.loading import Loaded, load_file
-from dlms_connector.config.model import Configuration, Device
+from dlms_connector.config import Configuration, Device, Loaded, load_file
 from dlms_connector.errors import DlmsError
-from dlms_connector.meter.plan import wanted
-from dlms_connector.state.state_folder import commands_folder
+from dlms_connector.meter import wanted
+from dlms_connector.state import commands_folder
 
 
 @click.command()
@@ -110,7 +109,7 @@ class _FirstAnswers:
 
 async def _read_all(configuration: Configuration, timeout_s: float, config_dir: Path) -> bool:
     """Poll every meter once; true if all of them answered completely."""
-    from dlms_connector.fleet.fleet import Fleet
+    from dlms_connector.fleet import Fleet
 
     sink = _FirstAnswers(configuration.devices)
     state_dir = commands_folder(configuration.state_directory, config_dir)

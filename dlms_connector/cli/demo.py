@@ -18,7 +18,7 @@ from rich.live import Live
 from dlms_connector.errors import DlmsError
 
 if TYPE_CHECKING:
-    from dlms_connector.demo.scene import Scene
+    from dlms_connector.demo import Scene
 
 #: Without a terminal there is nobody to press Ctrl-C.
 _SECONDS_UNWATCHED = 30.0
@@ -64,7 +64,7 @@ def command(meters: int, seconds: float | None) -> None:
 
 async def _show(console: Console, meters: int, seconds: float | None) -> bool:
     """Run the demo; true if the values of every meter arrived."""
-    from dlms_connector.demo.scene import stage
+    from dlms_connector.demo import stage
 
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

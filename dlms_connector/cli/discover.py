@@ -15,10 +15,14 @@ import simplejson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from dlms_connector.cli import FAILED
-from dlms_connector.config import preset
-from dlms_connector.config.dlms import SECRET_KEYS, Authentication, InterfaceType
-from dlms_connector.config.secret import holds_reference
+from dlms_connector.cli.program import FAILED
+from dlms_connector.config import (
+    SECRET_KEYS,
+    Authentication,
+    InterfaceType,
+    holds_reference,
+    preset,
+)
 from dlms_connector.discovery import (
     Discovery,
     Pace,
@@ -27,12 +31,12 @@ from dlms_connector.discovery import (
     Wanted,
     discover,
     document,
+    left_out,
+    preset_dlms,
     report,
 )
-from dlms_connector.discovery.candidates import preset_dlms
-from dlms_connector.discovery.entry import left_out
 from dlms_connector.errors import ConfigError
-from dlms_connector.state.state_folder import commands_folder
+from dlms_connector.state import commands_folder
 
 _SEEN = "a secret on the command line is seen by all users of this computer: "
 

@@ -9,8 +9,14 @@ from typing import Any, TypeVar
 
 import click
 
-from dlms_connector.installation.file_change import Change, InstallationError, apply
-from dlms_connector.installation.installation import ConnectorType, configuration_file, install
+from dlms_connector.installation import (
+    Change,
+    ConnectorType,
+    InstallationError,
+    apply,
+    configuration_file,
+    install,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 

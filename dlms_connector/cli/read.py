@@ -16,21 +16,16 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from dlms_connector.cli import FAILED, USER_MISTAKE
+from dlms_connector.cli.program import FAILED, USER_MISTAKE
 from dlms_connector.cli.sent import as_sent, items_of, unsent
-from dlms_connector.config.loading import Loaded, load_file
-from dlms_connector.config.model import Device
+from dlms_connector.config import Device, Loaded, load_file
 from dlms_connector.errors import ConfigError, DlmsError
-from dlms_connector.fleet.dial_in import Reception
-from dlms_connector.link import Link, make_link
-from dlms_connector.link.dial_in_link import DialInLink
-from dlms_connector.meter.meter import Meter
-from dlms_connector.meter.outcome import Outcome
-from dlms_connector.meter.plan import wanted
-from dlms_connector.protocol.client import make_client
+from dlms_connector.fleet import Reception
+from dlms_connector.link import DialInLink, Link, make_link
+from dlms_connector.meter import Meter, Outcome, wanted
+from dlms_connector.protocol import make_client
 from dlms_connector.reading import Failure, Poll, Value
-from dlms_connector.state.counters import counter_of
-from dlms_connector.state.state_folder import commands_folder
+from dlms_connector.state import commands_folder, counter_of
 
 #: Lines that are talked to at once.
 _AT_ONCE = 50

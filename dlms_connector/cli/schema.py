@@ -6,7 +6,7 @@ import json
 
 import click
 
-from dlms_connector.config.schema import document_schema
+from dlms_connector.config import document_schema
 
 
 @click.command()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
-from dlms_connector.config.model import Device, Item
-from dlms_connector.meter.plan import wanted
+from dlms_connector.config import Device, Item
+from dlms_connector.meter import wanted
 from dlms_connector.reading import Kind, Poll, Reading, Value
 from dlms_converters.shaping import shaped
 from dlms_converters.units import UnitError

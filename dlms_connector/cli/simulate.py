@@ -27,8 +27,7 @@ from dlms_connector.simulator.options import (
     Security,
     microstar,
 )
-from dlms_connector.simulator.serving.sample import sample_configuration
-from dlms_connector.simulator.serving.server import Endpoint, simulate
+from dlms_connector.simulator.serving import Endpoint, sample_configuration, simulate
 
 _AUTHENTICATIONS = get_args(Authentication)
 _SECURITIES = get_args(Security)

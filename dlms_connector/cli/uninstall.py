@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dlms_connector.cli.install import carry_out, options
-from dlms_connector.installation.installation import uninstall
+from dlms_connector.installation import uninstall
 
 
 @click.command()

@@ -19,7 +19,7 @@ from dlms_connector.commands.audit import Audit, Event, shortened
 from dlms_connector.commands.meters import Meters
 from dlms_connector.commands.operations import Attempt, Written, write
 from dlms_connector.commands.work import Context
-from dlms_connector.config.model import AttributeUpdate, Device
+from dlms_connector.config import AttributeUpdate, Device
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import (
     TEMPORARY_FAILURE,

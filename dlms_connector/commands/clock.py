@@ -10,12 +10,11 @@ from decimal import Decimal
 
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import CommandError, ObjectError, ServiceError
-from dlms_connector.history.profiles import capture_period_s, moment_of
-from dlms_connector.interpret import Options, interpret
+from dlms_connector.history import capture_period_s
+from dlms_connector.interpret import Options, interpret, moment_of
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.client import Client, get_one
-from dlms_connector.protocol.data.cosem_time import DateTime, encode_date_time
-from dlms_connector.protocol.data.data import Data, DataType
+from dlms_connector.protocol import Client, get_one
+from dlms_connector.protocol.data import Data, DataType, DateTime, encode_date_time
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 

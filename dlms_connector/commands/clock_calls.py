@@ -8,7 +8,7 @@ from dlms_connector.commands.clock import CLOCK, THRESHOLD_S, Setting, read_cloc
 from dlms_connector.commands.policy import require_write
 from dlms_connector.commands.request import Arguments
 from dlms_connector.commands.work import Context, Work
-from dlms_connector.protocol.client import Client
+from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 

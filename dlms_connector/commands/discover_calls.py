@@ -5,7 +5,7 @@ from __future__ import annotations
 from dlms_connector.commands.request import Arguments
 from dlms_connector.commands.work import Context, Work
 from dlms_connector.discovery import brief, describe
-from dlms_connector.protocol.client import Client
+from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 

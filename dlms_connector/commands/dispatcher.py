@@ -20,11 +20,11 @@ from dlms_connector.commands.object_calls import changes, configured
 from dlms_connector.commands.operations import Written
 from dlms_connector.commands.request import DEFAULT_TIMEOUT_S, Arguments, Request
 from dlms_connector.commands.work import Context, Local, Method, Outcome, Work
-from dlms_connector.config.model import RpcMethod
+from dlms_connector.config import RpcMethod
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import CommandError, DlmsError, LinkError
-from dlms_connector.fleet.member import UnavailableError
-from dlms_connector.protocol.client import Client
+from dlms_connector.fleet import UnavailableError
+from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 from dlms_connector.within import within

@@ -24,7 +24,7 @@ from dlms_connector.commands.image_transfer import (
 )
 from dlms_connector.commands.kept import Kept
 from dlms_connector.commands.meters import Meters
-from dlms_connector.config.model import Device
+from dlms_connector.config import Device
 from dlms_connector.errors import (
     TEMPORARY_FAILURE,
     CommandError,
@@ -34,7 +34,7 @@ from dlms_connector.errors import (
     RefusedError,
     ServiceError,
 )
-from dlms_connector.protocol.client import Client
+from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 from dlms_connector.within import within

@@ -9,8 +9,8 @@ from dlms_connector.cosem import AttributeRef, MethodRef
 from dlms_connector.errors import TEMPORARY_FAILURE, CommandError, ObjectError
 from dlms_connector.interpret import interpret
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.client import Client
-from dlms_connector.protocol.data.data import Data, DataType, structure
+from dlms_connector.protocol import Client
+from dlms_connector.protocol.data import Data, DataType, structure
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 

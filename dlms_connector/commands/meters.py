@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from dlms_connector.meter.diagnostics import Statistics
-from dlms_connector.protocol.client import Client
+from dlms_connector.meter import Statistics
+from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
 
 T = TypeVar("T")

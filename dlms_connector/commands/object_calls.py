@@ -13,7 +13,7 @@ from dlms_connector.commands.relay import DISCONNECT, DISCONNECT_CONTROL, RECONN
 from dlms_connector.commands.relay_calls import switching
 from dlms_connector.commands.request import Arguments, named
 from dlms_connector.commands.work import Context, Work
-from dlms_connector.config.model import RpcMethod
+from dlms_connector.config import RpcMethod
 from dlms_connector.cosem import AttributeRef, MethodRef
 from dlms_connector.errors import CommandError
 

@@ -14,8 +14,8 @@ from dlms_connector.errors import (
     ServiceError,
 )
 from dlms_connector.interpret import Options, ScalerUnit, interpret, scaler_unit
-from dlms_connector.protocol.client import Client
-from dlms_connector.protocol.data.data import Data
+from dlms_connector.protocol import Client
+from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlms_connector.config.model import Device
+from dlms_connector.config import Device
 from dlms_connector.errors import CommandError
 from dlms_connector.obis import Obis
 

@@ -8,10 +8,10 @@ from typing import Any
 from dlms_connector.commands.request import Arguments
 from dlms_connector.commands.work import Context, Work
 from dlms_connector.errors import CommandError
-from dlms_connector.history.profile_reading import by_time, last
-from dlms_connector.history.profiles import Row, aware
+from dlms_connector.history import Row, by_time, last
+from dlms_connector.interpret import aware
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.client import Client
+from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 

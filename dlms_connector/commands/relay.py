@@ -7,8 +7,8 @@ from dlms_connector.cosem import AttributeRef, MethodRef
 from dlms_connector.errors import CommandError, ObjectError, ServiceError
 from dlms_connector.interpret import interpret
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.client import Client, get_one
-from dlms_connector.protocol.data.data import Data, DataType
+from dlms_connector.protocol import Client, get_one
+from dlms_connector.protocol.data import Data, DataType
 from dlms_connector.protocol.directive import Pause
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value

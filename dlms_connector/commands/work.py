@@ -11,16 +11,21 @@ from dlms_connector.commands.kept import Kept
 from dlms_connector.commands.operations import Attempt, Encode, Written
 from dlms_connector.commands.request import Arguments
 from dlms_connector.compose import Target
-from dlms_connector.config.model import Device
+from dlms_connector.config import Device
 from dlms_connector.cosem import AttributeRef, MethodRef
 from dlms_connector.errors import CommandError
-from dlms_connector.history.profile_reading import Ways
-from dlms_connector.interpret import DEFAULTS, Options, interpret, options_of
-from dlms_connector.interpret.objects import shape_of
-from dlms_connector.interpret.scaling import is_number
-from dlms_connector.interpret.shapes import hidden
-from dlms_connector.protocol.client import Client
-from dlms_connector.protocol.data.data import Data, DataType
+from dlms_connector.history import Ways
+from dlms_connector.interpret import (
+    DEFAULTS,
+    Options,
+    hidden,
+    interpret,
+    is_number,
+    options_of,
+    shape_of,
+)
+from dlms_connector.protocol import Client
+from dlms_connector.protocol.data import Data, DataType
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 

@@ -1,93 +1,10 @@
-"""JSON values into COSEM data, exactly or not at all: the inverse of `interpret`."""
+"""JSON values into COSEM data, exactly or not at all: the inverse of `interpret`.
 
-from __future__ import annotations
+Use `compose`; a `Target` tells what is known of the attribute or argument.
+"""
 
-from dataclasses import replace
-from typing import Any
-
-from dlms_connector.compose.objects import MOMENTS, Form, form_of
+from dlms_connector.compose.attributes import compose
 from dlms_connector.compose.target import Target
-from dlms_connector.compose.values import compose_value, data_type, fitted, typed
-from dlms_connector.cosem import AttributeRef, code_of
-from dlms_connector.errors import CommandError
-from dlms_connector.protocol.data.cosem_time import DateTime
-from dlms_connector.protocol.data.data import Data, DataType
+from dlms_connector.compose.values import data_type
 
 __all__ = ["Target", "compose", "data_type"]
-
-
-#: What tells nothing of the type of a value.
-_UNKNOWN = (DataType.NULL, DataType.DONT_CARE)
-
-
-def compose(target: Target, value: Any) -> Data:
-    """Turn a JSON value into the COSEM data for a target.
-
-    A value that carries its type, `{"type": "enum", "value": 1}`, is written as it says.
-    Attributes with a readable form of their own (calendars, special days, dates) take that
-    form, and enumerations their names. Everything else takes the type that the meter holds
-    there now, or the type named.
-    Raises CommandError with a sentence for the caller where the value does not fit.
-    """
-    # A type that there is not is wrong also where it is not needed.
-    named = _named_type(target)
-    if typed(value):
-        told = Target(name=target.name, type=str(value["type"]), from_utc=target.from_utc)
-        return compose(replace(told, skip=target.skip), value["value"])
-    if target.ref and (code := _code(target.ref, value)) is not None:
-        value = code
-    known = target.known
-    if (form := _form(target, value)) and not _is_octets(value):
-        data = form(target.name, value, target)
-        return data if known is None else fitted(data, known)
-    if known is not None and known.type not in _UNKNOWN:
-        if known.type is DataType.OCTET_STRING and target.type is not None:
-            known = Data(known.type)  # the caller knows that it is hexadecimal
-        return compose_value(target.name, known.type, value, known, target.scaler)
-    if named is not None:
-        return compose_value(target.name, named, value, None, target.scaler)
-    raise CommandError(
-        f"{target.name}: the meter does not tell the type of this value; give it as `type`"
-    )
-
-
-def _named_type(target: Target) -> DataType | None:
-    if target.type is None:
-        return None
-    try:
-        return data_type(target.type)
-    except CommandError as error:
-        raise CommandError(f"{target.name}: {error}") from None
-
-
-def _code(ref: AttributeRef, value: Any) -> int | None:
-    """Return the number behind the name of an enumeration, None if the value is none."""
-    return code_of(ref.class_id, ref.attribute, value) if isinstance(value, str) else None
-
-
-def _form(target: Target, value: Any) -> Form | None:
-    """Return the readable form of a target: that of its attribute, or of what it holds."""
-    if target.ref and (form := form_of(target.ref)):
-        return form
-    known = target.known
-    if known is None or known.type in _UNKNOWN:
-        kind = data_type(target.type) if target.type is not None else None
-        return MOMENTS.get(kind) if kind is not None and _is_date_or_time(value) else None
-    if known.type is DataType.OCTET_STRING and not _is_moment(known.value):
-        return None
-    return MOMENTS.get(known.type) if _is_date_or_time(value) else None
-
-
-def _is_moment(octets: Any) -> bool:
-    """Whether octets are shown as a date and time, for all that their class tells."""
-    return isinstance(octets, bytes) and len(octets) == 12 and DateTime.parse(octets).exists
-
-
-def _is_date_or_time(value: Any) -> bool:
-    """Whether a value is written like one, and cannot be hexadecimal."""
-    return isinstance(value, str) and (value[4:5] == "-" or value[2:3] == ":")
-
-
-def _is_octets(value: Any) -> bool:
-    """Whether the caller gives octets instead of the readable form."""
-    return isinstance(value, str) and value.startswith(("hex:", "text:"))

@@ -10,7 +10,7 @@ from collections.abc import Set
 from datetime import date, datetime, timedelta
 
 from dlms_connector.errors import CommandError
-from dlms_connector.protocol.data.cosem_time import (
+from dlms_connector.protocol.data import (
     DAYLIGHT_SAVING_BEGIN,
     DAYLIGHT_SAVING_END,
     LAST_DAY,

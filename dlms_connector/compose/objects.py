@@ -13,11 +13,10 @@ from typing import Any
 from dlms_connector.compose.moments import NEVER, date_octets, date_time_octets, time_octets
 from dlms_connector.compose.target import Target
 from dlms_connector.compose.values import compose_value
-from dlms_connector.cosem import AttributeRef
-from dlms_connector.cosem.names import MESSAGES, TRANSPORTS
+from dlms_connector.cosem import MESSAGES, TRANSPORTS, AttributeRef
 from dlms_connector.errors import CommandError
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.data.data import Data, DataType
+from dlms_connector.protocol.data import Data, DataType
 
 #: Turns a value into data; told its name for the caller and where it goes.
 Form = Callable[[str, Any, Target], Data]

@@ -6,7 +6,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from dlms_connector.cosem import AttributeRef
-from dlms_connector.protocol.data.data import Data
+from dlms_connector.protocol.data import Data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

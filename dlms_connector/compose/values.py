@@ -13,8 +13,7 @@ from typing import Any
 
 from dlms_connector.cosem import type_tag
 from dlms_connector.errors import CommandError
-from dlms_connector.protocol.data.data import Data, DataType
-from dlms_connector.protocol.data.floats import shortest
+from dlms_connector.protocol.data import Data, DataType, shortest
 
 #: Least and greatest value of the integer types (IEC 62056-6-2, common data types).
 INTEGERS = {

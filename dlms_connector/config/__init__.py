@@ -1,1 +1,56 @@
-"""The configuration: parsed once, strictly, into frozen values."""
+"""The configuration: parsed once, strictly, into frozen values.
+
+`load` and `load_file` read a `dlms.json` and report all problems at once. The model's classes are
+what all other rooms see of a configuration. `preset` holds the presets that are shipped.
+"""
+
+from dlms_connector.config import preset
+from dlms_connector.config.dlms import SECRET_KEYS, Authentication, Dlms, InterfaceType
+from dlms_connector.config.formula import DEFAULT_FORMULA, evaluate
+from dlms_connector.config.items import Item, ValueFormat
+from dlms_connector.config.loading import Loaded, Refused, load, load_file
+from dlms_connector.config.model import (
+    AttributeUpdate,
+    Configuration,
+    Connection,
+    Device,
+    ListenConnection,
+    RpcMethod,
+    SerialConnection,
+    TcpConnection,
+    UdpConnection,
+    Workarounds,
+)
+from dlms_connector.config.schema import document_schema
+from dlms_connector.config.secret import Secret, holds_reference
+from dlms_connector.config.types import read_zone
+
+__all__ = [
+    "DEFAULT_FORMULA",
+    "SECRET_KEYS",
+    "AttributeUpdate",
+    "Authentication",
+    "Configuration",
+    "Connection",
+    "Device",
+    "Dlms",
+    "InterfaceType",
+    "Item",
+    "ListenConnection",
+    "Loaded",
+    "Refused",
+    "RpcMethod",
+    "Secret",
+    "SerialConnection",
+    "TcpConnection",
+    "UdpConnection",
+    "ValueFormat",
+    "Workarounds",
+    "document_schema",
+    "evaluate",
+    "holds_reference",
+    "load",
+    "load_file",
+    "preset",
+    "read_zone",
+]

@@ -10,6 +10,9 @@ from typing import Any
 
 from dlms_connector.cosem.spelling import plain
 
+#: Class clock.
+CLOCK_CLASS = 8
+
 
 @dataclass(frozen=True, slots=True)
 class CosemClass:

@@ -15,8 +15,7 @@ from dlms_connector.demo.gateway_process import GatewayProcess
 from dlms_connector.demo.platform_server import Platform
 from dlms_connector.demo.platform_store import Point
 from dlms_connector.simulator.options import MeterOptions, microstar
-from dlms_connector.simulator.serving.sample import sample_configuration
-from dlms_connector.simulator.serving.server import Endpoint, simulate
+from dlms_connector.simulator.serving import Endpoint, sample_configuration, simulate
 
 POLL_PERIOD_MS = 2000
 

@@ -2,12 +2,13 @@
 
 Safe for meters in use: the public client without authentication comes first, probes are few
 and slow, each ends with a goodbye, and a secret is tried once.
+
 """
 
-from dlms_connector.discovery.candidates import Candidate, Server, Wanted
+from dlms_connector.discovery.candidates import Candidate, Server, Wanted, preset_dlms
 from dlms_connector.discovery.description import Description, FoundObject, describe
 from dlms_connector.discovery.draft import Request
-from dlms_connector.discovery.entry import items_of, objects_as_json
+from dlms_connector.discovery.entry import items_of, left_out, objects_as_json
 from dlms_connector.discovery.naming import name_of, profile_name
 from dlms_connector.discovery.probes import Attempt
 from dlms_connector.discovery.report import brief, document, report
@@ -29,8 +30,10 @@ __all__ = [
     "discover",
     "document",
     "items_of",
+    "left_out",
     "name_of",
     "objects_as_json",
+    "preset_dlms",
     "profile_name",
     "report",
 ]

@@ -9,15 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from dlms_connector.config.model import Device
+from dlms_connector.config import Device
 from dlms_connector.discovery.search import MakeLink
 from dlms_connector.errors import DlmsError, LinkClosedError, LinkError
 from dlms_connector.link import Link
-from dlms_connector.meter.counter_reading import catch_up
-from dlms_connector.meter.exchange import converse
-from dlms_connector.protocol.client import Client, make_client
+from dlms_connector.meter import catch_up, converse
+from dlms_connector.protocol import Client, make_client
 from dlms_connector.protocol.talk import Talk
-from dlms_connector.state.counters import counter_of
+from dlms_connector.state import counter_of
 
 T = TypeVar("T")
 

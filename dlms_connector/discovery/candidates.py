@@ -7,11 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from dlms_connector.config import preset
-from dlms_connector.config.formula import DEFAULT_FORMULA
-from dlms_connector.config.model import InterfaceType
+from dlms_connector.config import DEFAULT_FORMULA, InterfaceType, preset
 from dlms_connector.errors import ConfigError
-from dlms_connector.protocol.datalink.addressing import evaluate_formula, server_address
+from dlms_connector.protocol.datalink import evaluate_formula, server_address
 
 PUBLIC_CLIENT = 16
 #: Client addresses met in the field, the public one first: management, the readers of

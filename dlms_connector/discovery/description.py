@@ -12,8 +12,8 @@ from dlms_connector.discovery.object_list import ListedObject, read_object_list,
 from dlms_connector.errors import DlmsError, ObjectError, ProtocolError, ServiceError
 from dlms_connector.interpret import DEFAULTS, Options, ScalerUnit, interpret, scaler_unit
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.client import Client
-from dlms_connector.protocol.data.data import Data
+from dlms_connector.protocol import Client
+from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 

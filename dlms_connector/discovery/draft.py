@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dlms_connector.config import preset
-from dlms_connector.config.loading import load
-from dlms_connector.config.model import Connection, Device, SerialConnection
+from dlms_connector.config import Connection, Device, SerialConnection, load, preset
 from dlms_connector.discovery.candidates import Candidate, Wanted, preset_dlms
 from dlms_connector.discovery.entry import make_entry
 from dlms_connector.discovery.search import Pace

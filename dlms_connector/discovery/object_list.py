@@ -9,8 +9,8 @@ from typing import Literal
 from dlms_connector.cosem import CLASSES, AttributeRef
 from dlms_connector.errors import ObjectError, ProtocolError
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.client import Client
-from dlms_connector.protocol.data.data import Data, DataType
+from dlms_connector.protocol import Client
+from dlms_connector.protocol.data import Data, DataType
 from dlms_connector.protocol.talk import Talk
 
 CURRENT_ASSOCIATION = Obis.parse("0-0:40.0.0")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from dlms_connector.config.model import Dlms, Workarounds
+from dlms_connector.config import Dlms, Workarounds
 from dlms_connector.discovery.candidates import Candidate, Server
 from dlms_connector.errors import (
     LinkClosedError,
@@ -13,14 +13,8 @@ from dlms_connector.errors import (
     ProtocolError,
     RefusedError,
 )
-from dlms_connector.protocol.association.association import Association
-from dlms_connector.protocol.datalink import wrapper
-from dlms_connector.protocol.datalink.addressing import (
-    client_address,
-    server_address,
-    split_server_address,
-)
-from dlms_connector.protocol.datalink.hdlc_frame import (
+from dlms_connector.protocol.association import Association
+from dlms_connector.protocol.datalink import (
     DISC,
     DM,
     FRMR,
@@ -29,8 +23,12 @@ from dlms_connector.protocol.datalink.hdlc_frame import (
     UA,
     Frame,
     FrameReader,
+    HdlcParameters,
+    client_address,
+    server_address,
+    split_server_address,
+    wrapper,
 )
-from dlms_connector.protocol.datalink.hdlc_parameters import HdlcParameters
 from dlms_connector.protocol.talk import Talk
 
 #: `accepted`: UA, or an AARE that accepts. `refused`: DM, FRMR, or an AARE that does not.

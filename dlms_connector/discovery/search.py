@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from dlms_connector.config.model import Connection, SerialConnection, UdpConnection
+from dlms_connector.config import Connection, SerialConnection, UdpConnection
 from dlms_connector.discovery import candidates
 from dlms_connector.discovery.candidates import Candidate, Wanted
 from dlms_connector.discovery.probes import Attempt, greet, knock, leave
@@ -17,8 +17,8 @@ from dlms_connector.errors import (
     LinkTimeoutError,
 )
 from dlms_connector.link import Link
-from dlms_connector.meter.exchange import converse
-from dlms_connector.protocol.datalink.mode_e import SETTLE_S, sign_on
+from dlms_connector.meter import converse
+from dlms_connector.protocol.datalink import SETTLE_S, sign_on
 
 MakeLink = Callable[[Connection], Link]
 #: Told where it is knocked next, how many knocks there were, and how many there may be.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from dlms_connector.config.model import Connection, Device, Dlms, SerialConnection
+from dlms_connector.config import Connection, Device, Dlms, SerialConnection
 from dlms_connector.discovery.advice import Refusal, advise, further, others
 from dlms_connector.discovery.association import in_association
 from dlms_connector.discovery.candidates import (
@@ -25,7 +25,7 @@ from dlms_connector.discovery.search import MakeLink, Search, Trying
 from dlms_connector.errors import DlmsError, RefusedError
 from dlms_connector.interpret import options_of
 from dlms_connector.link import make_link as make_real_link
-from dlms_connector.protocol.client import Client
+from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
 
 #: Associations without authentication that are asked for: each is a knock in the meter's log.

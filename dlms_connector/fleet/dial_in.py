@@ -12,13 +12,12 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from dlms_connector.config.model import Connection, Device, ListenConnection
+from dlms_connector.config import Connection, Device, ListenConnection
 from dlms_connector.errors import ConnectError
 from dlms_connector.fleet.introduction import Introduction
 from dlms_connector.fleet.schedule import backoff_s, spread
-from dlms_connector.link.dial_in_link import DialInLink
-from dlms_connector.link.listener import EVERYBODY, Listener
-from dlms_connector.meter.session import MakeClient
+from dlms_connector.link import EVERYBODY, DialInLink, Listener
+from dlms_connector.meter import MakeClient
 
 #: Callers of which each is named once in the log; then more are only counted.
 _MOST_NAMED = 200

@@ -10,18 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from dlms_connector.config.model import Device
+from dlms_connector.config import Device
 from dlms_connector.errors import DlmsError
 from dlms_connector.fleet.dial_in import Reception
 from dlms_connector.fleet.line import Line
 from dlms_connector.fleet.member import CallTimeoutError, Member, MeterState, Sink, UnavailableError
 from dlms_connector.fleet.schedule import backoff_s, spread
 from dlms_connector.fleet.shared_keys import warn_of_shared_keys
-from dlms_connector.link import Link, make_link
-from dlms_connector.link.dial_in_link import DialInLink
-from dlms_connector.meter.diagnostics import Statistics
-from dlms_connector.meter.session import MakeClient
-from dlms_connector.protocol.client import Client, make_client
+from dlms_connector.link import DialInLink, Link, make_link
+from dlms_connector.meter import MakeClient, Statistics
+from dlms_connector.protocol import Client, make_client
 from dlms_connector.protocol.talk import Talk
 
 __all__ = ["CallTimeoutError", "Fleet", "MeterState", "Sink", "UnavailableError"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
-from dlms_connector.config.model import Device, Dlms, ListenConnection
+from dlms_connector.config import Device, Dlms, ListenConnection
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import (
     DlmsError,
@@ -22,15 +22,13 @@ from dlms_connector.errors import (
     LinkError,
     ObjectError,
 )
-from dlms_connector.link.dial_in_link import Call, plain
-from dlms_connector.meter.counter_reading import catch_up, public_device
-from dlms_connector.meter.exchange import converse
-from dlms_connector.meter.session import MakeClient
+from dlms_connector.link import Call, plain
+from dlms_connector.meter import MakeClient, catch_up, converse, public_device
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.client import Client
-from dlms_connector.protocol.data.axdr import Data
+from dlms_connector.protocol import Client
+from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.talk import Talk
-from dlms_connector.state.counters import counter_of
+from dlms_connector.state import counter_of
 
 _VALUE = 2
 _CLASS_DATA = 1

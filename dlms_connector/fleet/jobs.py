@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlms_connector.fleet.member import CallTimeoutError, Member
-from dlms_connector.protocol.client import Client
+from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
 
 #: Jobs in a row while polls wait.

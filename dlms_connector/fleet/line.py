@@ -15,7 +15,7 @@ from math import inf
 from pathlib import Path
 from typing import TypeVar
 
-from dlms_connector.config.model import Device
+from dlms_connector.config import Device
 from dlms_connector.errors import (
     AbsentError,
     ConfigError,
@@ -29,11 +29,10 @@ from dlms_connector.fleet.jobs import Job, Jobs
 from dlms_connector.fleet.member import Member, Sink
 from dlms_connector.fleet.schedule import Schedule, backoff_s
 from dlms_connector.link import Link
-from dlms_connector.meter.meter import Meter
-from dlms_connector.meter.session import MakeClient
-from dlms_connector.protocol.client import Client
+from dlms_connector.meter import MakeClient, Meter
+from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
-from dlms_connector.state.counters import counter_of
+from dlms_connector.state import counter_of
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ import logging
 from math import inf
 from typing import Literal, Protocol
 
-from dlms_connector.config.model import Device
+from dlms_connector.config import Device
 from dlms_connector.errors import (
     AbsentError,
     ConfigError,
@@ -18,9 +18,7 @@ from dlms_connector.errors import (
 )
 from dlms_connector.fleet.availability import Availability, ObjectNews
 from dlms_connector.fleet.schedule import Agenda, backoff_s, spread
-from dlms_connector.meter.meter import Meter
-from dlms_connector.meter.outcome import Outcome
-from dlms_connector.meter.plan import wanted
+from dlms_connector.meter import Meter, Outcome, wanted
 from dlms_connector.reading import Poll
 
 MeterState = Literal["online", "offline", "backoff", "refused", "misconfigured"]

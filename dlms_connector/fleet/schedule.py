@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from math import floor, inf
 from zlib import crc32
 
-from dlms_connector.meter.plan import Wanted
+from dlms_connector.meter import Wanted
 
 #: An item due within this part of its period, and this time, is polled along with others.
 _NEAR, _NEAR_MOST_S = 0.05, 0.5

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from dlms_connector.config.model import Device
-from dlms_connector.protocol.security.credentials import needs_keys
+from dlms_connector.config import Device
+from dlms_connector.protocol.security import needs_keys
 
 _MOST_NAMES = 5
 

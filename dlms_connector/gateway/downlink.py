@@ -13,23 +13,27 @@ from logging import Logger
 from pathlib import Path
 from typing import Any, Protocol
 
-from dlms_connector.commands.attribute_updates import AttributeUpdates
-from dlms_connector.commands.audit import Audit, Event
-from dlms_connector.commands.dispatcher import STOPPED, Answer, Dispatcher
-from dlms_connector.commands.image_calls import image_methods
-from dlms_connector.commands.image_file import FOLDER
-from dlms_connector.commands.image_jobs import ImageJobs
-from dlms_connector.commands.kept import Kept
-from dlms_connector.commands.ledger import Ledger
-from dlms_connector.commands.meters import Meters
-from dlms_connector.commands.request import (
+from dlms_connector.commands import (
+    STOPPED,
+    Answer,
+    AttributeUpdates,
+    Audit,
+    Context,
+    Converter,
+    Dispatcher,
+    Event,
+    ImageJobs,
+    Kept,
+    Ledger,
+    Meters,
     Request,
     device_request,
+    image_methods,
     named,
     wanted_timeout_s,
 )
-from dlms_connector.commands.work import Context, Converter
-from dlms_connector.config.model import Device
+from dlms_connector.commands.image_file import FOLDER
+from dlms_connector.config import Device
 from dlms_connector.errors import CommandError
 from dlms_connector.reading import Value
 from dlms_converters.json_value import json_size, json_value

@@ -9,8 +9,8 @@ from contextlib import suppress
 from logging import Logger
 from threading import Thread
 
-from dlms_connector.config.model import Device
-from dlms_connector.fleet.fleet import Fleet
+from dlms_connector.config import Device
+from dlms_connector.fleet import Fleet
 from dlms_connector.gateway.uplink import Uplink
 
 #: What the fleet gets to say goodbye, and the thread to end.

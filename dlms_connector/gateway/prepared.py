@@ -9,11 +9,10 @@ from logging import Logger
 from pathlib import Path
 from typing import Any
 
-from dlms_connector.config.loading import Loaded, Refused, load
-from dlms_connector.config.model import Configuration, Device
+from dlms_connector.config import Configuration, Device, Loaded, Refused, load
 from dlms_connector.errors import ConfigError
 from dlms_connector.gateway.uplink import Converter
-from dlms_connector.state.state_folder import gateways_folder
+from dlms_connector.state import gateways_folder
 
 #: How the gateway marks the id in a configuration that is no JSON.
 _ID_MARK = re.compile(r"^\{id_var_start\}(.*?)\{id_var_end\}", re.DOTALL)

@@ -14,7 +14,7 @@ from logging import Logger
 from time import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dlms_connector.config.model import Device
+from dlms_connector.config import Device
 from dlms_connector.errors import DlmsError
 from dlms_connector.gateway.announcer import Announcer
 from dlms_connector.gateway.uplink_queue import UplinkQueue
@@ -24,8 +24,8 @@ from dlms_converters.json_value import json_size, json_value
 from dlms_converters.message_size import LARGEST_VALUE
 
 if TYPE_CHECKING:
-    from dlms_connector.fleet.member import MeterState
-    from dlms_connector.meter.diagnostics import Statistics
+    from dlms_connector.fleet import MeterState
+    from dlms_connector.meter import Statistics
 
 
 class Converter(Protocol):

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from math import ceil, floor
 
-from dlms_connector.cosem import AttributeRef, ByEntry, ByRange, Selection
+from dlms_connector.cosem import CLOCK_CLASS, AttributeRef, ByEntry, ByRange, Selection
 from dlms_connector.errors import CommandError, ObjectError, ServiceError
 from dlms_connector.history.profiles import (
     BUFFER,
-    CLOCK_CLASS,
     ENTRIES_IN_USE,
     PROFILE_GENERIC,
     Layout,
@@ -26,8 +25,8 @@ from dlms_connector.history.profiles import (
 )
 from dlms_connector.interpret import Options
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.client import Client, get_one
-from dlms_connector.protocol.data.data import Data
+from dlms_connector.protocol import Client, get_one
+from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.talk import Talk
 
 #: The way of reading that worked, by profile; one mapping for each meter.

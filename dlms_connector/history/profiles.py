@@ -8,21 +8,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import datetime, timedelta, timezone
 
-from dlms_connector.cosem import CLASSES, AttributeRef
+from dlms_connector.cosem import CLASSES, CLOCK_CLASS, AttributeRef
 from dlms_connector.errors import CommandError, ObjectError, ProtocolError, ServiceError
-from dlms_connector.interpret import Options, ScalerUnit, interpret, scaler_unit
+from dlms_connector.interpret import Options, ScalerUnit, aware, interpret, moment_of, scaler_unit
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.client import Client, get_one
-from dlms_connector.protocol.data.cosem_time import DateTime
-from dlms_connector.protocol.data.data import DELTAS, Data, DataType
+from dlms_connector.protocol import Client, get_one
+from dlms_connector.protocol.data import DELTAS, Data, DataType
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 
 PROFILE_GENERIC = 7
 BUFFER, CAPTURE_OBJECTS, CAPTURE_PERIOD, SORT_METHOD, ENTRIES_IN_USE = 2, 3, 4, 5, 7
-_DATA, CLOCK_CLASS = 1, 8
+_DATA = 1
 #: The clock that counts seconds since 1970 in an object of class data, 0-b:1.1.0 (IEC 62056-6-1).
 _UNIX_CLOCK = bytes((1, 1, 0, 255))
 #: Values of sort_method that put the newest row first: lifo, and largest, which is by the clock.
@@ -264,22 +263,3 @@ def _in_order(found: datetime, before: datetime, shape: Layout) -> datetime:
     if shape.newest_first:
         return second if second.timestamp() < before.timestamp() else found
     return second if found.timestamp() <= before.timestamp() else found
-
-
-def moment_of(data: Data) -> DateTime | None:
-    """Return the date and time in data; None if it holds none.
-
-    Some meters put an octet string with its tag and length into an octet string.
-    """
-    octets = data.value
-    if not isinstance(octets, bytes):
-        return None
-    if len(octets) == 14 and octets[:2] == bytes((DataType.OCTET_STRING, 12)):
-        octets = octets[2:]
-    return DateTime.parse(octets) if len(octets) == 12 else None
-
-
-def aware(moment: datetime, options: Options) -> datetime:
-    """Return a moment with a zone: its own, the meter's, else UTC."""
-    zone: tzinfo = options.zone or timezone.utc
-    return moment if moment.tzinfo else moment.replace(tzinfo=zone)

@@ -1,50 +1,27 @@
-"""What the meter's data means: exact values with units, text, dates, and readable JSON."""
+"""What the meter's data means: exact values with units, text, dates, and readable JSON.
 
-from __future__ import annotations
+Use `interpret` for a value and its unit, `examine` for its quality too. Nothing here does IO.
+"""
 
-from dlms_connector.cosem import AttributeRef
-from dlms_connector.interpret.context import DEFAULTS, Context, Interpretation, Options, options_of
+from dlms_connector.interpret.attributes import examine, interpret
+from dlms_connector.interpret.context import DEFAULTS, Interpretation, Options, options_of
+from dlms_connector.interpret.moments import aware, moment_of
 from dlms_connector.interpret.objects import shape_of
 from dlms_connector.interpret.scaling import ScalerUnit, is_number, scaler_unit
-from dlms_connector.protocol.data.axdr import Data
-from dlms_connector.reading import Value
+from dlms_connector.interpret.shapes import hidden
 
 __all__ = [
     "DEFAULTS",
     "Interpretation",
     "Options",
     "ScalerUnit",
+    "aware",
     "examine",
+    "hidden",
     "interpret",
+    "is_number",
+    "moment_of",
     "options_of",
     "scaler_unit",
+    "shape_of",
 ]
-
-
-def interpret(
-    ref: AttributeRef,
-    data: Data,
-    scaler: ScalerUnit | None = None,
-    options: Options = DEFAULTS,
-) -> tuple[Value, str | None]:
-    """Return the value of an attribute and the symbol of its unit, None where it has none."""
-    value, unit, _ = examine(ref, data, scaler, options)
-    return value, unit
-
-
-def examine(
-    ref: AttributeRef,
-    data: Data,
-    scaler: ScalerUnit | None = None,
-    options: Options = DEFAULTS,
-) -> Interpretation:
-    """Return value, unit and quality of an attribute.
-
-    The scaler is applied to numbers alone: never to booleans, enumerations and strings.
-    Quality is suspect where the meter sent what can mean nothing, such as 31 February or
-    a float that is no number (the value is None then), or marks its own clock as doubtful.
-    """
-    context = Context(options, scaler.scaler if scaler else 0)
-    value = shape_of(ref, options)(data, context)
-    unit = scaler.unit if scaler and is_number(data) else None
-    return Interpretation(value, unit, "suspect" if context.suspect else "good")

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Literal, NamedTuple, TypeVar
 
-from dlms_connector.config.dlms import Dlms
-from dlms_connector.config.items import Item, ValueFormat
-from dlms_connector.config.types import read_zone
-from dlms_connector.protocol.data.axdr import Data
+from dlms_connector.config import Dlms, Item, ValueFormat, read_zone
+from dlms_connector.protocol.data import Data
 from dlms_connector.reading import Value
 
 _T = TypeVar("_T")

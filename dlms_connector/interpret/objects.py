@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dlms_connector.config.items import ValueFormat
-from dlms_connector.cosem import NAMES, AttributeRef
-from dlms_connector.cosem.names import MESSAGES, TRANSPORTS
+from dlms_connector.config import ValueFormat
+from dlms_connector.cosem import MESSAGES, NAMES, TRANSPORTS, AttributeRef
 from dlms_connector.interpret import shapes
 from dlms_connector.interpret.context import Options, Shape
 from dlms_connector.interpret.moments import unix_time
@@ -32,7 +31,7 @@ from dlms_connector.interpret.shapes import (
     time,
     unsigned_ip,
 )
-from dlms_connector.protocol.data.cosem_time import CLOCK_STATUS
+from dlms_connector.protocol.data import CLOCK_STATUS
 
 _FORMATS: Mapping[ValueFormat, Shape] = {
     "text": text,

@@ -6,7 +6,7 @@ import ipaddress
 
 from dlms_connector.interpret.context import Context
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.data.cosem_time import Date, DateTime, Time
+from dlms_connector.protocol.data import Date, DateTime, Time
 
 _DATE_TIME, _DATE, _TIME = 12, 5, 4
 #: A date-time with its own tag and length inside an octet string: some meters wrap twice.

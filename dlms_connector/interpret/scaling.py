@@ -7,8 +7,7 @@ from decimal import Decimal
 
 from dlms_connector.cosem import unit_symbol
 from dlms_connector.errors import ProtocolError
-from dlms_connector.protocol.data.data import DELTAS, Data, DataType
-from dlms_connector.protocol.data.floats import shortest
+from dlms_connector.protocol.data import DELTAS, Data, DataType, shortest
 
 _INTEGERS = frozenset(
     {

@@ -8,7 +8,7 @@ from dlms_connector.cosem import UNITS
 from dlms_connector.interpret import octets
 from dlms_connector.interpret.context import Context, Shape
 from dlms_connector.interpret.scaling import is_number, number
-from dlms_connector.protocol.data.axdr import Data, DataType
+from dlms_connector.protocol.data import Data, DataType
 from dlms_connector.reading import Value
 
 _LISTS = (DataType.ARRAY, DataType.STRUCTURE, DataType.COMPACT_ARRAY)

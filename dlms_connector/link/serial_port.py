@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from dlms_connector.config.model import SerialConnection
+from dlms_connector.config import SerialConnection
 from dlms_connector.errors import ConfigError, ConnectError, LinkClosedError, LinkError
 from dlms_connector.link.inbox import Inbox
 from dlms_connector.within import within

@@ -18,14 +18,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from dlms_connector.config.model import Device
+from dlms_connector.config import Device
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import DlmsError, LinkError, ObjectError, RefusedError
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.data.axdr import Data
+from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.talk import Talk
-from dlms_connector.state.counter_files import LAST
-from dlms_connector.state.counters import InvocationCounter
+from dlms_connector.state import LAST, InvocationCounter
 
 #: Where every meter lets everybody read its invocation counters.
 PUBLIC_CLIENT = 16

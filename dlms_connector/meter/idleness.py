@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from math import inf
 
-from dlms_connector.config.model import Device
+from dlms_connector.config import Device
 
 #: The defaults of the HDLC setup (class 23) and of the TCP-UDP setup (class 41), IEC 62056-6-2.
 _USUAL_S = {"HDLC": 120.0, "HDLC_WITH_MODE_E": 120.0, "WRAPPER": 180.0}

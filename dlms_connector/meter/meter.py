@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from dlms_connector.config.model import Device
+from dlms_connector.config import Device
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import (
     DlmsError,
@@ -28,10 +28,10 @@ from dlms_connector.meter.outcome import Outcome, clock_drift_s, outcome
 from dlms_connector.meter.plan import Limits, Wanted
 from dlms_connector.meter.polling import Round
 from dlms_connector.meter.session import MakeClient, Session
-from dlms_connector.protocol.client import CIPHERING_OVERHEAD, Client
-from dlms_connector.protocol.data.axdr import Data
+from dlms_connector.protocol import CIPHERING_OVERHEAD, Client
+from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.talk import Talk
-from dlms_connector.state.counters import InvocationCounter
+from dlms_connector.state import InvocationCounter
 
 T = TypeVar("T")
 

@@ -6,13 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from dlms_connector.config.model import Dlms
-from dlms_connector.cosem import AttributeRef
+from dlms_connector.config import Dlms
+from dlms_connector.cosem import CLOCK_CLASS, AttributeRef
 from dlms_connector.errors import DlmsError
-from dlms_connector.history.profiles import CLOCK_CLASS, moment_of
-from dlms_connector.interpret import Options, ScalerUnit, examine, options_of, scaler_unit
+from dlms_connector.interpret import (
+    Options,
+    ScalerUnit,
+    examine,
+    moment_of,
+    options_of,
+    scaler_unit,
+)
 from dlms_connector.meter.plan import Wanted
-from dlms_connector.protocol.data.axdr import Data
+from dlms_connector.protocol.data import Data
 from dlms_connector.reading import Failure, Poll, Reading
 
 _ANY_METER = Dlms()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
-from dlms_connector.config.model import Device, Item
+from dlms_connector.config import Device, Item
 from dlms_connector.cosem import CLASSES, AttributeRef
 from dlms_connector.reading import Kind
 

@@ -14,7 +14,7 @@ from dlms_connector.errors import DlmsError, LinkError, ObjectError, ServiceErro
 from dlms_connector.meter.learned import Killer, Learned
 from dlms_connector.meter.outcome import Answer
 from dlms_connector.meter.plan import Limits, Wanted, batches, refs
-from dlms_connector.protocol.data.axdr import Data
+from dlms_connector.protocol.data import Data
 
 #: Reads attributes in one request: data or an error for each.
 Get = Callable[[Sequence[AttributeRef]], Awaitable[Sequence[Data | ObjectError]]]

@@ -8,7 +8,7 @@ from contextlib import suppress
 from math import inf
 from typing import Protocol, TypeVar
 
-from dlms_connector.config.model import Device
+from dlms_connector.config import Device
 from dlms_connector.errors import (
     ConfigError,
     ConnectError,
@@ -24,10 +24,10 @@ from dlms_connector.meter.counter_reading import catch_up
 from dlms_connector.meter.diagnostics import Statistics, counted
 from dlms_connector.meter.exchange import converse
 from dlms_connector.meter.idleness import IdleLimit, Trial
-from dlms_connector.protocol.client import Client
-from dlms_connector.protocol.services.directory import Directory
+from dlms_connector.protocol import Client
+from dlms_connector.protocol.services import Directory
 from dlms_connector.protocol.talk import Talk
-from dlms_connector.state.counters import InvocationCounter
+from dlms_connector.state import InvocationCounter
 
 T = TypeVar("T")
 

@@ -6,19 +6,22 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from dlms_connector.config.model import Device, Dlms, Workarounds
+from dlms_connector.config import Device, Dlms, Workarounds
 from dlms_connector.cosem import AttributeRef, MethodRef
 from dlms_connector.errors import DlmsError, ObjectError
-from dlms_connector.protocol.association.association import Association
-from dlms_connector.protocol.data.axdr import Data
-from dlms_connector.protocol.datalink.datalink import make_datalink
-from dlms_connector.protocol.security.ciphering import InvocationCounter
-from dlms_connector.protocol.services.access import Access
-from dlms_connector.protocol.services.conversation import Conversation
-from dlms_connector.protocol.services.directory import Directory
-from dlms_connector.protocol.services.logical_names import LIST_HEADER, LogicalNames
-from dlms_connector.protocol.services.selection import Selector
-from dlms_connector.protocol.services.short_names import ShortNames
+from dlms_connector.protocol.association import Association
+from dlms_connector.protocol.data import Data
+from dlms_connector.protocol.datalink import make_datalink
+from dlms_connector.protocol.security import InvocationCounter
+from dlms_connector.protocol.services import (
+    LIST_HEADER,
+    Access,
+    Conversation,
+    Directory,
+    LogicalNames,
+    Selector,
+    ShortNames,
+)
 from dlms_connector.protocol.talk import DataLink, Talk
 
 #: What ciphering adds to a request: tag and length, security control, counter, tag of GCM,

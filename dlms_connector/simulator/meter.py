@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from dlms_connector.obis import Obis
 from dlms_connector.simulator.encoding.data import Data, octets
 from dlms_connector.simulator.faults import Faults
+from dlms_connector.simulator.objects import (
+    CONNECTED,
+    Image,
+    Supply,
+    make_consumption,
+    object_list,
+    objects_of,
+    read_overrides,
+    same_shape,
+)
 from dlms_connector.simulator.objects import cosem_object as access
-from dlms_connector.simulator.objects.consumption import make_consumption
 from dlms_connector.simulator.objects.cosem_object import AccessError, CosemObject, Objects
-from dlms_connector.simulator.objects.directory import object_list
-from dlms_connector.simulator.objects.image import Image
-from dlms_connector.simulator.objects.overrides import read_overrides
-from dlms_connector.simulator.objects.profiles import objects_of
-from dlms_connector.simulator.objects.shape import same_shape
-from dlms_connector.simulator.objects.supply import Supply
-from dlms_connector.simulator.objects.switching import CONNECTED
 from dlms_connector.simulator.options import MeterOptions
 
 PUBLIC_CLIENT = 16

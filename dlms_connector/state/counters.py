@@ -15,9 +15,9 @@ import logging
 import re
 from pathlib import Path
 
-from dlms_connector.config.model import Device
+from dlms_connector.config import Device
 from dlms_connector.errors import ProtocolError, RefusedError
-from dlms_connector.protocol.security.credentials import needs_keys
+from dlms_connector.protocol.security import needs_keys
 from dlms_connector.state import counter_files
 from dlms_connector.state.counter_files import LAST
 from dlms_connector.state.private_files import write

@@ -5,30 +5,28 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
-from dlms_connector.config.model import Dlms, Workarounds
-from dlms_connector.config.secret import Secret
+from dlms_connector.config import Dlms, Secret, Workarounds
 from dlms_connector.errors import CounterError, DlmsError, ProtocolError, SecurityError
-from dlms_connector.protocol.acse.acse import (
+from dlms_connector.protocol.acse import (
     AARE,
+    CONFIRMED_SERVICE_ERROR,
+    DLMS_VERSION,
+    LEAST_PDU,
+    LN_SERVICES,
     RLRE,
     RLRQ,
+    SN_SERVICES,
     Aare,
     Aarq,
     Context,
     Diagnostic,
-    Mechanism,
-    Result,
-    encode_release,
-    parse_release,
-)
-from dlms_connector.protocol.acse.conformance import LN_SERVICES, SN_SERVICES
-from dlms_connector.protocol.acse.initiate import (
-    CONFIRMED_SERVICE_ERROR,
-    DLMS_VERSION,
-    LEAST_PDU,
     InitiateRequest,
     InitiateResponse,
+    Mechanism,
+    Result,
     describe_service_error,
+    encode_release,
+    parse_release,
 )
 from dlms_connector.protocol.association.diagnosis import OPENING, refusal, refusal_of, unexpected
 from dlms_connector.protocol.association.hls_exchange import (
@@ -36,12 +34,19 @@ from dlms_connector.protocol.association.hls_exchange import (
     encode_written_answer,
     parse_answer,
 )
-from dlms_connector.protocol.security.authentication import TITLED, Challenges, Handshake, Side
-from dlms_connector.protocol.security.ciphering import CountUp, InvocationCounter
-from dlms_connector.protocol.security.credentials import read_credentials
-from dlms_connector.protocol.security.message_security import MessageSecurity
-from dlms_connector.protocol.security.protection import EXCEPTION_RESPONSE, check_counter_error
-from dlms_connector.protocol.services.conversation import exchange
+from dlms_connector.protocol.security import (
+    EXCEPTION_RESPONSE,
+    TITLED,
+    Challenges,
+    CountUp,
+    Handshake,
+    InvocationCounter,
+    MessageSecurity,
+    Side,
+    check_counter_error,
+    read_credentials,
+)
+from dlms_connector.protocol.services import exchange
 from dlms_connector.protocol.talk import DataLink, Talk
 
 #: The invoke-id of pass 3, unless the meter wants another.

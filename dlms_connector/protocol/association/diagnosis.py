@@ -5,10 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 
 from dlms_connector.errors import DlmsError, ProtocolError, RefusedError
-from dlms_connector.protocol.acse.acse import Aare, Diagnostic
-from dlms_connector.protocol.acse.initiate import CONFIRMED_SERVICE_ERROR, describe_service_error
-from dlms_connector.protocol.security.protection import EXCEPTION_RESPONSE
-from dlms_connector.protocol.services.replies import exception_words
+from dlms_connector.protocol.acse import (
+    CONFIRMED_SERVICE_ERROR,
+    Aare,
+    Diagnostic,
+    describe_service_error,
+)
+from dlms_connector.protocol.security import EXCEPTION_RESPONSE
+from dlms_connector.protocol.services import exception_words
 
 OPENING = "opening the association"
 

@@ -7,8 +7,7 @@ lowest bit set, so 7 bits of each octet count.
 
 from __future__ import annotations
 
-from dlms_connector.config.formula import DEFAULT_FORMULA, evaluate
-from dlms_connector.config.model import Dlms
+from dlms_connector.config import DEFAULT_FORMULA, Dlms, evaluate
 from dlms_connector.errors import ConfigError
 
 

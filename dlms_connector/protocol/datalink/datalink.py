@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlms_connector.config.model import Dlms, Workarounds
+from dlms_connector.config import Dlms, Workarounds
 from dlms_connector.protocol.datalink.addressing import client_address, server_address_of
 from dlms_connector.protocol.datalink.hdlc import Hdlc
 from dlms_connector.protocol.datalink.hdlc_parameters import HdlcParameters

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from dlms_connector.errors import SecurityError
-from dlms_connector.protocol.acse.acse import Mechanism
+from dlms_connector.protocol.acse import Mechanism
 from dlms_connector.protocol.security.ciphering import InvocationCounter, Keys
 from dlms_connector.protocol.security.signing import Signer
 

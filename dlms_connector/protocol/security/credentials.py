@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dlms_connector.config.model import Dlms, Workarounds
+from dlms_connector.config import Dlms, Workarounds
 from dlms_connector.errors import ConfigError
-from dlms_connector.protocol.acse.acse import Mechanism
+from dlms_connector.protocol.acse import Mechanism
 from dlms_connector.protocol.security.authentication import TITLED, WITH_PASSWORD, Credentials
 from dlms_connector.protocol.security.ciphering import ENCRYPTED, PROTECTIONS, TITLE_SIZE, Keys
 from dlms_connector.protocol.security.signing import Signer, read_private_key, read_public_key

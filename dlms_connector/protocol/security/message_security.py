@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import secrets
 
-from dlms_connector.config.model import Dlms, Workarounds
-from dlms_connector.config.secret import Secret
+from dlms_connector.config import Dlms, Secret, Workarounds
 from dlms_connector.errors import CounterError, ProtocolError, SecurityError
-from dlms_connector.protocol.acse.initiate import CONFIRMED_SERVICE_ERROR
+from dlms_connector.protocol.acse import CONFIRMED_SERVICE_ERROR
 from dlms_connector.protocol.security.authentication import Credentials
 from dlms_connector.protocol.security.ciphering import PROTECTIONS, InvocationCounter, Keys
 from dlms_connector.protocol.security.general_signing import GENERAL_SIGNING, Signing

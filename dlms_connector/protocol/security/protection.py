@@ -11,7 +11,7 @@ process runs.
 from __future__ import annotations
 
 from dlms_connector.errors import CounterError, ProtocolError, SecurityError
-from dlms_connector.protocol.acse.initiate import CONFIRMED_SERVICE_ERROR
+from dlms_connector.protocol.acse import CONFIRMED_SERVICE_ERROR
 from dlms_connector.protocol.data.ber import decode_content, encode_length
 from dlms_connector.protocol.security.ciphering import TITLE_SIZE, InvocationCounter, Keys
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import ObjectError, ServiceError
-from dlms_connector.protocol.data.axdr import Data, DataType, encode, encode_length
+from dlms_connector.protocol.data import Data, DataType, encode, encode_length
 from dlms_connector.protocol.services.logical_names import LogicalNames, sensible
 from dlms_connector.protocol.services.replies import AccessDone, parse
 from dlms_connector.protocol.talk import Talk

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dlms_connector.errors import ProtocolError
-from dlms_connector.protocol.data.lengths import encode_length
+from dlms_connector.protocol.data import encode_length
 
 #: Bounds of one transfer: a load profile of a year has a few megabytes.
 MAX_OCTETS = 16 * 1024 * 1024

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from dlms_connector.errors import LinkTimeoutError, ProtocolError, ServiceError
-from dlms_connector.protocol.acse.initiate import describe_service_error
+from dlms_connector.protocol.acse import describe_service_error
 from dlms_connector.protocol.services.replies import (
     CONFIRMED_SERVICE_ERROR,
     EXCEPTION_RESPONSE,

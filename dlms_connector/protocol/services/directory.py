@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from dlms_connector.cosem import CLASSES, AttributeRef, MethodRef
 from dlms_connector.errors import ProtocolError, ServiceError
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.data.axdr import Data, DataType
+from dlms_connector.protocol.data import Data, DataType
 from dlms_connector.protocol.services.conversation import InvokeIds
 
 #: The association, whose short name the standard fixes; its attribute 2 lists all objects.

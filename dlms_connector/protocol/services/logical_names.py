@@ -7,8 +7,7 @@ from typing import TypeVar
 
 from dlms_connector.cosem import AttributeRef, MethodRef, Selection
 from dlms_connector.errors import ObjectError, ProtocolError, ServiceError
-from dlms_connector.protocol.data.axdr import Data, decode_whole, encode, encode_length
-from dlms_connector.protocol.data.cursor import Cursor
+from dlms_connector.protocol.data import Cursor, Data, decode_whole, encode, encode_length
 from dlms_connector.protocol.services import codec
 from dlms_connector.protocol.services.block_transfer import (
     ACTION,

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dlms_connector.errors import ProtocolError
-from dlms_connector.protocol.data.axdr import Data
-from dlms_connector.protocol.data.cursor import Cursor
+from dlms_connector.protocol.data import Cursor, Data
 
 GET_RESPONSE, SET_RESPONSE, EVENT_NOTIFICATION, ACTION_RESPONSE = 0xC4, 0xC5, 0xC2, 0xC7
 ACCESS_RESPONSE, DATA_NOTIFICATION, EXCEPTION_RESPONSE = 0xDA, 0x0F, 0xD8

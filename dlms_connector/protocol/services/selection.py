@@ -7,8 +7,7 @@ from datetime import datetime
 
 from dlms_connector.cosem import AttributeRef, ByEntry, ByRange, Selection
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.data.axdr import Data, DataType, array, encode, structure
-from dlms_connector.protocol.data.cosem_time import encode_date_time
+from dlms_connector.protocol.data import Data, DataType, array, encode, encode_date_time, structure
 
 BY_RANGE, BY_ENTRY = 1, 2
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dlms_connector.errors import ProtocolError
-from dlms_connector.protocol.data.axdr import decode_whole
-from dlms_connector.protocol.data.cursor import Cursor
+from dlms_connector.protocol.data import Cursor, decode_whole
 from dlms_connector.protocol.services.replies import Result
 
 READ_RESPONSE, WRITE_RESPONSE = 0x0C, 0x0D

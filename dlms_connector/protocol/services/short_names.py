@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from dlms_connector.cosem import AttributeRef, MethodRef
 from dlms_connector.errors import ObjectError, ProtocolError, ServiceError
-from dlms_connector.protocol.data.axdr import Data, DataType, encode, encode_length
+from dlms_connector.protocol.data import Data, DataType, encode, encode_length
 from dlms_connector.protocol.services.blocks import Collected
 from dlms_connector.protocol.services.conversation import Conversation
 from dlms_connector.protocol.services.directory import OBJECT_LIST, Directory

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dlms_connector.simulator.encoding import acse
-from dlms_connector.simulator.security.proof import Challenges
+from dlms_connector.simulator.security import Challenges
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter, Role

@@ -19,7 +19,7 @@ from dlms_connector.simulator.encoding.data import (
     array,
     structure,
 )
-from dlms_connector.simulator.objects import moments
+from dlms_connector.simulator.objects import fields, moments
 from dlms_connector.simulator.objects.cosem_object import (
     OTHER_REASON,
     SCOPE_VIOLATED,
@@ -27,7 +27,6 @@ from dlms_connector.simulator.objects.cosem_object import (
     AccessError,
     Table,
 )
-from dlms_connector.simulator.objects.shape import fields
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter

@@ -15,9 +15,16 @@ from dlms_connector.simulator.encoding.exceptions import (
     exception,
 )
 from dlms_connector.simulator.options import CONFORMANCE_BITS
-from dlms_connector.simulator.security.proof import is_proof, make_proof
-from dlms_connector.simulator.security.protection import Protection, RejectedError, Wrapping
-from dlms_connector.simulator.security.signatures import GENERAL_SIGNING, open_signed, seal_signed
+from dlms_connector.simulator.security import (
+    GENERAL_SIGNING,
+    Protection,
+    RejectedError,
+    Wrapping,
+    is_proof,
+    make_proof,
+    open_signed,
+    seal_signed,
+)
 from dlms_connector.simulator.services import handshake
 from dlms_connector.simulator.services.access import AccessService
 from dlms_connector.simulator.services.action_service import ACTION_RESPONSE

@@ -5,12 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from dlms_connector.simulator.datalink import hdlc, hdlc_frames, wrapper
-from dlms_connector.simulator.datalink.mode_e import SignOn
+from dlms_connector.simulator.datalink import SignOn, hdlc, hdlc_frames, wrapper
 from dlms_connector.simulator.encoding.acse import AARQ
 from dlms_connector.simulator.faults import Faults
 from dlms_connector.simulator.meter import Meter
-from dlms_connector.simulator.services.session import Session
+from dlms_connector.simulator.services import Session
 
 _MODE_E = "HDLC_WITH_MODE_E"
 

@@ -11,7 +11,7 @@ from dlms_connector.simulator.datalink.wrapper import make_packet
 from dlms_connector.simulator.encoding.data import encode, structure
 from dlms_connector.simulator.objects import moments
 from dlms_connector.simulator.objects.cosem_object import logical_name
-from dlms_connector.simulator.security.protection import Protection, Wrapping, strength
+from dlms_connector.simulator.security import Protection, Wrapping, strength
 
 if TYPE_CHECKING:
     from dlms_connector.simulator.meter import Meter

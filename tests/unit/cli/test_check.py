@@ -93,7 +93,7 @@ class FakeFleet:
 
 @pytest.fixture
 def fleet(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType("dlms_connector.fleet.fleet")
+    module = ModuleType("dlms_connector.fleet")
     monkeypatch.setattr(module, "Fleet", FakeFleet, raising=False)
     monkeypatch.setitem(sys.modules, module.__name__, module)
 

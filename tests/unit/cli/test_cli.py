@@ -8,9 +8,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-import dlms_connector.cli
 from dlms_connector import __version__
-from dlms_connector.cli import COMMANDS, main
+from dlms_connector.cli import COMMANDS, main, program
 from dlms_connector.errors import ConfigError, ConnectError, DlmsError
 
 
@@ -71,7 +70,7 @@ def test_errors_become_lines_and_exit_codes(
     module = ModuleType("dlms_connector.cli.check")
     monkeypatch.setattr(module, "command", command, raising=False)
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(dlms_connector.cli, "_exists", lambda name: True)
+    monkeypatch.setattr(program, "_exists", lambda name: True)
     result = CliRunner().invoke(main, ["check"])
     assert result.exit_code == code
     assert "Traceback" not in result.output

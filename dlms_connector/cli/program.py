@@ -1,0 +1,101 @@
+"""The command `dlms-connector`: its subcommands, and how it ends."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import importlib.util
+import sys
+from typing import Any
+
+import click
+
+from dlms_connector import __version__
+from dlms_connector.errors import ConfigError, DlmsError
+
+FAILED = 1
+USER_MISTAKE = 2
+INTERRUPTED = 130
+
+#: Commands in the order of a user's way, with the line that the list of commands shows.
+COMMANDS = {
+    "demo": "Show the whole way at work: simulated meters, the real gateway, a platform.",
+    "install": "Make a gateway find the connector, and add its entry.",
+    "uninstall": "Take the connector out of a gateway again.",
+    "check": "Validate a configuration; with --connect, also talk to every meter.",
+    "schema": "Print the JSON Schema of dlms.json.",
+    "discover": "Find a meter's addresses and objects, and write its device entry.",
+    "read": "Poll meters once, now.",
+    "profile": "Read a load profile.",
+    "simulate": "Run simulated meters for trying and testing.",
+    "verify": "Tell whether an installation is healthy.",
+    "migrate": "Take meters over from the old bridge.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands that this installation has."""
+        return [name for name in COMMANDS if _exists(name)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS or not _exists(cmd_name):
+            return None
+        module = importlib.import_module(_module(cmd_name))
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them: help answers at once."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; whatever is the user's to solve becomes lines on stderr."""
+        try:
+            return super().invoke(ctx)
+        except DlmsError as error:
+            _say(error)
+            sys.exit(USER_MISTAKE if isinstance(error, ConfigError) else FAILED)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # whoever read on has seen enough: click ends quietly
+            _say_failed(error)
+            sys.exit(FAILED)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+
+
+def _module(name: str) -> str:
+    return f"{__package__}.{name}"
+
+
+def _exists(name: str) -> bool:
+    return importlib.util.find_spec(_module(name)) is not None
+
+
+def _say_failed(error: OSError) -> None:
+    """Say what the system would not do: a full disk, a folder without rights."""
+    what = f"{error.filename}: " if error.filename else ""
+    click.echo(f"error: {what}{error.strerror or error}", err=True)
+
+
+def _say(error: DlmsError) -> None:
+    for line in str(error).splitlines():
+        click.echo(f"error: {line}", err=True)
+    if error.hint:
+        click.echo(f"hint: {error.hint}", err=True)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 all went well, 1 it failed, 2 something you wrote is wrong, "
+    "130 interrupted.",
+)
+@click.version_option(__version__, prog_name="dlms-connector")
+def main() -> None:
+    """DLMS/COSEM meters for the ThingsBoard IoT Gateway."""

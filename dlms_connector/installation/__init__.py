@@ -1,0 +1,22 @@
+"""Adding the connector to a gateway's configuration and removing it: `install`, `uninstall`.
+
+Both return the list of file changes. Nothing is written before `apply`.
+"""
+
+from dlms_connector.installation.file_change import Change, InstallationError, apply
+from dlms_connector.installation.installation import (
+    ConnectorType,
+    configuration_file,
+    install,
+    uninstall,
+)
+
+__all__ = [
+    "Change",
+    "ConnectorType",
+    "InstallationError",
+    "apply",
+    "configuration_file",
+    "install",
+    "uninstall",
+]

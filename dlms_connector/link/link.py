@@ -1,0 +1,80 @@
+"""What carries bytes to one endpoint, and which kind a configured connection has."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from dlms_connector.config import (
+    Connection,
+    ListenConnection,
+    SerialConnection,
+    TcpConnection,
+    UdpConnection,
+)
+
+
+class Link(Protocol):
+    """A way to one endpoint, opened and closed many times over its life."""
+
+    bytes_in: int
+    bytes_out: int
+
+    @property
+    def is_open(self) -> bool:
+        """Whether bytes can be sent."""
+        ...
+
+    async def open(self) -> None:
+        """Reach the endpoint; raises ConnectError."""
+        ...
+
+    def send(self, data: bytes) -> None:
+        """Send at once or as soon as the line is free; raises LinkClosedError."""
+        ...
+
+    async def receive(self, deadline: float) -> bytes:
+        """Return what has arrived, at least one byte; b"" once `loop.time()` is past the deadline.
+
+        Raises LinkClosedError if the peer hung up and all it sent was returned before.
+        """
+        ...
+
+    def drain(self) -> bytes:
+        """Return what has arrived unasked, without waiting."""
+        ...
+
+    async def close(self) -> None:
+        """Hang up: at once, at any time, any number of times; never raises."""
+        ...
+
+
+def make_link(connection: Connection) -> Link:
+    """Return the closed link of a configured connection.
+
+    Raises ConfigError if a serial port is wanted and its library is not installed.
+    """
+    match connection:
+        case TcpConnection():
+            from dlms_connector.link.tcp import TcpLink
+
+            return TcpLink(
+                connection.host,
+                connection.port,
+                connect_timeout_s=connection.connect_timeout_ms / 1000,
+            )
+        case UdpConnection():
+            from dlms_connector.link.udp import UdpLink
+
+            return UdpLink(
+                connection.host,
+                connection.port,
+                connect_timeout_s=connection.connect_timeout_ms / 1000,
+            )
+        case SerialConnection():
+            from dlms_connector.link.serial_port import SerialLink
+
+            return SerialLink(connection)
+        case ListenConnection():
+            from dlms_connector.link.dial_in_link import DialInLink
+
+            return DialInLink(connection.caller, door=connection.door)

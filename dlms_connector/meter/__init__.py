@@ -1,0 +1,25 @@
+"""One meter: its association, what a poll asks, and what was learned about it.
+
+Use `Meter`, which polls one meter over one link and returns an `Outcome`. `plan` and `outcome`
+do no IO.
+"""
+
+from dlms_connector.meter.counter_reading import catch_up, public_device
+from dlms_connector.meter.diagnostics import Statistics
+from dlms_connector.meter.exchange import converse
+from dlms_connector.meter.meter import Meter
+from dlms_connector.meter.outcome import Outcome
+from dlms_connector.meter.plan import Wanted, wanted
+from dlms_connector.meter.session import MakeClient
+
+__all__ = [
+    "MakeClient",
+    "Meter",
+    "Outcome",
+    "Statistics",
+    "Wanted",
+    "catch_up",
+    "converse",
+    "public_device",
+    "wanted",
+]

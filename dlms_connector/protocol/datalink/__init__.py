@@ -1,0 +1,45 @@
+"""Carrying whole APDUs over a stream of bytes: HDLC, the wrapper, mode E (IEC 62056-46, -47, -21).
+
+Use `make_datalink`. Discovery also uses single frames.
+"""
+
+from dlms_connector.protocol.datalink import wrapper
+from dlms_connector.protocol.datalink.addressing import (
+    client_address,
+    evaluate_formula,
+    server_address,
+    split_server_address,
+)
+from dlms_connector.protocol.datalink.datalink import make_datalink
+from dlms_connector.protocol.datalink.hdlc_frame import (
+    DISC,
+    DM,
+    FRMR,
+    POLL_FINAL,
+    SNRM,
+    UA,
+    Frame,
+    FrameReader,
+)
+from dlms_connector.protocol.datalink.hdlc_parameters import HdlcParameters
+from dlms_connector.protocol.datalink.mode_e import SETTLE_S, sign_on
+
+__all__ = [
+    "DISC",
+    "DM",
+    "FRMR",
+    "POLL_FINAL",
+    "SETTLE_S",
+    "SNRM",
+    "UA",
+    "Frame",
+    "FrameReader",
+    "HdlcParameters",
+    "client_address",
+    "evaluate_formula",
+    "make_datalink",
+    "server_address",
+    "sign_on",
+    "split_server_address",
+    "wrapper",
+]

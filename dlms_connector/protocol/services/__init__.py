@@ -1,0 +1,25 @@
+"""Requests and strict parsing of replies, by logical names and by short names (IEC 62056-5-3).
+
+`codec` is the only module of the package that imports gurux_dlms: it builds requests. Replies are
+parsed in `replies` and `short_name_replies`.
+"""
+
+from dlms_connector.protocol.services.access import Access
+from dlms_connector.protocol.services.conversation import Conversation, exchange
+from dlms_connector.protocol.services.directory import Directory
+from dlms_connector.protocol.services.logical_names import LIST_HEADER, LogicalNames
+from dlms_connector.protocol.services.replies import exception_words
+from dlms_connector.protocol.services.selection import Selector
+from dlms_connector.protocol.services.short_names import ShortNames
+
+__all__ = [
+    "LIST_HEADER",
+    "Access",
+    "Conversation",
+    "Directory",
+    "LogicalNames",
+    "Selector",
+    "ShortNames",
+    "exception_words",
+    "exchange",
+]

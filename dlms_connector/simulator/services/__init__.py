@@ -1,0 +1,5 @@
+"""One association as the meter holds it: rights, GET, SET, ACTION, ACCESS, Read and Write."""
+
+from dlms_connector.simulator.services.session import Session
+
+__all__ = ["Session"]
