@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass
 
 from dlms_connector.obis import Obis
 from dlms_connector.simulator.encoding.data import Data, octets
@@ -12,6 +11,7 @@ from dlms_connector.simulator.faults import Faults
 from dlms_connector.simulator.objects import (
     CONNECTED,
     Image,
+    Role,
     Supply,
     make_consumption,
     object_list,
@@ -25,15 +25,6 @@ from dlms_connector.simulator.options import MeterOptions
 
 PUBLIC_CLIENT = 16
 _ASSOCIATION_LN = 15
-
-
-@dataclass(frozen=True, slots=True)
-class Role:
-    """What a client may do, and how it must prove itself."""
-
-    authentication: str
-    everything: bool
-
 
 _ITSELF = Role("NONE", everything=True)
 
@@ -123,7 +114,7 @@ class Meter:
         if written is not None:
             return written
         if class_id == _ASSOCIATION_LN and attribute == 2:
-            return object_list(self, role)
+            return object_list(self._objects, role)
         source = found.attributes.get(attribute)
         if source is None:
             raise AccessError(access.DENIED)

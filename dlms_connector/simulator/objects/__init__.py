@@ -13,10 +13,13 @@ from dlms_connector.simulator.objects.profiles import objects_of
 from dlms_connector.simulator.objects.shape import fields, same_shape
 from dlms_connector.simulator.objects.supply import Supply
 from dlms_connector.simulator.objects.switching import CONNECTED
+from dlms_connector.simulator.objects.view import MeterView, Role
 
 __all__ = [
     "CONNECTED",
     "Image",
+    "MeterView",
+    "Role",
     "Supply",
     "cosem_object",
     "fields",

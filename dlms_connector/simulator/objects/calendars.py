@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dlms_connector.simulator.encoding.data import (
     NOTHING,
     OCTETS,
@@ -23,9 +21,7 @@ from dlms_connector.simulator.objects.cosem_object import (
     logical_name,
 )
 from dlms_connector.simulator.objects.shape import fields
-
-if TYPE_CHECKING:
-    from dlms_connector.simulator.meter import Meter
+from dlms_connector.simulator.objects.view import MeterView
 
 CALENDAR = logical_name("0-0:13.0.0")
 SPECIAL_DAYS = logical_name("0-0:11.0.0")
@@ -49,27 +45,27 @@ def _day(number: int, *changes: tuple[int, int]) -> Data:
     return structure(u8(number), array(*actions))
 
 
-def _activate(meter: Meter, argument: Data) -> Data:
+def _activate(meter: MeterView, argument: Data) -> Data:
     for active in range(2, 6):
         meter.keep(20, CALENDAR, active, meter.value(20, CALENDAR, active + 4))
     return NOTHING
 
 
-def _insert(meter: Meter, argument: Data) -> Data:
+def _insert(meter: MeterView, argument: Data) -> Data:
     index, _, _ = fields(argument, UINT16, OCTETS, UINT8)
     others = _without(meter, index)
     meter.keep(11, SPECIAL_DAYS, 2, array(*others, argument))
     return NOTHING
 
 
-def _delete(meter: Meter, argument: Data) -> Data:
+def _delete(meter: MeterView, argument: Data) -> Data:
     if argument.tag != UINT16:
         raise AccessError(TYPE_UNMATCHED)
     meter.keep(11, SPECIAL_DAYS, 2, array(*_without(meter, argument.value)))
     return NOTHING
 
 
-def _without(meter: Meter, index: int) -> list[Data]:
+def _without(meter: MeterView, index: int) -> list[Data]:
     entries = meter.value(11, SPECIAL_DAYS, 2).value
     return [entry for entry in entries if entry.value[0].value != index]
 

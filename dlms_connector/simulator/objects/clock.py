@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dlms_connector.obis import Obis
 from dlms_connector.simulator.encoding.data import (
     INT8,
@@ -24,9 +22,7 @@ from dlms_connector.simulator.objects.cosem_object import (
     CosemObject,
     Method,
 )
-
-if TYPE_CHECKING:
-    from dlms_connector.simulator.meter import Meter
+from dlms_connector.simulator.objects.view import MeterView
 
 NAME = Obis.parse("0-0:1.0.0").octets
 _QUARTER, _MINUTE = 900, 60
@@ -39,15 +35,15 @@ _LAST_SUNDAYS = (
 )
 
 
-def _time(meter: Meter) -> Data:
+def _time(meter: MeterView) -> Data:
     return moments.write(meter, meter.clock())
 
 
-def _zone(meter: Meter) -> Data:
+def _zone(meter: MeterView) -> Data:
     return Data(INT16, moments.deviation(meter))
 
 
-def _set(meter: Meter, value: Data) -> None:
+def _set(meter: MeterView, value: Data) -> None:
     at = moments.read(meter, value)
     if at is None or not 0 <= at < _YEAR_2100:
         raise AccessError(SCOPE_VIOLATED)
@@ -56,7 +52,7 @@ def _set(meter: Meter, value: Data) -> None:
 
 
 def _adjust_to(step: int) -> Method:
-    def adjust(meter: Meter, argument: Data) -> Data:
+    def adjust(meter: MeterView, argument: Data) -> Data:
         clock = meter.clock()
         meter.clock_shift += round(clock / step) * step - clock
         return NOTHING
@@ -64,7 +60,7 @@ def _adjust_to(step: int) -> Method:
     return adjust
 
 
-def _shift(meter: Meter, argument: Data) -> Data:
+def _shift(meter: MeterView, argument: Data) -> Data:
     if argument.tag not in (INT16, INT8):
         raise AccessError(TYPE_UNMATCHED)
     if not -900 <= argument.value <= 900:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dlms_connector.simulator.encoding.data import (
     NOTHING,
     TEXT,
@@ -23,9 +21,7 @@ from dlms_connector.simulator.objects import measurements as m
 from dlms_connector.simulator.objects import moments
 from dlms_connector.simulator.objects.consumption import INSTALLED, sway
 from dlms_connector.simulator.objects.cosem_object import CosemObject, Source, logical_name
-
-if TYPE_CHECKING:
-    from dlms_connector.simulator.meter import Meter
+from dlms_connector.simulator.objects.view import MeterView
 
 _BAUD_9600 = 5
 _CUBIC_METRES = 13
@@ -33,45 +29,45 @@ _IPV4 = logical_name("0-0:25.1.0")
 _MAC = logical_name("0-0:25.2.0")
 
 
-def _info_size(meter: Meter) -> Data:
+def _info_size(meter: MeterView) -> Data:
     return u16(meter.options.max_info)
 
 
-def _window(meter: Meter) -> Data:
+def _window(meter: MeterView) -> Data:
     return u8(meter.options.window)
 
 
-def _physical_address(meter: Meter) -> Data:
+def _physical_address(meter: MeterView) -> Data:
     return u16(meter.options.physical_address)
 
 
-def _inactivity(meter: Meter) -> Data:
+def _inactivity(meter: MeterView) -> Data:
     return u16(int(meter.faults["inactivity"]))
 
 
-def _mac_address(meter: Meter) -> Data:
+def _mac_address(meter: MeterView) -> Data:
     return octets(b"\x02\x00" + meter.seed.to_bytes(4, "big"))
 
 
-def _ip_address(meter: Meter) -> Data:
+def _ip_address(meter: MeterView) -> Data:
     return u32(0x0A000000 | meter.seed & 0xFFFFFF)
 
 
-def _gas_volume(meter: Meter) -> Data:
+def _gas_volume(meter: MeterView) -> Data:
     hours = (meter.measuring() - INSTALLED) // 3600
     return Data(UINT32, int(hours * 150 + meter.seed))
 
 
-def _gas_time(meter: Meter) -> Data:
+def _gas_time(meter: MeterView) -> Data:
     return moments.write(meter, meter.measuring() // 3600 * 3600)
 
 
-def _cell(meter: Meter) -> Data:
+def _cell(meter: MeterView) -> Data:
     quality = round(18 + 6 * sway(meter.seed, meter.measuring(), 5000.0))
     return structure(u16(4711), u16(815), u8(quality), u8(0))
 
 
-def _mbus_serial(meter: Meter) -> Data:
+def _mbus_serial(meter: MeterView) -> Data:
     return u32(int(f"{meter.seed % 100_000_000:08d}", 16))
 
 

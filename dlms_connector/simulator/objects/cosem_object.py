@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from dlms_connector.obis import Obis
 from dlms_connector.simulator.encoding.data import Data
-
-if TYPE_CHECKING:
-    from dlms_connector.simulator.meter import Meter
+from dlms_connector.simulator.objects.view import MeterView
 
 #: Data-Access-Result (IEC 62056-5-3).
 SUCCESS, TEMPORARY_FAILURE, DENIED, UNDEFINED = 0, 2, 3, 4
@@ -34,13 +31,13 @@ class Table:
     """
 
     columns: Sequence[tuple[int, bytes, int, int]]
-    times: Callable[[Meter], Sequence[float]]
-    row: Callable[[Meter, float], tuple[Data, ...]]
+    times: Callable[[MeterView], Sequence[float]]
+    row: Callable[[MeterView, float], tuple[Data, ...]]
 
 
-Source = Data | Callable[["Meter"], Data]
-Method = Callable[["Meter", Data], Data]
-Writer = Callable[["Meter", Data], None]
+Source = Data | Callable[[MeterView], Data]
+Method = Callable[["MeterView", Data], Data]
+Writer = Callable[["MeterView", Data], None]
 
 
 @dataclass(frozen=True, slots=True)

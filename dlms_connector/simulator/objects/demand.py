@@ -2,55 +2,51 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dlms_connector.simulator.encoding.data import UINT32, Data, u8, u16, u32
 from dlms_connector.simulator.objects import measurements as m
 from dlms_connector.simulator.objects import moments
 from dlms_connector.simulator.objects.cosem_object import CosemObject, Source, logical_name
-
-if TYPE_CHECKING:
-    from dlms_connector.simulator.meter import Meter
+from dlms_connector.simulator.objects.view import MeterView
 
 _PERIOD = 900
 #: The maximum is that of the last day: enough to move plausibly, cheap to compute.
 _PERIODS = 96
 
 
-def mean_power(meter: Meter, begin: float, end: float) -> float:
+def mean_power(meter: MeterView, begin: float, end: float) -> float:
     """Return the mean power in W between two instants."""
     spent = m.energy(meter, end) - m.energy(meter, begin)
     return spent * 3600 / max(1.0, end - begin)
 
 
-def maximum_demand(meter: Meter, at: float) -> tuple[float, float]:
+def maximum_demand(meter: MeterView, at: float) -> tuple[float, float]:
     """Return the largest demand in W of the day before an instant, and the end of its period."""
     last = at // _PERIOD * _PERIOD
     ends = (last - index * _PERIOD for index in range(_PERIODS))
     return max((mean_power(meter, end - _PERIOD, end), end) for end in ends)
 
 
-def _begun(meter: Meter) -> float:
+def _begun(meter: MeterView) -> float:
     return meter.measuring() // _PERIOD * _PERIOD
 
 
-def _current(meter: Meter) -> Data:
+def _current(meter: MeterView) -> Data:
     return Data(UINT32, int(mean_power(meter, _begun(meter), meter.measuring())))
 
 
-def _last(meter: Meter) -> Data:
+def _last(meter: MeterView) -> Data:
     return Data(UINT32, int(mean_power(meter, _begun(meter) - _PERIOD, _begun(meter))))
 
 
-def _start(meter: Meter) -> Data:
+def _start(meter: MeterView) -> Data:
     return moments.write(meter, _begun(meter))
 
 
-def _maximum(meter: Meter) -> Data:
+def _maximum(meter: MeterView) -> Data:
     return Data(UINT32, int(maximum_demand(meter, meter.measuring())[0]))
 
 
-def _maximum_at(meter: Meter) -> Data:
+def _maximum_at(meter: MeterView) -> Data:
     return moments.write(meter, maximum_demand(meter, meter.measuring())[1])
 
 

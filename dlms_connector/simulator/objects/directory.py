@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dlms_connector.simulator.encoding import acse
 from dlms_connector.simulator.encoding.data import (
     BIT_STRING,
@@ -19,10 +17,8 @@ from dlms_connector.simulator.encoding.data import (
     u16,
     u32,
 )
-from dlms_connector.simulator.objects.cosem_object import CosemObject, Source, logical_name
-
-if TYPE_CHECKING:
-    from dlms_connector.simulator.meter import Meter, Role
+from dlms_connector.simulator.objects.cosem_object import CosemObject, Objects, Source, logical_name
+from dlms_connector.simulator.objects.view import MeterView, Role
 
 ASSOCIATION = logical_name("0-0:40.0.0")
 COUNTER = logical_name("0-0:43.1.0")
@@ -37,12 +33,12 @@ _POLICIES = {
 }
 
 
-def object_list(meter: Meter, role: Role) -> Data:
+def object_list(objects: Objects, role: Role) -> Data:
     """Return the association's object list with this role's rights."""
     return array(
         *(
             structure(u16(o.class_id), u8(o.version), octets(o.name), _rights(o, role))
-            for o in meter.objects.values()
+            for o in objects.values()
             if role.everything or o.public
         )
     )
@@ -68,50 +64,50 @@ def _selectors(o: CosemObject, index: int) -> Data:
     return array(i8(1), i8(2)) if o.table and index == 2 else NOTHING
 
 
-def _device_name(meter: Meter) -> Data:
+def _device_name(meter: MeterView) -> Data:
     return octets(b"SIM%013d" % meter.seed)
 
 
-def _serial_number(meter: Meter) -> Data:
+def _serial_number(meter: MeterView) -> Data:
     return octets(b"%08d" % meter.seed)
 
 
-def _partners(meter: Meter) -> Data:
+def _partners(meter: MeterView) -> Data:
     return structure(i8(meter.options.client_address), u16(meter.options.logical_address))
 
 
-def _context(meter: Meter) -> Data:
+def _context(meter: MeterView) -> Data:
     bits = Data(BIT_STRING, f"{meter.options.offered_services():024b}")
     size = u16(meter.options.max_pdu)
     return structure(bits, size, size, u8(6), i8(0), octets(b""))
 
 
-def _mechanism(meter: Meter) -> Data:
+def _mechanism(meter: MeterView) -> Data:
     return octets(acse.mechanism_name(acse.MECHANISMS[meter.options.authentication]))
 
 
-def _context_name(meter: Meter) -> Data:
+def _context_name(meter: MeterView) -> Data:
     ciphered = meter.options.security != "NONE"
     return octets(acse.context_name(acse.LN_CIPHERED if ciphered else acse.LN))
 
 
-def _access_points(meter: Meter) -> Data:
+def _access_points(meter: MeterView) -> Data:
     return array(structure(u16(meter.options.logical_address), _device_name(meter)))
 
 
-def _received_counter(meter: Meter) -> Data:
+def _received_counter(meter: MeterView) -> Data:
     return u32(max(0, meter.received_counter))
 
 
-def _policy(meter: Meter) -> Data:
+def _policy(meter: MeterView) -> Data:
     return enum(_POLICIES[meter.options.security])
 
 
-def _title(meter: Meter) -> Data:
+def _title(meter: MeterView) -> Data:
     return octets(meter.options.title())
 
 
-def _suite(meter: Meter) -> Data:
+def _suite(meter: MeterView) -> Data:
     return enum(meter.options.security_suite)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
 
 from dlms_connector.simulator.encoding.data import (
     NOTHING,
@@ -25,9 +24,7 @@ from dlms_connector.simulator.objects import measurements as m
 from dlms_connector.simulator.objects.consumption import DAY, INSTALLED
 from dlms_connector.simulator.objects.cosem_object import CosemObject, Source, Table, logical_name
 from dlms_connector.simulator.objects.demand import maximum_demand
-
-if TYPE_CHECKING:
-    from dlms_connector.simulator.meter import Meter
+from dlms_connector.simulator.objects.view import MeterView
 
 QUARTER = 900
 _BILLINGS = 13
@@ -44,13 +41,13 @@ def _wh(value: float) -> Data:
     return Data(UINT32, int(value))
 
 
-def _quarters(meter: Meter) -> Sequence[float]:
+def _quarters(meter: MeterView) -> Sequence[float]:
     last = int(meter.measuring() // QUARTER) * QUARTER
     first = max(int(INSTALLED), last - int(meter.options.profile_days * DAY) + QUARTER)
     return range(first, last + 1, QUARTER)
 
 
-def _load_row(meter: Meter, at: float) -> tuple[Data, ...]:
+def _load_row(meter: MeterView, at: float) -> tuple[Data, ...]:
     return (
         moments.write(meter, at),
         u8(0),
@@ -60,7 +57,7 @@ def _load_row(meter: Meter, at: float) -> tuple[Data, ...]:
     )
 
 
-def _months(meter: Meter) -> Sequence[float]:
+def _months(meter: MeterView) -> Sequence[float]:
     """Return the last months' first instants in the meter's local time."""
     offset = timedelta(minutes=meter.options.utc_offset_minutes)
     now = datetime.fromtimestamp(meter.measuring(), timezone.utc) + offset
@@ -72,7 +69,7 @@ def _months(meter: Meter) -> Sequence[float]:
     return [start.timestamp() for start in starts if start.timestamp() > INSTALLED]
 
 
-def _billing_row(meter: Meter, at: float) -> tuple[Data, ...]:
+def _billing_row(meter: MeterView, at: float) -> tuple[Data, ...]:
     return (
         moments.write(meter, at),
         _wh(m.energy(meter, at)),
@@ -83,7 +80,7 @@ def _billing_row(meter: Meter, at: float) -> tuple[Data, ...]:
     )
 
 
-def _events(meter: Meter) -> list[tuple[float, int]]:
+def _events(meter: MeterView) -> list[tuple[float, int]]:
     """Return the events of the past: a short power failure every other week, and what was done."""
     rng = random.Random(meter.seed)  # noqa: S311 (no secret, only variety)
     now, at, found = meter.measuring(), INSTALLED, []
@@ -92,16 +89,16 @@ def _events(meter: Meter) -> list[tuple[float, int]]:
     return found[-100:] + meter.events
 
 
-def _event_times(meter: Meter) -> Sequence[float]:
+def _event_times(meter: MeterView) -> Sequence[float]:
     return [at for at, _ in _events(meter)]
 
 
-def _event_row(meter: Meter, at: float) -> tuple[Data, ...]:
+def _event_row(meter: MeterView, at: float) -> tuple[Data, ...]:
     code = next(code for when, code in reversed(_events(meter)) if when == at)
     return (moments.write(meter, at), u8(code))
 
 
-def last_event(meter: Meter) -> Data:
+def last_event(meter: MeterView) -> Data:
     """Return the last event's code."""
     events = _events(meter)
     return u8(events[-1][1] if events else 0)
@@ -115,7 +112,7 @@ def _profile(text: str, table: Table, period: int, entries: Source) -> CosemObje
         )
     )
 
-    def in_use(meter: Meter) -> Data:
+    def in_use(meter: MeterView) -> Data:
         return u32(len(table.times(meter)))
 
     attributes: dict[int, Source] = {
@@ -148,7 +145,7 @@ def make_histories() -> list[CosemObject]:
     )
     events = Table((_CLOCK_COLUMN, _column("0-0:96.11.0", 1)), _event_times, _event_row)
 
-    def capacity(meter: Meter) -> Data:
+    def capacity(meter: MeterView) -> Data:
         return u32(int(meter.options.profile_days * DAY) // QUARTER)
 
     return [

@@ -18,65 +18,65 @@ from dlms_connector.simulator.encoding.data import (
 )
 from dlms_connector.simulator.objects.consumption import sway
 from dlms_connector.simulator.objects.cosem_object import CosemObject
-from dlms_connector.simulator.objects.meter_view import MeterView
+from dlms_connector.simulator.objects.view import Measured
 
 W, VA, VAR, WH, VARH, A, V, HZ, NO_UNIT = 27, 28, 29, 30, 32, 33, 35, 44, 255
 _SHARE = {1: 0.5, 2: 0.3, 3: 0.2}
 _SHARE_NAMES = {1: 20, 2: 40, 3: 60}
 
 
-def voltage(meter: MeterView, at: float, phase: int = 1) -> float:
+def voltage(meter: Measured, at: float, phase: int = 1) -> float:
     """Return a phase's voltage in V: around 230, lower when more is drawn."""
     drop = meter.supply.power(at) / 1500
     return 231.5 + 2.2 * sway(meter.seed + phase, at, 7200.0) - drop
 
 
-def active_power(meter: MeterView, at: float, phase: int = 0) -> float:
+def active_power(meter: Measured, at: float, phase: int = 0) -> float:
     """Return the power drawn in W, of one phase or (0) of all."""
     return meter.supply.power(at) * _SHARE.get(phase, 1.0)
 
 
-def power_factor(meter: MeterView, at: float) -> float:
+def power_factor(meter: Measured, at: float) -> float:
     """Return the power factor: around 0.95."""
     return 0.95 + 0.02 * sway(meter.seed, at, 3000.0)
 
 
-def current(meter: MeterView, at: float, phase: int = 1) -> float:
+def current(meter: Measured, at: float, phase: int = 1) -> float:
     """Return a phase's current in A: what power, voltage and power factor make it."""
     return active_power(meter, at, phase) / voltage(meter, at, phase) / power_factor(meter, at)
 
 
-def frequency(meter: MeterView, at: float) -> float:
+def frequency(meter: Measured, at: float) -> float:
     """Return the net's frequency in Hz: the same for all meters."""
     return 50.0 + 0.02 * sway(0, at, 600.0)
 
 
-def energy(meter: MeterView, at: float) -> float:
+def energy(meter: Measured, at: float) -> float:
     """Return the energy drawn in Wh since the installation."""
     return meter.supply.energy(at)
 
 
-def energy_day(meter: MeterView, at: float) -> float:
+def energy_day(meter: Measured, at: float) -> float:
     """Return the energy drawn in Wh in the day tariff."""
     return meter.supply.energy_by_day(at)
 
 
-def energy_night(meter: MeterView, at: float) -> float:
+def energy_night(meter: Measured, at: float) -> float:
     """Return the energy drawn in Wh outside the day tariff: exactly the rest."""
     return int(energy(meter, at)) - int(energy_day(meter, at))
 
 
-def reactive_energy(meter: MeterView, at: float) -> float:
+def reactive_energy(meter: Measured, at: float) -> float:
     """Return the reactive energy drawn in varh since the installation."""
     return 0.3 * energy(meter, at)
 
 
-def feed_in_energy(meter: MeterView, at: float) -> float:
+def feed_in_energy(meter: Measured, at: float) -> float:
     """Return the energy fed into the net in Wh since the installation."""
     return meter.feed_in.energy(at)
 
 
-def feed_in_power(meter: MeterView, at: float) -> float:
+def feed_in_power(meter: Measured, at: float) -> float:
     """Return the power fed into the net in W."""
     return meter.feed_in.power(at)
 
@@ -86,17 +86,17 @@ class Quantity:
     """A register as a row: its value in the unit, the scaler it is sent with."""
 
     obis: str
-    measure: Callable[[MeterView, float], float]
+    measure: Callable[[Measured, float], float]
     scaler: int
     unit: int
     tag: int = UINT32
 
-    def data(self, meter: MeterView, at: float) -> Data:
+    def data(self, meter: Measured, at: float) -> Data:
         """Return the raw value at an instant: whole steps of the scaler, cut as meters count."""
         value = self.measure(meter, at) * 10**-self.scaler
         return Data(self.tag, value if self.tag == FLOAT32 else int(value))
 
-    def now(self, meter: MeterView) -> Data:
+    def now(self, meter: Measured) -> Data:
         """Return the raw value that the meter shows now."""
         return self.data(meter, meter.measuring())
 
@@ -113,8 +113,8 @@ def scaler_unit(scaler: int, unit: int) -> Data:
 
 
 def _of_phase(
-    measure: Callable[[MeterView, float, int], float], phase: int
-) -> Callable[[MeterView, float], float]:
+    measure: Callable[[Measured, float, int], float], phase: int
+) -> Callable[[Measured, float], float]:
     return lambda meter, at: measure(meter, at, phase)
 
 

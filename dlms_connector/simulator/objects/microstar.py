@@ -6,7 +6,7 @@ from dlms_connector.obis import Obis
 from dlms_connector.simulator.encoding.data import UINT16, UINT32, Data
 from dlms_connector.simulator.objects import measurements as m
 from dlms_connector.simulator.objects.cosem_object import CosemObject, Source
-from dlms_connector.simulator.objects.meter_view import MeterView
+from dlms_connector.simulator.objects.view import Measured
 
 #: What that meter showed when it was read: held values are exactly these.
 HELD = {"1-1:32.7.0": 13519, "1-1:31.7.0": 1329, "1-1:14.7.0": 4998, "1-1:1.7.0": 170,
@@ -29,7 +29,7 @@ def registers() -> list[CosemObject]:
 def _register(quantity: m.Quantity) -> CosemObject:
     held = Data(quantity.tag or UINT32, HELD[quantity.obis])
 
-    def value(meter: MeterView) -> Data:
+    def value(meter: Measured) -> Data:
         return quantity.now(meter) if meter.held is None else held
 
     attributes: dict[int, Source] = {2: value, 3: m.scaler_unit(quantity.scaler, quantity.unit)}

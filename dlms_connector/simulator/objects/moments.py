@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
 
 from dlms_connector.simulator.encoding.data import DATE_TIME, OCTETS, Data, octets
 from dlms_connector.simulator.objects.cosem_object import TYPE_UNMATCHED, AccessError
-
-if TYPE_CHECKING:
-    from dlms_connector.simulator.meter import Meter
+from dlms_connector.simulator.objects.view import MeterView
 
 _UNSPECIFIED = -0x8000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-def write(meter: Meter, at: float, *, hundredths: bool = False) -> Data:
+def write(meter: MeterView, at: float, *, hundredths: bool = False) -> Data:
     """Return an instant in the meter's local time, with its deviation."""
     minutes = meter.options.utc_offset_minutes
     local = _EPOCH + timedelta(seconds=at, minutes=minutes)
@@ -28,12 +25,12 @@ def write(meter: Meter, at: float, *, hundredths: bool = False) -> Data:
     )
 
 
-def deviation(meter: Meter) -> int:
+def deviation(meter: MeterView) -> int:
     """Return the deviation in minutes: local to UTC, except where a standard turns the sign."""
     return meter.options.time_zone_sign * meter.options.utc_offset_minutes
 
 
-def read(meter: Meter, data: Data) -> float | None:
+def read(meter: MeterView, data: Data) -> float | None:
     """Return the instant of a date-time, None if it is all wildcards; raises AccessError."""
     if data.tag not in (OCTETS, DATE_TIME) or len(data.value) != 12:
         raise AccessError(TYPE_UNMATCHED)

@@ -12,7 +12,7 @@ from dlms_connector.simulator.objects.cosem_object import CosemObject, Objects
 from dlms_connector.simulator.objects.demand import make_demand
 from dlms_connector.simulator.objects.directory import make_directory, make_identity
 from dlms_connector.simulator.objects.histories import make_histories
-from dlms_connector.simulator.objects.image import make_image_transfer
+from dlms_connector.simulator.objects.image_transfer import make_image_transfer
 from dlms_connector.simulator.objects.measurements import HOUSEHOLD
 from dlms_connector.simulator.objects.microstar import registers
 from dlms_connector.simulator.objects.switching import make_switching

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dlms_connector.simulator.encoding.data import (
     NOTHING,
     UINT16,
@@ -26,9 +24,7 @@ from dlms_connector.simulator.objects.cosem_object import (
     Source,
     logical_name,
 )
-
-if TYPE_CHECKING:
-    from dlms_connector.simulator.meter import Meter
+from dlms_connector.simulator.objects.view import MeterView
 
 DISCONNECTOR = logical_name("0-0:96.3.10")
 LIMITER = logical_name("0-0:17.0.0")
@@ -40,12 +36,12 @@ _REMOTE_MODES = (2, 4)
 _EVENT_DISCONNECTED, _EVENT_CONNECTED = 62, 63
 
 
-def control_mode(meter: Meter) -> int:
+def control_mode(meter: MeterView) -> int:
     """Return the relay's control mode."""
     return int(meter.value(70, DISCONNECTOR, 4).value)
 
 
-def disconnect(meter: Meter, argument: Data = NOTHING) -> Data:
+def disconnect(meter: MeterView, argument: Data = NOTHING) -> Data:
     """Open the relay, as remote_disconnect does."""
     if control_mode(meter) == 0:
         raise AccessError(DENIED)
@@ -55,7 +51,7 @@ def disconnect(meter: Meter, argument: Data = NOTHING) -> Data:
     return NOTHING
 
 
-def reconnect(meter: Meter, argument: Data = NOTHING) -> Data:
+def reconnect(meter: MeterView, argument: Data = NOTHING) -> Data:
     """Close the relay, as remote_reconnect does; some modes want a hand at the meter then."""
     mode = control_mode(meter)
     if mode == 0:
@@ -68,7 +64,7 @@ def reconnect(meter: Meter, argument: Data = NOTHING) -> Data:
     return NOTHING
 
 
-def press_button(meter: Meter) -> None:
+def press_button(meter: MeterView) -> None:
     """Close the relay by hand where the meter is ready for it."""
     if meter.relay_state == READY:
         meter.relay_state = CONNECTED
@@ -76,15 +72,15 @@ def press_button(meter: Meter) -> None:
         meter.note(_EVENT_CONNECTED)
 
 
-def _output(meter: Meter) -> Data:
+def _output(meter: MeterView) -> Data:
     return boolean(meter.relay_state == CONNECTED)
 
 
-def _state(meter: Meter) -> Data:
+def _state(meter: MeterView) -> Data:
     return enum(meter.relay_state)
 
 
-def _execute(meter: Meter, argument: Data) -> Data:
+def _execute(meter: MeterView, argument: Data) -> Data:
     if argument.tag != UINT16:
         raise AccessError(TYPE_UNMATCHED)
     scripts = {1: disconnect, 2: reconnect}
@@ -111,7 +107,7 @@ def _call(selector: int) -> Data:
     return structure(octets(_SCRIPTS), u16(selector))
 
 
-def _active_threshold(meter: Meter) -> Data:
+def _active_threshold(meter: MeterView) -> Data:
     return meter.value(71, LIMITER, 4)
 
 

@@ -10,15 +10,12 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.security.ciphering import AUTHENTICATED, Keys
 from dlms_connector.simulator.security.signatures import is_signature, sign
-
-if TYPE_CHECKING:
-    from dlms_connector.simulator.meter import Meter
 
 
 @dataclass(frozen=True, slots=True)

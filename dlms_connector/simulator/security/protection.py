@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from dlms_connector.simulator.encoding.data import MalformedError, Reader, length
 from dlms_connector.simulator.encoding.exceptions import (
@@ -13,10 +12,8 @@ from dlms_connector.simulator.encoding.exceptions import (
     OTHER,
     exception,
 )
+from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.security.ciphering import AUTHENTICATED, ENCRYPTED, ForgedError, Keys
-
-if TYPE_CHECKING:
-    from dlms_connector.simulator.meter import Meter
 
 GENERAL_GLOBAL, GENERAL_DEDICATED = 0xDB, 0xDC
 _UNDECIPHERABLE = exception(NOT_ALLOWED, DECIPHERING)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -15,11 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 
 from dlms_connector.simulator.encoding.data import Reader, length
 from dlms_connector.simulator.encoding.exceptions import DECIPHERING, NOT_ALLOWED, exception
+from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.security.example_keys import client_key, meter_key
 from dlms_connector.simulator.security.protection import RejectedError
-
-if TYPE_CHECKING:
-    from dlms_connector.simulator.meter import Meter
 
 GENERAL_SIGNING = 0xDF
 _SIZES = {0: 32, 1: 32, 2: 48}

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from dlms_connector.simulator.encoding.data import NOTHING, Data, Reader
+from dlms_connector.simulator.meter import Meter
+from dlms_connector.simulator.objects import Role
 from dlms_connector.simulator.objects.cosem_object import OTHER_REASON, AccessError
 from dlms_connector.simulator.services.selection import read_rows
-
-if TYPE_CHECKING:
-    from dlms_connector.simulator.meter import Meter, Role
 
 #: What a block's header needs beside its octets, with some room for ciphering.
 _OVERHEAD = 12

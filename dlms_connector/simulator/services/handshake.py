@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from dlms_connector.simulator.encoding import acse
+from dlms_connector.simulator.meter import Meter
+from dlms_connector.simulator.objects import Role
 from dlms_connector.simulator.security import Challenges
-
-if TYPE_CHECKING:
-    from dlms_connector.simulator.meter import Meter, Role
 
 _CHALLENGE = 16
 _TITLE = 8

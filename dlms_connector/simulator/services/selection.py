@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from dlms_connector.simulator.encoding.data import (
     ARRAY,
@@ -19,6 +18,7 @@ from dlms_connector.simulator.encoding.data import (
     array,
     structure,
 )
+from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.objects import fields, moments
 from dlms_connector.simulator.objects.cosem_object import (
     OTHER_REASON,
@@ -27,9 +27,6 @@ from dlms_connector.simulator.objects.cosem_object import (
     AccessError,
     Table,
 )
-
-if TYPE_CHECKING:
-    from dlms_connector.simulator.meter import Meter
 
 BY_RANGE, BY_ENTRY = 1, 2
 _KINDS = {BY_RANGE: "by-range", BY_ENTRY: "by-entry"}

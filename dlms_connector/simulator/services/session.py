@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dlms_connector.simulator.encoding import acse
 from dlms_connector.simulator.encoding.data import MalformedError
 from dlms_connector.simulator.encoding.exceptions import (
@@ -14,6 +12,8 @@ from dlms_connector.simulator.encoding.exceptions import (
     SERVICE_UNKNOWN,
     exception,
 )
+from dlms_connector.simulator.meter import Meter
+from dlms_connector.simulator.objects import Role
 from dlms_connector.simulator.options import CONFORMANCE_BITS
 from dlms_connector.simulator.security import (
     GENERAL_SIGNING,
@@ -33,9 +33,6 @@ from dlms_connector.simulator.services.grant import Grant, NotOfferedError
 from dlms_connector.simulator.services.logical_names import LogicalNameServices
 from dlms_connector.simulator.services.set_service import SET_RESPONSE
 from dlms_connector.simulator.services.short_names import ShortNameServices
-
-if TYPE_CHECKING:
-    from dlms_connector.simulator.meter import Meter, Role
 
 Services = LogicalNameServices | AccessService | ShortNameServices
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from dlms_connector.simulator.encoding.data import INT16, Data, array, octets, structure, u8, u16
+from dlms_connector.simulator.meter import Meter
+from dlms_connector.simulator.objects import Role
 from dlms_connector.simulator.objects.cosem_object import (
     UNDEFINED,
     AccessError,
     CosemObject,
     logical_name,
 )
-
-if TYPE_CHECKING:
-    from dlms_connector.simulator.meter import Meter, Role
 
 ASSOCIATION = 0xFA00
 ASSOCIATION_CLASS = 12

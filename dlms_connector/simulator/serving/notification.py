@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from dlms_connector.simulator.datalink.hdlc import POLL, UI
 from dlms_connector.simulator.datalink.hdlc_frames import make_address, make_frame
 from dlms_connector.simulator.datalink.wrapper import make_packet
 from dlms_connector.simulator.encoding.data import encode, structure
+from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.objects import moments
 from dlms_connector.simulator.objects.cosem_object import logical_name
 from dlms_connector.simulator.security import Protection, Wrapping, strength
-
-if TYPE_CHECKING:
-    from dlms_connector.simulator.meter import Meter
 
 PUSH_SETUP = logical_name("0-0:25.9.0")
 _DATA_NOTIFICATION = 0x0F
