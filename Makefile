@@ -43,6 +43,7 @@ bench: .venv/.installed
 docs: .venv/.installed
 	$(BIN)/python -m dlms_connector.config.reference docs
 	$(BIN)/python -m tests.matrix.table docs
+	$(BIN)/python -m tests.rooms.house docs
 
 build: .venv/.installed
 	rm -rf dist

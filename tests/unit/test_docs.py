@@ -14,6 +14,8 @@ from tests.support.places import ROOT
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)[^)]*\)")
+#: A file or folder of this repository, in backticks.
+_PATH = re.compile(r"`((?:dlms_connector|converters|gateway-config|tests|docs)/[\w./-]*)`")
 _VARIABLE = re.compile(r"\$\{env:(\w+)\}")
 _JSON = re.compile(r"```json\n(.*?)```", re.DOTALL)
 
@@ -22,6 +24,12 @@ _JSON = re.compile(r"```json\n(.*?)```", re.DOTALL)
 def test_links_lead_somewhere(document: Path) -> None:
     links = _LINK.findall(document.read_text(encoding="utf-8"))
     assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_paths_exist(document: Path) -> None:
+    paths = _PATH.findall(document.read_text(encoding="utf-8"))
+    assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
