@@ -1,9 +1,9 @@
-"""The gateway's connector: its life cycle, and nothing of DLMS.
+"""The connector class that the gateway loads: its life cycle, without any DLMS code.
 
-One thread runs all meters (`meters_thread`), one converts and hands over what they yield, one
-does what waits for the platform (`uplink_queue`). Nothing here raises into the gateway: an
-exception in a constructor or handler costs it connectors, remote calls or attribute updates
-until its restart.
+One thread runs all meters (`meters_thread`). One converts their data and passes it to the
+gateway, and one does the work that waits for the platform (`uplink_queue`). Nothing here raises
+into the gateway: after an exception in a constructor or handler, the gateway has no connectors,
+remote calls or attribute updates until it restarts.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ from dlms_converters.message_size import LARGEST_VALUE, messages
 from dlms_converters.own import downlink_converter, uplink_converter
 from dlms_converters.statistics import count_message
 
-#: The end takes no longer: the gateway closes in a hot loop, for 5 s at most. What the
-#: meters' goodbye leaves of it, at least the second time, is for what waits to be handed over.
+#: `close` takes at most CLOSE_S: the gateway calls it in a busy loop, for 5 s at most. The time
+#: that is left after the release of the meters, at least FLUSH_S, is for data in the queue.
 CLOSE_S = 0.9
 FLUSH_S = 0.1
 
-#: What the gateway adds to an attribute: names of up to 255 characters, and metadata.
+#: Bytes that the gateway adds to an attribute: names of up to 255 characters, and metadata.
 _ENVELOPE = 2048
 
 _LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "NONE")
@@ -120,7 +120,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
     # What the gateway asks
 
     def get_id(self) -> str:
-        """Return the id the gateway knows this connector by."""
+        """Return the id of this connector in the gateway."""
         return self._id
 
     def get_name(self) -> str:
@@ -132,9 +132,9 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         return self._type
 
     def get_config(self) -> Any:
-        """Return the configuration as the gateway gave it: references to secrets unresolved.
+        """Return the configuration as the gateway gave it; secret references are not resolved.
 
-        Of one that is no JSON object nothing: the gateway asks for keys of it.
+        Returns an empty mapping if it is no JSON object: the gateway looks up keys in it.
         """
         return self._config if isinstance(self._config, Mapping) else {}
 
@@ -143,7 +143,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         return self._opened and not self._stopped and bool(self._uplink.online)
 
     def is_stopped(self) -> bool:
-        """Whether `close` has done its work."""
+        """Whether `close` has finished."""
         return self._stopped
 
     # Life cycle
@@ -161,13 +161,13 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             self._meters.start(f"{self.name} meters")
 
     def close(self) -> None:
-        """Stop polling, say goodbye to the meters; returns when done, in under a second."""
+        """Stop polling and release the meters; return when done, in less than a second."""
         with self._lock:
             if self._stopped:
                 return
             try:
                 self._end()
-            except Exception:  # else the gateway would call for 5 s, and change nothing then
+            except Exception:  # else the gateway would repeat the call for 5 s, in vain
                 self._log.exception("the connector did not end cleanly")
             self._stopped = True
             for log in (self._converter_log, self._log):
@@ -175,7 +175,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
 
     def _end(self) -> None:
         started = monotonic()
-        self._announcing.close(0)  # ends meanwhile
+        self._announcing.close(0)  # ends in the background
         self._meters.stop()
         self._downlink.close()
         if not self._queue.close(max(FLUSH_S, CLOSE_S - FLUSH_S - (monotonic() - started))):
@@ -186,7 +186,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         self._log.info("closed within %.0f ms", (monotonic() - started) * 1000)
 
     def _forget_reports(self) -> None:
-        """End the gateway's periodic reports: it would repeat last values for ever."""
+        """Stop the gateway's periodic reports: it would repeat the last values for ever."""
         with suppress(Exception):
             service = self._gateway.get_report_strategy_service()
             if service is not None:
@@ -197,20 +197,20 @@ class DLMSConnector(Connector):  # type: ignore[misc]
     # Downlink
 
     def on_attributes_update(self, content: Any) -> None:
-        """Take shared attributes; the platform repeats them, also unasked."""
+        """Handle shared attributes; the platform also sends them again without a request."""
         try:
             self._downlink.attributes(content)
         except Exception:
             self._log.exception("shared attributes could not be taken")
 
     def get_device_shared_attributes_keys(self, device_name: str) -> list[str]:
-        """Return which shared attributes the gateway is to ask for when a device connects."""
+        """Return the shared attributes that the gateway requests when a device connects."""
         return self._downlink.shared_keys(device_name)
 
     def server_side_rpc_handler(self, content: Any) -> Any:
-        """Take a remote call; the answer to a device's call goes out by itself.
+        """Handle a remote call; the reply to a device's call is sent separately.
 
-        A call to the connector is answered by what is returned here.
+        The reply to a call to the connector is the returned value.
         """
         try:
             if content.get("device"):
@@ -265,7 +265,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             self.statistics["MessagesSent"] += status == Status.SUCCESS
 
     def _largest_attribute(self) -> int:
-        """Return what the gateway can take, which depends on the platform's payload size."""
+        """Return the largest attribute in bytes; it depends on the platform's payload size."""
         most = LARGEST_VALUE["attributes"]
         with suppress(Exception):  # there is no client yet
             most = max(most, self._gateway.get_max_payload_size_bytes() - _ENVELOPE)
@@ -279,7 +279,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
 
 
 def _stop_logger(log: logging.Logger) -> None:
-    """Stop a logger of the gateway's, and close its files: the gateway leaves them open."""
+    """Stop a logger of the gateway and close its files, which the gateway leaves open."""
     files = [handler for handler in log.handlers if isinstance(handler, logging.FileHandler)]
     with suppress(Exception):
         log.stop()  # type: ignore[attr-defined]  # of the gateway's own class

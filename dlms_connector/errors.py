@@ -1,39 +1,39 @@
-"""Everything that can go wrong, sorted by what to do next.
+"""All errors of the connector, sorted by what to do next.
 
     DlmsError
-    ├── ConfigError          wait for the author of the configuration
-    ├── LinkError            drop the link, come back later
-    │   ├── ConnectError         nobody answered the door
-    │   │   └── AbsentError          the meter is to call us: wait until it does
-    │   ├── LinkClosedError      the peer hung up
-    │   ├── LinkTimeoutError     silence
-    │   └── ProtocolError        the peer sent what DLMS does not allow
-    │       ├── DroppedError         it knows of no session: what was sent is not carried out
+    ├── ConfigError          wait until the configuration is corrected
+    ├── LinkError            close the link, try again later
+    │   ├── ConnectError         the endpoint cannot be reached
+    │   │   └── AbsentError          the meter has to dial in: wait until it does
+    │   ├── LinkClosedError      the peer closed the connection
+    │   ├── LinkTimeoutError     no complete reply in time
+    │   └── ProtocolError        the peer violated the protocol
+    │       ├── DroppedError         the meter has no session: the request was not carried out
     │       ├── SecurityError        a reply that may be forged or replayed
-    │       └── CounterError         our invocation counter is behind: open again with a higher one
-    ├── RefusedError         stop asking for a while: meters lock out guessers
+    │       └── CounterError         our invocation counter is too low: open again with a higher one
+    ├── RefusedError         wait for a while: meters lock out clients that try often
     ├── CommandError         tell the caller: the call itself cannot be carried out
-    ├── ServiceError         the meter cannot do this service: ask in another way
+    ├── ServiceError         the meter does not support this service: ask in another way
     └── ObjectError          skip this object, keep the rest
 
-Facts are attributes; the message is one sentence; `hint` says what to try.
-Raised or logged, never both.
+Details are attributes; the message is one sentence; `hint` says what to try.
+An error is raised or logged, never both.
 """
 
 from __future__ import annotations
 
 
 class DlmsError(Exception):
-    """Anything that can go wrong between the gateway and a meter."""
+    """Base class of all errors between the gateway and a meter."""
 
     #: What the reader of the message can try.
     hint = ""
 
 
 class ConfigError(DlmsError):
-    """The configuration is wrong: nobody but its author can help.
+    """The configuration is wrong: only its author can correct it.
 
-    `problems` are sentences that begin with the JSON path they speak of.
+    `problems` are sentences; each begins with the JSON path of the problem.
     """
 
     hint = "correct the configuration; `dlms-connector check FILE` lists every problem"
@@ -44,7 +44,7 @@ class ConfigError(DlmsError):
 
 
 class LinkError(DlmsError):
-    """The bytes stopped flowing: drop the link and come back later."""
+    """The link does not work: close it and try again later."""
 
 
 class ConnectError(LinkError):
@@ -59,9 +59,9 @@ class ConnectError(LinkError):
 
 
 class AbsentError(ConnectError):
-    """The meter dials in, and has not: nobody but the meter can connect.
+    """The meter has to dial in, but has not: only the meter can open the connection.
 
-    `since` says in words when its last call ended, or when we began to wait.
+    `since` is a text with the time when its last call ended, or when we began to wait.
     """
 
     hint = (
@@ -87,7 +87,7 @@ class LinkClosedError(LinkError):
 
 
 class LinkTimeoutError(LinkError):
-    """Nothing complete arrived in time; `stranger` says who else was heard, if anybody."""
+    """No complete reply arrived in time; `stranger` describes another sender's frame, if any."""
 
     hint = (
         "silence usually means a wrong address (clientAddress, logicalAddress, physicalAddress) "
@@ -104,7 +104,7 @@ class LinkTimeoutError(LinkError):
 
 
 class ProtocolError(LinkError):
-    """The peer sent what DLMS does not allow; the link's state is unknown."""
+    """The peer violated the protocol; the state of the link is unknown."""
 
     hint = "line noise, two talkers on one line or a wrong interfaceType look like this"
 
@@ -115,7 +115,7 @@ class ProtocolError(LinkError):
 
 
 class DroppedError(ProtocolError):
-    """The meter says that there is no session: it has not taken what was sent over it."""
+    """The meter answered that it has no session: it has not processed the request."""
 
     def __init__(self, doing: str) -> None:
         super().__init__(doing, "the meter has dropped the session (DM)")
@@ -128,7 +128,7 @@ class SecurityError(ProtocolError):
 
 
 class CounterError(ProtocolError):
-    """The meter wants a higher invocation counter; `expected` is what it asked for, if it did.
+    """The meter requires a higher invocation counter; `expected` is the number it sent, or None.
 
     The counter has been raised where that was possible: open the association again.
     """
@@ -146,7 +146,7 @@ class CounterError(ProtocolError):
 
 
 class RefusedError(DlmsError):
-    """The meter said no. Do not retry by the second: meters lock out guessers."""
+    """The meter refused. Do not retry every second: meters lock out clients that try often."""
 
     hint = "check authentication, password and clientAddress"
 
@@ -157,11 +157,11 @@ class RefusedError(DlmsError):
 
 
 class CommandError(DlmsError):
-    """A call, or a value to write, that cannot be carried out as asked: tell the caller."""
+    """A call or a write that cannot be carried out as requested: tell the caller."""
 
 
 class ServiceError(DlmsError):
-    """The meter answered a request as a whole with an exception: ask in another way."""
+    """The meter answered the whole request with an exception: ask in another way."""
 
     hint = "the meter may not support this service or these rights"
 
@@ -192,12 +192,12 @@ DATA_ACCESS_RESULTS = {
 }
 
 
-#: The meter is at something else, or still at it: the same works later.
+#: The meter is busy, perhaps still with this request: the same request works later.
 TEMPORARY_FAILURE = 2
 
 
 class ObjectError(DlmsError):
-    """The meter is fine but will not give this object: skip it, keep the rest.
+    """The meter works but refuses this object: skip it, keep the rest.
 
     `code` is the Data-Access-Result (or Action-Result) of the meter.
     """

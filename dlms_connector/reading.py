@@ -1,4 +1,4 @@
-"""What a poll yields: exact values with their unit and their instant."""
+"""The result of a poll: exact values with their unit and time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Literal, Union
 from dlms_connector.errors import DlmsError
 from dlms_connector.obis import Obis
 
-#: A value as it leaves the meter's side: exact, plain, and ready for JSON once
-#: decimals are written out. Structures are mappings with sensible keys.
+#: A value that was read from a meter: exact, and ready for JSON once decimals are
+#: written out. Structures are mappings with readable keys.
 Value = Union[  # noqa: UP007 (a recursive alias cannot be written with `|` in Python 3.10)
     None, bool, int, Decimal, str, Sequence["Value"], Mapping[str, "Value"]
 ]
@@ -26,8 +26,8 @@ class Reading:
 
     `value` is scaled by the meter's own scaler (or the configured one), exactly.
     `unit` is the symbol of the meter's unit such as `Wh`, or None where it has none.
-    `ts_ms` is the Unix time in ms at which the reply arrived, or for the rows
-    of a profile the instant that the meter captured.
+    `ts_ms` is the Unix time in ms at which the reply arrived. For the rows of
+    a profile it is the time at which the meter captured the row.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""Waiting no longer than so long, in a way that can be cancelled at any moment."""
+"""Waiting with a timeout, in a way that can be cancelled at any moment."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 async def within(seconds: float | None, awaitable: Awaitable[T]) -> T:
-    """Return what an awaitable returns; None waits for ever. Raises asyncio.TimeoutError.
+    """Return an awaitable's result; None waits for ever. Raises asyncio.TimeoutError.
 
-    `asyncio.wait_for` does the same, but before Python 3.12 it forgets a cancellation that
-    comes in the very moment of the result: whoever was told to end went on for ever.
+    `asyncio.wait_for` does the same, but before Python 3.12 it loses a cancellation that
+    arrives together with the result: the cancelled task would continue for ever.
     """
     task = asyncio.ensure_future(awaitable)
     try:
@@ -32,4 +32,4 @@ async def _end(task: asyncio.Future[T]) -> None:
     task.cancel()
     await asyncio.wait({task})
     if not task.cancelled():
-        task.exception()  # looked at, so that nobody complains that it was not
+        task.exception()  # retrieved, so that asyncio does not log it as never retrieved

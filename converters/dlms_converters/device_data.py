@@ -1,4 +1,4 @@
-"""The gateway's converted data, readable by all of the gateway."""
+"""The gateway's converted data, readable by all parts of the gateway."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class DeviceData(ConvertedData):  # type: ignore[misc]
 
     @classmethod
     def of(cls, data: ConvertedData) -> DeviceData:
-        """Return the data of somebody else's converter as such."""
+        """Return the data of a user's converter as DeviceData."""
         if isinstance(data, cls):
             return data
         result = cls(data.device_name, data.device_type)

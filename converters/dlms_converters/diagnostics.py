@@ -1,4 +1,4 @@
-"""What the connector says about a meter, as data of the meter's own device."""
+"""The connector's diagnostics of a meter, as data of the meter's device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dlms_converters.report_strategy import ON_RECEIVED
 
 
 def attributes(device_name: str, device_type: str, values: Mapping[str, Any]) -> DeviceData:
-    """Return client attributes that are sent whatever the report strategy."""
+    """Return client attributes that are always sent (ON_RECEIVED)."""
     result = DeviceData(device_name, device_type)
     result.add_to_attributes(_datapoints(values))
     return result
@@ -23,7 +23,7 @@ def attributes(device_name: str, device_type: str, values: Mapping[str, Any]) ->
 def telemetry(
     device_name: str, device_type: str, ts_ms: int, values: Mapping[str, Any]
 ) -> DeviceData:
-    """Return telemetry of one instant that is sent whatever the report strategy."""
+    """Return telemetry of one instant that is always sent (ON_RECEIVED)."""
     result = DeviceData(device_name, device_type)
     result.add_to_telemetry(TelemetryEntry(_datapoints(values), ts_ms))
     return result

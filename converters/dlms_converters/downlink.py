@@ -1,9 +1,8 @@
-"""What the platform writes, into COSEM data for the meter.
+"""Convert values that the platform writes into COSEM data for the meter.
 
-A user's own converter takes the place of this class: it is made as
-`Converter(config, logger)` with the device, and its `convert(config, data)` is given a
-`Target` (what is written, what the meter holds there now, its scaler) and the JSON value,
-and returns `Data`.
+A user's own converter can replace this class. It is created as `Converter(config, logger)`,
+where `config` is the device. Its `convert(config, data)` gets a `Target` (what is written,
+the meter's present value, its scaler) and the JSON value, and returns `Data`.
 """
 
 from __future__ import annotations

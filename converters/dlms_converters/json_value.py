@@ -1,9 +1,9 @@
-"""Exact values into what JSON, the gateway and the platform take.
+"""Convert exact values into values that JSON, the gateway and the platform accept.
 
-The float appears here and nowhere before: from the shortest form of the decimal, so
-that 135.19 is written 135.19. A number beyond the platform's 64-bit integers travels
-as text, because the platform would otherwise store a rounded one; so does one of more
-than 15 digits before the point that no float holds.
+Only here a decimal becomes a float, from its shortest form, so that 135.19 is written
+135.19. A number beyond the platform's 64-bit integers is sent as text, because the platform
+would store a rounded one. So is a number with more than 15 digits before the point that no
+float holds exactly.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Any
 
 import simplejson
 
-#: The longest string sent as a reading. The gateway stalls for ever on a message of 64 KiB.
+#: The longest string sent as a reading. A message of 64 KiB blocks the gateway for ever.
 LONGEST_STRING = 4096
 
-#: Any number of so many digits is held by a 64-bit float.
+#: A 64-bit float holds any number of this many digits.
 _EXACT_DIGITS = 15
 
 _LEAST, _GREATEST = -(2**63), 2**63 - 1
 
 
 def json_value(value: Any, longest: int = LONGEST_STRING) -> Any:
-    """Return the JSON form of a value; None for what has none (NaN, infinities, None).
+    """Return the JSON form of a value; None if it has none (NaN, infinities, None).
 
     Text longer than `longest` is cut, and ends in an ellipsis.
     """
@@ -62,14 +62,14 @@ def _number(value: Decimal) -> int | float | str | None:
         whole = int(value)
         return whole if _LEAST <= whole <= _GREATEST else _text(value)
     nearest = float(str(value))
-    # Digits this far behind come of multipliers, not of meters: a number it stays.
+    # Below that, inexact digits come from multipliers, not from meters: it stays a number.
     if value.adjusted() >= _EXACT_DIGITS and Decimal(repr(nearest)) != value:
         return _text(value)
     return nearest
 
 
 def _string(value: str) -> str:
-    """Return a text with `?` for surrogates, which some encodings yield and UTF-8 has not."""
+    """Return a text with `?` for surrogates, which some encodings yield and UTF-8 cannot encode."""
     return value.encode(errors="replace").decode()
 
 

@@ -1,7 +1,8 @@
-"""How much the gateway carries in one piece, measured in bytes of JSON.
+"""Size limits of the gateway's messages, in bytes of JSON.
 
-It neither splits nor ever gets rid of telemetry of 64 KiB at one instant, it joins equal
-instants again, and attributes beyond its payload size cost the rest of their batch.
+The gateway does not split telemetry of 64 KiB at one instant, and never gets rid of it. It
+merges entries of equal instants. If attributes exceed its payload size, it loses the rest of
+their batch.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from dlms_connector.reading import Kind
 from dlms_converters.device_data import DeviceData
 from dlms_converters.json_value import json_size
 
-#: One value. The gateway's payload size is 8196 until the platform has named another.
+#: Limits of one value. The gateway's payload size is 8196 until the platform sets another one.
 LARGEST_VALUE: Mapping[Kind, int] = {"timeseries": 16 * 1024, "attributes": 6 * 1024}
 
-#: All values of one instant.
+#: Limit of all values of one instant.
 LARGEST_ENTRY = 32 * 1024
 
 Values = dict[DatapointKey, Any]
 
 
 def chunks(values: Mapping[DatapointKey, Any], limit: int) -> Iterator[Values]:
-    """Share values out so that none but a single one passes the limit."""
+    """Yield the values in chunks; only a chunk of a single value may exceed the limit."""
     chunk: Values = {}
     size = 0
     for key, value in values.items():
@@ -41,7 +42,7 @@ def chunks(values: Mapping[DatapointKey, Any], limit: int) -> Iterator[Values]:
 
 
 def messages(data: ConvertedData) -> Iterator[ConvertedData]:
-    """Yield data with no more attributes than the gateway takes, the rest as data of their own."""
+    """Yield the data with as many attributes as the gateway takes, then the other attributes."""
     first, *others = [*chunks(data.attributes, LARGEST_VALUE["attributes"])] or [{}]
     if not others:
         yield data

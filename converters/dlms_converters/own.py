@@ -1,4 +1,4 @@
-"""Converters by name: ours, or a class of the user's that the gateway's loader finds."""
+"""Make converters by name: our own, or a user's class that the gateway's loader finds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def uplink_converter(
 ) -> Any:
     """Return a device's uplink converter; `strategy` is the connector's `reportStrategy`.
 
-    A class of the user's is made with the device and the logger. Raises ConfigError.
+    A user's class is created with the device and the logger. Raises ConfigError.
     """
     name = device.uplink_converter
     if name is None or name == DLMSUplinkConverter.__name__:
@@ -45,7 +45,7 @@ def _made(key: str, name: str, connector_type: str, device: Device, log: Logger)
         )
     try:
         return found(device, log)
-    except Exception as error:  # whatever a user's class does
+    except Exception as error:  # a user's class may raise anything
         raise ConfigError(
             f"{key}: {name} cannot be made: {type(error).__name__}: {error}"
         ) from error

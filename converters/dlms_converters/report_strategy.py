@@ -1,4 +1,4 @@
-"""When the gateway passes a value on: per key, else per device, else per connector."""
+"""When the gateway sends a value: set per key, else per device, else per connector."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ ON_RECEIVED = ReportStrategyConfig({"type": "ON_RECEIVED"})
 
 
 class ReportStrategyError(ValueError):
-    """A `reportStrategy` that the gateway does not take."""
+    """A `reportStrategy` that the gateway does not accept."""
 
 
 def report_strategy(raw: Mapping[str, Any] | None) -> ReportStrategyConfig | None:
     """Read a `reportStrategy` section, already checked by the configuration's model.
 
-    `DISABLED` means that the gateway's filter stays out of it, as it does at the
-    gateway's own level: on a single key the gateway would send one value and no more.
+    `DISABLED` switches the gateway's filter off, as it does at the gateway's own level; it
+    becomes ON_RECEIVED, because on a single key the gateway would send only one value.
     Raises ReportStrategyError with a sentence for the author.
     """
     if raw is None:

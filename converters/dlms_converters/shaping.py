@@ -1,4 +1,4 @@
-"""Unit, multiplier and decimals of an item, in this order, all in exact decimals.
+"""Apply unit, multiplier and decimals of an item, in this order, in exact decimals.
 
 `decimals` rounds half to even, so that sums of rounded values do not drift.
 """
@@ -24,11 +24,10 @@ def shaped(
     multiplier: Decimal | None = None,
     decimals: int | None = None,
 ) -> Value:
-    """Return a number as it is sent, None for one that is not finite; the rest as it is.
+    """Return a number as it is sent, None if it is not finite; other values are unchanged.
 
-    In a list of numbers alone, each of them. `unit` is the meter's own.
-    Raises UnitError where it cannot be converted, or where the number leaves what decimals
-    can hold.
+    In a list of numbers only, each number is converted. `unit` is the meter's own.
+    Raises UnitError if the unit cannot be converted, or if the number has too many digits.
     """
     if _is_numbers(value):
         return [
@@ -55,7 +54,7 @@ def shaped(
 
 
 def _is_numbers(value: Value) -> TypeGuard[Sequence[Value]]:
-    """Whether a value is a list of nothing but numbers, or of such lists."""
+    """Return whether a value is a list of numbers only, or of such lists."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         return False
     return all(

@@ -1,4 +1,4 @@
-"""What the gateway counts of a connector."""
+"""The gateway's statistics of a connector."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from thingsboard_gateway.gateway.statistics.statistics_service import Statistics
 
 
 def count_message(logger_name: str, name: str, count: int) -> None:
-    """Add to a counter of the gateway's; its logger is what it knows a connector by.
+    """Add to a counter of the gateway, which identifies a connector by its logger.
 
-    The gateway replaces its counters while others add to them, which raises now and then:
-    a count is not worth a reading.
+    The gateway replaces its counters while others add to them, which sometimes raises
+    KeyError. That is ignored, because a count must not cost a reading.
     """
     with suppress(KeyError):
         StatisticsService.count_connector_message(logger_name, name, count=count)

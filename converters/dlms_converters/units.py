@@ -21,7 +21,7 @@ _PREFIXED = (
     "J/h", "N", "S", "bar", "V²h", "A²h",
 )  # fmt: skip
 
-#: Multiples that are no SI prefix: unit, what it is a multiple of, exact factor.
+#: Multiples without an SI prefix: unit, base unit, exact factor.
 _OTHERS = (
     ("l", "m³", Decimal("1E-3")),
     ("m³", "m³", Decimal(1)),
@@ -44,11 +44,11 @@ _EXACT = Context(traps=[Inexact])
 
 
 class UnitError(ValueError):
-    """Two units that measure different things, or a unit nobody knows."""
+    """Two units of different quantities, or an unknown unit."""
 
 
 def factor(source: str, target: str) -> Decimal:
-    """Return what a value in `source` is multiplied by to be in `target`, exactly.
+    """Return the exact factor that converts a value from `source` to `target`.
 
     Raises UnitError with a sentence for the author of the configuration.
     """

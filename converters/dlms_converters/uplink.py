@@ -1,9 +1,9 @@
-"""Readings into the gateway's telemetry and attributes.
+"""Convert readings into the gateway's telemetry and attributes.
 
-Every key of telemetry carries its report strategy: its own, else the device's, else the
-connector's, else ON_RECEIVED. The gateway's own default could be one that drops equal
-values, and a register that did not move is still a reading. Rows of a profile are always
-ON_RECEIVED unless their own key says otherwise: two equal rows are two rows.
+Every telemetry key has a report strategy: its own, else the device's, else the connector's,
+else ON_RECEIVED. The gateway's own default could drop equal values, but an unchanged register
+is still a reading. Rows of a profile are ON_RECEIVED unless their own key has a strategy,
+because two equal rows are two rows.
 """
 
 from __future__ import annotations
@@ -70,10 +70,10 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
         }
 
     def convert(self, config: Any, data: Poll | Reading | Sequence[Reading]) -> DeviceData:
-        """Return what the readings of a poll are on the platform.
+        """Return the readings of a poll as data for the platform.
 
-        What cannot be sent is left out, counted, and complained of once; `config` is
-        not used: a converter belongs to one device.
+        A value that cannot be sent is left out, counted, and logged once. `config` is not
+        used, because a converter belongs to one device.
         """
         result = DeviceData(self._device.device_name, self._device.device_type)
         telemetry: dict[int, dict[DatapointKey, Any]] = {}
@@ -89,7 +89,7 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
             else:
                 telemetry.setdefault(reading.ts_ms, {})[shape.key] = value
         for ts_ms, values in sorted(telemetry.items()):
-            # What is too much for one instant goes on 1 ms later.
+            # Values beyond the limit of one instant are sent 1 ms later.
             for later, entry in enumerate(chunks(values, LARGEST_ENTRY)):
                 result.add_to_telemetry(TelemetryEntry(entry, ts_ms + later))
         if attributes:

@@ -1,4 +1,4 @@
-"""`dlms-connector check`: everything that is wrong with a configuration, at once."""
+"""`dlms-connector check`: lists all problems of a configuration at once."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from dlms_connector.state import commands_folder
 def command(file: Path, connect: bool, timeout_s: float) -> None:
     """Validate the configuration FILE and list every problem with its path.
 
-    Secrets are looked up as the connector would: their environment variables must be
-    set here too. Exit codes: 0 nothing is wrong, 1 a meter could not be read (with
-    --connect), 2 the configuration is wrong.
+    Secrets are looked up as in the connector: their environment variables must be set
+    here too. Exit codes: 0 no problem, 1 a meter could not be read (with --connect), 2 the
+    configuration is wrong.
     """
     loaded = load_file(file)
     for problem in loaded.every_problem:
@@ -69,7 +69,7 @@ def _count(number: int, noun: str) -> str:
 
 
 class _FirstAnswers:
-    """A sink that wants one poll of every meter, good or bad."""
+    """A sink that waits for one poll of every meter, successful or not."""
 
     def __init__(self, devices: Sequence[Device]) -> None:
         self.waiting = {device.device_name for device in devices}
@@ -77,7 +77,7 @@ class _FirstAnswers:
         self.done = asyncio.Event()
 
     def polled(self, device: Device, poll: Any) -> None:
-        """Note what a meter's first poll brought."""
+        """Print the result of a meter's first poll."""
         read, failures = len(poll.readings), poll.failures
         text = f"{device.device_name}: {_count(read, 'value')} read"
         for failure in failures:
@@ -88,7 +88,7 @@ class _FirstAnswers:
         self._answered(device, text, good=not (failures or kept_back))
 
     def state(self, device: Device, state: str, error: DlmsError | None) -> None:
-        """Note why a meter does not answer, or that one does of which nothing is read."""
+        """Print why a meter does not answer, or that it answers but has nothing to read."""
         if state == "online" and not wanted(device):
             text = f"{device.device_name}: answers; nothing to read is configured"
             self._answered(device, text, good=True)
@@ -118,7 +118,7 @@ async def _read_all(configuration: Configuration, timeout_s: float, config_dir: 
     finished = asyncio.create_task(sink.done.wait())
     await asyncio.wait({running, finished}, timeout=timeout_s, return_when="FIRST_COMPLETED")
     if running.done():
-        running.result()  # a fleet ends by itself only if it breaks
+        running.result()  # a fleet ends by itself only with an error; raise it
     for task in (finished, running):
         task.cancel()
     await asyncio.gather(running, finished, return_exceptions=True)
@@ -128,7 +128,7 @@ async def _read_all(configuration: Configuration, timeout_s: float, config_dir: 
 
 
 def _silent_log() -> logging.Logger:
-    """Return a logger that says nothing: what the sink is told is printed already."""
+    """Return a logger without output: the sink already prints the results."""
     log = logging.getLogger("dlms_connector.check")
     log.propagate = False
     log.addHandler(logging.NullHandler())

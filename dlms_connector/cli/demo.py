@@ -1,4 +1,4 @@
-"""`dlms-connector demo`: the main job at work, with nothing else installed."""
+"""`dlms-connector demo`: shows the connector at work, with nothing else installed."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from dlms_connector.errors import DlmsError
 if TYPE_CHECKING:
     from dlms_connector.demo import Scene
 
-#: Without a terminal there is nobody to press Ctrl-C.
+#: The duration without a terminal, where nobody can press Ctrl-C.
 _SECONDS_UNWATCHED = 30.0
 _REFRESH_S = 0.5
-#: What a slow machine may need to start the gateway.
+#: Seconds that a slow machine may need to start the gateway.
 _START_S = 60.0
 _NEEDED = ("mqtt5", "thingsboard_gateway")
 
@@ -36,19 +36,19 @@ class MissingExtraError(DlmsError):
 
 @click.command("demo")
 @click.option(
-    "--meters", default=5, show_default=True, type=click.IntRange(1, 200), help="How many meters."
+    "--meters", default=5, show_default=True, type=click.IntRange(1, 200), help="Number of meters."
 )
 @click.option(
     "--seconds",
     type=click.FloatRange(min=1),
-    help="Stop so long after the gateway connected; by default at Ctrl-C, or after 30 s "
-    "without a terminal.",
+    help="Stop this many seconds after the gateway connected. By default it stops at Ctrl-C, "
+    "or after 30 s if there is no terminal.",
 )
 def command(meters: int, seconds: float | None) -> None:
-    """Show the whole way at work on this machine.
+    """Show the whole path from the meter to the platform on this machine.
 
-    Simulated meters, the real gateway process with the connector, and a stand-in for the
-    platform; what arrived there is shown as it arrives. Nothing is left behind.
+    Simulated meters, the real gateway process with the connector, and a simulated platform
+    are started. Values are shown as they arrive at the platform. Nothing is left behind.
 
     Exit code 0 if all values of every meter arrived, 1 if not.
     """
@@ -122,7 +122,7 @@ async def _list(
 async def _until(
     stop: asyncio.Event, end: float | None, scene: Scene, look: Callable[[], bool]
 ) -> None:
-    """Look again and again until that says so, or somebody, or the time; or the gateway is gone."""
+    """Call `look` until it returns true, `stop` is set, `end` is reached, or the gateway ends."""
     while not look() and not stop.is_set() and scene.gateway.running:
         if end is not None and monotonic() >= end:
             break
@@ -131,7 +131,7 @@ async def _until(
 
 
 def _report(scene: Scene) -> bool:
-    """Say how it went; true if all is well."""
+    """Print the result; true if all values arrived."""
     missing = scene.missing()
     if scene.gateway.running and not missing:
         click.echo(f"the values of all {len(scene.devices)} meters arrived")

@@ -48,14 +48,14 @@ def _read_servers(
 
 
 def _read_server(text: str) -> Server:
-    """Read `1/17`, `1/17/4` (the octets of its form) or `144`."""
+    """Parse `1/17`, `1/17/4` (with the address size in octets) or `144`."""
     try:
         numbers = [int(part) for part in text.split("/")]
     except ValueError:
         numbers = []
     match numbers:
         case [whole] if 0 <= whole <= 0xFFFF:
-            # On an HDLC line one number is the address as a whole.
+            # On an HDLC line a single number is the whole address.
             return Server(0, whole)
         case [logical, physical] if 0 <= min(numbers) <= max(numbers) < 0x4000:
             return Server(logical, physical)
@@ -65,34 +65,38 @@ def _read_server(text: str) -> Server:
 
 
 @click.command()
-@click.option("--host", help="Name or address of the meter, or of the converter before it.")
+@click.option("--host", help="Host name or IP address of the meter or its converter.")
 @click.option("--port", type=click.IntRange(1, 65535), help="TCP or UDP port.  [default: 4059]")
-@click.option("--udp", is_flag=True, help="UDP instead of TCP.")
+@click.option("--udp", is_flag=True, help="Use UDP instead of TCP.")
 @click.option("--serial", "serial_port", metavar="PORT", help="Serial port, such as /dev/ttyUSB0.")
-@click.option("--baudrate", type=int, help="Only this baud rate.  [default: the usual ones]")
+@click.option("--baudrate", type=int, help="Try only this baud rate.  [default: the usual ones]")
 @click.option("--bytesize", type=click.Choice(["7", "8"]), default="8", show_default=True)
 @click.option("--parity", type=click.Choice(["N", "E", "O"]), default="N", show_default=True)
 @click.option("--stopbits", type=click.Choice(["1", "2"]), default="1", show_default=True)
-@click.option("--interface", "interfaces", multiple=True, help="Only this framing; repeatable.",
+@click.option("--interface", "interfaces", multiple=True, help="Try only this framing; repeatable.",
               type=click.Choice(get_args(InterfaceType), case_sensitive=False))  # fmt: skip
 @click.option("--client", "clients", multiple=True, type=click.IntRange(1, 127),
-              help="Only this client address; repeatable.")  # fmt: skip
+              help="Try only this client address; repeatable.")  # fmt: skip
 @click.option("--server", "servers", multiple=True, callback=_read_servers,
               metavar="L/P",
-              help="Only this server address; repeatable.")  # fmt: skip
-@click.option("--serial-number", type=click.IntRange(0), help="The meter's; makes its address.")
-@click.option("--preset", "preset_name", help="Begin with what a shipped preset says.")
-@click.option("--authentication", help="How to prove who we are.  [default: LOW with a password]",
+              help="Try only this server address, logical/physical; repeatable.")  # fmt: skip
+@click.option("--serial-number", type=click.IntRange(0),
+              help="The meter's serial number; the server address is derived from it.")  # fmt: skip
+@click.option("--preset", "preset_name", help="Start with the settings of a shipped preset.")
+@click.option("--authentication", help="Authentication mechanism.  [default: LOW with a password]",
               type=click.Choice(get_args(Authentication), case_sensitive=False))  # fmt: skip
-@click.option("--password", help="A reference: ${env:DLMS_…}, ${env:METER_…} or ${file:…}.")
+@click.option(
+    "--password",
+    help="Reference to the password: ${env:DLMS_…}, ${env:METER_…} or ${file:…}.",
+)
 @click.option("--password-env", metavar="NAME",
               help="Environment variable with the password, DLMS_… or METER_….")  # fmt: skip
 @click.option("--dlms", "more", multiple=True, metavar="KEY=VALUE",
               help="Any other key of `dlms`, such as systemTitle=…; repeatable.")  # fmt: skip
 @click.option("--name", help="The entry's deviceName.  [default: from the serial number]")
-@click.option("--all", "every", is_flag=True, help="Registers of unknown meaning too.")
+@click.option("--all", "every", is_flag=True, help="Include registers of unknown meaning.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False),
-              help="Write the entry as a whole dlms.json; never over a file.")  # fmt: skip
+              help="Write a complete dlms.json; never overwrites a file.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Write a report as JSON.")
 @click.option("--timeout", default=2.0, show_default=True, type=click.FloatRange(0.05, 120),
               help="Seconds to wait for an answer to a probe.")  # fmt: skip
@@ -107,13 +111,13 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Find out how to talk to a meter and what it has; write its device entry.
+    """Find the addresses and objects of a meter, and write its device entry.
 
-    Give --host (and --port), or --serial. The public client asks first, without a password;
-    passwords are never guessed, and one that is given is tried once.
+    Give --host (and --port), or --serial. The public client is tried first, without a
+    password. Passwords are never guessed; a given password is tried once.
 
-    Exit codes: 0 the entry is written, 1 no meter answered or none lets us in (the last
-    lines say what to suspect), 2 an option is wrong.
+    Exit codes: 0 the entry is written, 1 no meter answered or no association was accepted
+    (the last lines say what to check), 2 an option is wrong.
     """
     if (host is None) == (serial_port is None):
         raise click.UsageError("give either --host or --serial")
@@ -148,7 +152,7 @@ def command(
 
 
 def _check_output(output: Path) -> None:
-    """Refuse a file that cannot be written, before a meter is asked anything."""
+    """Raise BadParameter if the file cannot be written, before a meter is contacted."""
     if output.exists():
         raise click.BadParameter(f"{output} exists already", param_hint="--output")
     folder = output.parent
@@ -159,7 +163,7 @@ def _check_output(output: Path) -> None:
 
 
 def _write(output: Path, text: str) -> Path | None:
-    """Write what was found, never over a file; None if it cannot be: then it is shown instead."""
+    """Write a new file; return None if that fails, so that the entry is shown instead."""
     try:
         with output.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -194,7 +198,7 @@ def _progress() -> Iterator[Progress]:
 
 
 def _with_options(error: ConfigError) -> ConfigError:
-    """Speak of options where the configuration would speak of keys."""
+    """Return the error with a hint about options instead of configuration keys."""
     told = ConfigError(*error.problems)
     told.hint = "keys of `dlms` are given by --dlms KEY=VALUE, others by the option of that name"
     return told
@@ -271,7 +275,7 @@ def _credentials(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _show(found: Discovery, output: Path | None) -> None:
-    """Show what was found on stderr, and on stdout the entry alone."""
+    """Show the findings on stderr, and only the entry on stdout."""
 
     def say(text: str) -> None:
         click.echo(text, err=True)

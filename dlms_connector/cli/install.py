@@ -1,4 +1,4 @@
-"""`dlms-connector install`: from an installed package to a gateway that polls."""
+"""`dlms-connector install`: adds the connector to a gateway."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def options(function: F) -> F:
         click.option(
             "--extensions",
             type=click.Path(path_type=Path, file_okay=False),
-            help="The gateway's extensions folder; found for the Debian package and for pip. "
-            "For Docker: the volume mounted at /thingsboard_gateway/extensions.",
+            help="The gateway's extensions folder. For the Debian package and for pip it is found "
+            "automatically. For Docker: the volume mounted at /thingsboard_gateway/extensions.",
         ),
         click.option(
             "--gateway-config",
@@ -67,15 +67,15 @@ def carry_out(work_out: Callable[[], list[Change]], dry_run: bool) -> bool:
     "--type",
     "connector_type",
     type=click.Choice(["custom", "dlms"]),
-    help="The type of the gateway's entry. custom, unless an entry is there already: "
-    "it is the type that the platform's own user interface can edit.",
+    help="The connector type in the gateway's entry. Default: the type of an existing entry, "
+    "else custom, which the platform's user interface can edit.",
 )
 def command(
     config_dir: Path, extensions: Path | None, connector_type: ConnectorType | None, dry_run: bool
 ) -> None:
     """Make a gateway find the connector, and add its entry to tb_gateway.json.
 
-    Safe to repeat. A file that is changed is kept beside it with a time stamp.
+    Safe to repeat. A copy of each changed file is kept beside it with a time stamp.
 
     For example: dlms-connector install --gateway-config /etc/thingsboard-gateway/config
     """

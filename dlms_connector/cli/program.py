@@ -1,4 +1,4 @@
-"""The command `dlms-connector`: its subcommands, and how it ends."""
+"""The command `dlms-connector`: its subcommands and exit codes."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ FAILED = 1
 USER_MISTAKE = 2
 INTERRUPTED = 130
 
-#: Commands in the order of a user's way, with the line that the list of commands shows.
+#: Commands in the order of use, with their line in the list of commands.
 COMMANDS = {
-    "demo": "Show the whole way at work: simulated meters, the real gateway, a platform.",
-    "install": "Make a gateway find the connector, and add its entry.",
-    "uninstall": "Take the connector out of a gateway again.",
+    "demo": "Show the whole path from the meter to the platform on this machine.",
+    "install": "Make a gateway find the connector, and add its entry to tb_gateway.json.",
+    "uninstall": "Remove the connector from a gateway.",
     "check": "Validate a configuration; with --connect, also talk to every meter.",
     "schema": "Print the JSON Schema of dlms.json.",
-    "discover": "Find a meter's addresses and objects, and write its device entry.",
-    "read": "Poll meters once, now.",
+    "discover": "Find the addresses and objects of a meter, and write its device entry.",
+    "read": "Poll meters once and show their values.",
     "profile": "Read a load profile.",
-    "simulate": "Run simulated meters for trying and testing.",
+    "simulate": "Run simulated meters to try a configuration with.",
     "verify": "Tell whether an installation is healthy.",
     "migrate": "Take meters over from the old bridge.",
 }
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module when the command is asked for."""
+    """A group that imports a command's module only when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands that this installation has."""
@@ -49,12 +49,12 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them: help answers at once."""
+        """List the commands without importing them, so that help is fast."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; whatever is the user's to solve becomes lines on stderr."""
+        """Run a command; print errors that the user can solve on stderr."""
         try:
             return super().invoke(ctx)
         except DlmsError as error:
@@ -62,7 +62,7 @@ class LazyGroup(click.Group):
             sys.exit(USER_MISTAKE if isinstance(error, ConfigError) else FAILED)
         except OSError as error:
             if error.errno == errno.EPIPE:
-                raise  # whoever read on has seen enough: click ends quietly
+                raise  # the reader of our output has ended: click exits quietly
             _say_failed(error)
             sys.exit(FAILED)
         except KeyboardInterrupt:
@@ -78,7 +78,7 @@ def _exists(name: str) -> bool:
 
 
 def _say_failed(error: OSError) -> None:
-    """Say what the system would not do: a full disk, a folder without rights."""
+    """Print an error of the operating system, such as a full disk or missing rights."""
     what = f"{error.filename}: " if error.filename else ""
     click.echo(f"error: {what}{error.strerror or error}", err=True)
 

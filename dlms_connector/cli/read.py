@@ -1,4 +1,4 @@
-"""`dlms-connector read`: one poll of every meter, now, as tables or JSON."""
+"""`dlms-connector read`: polls every meter once, and prints tables or JSON."""
 
 from __future__ import annotations
 
@@ -27,21 +27,23 @@ from dlms_connector.protocol import make_client
 from dlms_connector.reading import Failure, Poll, Value
 from dlms_connector.state import commands_folder, counter_of
 
-#: Lines that are talked to at once.
+#: Most lines to read at the same time.
 _AT_ONCE = 50
-#: Columns of text for a pipe or a file, which say nothing of their width.
+#: Text columns for a pipe or a file, which have no width of their own.
 _PIPE_WIDTH = 200
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--device", "names", multiple=True, metavar="NAME", help="Only this meter.")
+@click.option(
+    "--device", "names", multiple=True, metavar="NAME", help="Read only this meter; repeatable."
+)
 @click.option("--json", "as_json", is_flag=True, help="Write JSON; decimals stay exact.")
 def command(file: Path, names: Sequence[str], as_json: bool) -> None:
-    """Poll the meters of the configuration FILE once, now, and show all their items.
+    """Poll the meters of the configuration FILE once and show all their items.
 
-    Exit codes: 0 everything was read, 1 a meter or an object could not be read or its
-    unit not be converted, 2 the configuration is wrong or has no such device.
+    Exit codes: 0 everything was read, 1 a meter or an object could not be read or a unit
+    could not be converted, 2 the configuration is wrong or has no such device.
     """
     loaded = load_file(file)
     devices = _chosen(loaded, names)
@@ -78,9 +80,9 @@ async def read_once(
     state_dir: Path | None = None,
     log: logging.Logger | None = None,
 ) -> None:
-    """Poll every item of every device once and tell `done`; meters of one line in turn.
+    """Poll every item of every device once and call `done`; meters of one line in turn.
 
-    What goes wrong with a meter is in its outcome; nothing is raised.
+    Errors of a meter are in its outcome; nothing is raised.
     """
     lines: dict[str, list[Device]] = {}
     for device in devices:
@@ -139,7 +141,7 @@ async def _read_line(
 
 
 def _chosen(loaded: Loaded, names: Sequence[str]) -> Sequence[Device]:
-    """Return the devices to read; raises ConfigError for a name that cannot be."""
+    """Return the devices to read; raises ConfigError or BadParameter for an unusable name."""
     devices = {device.device_name: device for device in loaded.configuration.devices}
     if not names:
         return tuple(devices.values())
@@ -154,13 +156,13 @@ def _chosen(loaded: Loaded, names: Sequence[str]) -> Sequence[Device]:
 
 
 def _is_incomplete(device: Device, outcome: Outcome) -> bool:
-    """Whether something that is configured would not reach the platform."""
+    """Whether a configured item would not reach the platform."""
     lacking = outcome.error or outcome.poll.failures or any(unsent(device, outcome.poll))
     return bool(lacking)
 
 
 def _object_failures(outcome: Outcome) -> list[Failure]:
-    """Return the failures that are not merely the meter's own."""
+    """Return the failures of single objects, not those caused by the meter's own error."""
     return [failure for failure in outcome.poll.failures if failure.error is not outcome.error]
 
 
@@ -205,9 +207,9 @@ def _show(results: Sequence[tuple[Device, Outcome]]) -> None:
 
 
 def _table(device: Device, outcome: Outcome) -> Table:
-    """Show what a meter answered; what does not fit is folded, for half a number is a wrong one.
+    """Return a meter's readings as a table; long values are folded, as a cut number is wrong.
 
-    Names are a user's own and may hold what Rich takes for markup: they go in as Text.
+    Names come from the user and may look like Rich markup: they are added as Text.
     """
     items = items_of(device)
     table = Table(title=Text(device.device_name), title_justify="left")
@@ -226,7 +228,7 @@ def _table(device: Device, outcome: Outcome) -> Table:
 
 def _text(value: Value) -> str:
     if isinstance(value, str):
-        # Whatever a meter says, it gives no orders to a terminal.
+        # Escape control characters: a meter's text must not control the terminal.
         return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in value)
     if isinstance(value, Decimal):
         return f"{value:f}"

@@ -1,4 +1,4 @@
-"""`dlms-connector schema`: for editors that complete and check while one types."""
+"""`dlms-connector schema`: prints the JSON Schema, for completion and checks in an editor."""
 
 from __future__ import annotations
 

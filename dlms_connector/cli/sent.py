@@ -1,4 +1,4 @@
-"""What becomes of a reading on its way to the platform, for commands that show it."""
+"""Readings in the form in which the platform gets them, for commands that show them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Items = Mapping[tuple[Kind, str], Item]
 
 
 def items_of(device: Device) -> Items:
-    """Return a device's items by what names their readings."""
+    """Return a device's items by kind and key, as in their readings."""
     return {(one.kind, one.item.key): one.item for one in wanted(device)}
 
 
 def as_sent(reading: Reading, item: Item) -> tuple[Value, str | None]:
-    """Return value and unit as the platform gets them; the meter's own where it gets none."""
+    """Return value and unit as sent to the platform; the meter's own if nothing is sent."""
     value, unit = reading.value, reading.unit
     try:
         sent = _shaped(reading, item)
@@ -35,7 +35,7 @@ def as_sent(reading: Reading, item: Item) -> tuple[Value, str | None]:
 def unsent(device: Device, poll: Poll) -> Iterator[tuple[Reading, str]]:
     """Yield readings that the connector would not send, and why: their units do not fit.
 
-    What a converter of the user's own does with them, nobody knows here.
+    Yields nothing if the device has a user's own converter: its result is not known here.
     """
     if device.uplink_converter is not None:
         return

@@ -1,4 +1,4 @@
-"""`dlms-connector simulate`: meters to try a configuration with."""
+"""`dlms-connector simulate`: simulated meters to try a configuration with."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ _AUTHENTICATIONS = get_args(Authentication)
 _SECURITIES = get_args(Security)
 
 
-@click.command("simulate", help="Serve simulated meters, to try a configuration with.")
+@click.command("simulate", help="Run simulated meters to try a configuration with.")
 @click.option("--meters", default=1, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
     default=4059,
     show_default=True,
     type=click.IntRange(0, 65_535),
-    help="Port of the first meter, the next ones count up; 0 takes free ones.",
+    help="Port of the first meter; each further meter has the next port. 0: any free ports.",
 )
-@click.option("--shared", is_flag=True, help="All meters behind one port, as behind a converter.")
+@click.option("--shared", is_flag=True, help="Serve all meters on one port, like a converter.")
 @click.option("--udp", is_flag=True, help="Serve UDP instead of TCP (WRAPPER).")
 @click.option(
     "--profile",
@@ -52,22 +52,31 @@ _SECURITIES = get_args(Security)
     type=click.Choice(["household", "microstar"]),
 )
 @click.option(
-    "--interface", "framing", type=click.Choice(["HDLC", "WRAPPER"]), help="HDLC if not given."
+    "--interface",
+    "framing",
+    type=click.Choice(["HDLC", "WRAPPER"]),
+    help="The default is HDLC, with --udp WRAPPER.",
 )
 @click.option("--referencing", default="LN", type=click.Choice(["LN", "SN"]), show_default=True)
 @click.option("--authentication", type=click.Choice(_AUTHENTICATIONS))
-@click.option("--password", help="Of LOW and HIGH.")
+@click.option("--password", help="Password for LOW and HIGH.")
 @click.option("--security", default="NONE", type=click.Choice(_SECURITIES), show_default=True)
 @click.option("--suite", default="0", type=click.Choice(["0", "1", "2"]), show_default=True)
-@click.option("--hold", is_flag=True, help="Measured values stand still; the clock goes on.")
+@click.option("--hold", is_flag=True, help="Keep measured values constant; the clock runs on.")
 @click.option(
     "--objects",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="JSON file of objects that replace or join the meter's own (docs/simulator.md).",
+    help="JSON file of objects that replace or extend the meter's own (docs/simulator.md).",
 )
-@click.option("--fault", "faults", multiple=True, metavar="NAME[=VALUE]", help="May be repeated.")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="NAME[=VALUE]",
+    help="Simulate a fault (see --faults); repeatable.",
+)
 @click.option("--faults", "list_faults", is_flag=True, help="List the faults and exit.")
-@click.option("--seconds", type=click.FloatRange(min=0), help="Stop after so long.")
+@click.option("--seconds", type=click.FloatRange(min=0), help="Stop after this many seconds.")
 @click.option("--print-config", is_flag=True, help="Print a dlms.json for these meters and exit.")
 def command(**given: Any) -> None:
     """Serve simulated meters until Ctrl-C, or for --seconds."""
@@ -92,7 +101,7 @@ def command(**given: Any) -> None:
         _allow_sockets(len(meters))
         asyncio.run(_serve(meters, given))
     except BrokenPipeError:
-        raise  # whoever read what is printed has enough; click ends at that without a word
+        raise  # the reader of our output has ended; click then exits quietly
     except OSError as error:
         raise click.ClickException(
             f"cannot listen at {given['host']}, ports from {given['port']}: "
@@ -106,16 +115,16 @@ _ADVICE = {
     errno.EMFILE: "the limit of open files (ulimit -n) is too low for so many --meters",
 }
 _PORTS = 1 << 16
-#: Physical addresses that no meter has: of a device that calls, and of all at once.
+#: Reserved physical addresses, which no meter has: calling device, and broadcast.
 _RESERVED = (126, 127)
 #: With --hold: 2025-01-01 12:00 UTC.
 _HELD_AT = 1_735_732_800.0
-#: Of one meter: where it listens, and two clients at most.
+#: Sockets per meter: the listening one, and two clients at most.
 _SOCKETS = 3
 
 
 def _allow_sockets(meters: int) -> None:
-    """Raise the soft limit of open files as far as many meters need and the system allows."""
+    """Raise the soft limit of open files to what the meters need, if the system allows it."""
     if sys.platform == "win32":
         return
     import resource

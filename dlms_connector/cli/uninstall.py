@@ -1,4 +1,4 @@
-"""`dlms-connector uninstall`: takes back what `install` did."""
+"""`dlms-connector uninstall`: undoes `install`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from dlms_connector.installation import uninstall
 @click.command()
 @options
 def command(config_dir: Path, extensions: Path | None, dry_run: bool) -> None:
-    """Take the connector out of a gateway again.
+    """Remove the connector from a gateway.
 
-    A dlms.json that you have worked on stays; so does the package itself.
+    A dlms.json that you have edited stays; so does the package itself.
 
     For example: dlms-connector uninstall --gateway-config /etc/thingsboard-gateway/config
     """

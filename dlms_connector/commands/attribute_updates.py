@@ -1,10 +1,9 @@
-"""Shared attributes of the platform, written to the meter until it holds them.
+"""Writes the platform's shared attributes to the meter until the meter holds them.
 
-The platform repeats shared attributes at every start and after every renaming, so a value
-that the meter is known to hold is not written again; and a value that could not be written
-because the meter was away is written when it is back. What the platform wants is what
-counts: an attribute that a call has written otherwise is written again when the platform
-repeats it.
+The platform repeats shared attributes at every start and after every renaming. A value that
+the meter is known to hold is not written again. A value that could not be written because
+the meter was offline is written when it is back. The platform's value has priority: if a
+call wrote another value, the platform's value is written again when the platform repeats it.
 """
 
 from __future__ import annotations
@@ -31,10 +30,10 @@ from dlms_connector.errors import (
 from dlms_connector.reading import Value
 
 _TIMEOUT_S = 30.0
-#: A meter that is away says so itself when it is back; this is for a line that is just busy.
+#: For a busy line; an offline meter is tried again as soon as it is back online.
 _RETRY_S, _LONGEST_RETRY_S = 10.0, 300.0
 
-#: Told of what a device holds now, by attribute key; or of why it does not.
+#: Reports the values that a device holds now by attribute key, and refusals by ERROR_KEY.
 Report = Callable[[Device, Mapping[str, Value]], None]
 
 #: The client attribute with the values that are refused, and why; empty if there are none.
@@ -68,7 +67,7 @@ class AttributeUpdates:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def update(self, device: str, data: Mapping[str, Any]) -> None:
-        """Take shared attributes; those that are not configured are none of ours."""
+        """Take shared attributes; ignore those that are not configured."""
         context = self._contexts.get(device)
         if context is None:
             return
@@ -76,13 +75,13 @@ class AttributeUpdates:
             key = device, one.key
             if one.key not in data:
                 continue
-            # What was held may be about to be overwritten: then going back to it is news too.
+            # If another value is pending, a return to the held value must be written too.
             if key in self._wanted or self._held.get(key, _NOTHING) != data[one.key]:
                 self._wanted[key] = data[one.key]
         self.retry(device)
 
     def retry(self, device: str) -> None:
-        """Write what is still wanted of a meter, now that it may be there."""
+        """Write the pending values of a meter, which may be online now."""
         if device in self._busy or not any(name == device for name, _ in self._wanted):
             return
         if timer := self._timers.pop(device, None):
@@ -93,7 +92,7 @@ class AttributeUpdates:
         task.add_done_callback(self._tasks.discard)
 
     def wrote(self, device: str, ref: AttributeRef) -> None:
-        """Forget what the meter held, as something else has written it."""
+        """Forget the known value of an attribute, as something else has written it."""
         for one in self._contexts[device].device.attribute_updates:
             if (one.class_id, one.obis, one.attribute) == (ref.class_id, ref.obis, ref.attribute):
                 self._held.pop((device, one.key), None)
@@ -129,7 +128,7 @@ class AttributeUpdates:
         ]
 
     async def _write(self, context: Context, update: AttributeUpdate, value: Any) -> bool:
-        """Write one attribute; false if the meter is away, so that it is to be tried again."""
+        """Write one attribute; false if the meter is offline or busy: to be tried again."""
         device, key = context.device.device_name, (context.device.device_name, update.key)
         ref = AttributeRef(update.class_id, update.obis, update.attribute)
         who, what = f"shared attribute {update.key}", f"writing {ref}"
@@ -146,7 +145,7 @@ class AttributeUpdates:
         try:
             written: Written = await self._meters.submit(device, job, timeout_s=_TIMEOUT_S)
         except (LinkError, RefusedError) as error:
-            if attempt.begun:  # the meter may hold it by now, and then it is not written again
+            if attempt.begun:  # the meter may hold it now; then it is not written again
                 event = Event(device, who, what, f"unknown: {error}", attempt.old, attempt.new)
                 self._audit.note(event)
             self._log.debug("%s: %s is written later: %s", device, update.key, error)
@@ -165,7 +164,7 @@ class AttributeUpdates:
         if written.changed:
             self._audit.note(Event(device, who, what, "done", written.old, written.new))
         self._refused[device].pop(update.key, None)
-        # The platform takes no null: what was there before would stay.
+        # The platform ignores null: the previous value would stay.
         self._tell(context, {update.key: "" if written.new is None else written.new})
         return True
 
@@ -179,7 +178,7 @@ class AttributeUpdates:
         self._report(context.device, values)
 
     def _done(self, key: tuple[str, str], value: Any) -> None:
-        """Note that a value was dealt with, unless another came meanwhile."""
+        """Note that a value was handled; one that came meanwhile stays pending."""
         self._held[key] = value
         if self._wanted.get(key, _NOTHING) == value:
             del self._wanted[key]

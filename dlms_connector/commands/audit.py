@@ -11,9 +11,9 @@ import simplejson
 from dlms_connector.reading import Value
 from dlms_converters.json_value import json_value
 
-#: Old and new values of tables are shown no longer than this.
+#: Most characters of an old or new value (it may be a table); the rest is cut off.
 _LONGEST = 200
-#: A sentence quotes what it is about, and that may be anything.
+#: Most characters of a sentence: it may quote text of any length.
 _LONGEST_SENTENCE = 600
 
 
@@ -49,7 +49,7 @@ class Audit:
         self._log, self._tell = log, tell
 
     def note(self, event: Event) -> None:
-        """Write an event down."""
+        """Record an event."""
         self._log.info("%s: audit: %s", event.device, event.sentence)
         self._tell(event)
 

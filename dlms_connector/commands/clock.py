@@ -1,4 +1,4 @@
-"""A meter's clock: what it says, and setting it without harm to what it captures."""
+"""Reads a meter's clock, and sets it without disturbing the capture of profiles."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from dlms_connector.reading import Value
 CLOCK = Obis(bytes((0, 0, 1, 0, 0, 255)))
 TIME = AttributeRef(8, CLOCK, 2)
 
-#: Below this a clock is left alone: the line's delay is part of what is measured.
+#: A smaller drift is not corrected: the measured drift includes the delay of the line.
 THRESHOLD_S = 30.0
-#: A meter that captures while its clock is set may capture twice, or not at all.
+#: Distance to a capture boundary: setting the clock there may duplicate or lose a row.
 BOUNDARY_MARGIN_S = 120.0
-#: Rows are captured this often unless the configured profiles say otherwise.
+#: The capture period that is assumed if the configured profiles give none.
 DEFAULT_CAPTURE_PERIOD_S = 900
-#: A clock that is off again so soon is broken, or somebody else sets it too.
+#: A clock that drifts again within this time is faulty, or another client sets it too.
 LEAST_INTERVAL = timedelta(days=1)
 
 Now = Callable[[], datetime]
@@ -35,9 +35,10 @@ Now = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """What a clock said, and how far it is ahead (positive) at the middle of the round trip.
+    """The time of a meter's clock, and its drift at the middle of the round trip.
 
-    `type` is that of its data: a date-time, or mostly an octet string.
+    `drift_s` is positive if the clock is ahead. `type` is the data type of the attribute `time`:
+    date-time, or more often octet-string.
     """
 
     type: DataType
@@ -47,7 +48,7 @@ class Clock:
     round_trip_s: float
 
     def describe(self) -> dict[str, Value]:
-        """Return what a caller is told."""
+        """Return the result for the caller."""
         return {
             "time": self.instant.isoformat(),
             "driftSeconds": Decimal(f"{self.drift_s:.2f}"),
@@ -56,7 +57,7 @@ class Clock:
 
 
 class NoInstantError(CommandError):
-    """A clock that tells no instant: it was never set, or forgot its time."""
+    """The clock has no usable time: it was never set, or it lost its time."""
 
     def __init__(self, shown: str, round_trip_s: float) -> None:
         super().__init__(f"the meter's clock tells no instant: {shown}")
@@ -64,7 +65,7 @@ class NoInstantError(CommandError):
 
 
 def read_clock(client: Client, options: Options, now: Now) -> Talk[Clock]:
-    """Read the clock and hold it against `now`. Raises NoInstantError if it tells no instant."""
+    """Read the clock and compare it with `now`. Raises NoInstantError if it has no usable time."""
     asked = now()
     data = yield from get_one(client, TIME)
     answered = now()
@@ -82,9 +83,9 @@ def read_clock(client: Client, options: Options, now: Now) -> Talk[Clock]:
 class Setting:
     """When a clock may be set.
 
-    `periods_s` are capture periods whose boundaries are kept away from; None has the periods
-    of `profiles` read. `last` is when the clock was set before. `force` disregards all that.
-    `skip` are fields that the meter wants unspecified.
+    It is not set near the boundaries of the capture periods `periods_s`; if this is None, the
+    capture periods of `profiles` are read. `last` is when the clock was set before. `force`
+    ignores these conditions. `skip` are date-time fields that the meter wants unspecified.
     """
 
     threshold_s: float = THRESHOLD_S
@@ -98,11 +99,11 @@ class Setting:
 def set_clock(
     client: Client, options: Options, now: Now, setting: Setting, done: Callable[[], None]
 ) -> Talk[dict[str, Value]]:
-    """Set the clock if it is off by more than a threshold; return what was found and done.
+    """Set the clock if its drift reaches the threshold; return the drift and what was done.
 
-    Half the round trip is added, as the request needs that long to arrive. `done` is called
-    as soon as the clock is set. Raises CommandError close to a capture boundary and if it was
-    set within a day, unless forced; a clock that tells no instant is set by force alone.
+    Half the round trip is added: the request needs that long to arrive. `done` is called as
+    soon as the clock is set. Unless forced, raises CommandError close to a capture boundary,
+    if the clock was set within the last day, and if it has no usable time.
     """
     before: Clock | None
     try:
@@ -134,30 +135,30 @@ def set_clock(
     done()
     try:
         after = (yield from read_clock(client, options, now)).describe()["driftSeconds"]
-    except (CommandError, ObjectError, ServiceError):  # it is set all the same
+    except (CommandError, ObjectError, ServiceError):  # the clock is set nevertheless
         after = None
     return {**found, "set": True, "driftAfterSeconds": after}
 
 
 def _periods(client: Client, profiles: Iterable[Obis]) -> Talk[tuple[int, ...]]:
-    """Return the capture periods of profiles in seconds; a usual one if none is told."""
+    """Return the capture periods of profiles in seconds; the default if none is known."""
     found = set()
     for obis in profiles:
-        with suppress(ServiceError):  # so some meters say that they do not tell
+        with suppress(ServiceError):  # some meters refuse the read this way
             found.add((yield from capture_period_s(client, obis)))
     return tuple(sorted(found - {0})) or (DEFAULT_CAPTURE_PERIOD_S,)
 
 
 def _octets(arrival: datetime, before: Clock | None, options: Options, skip: Set[str]) -> bytes:
-    """Write an instant as the meter writes its own: its zone, its unspecified fields."""
+    """Encode an instant in the meter's own form: its time zone, its unspecified fields."""
     skip = skip | (_unspecified(before.moment) if before else set())
     local = arrival.astimezone(before.instant.tzinfo if before else options.zone)
     if "hundredths" in skip:
-        local += timedelta(seconds=0.5)  # a whole second, and the nearest one
+        local += timedelta(seconds=0.5)  # round to the nearest whole second
     octets = encode_date_time(local, from_utc=options.from_utc, skip=skip)
     if before is None or "status" in skip or before.moment.deviation is None:
         return octets
-    # A fixed deviation does not tell daylight saving time: the meter's own flag does.
+    # A fixed deviation does not show daylight saving time: keep the meter's own flag.
     return octets[:-1] + bytes((_season(before),))
 
 
@@ -176,7 +177,7 @@ def _season(clock: Clock) -> int:
 
 
 def _require_day(now: datetime, clock: Clock, last: datetime | None) -> None:
-    """Raise if the clock was set within a day."""
+    """Raise CommandError if the clock was set within the last day."""
     if last is not None and timedelta(0) <= now - last < LEAST_INTERVAL:
         raise CommandError(
             f"the clock is off by {clock.drift_s:.1f} s, but it was set at "
@@ -186,12 +187,12 @@ def _require_day(now: datetime, clock: Clock, last: datetime | None) -> None:
 
 
 def _require_distance(now: datetime, clock: Clock, period_s: int) -> None:
-    """Raise if a row is about to be captured, or was just now, by either clock."""
+    """Raise CommandError close to a capture boundary, by our clock or by the meter's."""
     if period_s <= 0:
         return
     margin = min(BOUNDARY_MARGIN_S, period_s / 4)
     for moment in (now, clock.instant):
-        # Boundaries are those of the meter's wall clock: days do not begin at midnight UTC.
+        # Boundaries follow the meter's local time: its days do not begin at midnight UTC.
         local = moment.astimezone(clock.instant.tzinfo)
         offset = local.utcoffset() or timedelta(0)
         past = (local.timestamp() + offset.total_seconds()) % period_s

@@ -16,7 +16,7 @@ _DAY_S = 86_400
 
 
 def clock_reading(context: Context, arguments: Arguments) -> Work:
-    """`readClock`: what the clock says, and how far it is off."""
+    """`readClock`: read the time of the clock, and its drift."""
 
     def talk(client: Client) -> Talk[Value]:
         return (yield from read_clock(client, context.options, context.now)).describe()
@@ -25,7 +25,7 @@ def clock_reading(context: Context, arguments: Arguments) -> Work:
 
 
 def clock_setting(context: Context, arguments: Arguments) -> Work:
-    """`syncClock`: sets the clock where that is due and does no harm."""
+    """`syncClock`: set the clock if it has drifted and no row is about to be captured."""
     require_write(context.device, arguments.method, CLOCK)
     device = context.device.device_name
     period_s = None
@@ -50,7 +50,7 @@ def clock_setting(context: Context, arguments: Arguments) -> Work:
 
 
 def _last(context: Context) -> datetime | None:
-    """Return when the clock was set last, as far as is remembered."""
+    """Return when the clock was last set; None if that is not known."""
     try:
         at = datetime.fromisoformat(str(context.clock_sets.get(context.device.device_name)["at"]))
     except (KeyError, ValueError):

@@ -1,4 +1,4 @@
-"""The call that asks a meter what it has."""
+"""The call that reads a meter's object list."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 
-#: Every object is read once: some hundreds on a slow line.
+#: Every object is read once; these may be some hundreds on a slow line.
 _TIMEOUT_S = 120.0
 
 
 def discover_objects(context: Context, arguments: Arguments) -> Work:
-    """`discover`: the objects, and what of them belongs into the device's entry.
+    """`discover`: list the objects, and the items for the device's entry.
 
-    `listOnly` reads no values, `all` takes registers of unknown meaning into the entry too.
+    `listOnly` reads no values. `all` adds registers of unknown meaning to the entry too.
     """
     list_only, every = arguments.flag("listOnly"), arguments.flag("all")
     referencing = context.device.dlms.referencing

@@ -1,6 +1,6 @@
-"""Calls of the platform: understood, allowed, carried out on the meter's line, answered.
+"""Handles the platform's calls: parse, check permission, run on the meter's line, answer.
 
-Everything here runs in the meters' loop. Whatever happens, a call gets its answer and
+Everything here runs in the meters' loop. Every call gets an answer, also after an error;
 nothing is raised.
 """
 
@@ -29,7 +29,7 @@ from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 from dlms_connector.within import within
 
-#: Calls of one meter that wait or are under way; more are refused at once.
+#: Most calls per meter that wait or run; further calls are refused at once.
 MOST_WAITING = 100
 
 UNCERTAIN = "the meter may have carried it out all the same: look at it before calling again"
@@ -42,8 +42,8 @@ Answer = Callable[[Mapping[str, Any]], None]
 class Dispatcher:
     """Carries out calls to the devices of one connector.
 
-    `json_value` turns an exact value into what the gateway can send. `more` are methods
-    beside those of `METHODS`. `wrote` is told of every attribute that a call has written.
+    `json_value` converts a value to JSON that the gateway can send. `more` are methods in
+    addition to `METHODS`. `wrote` is called with every attribute that a call may have written.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Dispatcher:
         task.add_done_callback(self._tasks.discard)
 
     def knows(self, name: str) -> bool:
-        """Whether there is such a method, at any device."""
+        """Whether any device has a method of this name."""
         return name in self._methods or bool(self._configured(name))
 
     def changes(self, name: str) -> bool:
@@ -120,7 +120,7 @@ class Dispatcher:
             self._waiting[device] -= 1
 
     def _understand(self, context: Context, request: Request) -> Work | Local:
-        """Return what a call is to do; refusals of what would change the meter are noted."""
+        """Return the work of a call; note refused calls that would change the meter."""
         for own in context.device.server_side_rpc:
             if own.method == request.method:
                 with self._noted(request, changes(own)):
@@ -147,7 +147,7 @@ class Dispatcher:
             raise
 
     async def _do(self, request: Request, work: Work | Local) -> Value:
-        """Carry it out; what changes the meter is written down. Raises DlmsError."""
+        """Carry out the work; record changes of the meter in the audit. Raises DlmsError."""
         trace = _Trace()
         try:
             outcome = await self._outcome(request, work, trace)
@@ -184,7 +184,7 @@ class Dispatcher:
         try:
             return await self._meters.submit(request.device, talk, timeout_s=timeout_s)
         finally:
-            # Also if it failed: it may have been written all the same.
+            # Also after a failure: the meter may have carried out the write.
             if work.writes is not None:
                 self._wrote(request.device, work.writes)
 
@@ -209,24 +209,24 @@ class Dispatcher:
 
 
 class _Trace:
-    """Whether a conversation came to where it changes the meter."""
+    """Records whether a conversation got as far as a SET or ACTION request."""
 
     def __init__(self) -> None:
         self._client: Client | None = None
         self._before = 0
 
     def begin(self, client: Client) -> None:
-        """Note that a conversation with a client begins, perhaps anew."""
+        """Note that a conversation with a client begins; it may be a repetition."""
         self._client, self._before = client, client.changes
 
     @property
     def changed(self) -> bool:
-        """Whether the meter was told to change, so that silence leaves open if it did."""
+        """Whether SET or ACTION was sent: without a response, its effect is then unknown."""
         return self._client is not None and self._client.changes > self._before
 
 
 def _event(request: Request, work: Work | Local, result: str) -> Event:
-    """Return the audit's event of what came to be done, as far as it came."""
+    """Return the audit event of a call, with old and new value as far as they are known."""
     what = work.what
     if not isinstance(work, Work):
         return Event(request.device, request.who, what, result)
@@ -236,7 +236,7 @@ def _event(request: Request, work: Work | Local, result: str) -> Event:
 
 
 def _told(what: str, error: DlmsError) -> DlmsError:
-    """Return the error for the caller: silence and noise do not say what they answered."""
+    """Return the error for the caller; add the work to link errors, which do not name it."""
     named = not isinstance(error, LinkError) or isinstance(error, UnavailableError)
     if named or str(error).startswith(what):
         return error

@@ -1,4 +1,4 @@
-"""Calls about firmware: start, look, cancel, verify, activate; each on its own command."""
+"""Calls for firmware: start, status, cancel, verify, activate; each step needs its own call."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 
-#: A meter takes its time over a whole image.
+#: A meter needs time to verify or activate a whole image.
 _TIMEOUT_S = 60.0
 
 
 def image_methods(jobs: ImageJobs) -> Mapping[str, Method]:
-    """Return the methods that speak to the transfers of a connector."""
+    """Return the methods that control the image transfers of a connector."""
 
     def start(context: Context, arguments: Arguments) -> Local:
         require_write(context.device, arguments.method, IMAGE)

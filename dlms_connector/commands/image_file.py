@@ -1,4 +1,4 @@
-"""Firmware images on the gateway's disk: from one folder alone, whatever a call says."""
+"""Firmware images on the gateway's disk, read from one folder only."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class Image:
 
     @property
     def size(self) -> int:
-        """Its octets."""
+        """The number of octets."""
         return len(self.octets)
 
     @property
     def digest(self) -> str:
-        """What tells it from other images of the same name."""
+        """The SHA-256 in hexadecimal; distinguishes images of the same name."""
         return hashlib.sha256(self.octets).hexdigest()
 
 
 def read_image(folder: Path, name: str, identifier: str | None) -> Image:
     """Read an image below `folder`; neither links nor `..` are followed. Raises CommandError.
 
-    The identifier is text or `hex:…`; the file's name without its ending if there is none.
+    The identifier is text or `hex:…`; the default is the file name without its extension.
     """
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or "\0" in name:
@@ -60,14 +60,14 @@ def _identifier(text: str | None, path: PurePosixPath) -> bytes:
 
 
 def _read(folder: Path, path: PurePosixPath) -> bytes:
-    """Open part by part: a link put in at the last moment is not followed either."""
+    """Read a file, opening it folder by folder: even a link created meanwhile is not followed."""
     opened: list[int] = []
     try:
         opened.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
         for part in path.parts[:-1]:
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
             opened.append(os.open(part, flags, dir_fd=opened[-1]))
-        # Without O_NONBLOCK a pipe in that place would be waited for.
+        # Without O_NONBLOCK, opening a named pipe would block.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         opened.append(os.open(path.name, flags, dir_fd=opened[-1]))
         facts = os.fstat(opened[-1])

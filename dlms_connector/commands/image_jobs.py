@@ -1,7 +1,7 @@
-"""Firmware transfers: long jobs that let polls go on, and outlive outages of the meter.
+"""Firmware transfers: long jobs that do not stop polling and survive outages of the meter.
 
-Blocks go out in small batches, each a turn on the meter's line. After an outage, and
-after a restart with the same file, a transfer goes on at the first block that the meter
+Blocks are sent in small batches, each as a separate job on the meter's line. After an outage,
+or after a restart with the same file, a transfer continues at the first block that the meter
 does not have.
 """
 
@@ -44,22 +44,22 @@ T = TypeVar("T")
 STATE_KEY, PROGRESS_KEY = "dlmsImageState", "dlmsImageProgress"
 
 _TIMEOUT_S = 60.0
-#: Blocks in a batch; it grows and shrinks so that a batch takes about a second.
+#: Blocks per batch; the number is adapted so that a batch takes about a second.
 _FEWEST, _MOST = 1, 64
 _SHORT_S, _LONG_S = 0.5, 2.0
 _BACKOFF_S, _LONGEST_BACKOFF_S = 5.0, 300.0
-#: Refusals in a row, with no block in between, after which the meter is believed.
+#: Refusals in a row, without a block sent in between, after which the transfer fails.
 _REFUSALS = 4
 
 #: Reads an image: folder, name, identifier.
 Read = Callable[[Path, str, "str | None"], Awaitable[Image]]
 
-#: Told the state as a client attribute, and the progress as telemetry in percent.
+#: Reports the state (a client attribute), or the progress in percent (telemetry).
 Tell = Callable[[Device, str, Any], None]
 
 
 class Transfer:
-    """One image on its way into one meter."""
+    """The transfer of one image to one meter."""
 
     def __init__(self, device: Device, image: Image, meters: Meters, kept: Kept) -> None:
         self.device, self.image = device, image
@@ -73,7 +73,7 @@ class Transfer:
         self._percent = -1
 
     def describe(self) -> dict[str, Value]:
-        """Return what a caller is told."""
+        """Return the result for the caller."""
         return {
             "state": self.state,
             "file": self.image.file,
@@ -83,7 +83,7 @@ class Transfer:
         }
 
     async def run(self) -> None:
-        """Transfer the image. Raises CommandError, ObjectError or ServiceError for good."""
+        """Transfer the image. Raises CommandError, ObjectError or ServiceError to give up."""
         failures = refusals = 0
         begun = self._begun_before
         while True:
@@ -122,9 +122,9 @@ class Transfer:
             await self._send(found)
             if self.sent < self.blocks:
                 continue
-            # What the meter says counts: it may have lost blocks on the way.
+            # The meter's own state decides: it may have lost blocks.
             before, missing = missing, (await self._ask(survey)).first_missing
-            if missing == before:  # it does not tell, or does not count; to verify will tell
+            if missing == before:  # no number, or always the same: verification decides
                 break
             self.sent = min(self.blocks if missing is None else missing, self.blocks)
         self._progress()
@@ -188,12 +188,12 @@ def _record(image: Image) -> dict[str, Value]:
 
 
 async def _read_aside(folder: Path, name: str, identifier: str | None) -> Image:
-    """Read an image in a thread: the disk may take its time, and other meters wait."""
+    """Read an image in a thread: a slow disk must not delay other meters."""
     return await asyncio.to_thread(read_image, folder, name, identifier)
 
 
 class ImageJobs:
-    """The transfers of a connector, one for each meter at most. Runs in the meters' loop."""
+    """The transfers of a connector, at most one per meter. Runs in the meters' loop."""
 
     def __init__(
         self,
@@ -230,16 +230,16 @@ class ImageJobs:
         }
 
     def running(self, device: str) -> Transfer | None:
-        """Return the transfer that is under way."""
+        """Return the running transfer, or None."""
         task = self._tasks.get(device)
         return self._transfers[device] if task and not task.done() else None
 
     def last(self, device: str) -> Transfer | None:
-        """Return the transfer under way, or the one that ended last."""
+        """Return the running transfer, or the last one, or None."""
         return self._transfers.get(device)
 
     def require_idle(self, device: str) -> None:
-        """Raise CommandError while a transfer is under way."""
+        """Raise CommandError while a transfer is running."""
         if transfer := self.running(device):
             raise CommandError(
                 f"{transfer.image.file} is being transferred ({transfer.describe()['percent']} %); "
@@ -247,7 +247,7 @@ class ImageJobs:
             )
 
     def cancel(self, device: str) -> Value:
-        """End a transfer; what the meter has stays there, so that it can be resumed."""
+        """Cancel a transfer; the meter keeps its blocks, so that it can be resumed."""
         transfer = self.running(device)
         if transfer is None:
             raise CommandError("no image is being transferred")
@@ -257,11 +257,11 @@ class ImageJobs:
         return transfer.describe()
 
     def finished(self, device: str) -> None:
-        """Forget what was kept of a transfer: its image is active."""
+        """Delete the stored state of a transfer: its image is active."""
         self._kept.put(device, None)
 
     def online(self, device: str) -> None:
-        """Go on at once with a transfer that waits for the meter."""
+        """Resume at once a transfer that waits for the meter."""
         if transfer := self.running(device):
             transfer.wake.set()
 

@@ -1,4 +1,4 @@
-"""Image transfer, class 18 (IEC 62056-6-2): the conversations that a firmware update is made of."""
+"""Image transfer, class 18 (IEC 62056-6-2): the conversations of a firmware update."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BLOCK_SIZE, _FIRST_MISSING, _ENABLED, _STATUS, _TO_ACTIVATE = 2, 4, 5, 6, 7
 _INITIATE, _BLOCK, _VERIFY, _ACTIVATE = 1, 2, 3, 4
 #: image_transfer_status
 INITIATED, VERIFICATION_SUCCESSFUL = 1, 3
-#: What is to be done about an image that is not verified, where that is not to verify it.
+#: What to do if the status is not "verified", where it is not to call verifyImage.
 _BEFORE_ACTIVATION = {
     2: "ask again later",
     5: "it is being activated: ask again later",
@@ -32,9 +32,9 @@ _ZERO = Data(DataType.INTEGER, 0)
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Where a meter stands; `state` is its status in words.
+    """The state of a meter's image transfer; `state` is its status in words.
 
-    `first_missing` is the first block that it does not have, None where it does not tell.
+    `first_missing` is the first block not transferred, None if the meter does not give it.
     """
 
     block_size: int
@@ -44,7 +44,7 @@ class Survey:
     state: str
 
     def describe(self) -> dict[str, Value]:
-        """Return what a caller is told."""
+        """Return the result for the caller."""
         return {
             "meterState": self.state,
             "transferEnabled": self.enabled,
@@ -62,7 +62,7 @@ def _ref(attribute: int) -> AttributeRef:
 
 
 def survey(client: Client) -> Talk[Survey]:
-    """Read where the meter stands. Raises ObjectError if it takes no images."""
+    """Read the state of the image transfer. Raises ObjectError if the meter has none."""
     attributes = (_BLOCK_SIZE, _FIRST_MISSING, _ENABLED, _STATUS)
     found = []
     for attribute in attributes:
@@ -78,7 +78,7 @@ def survey(client: Client) -> Talk[Survey]:
     number = status.value if isinstance(status.value, int) else 0
     return Survey(
         size.value,
-        # Some meters tell it only while a transfer is under way, some never.
+        # Some meters give it only during a transfer, some never.
         missing.value if isinstance(missing, Data) and isinstance(missing.value, int) else None,
         not isinstance(enabled, Data) or bool(enabled.value),
         number,
@@ -87,7 +87,7 @@ def survey(client: Client) -> Talk[Survey]:
 
 
 def initiate(client: Client, image: Image) -> Talk[Survey]:
-    """Begin anew: the meter forgets what it has. Raises ObjectError."""
+    """Start a new transfer; the meter discards the blocks it has. Raises ObjectError."""
     argument = structure(
         Data(DataType.OCTET_STRING, image.identifier),
         Data(DataType.DOUBLE_LONG_UNSIGNED, image.size),
@@ -136,7 +136,7 @@ def _invoke(client: Client, method: int, doing: str) -> Talk[None]:
         yield from client.action(MethodRef(IMAGE_TRANSFER, IMAGE, method), _ZERO)
     except ObjectError as error:
         if error.code == TEMPORARY_FAILURE:
-            return  # it takes its time; the state tells
+            return  # still in progress; the state shows the result
         state = (yield from survey(client)).state
         raise CommandError(f"{doing}: {error}; the meter's state is {state}") from error
 

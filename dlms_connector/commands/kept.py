@@ -1,4 +1,4 @@
-"""What commands remember of each meter over a restart."""
+"""State of the commands per meter that survives a restart."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 from dlms_connector.state.private_files import write
 
-#: Connectors of one gateway share the folder, each with devices of its own.
+#: Connectors of one gateway share the folder and its files; each has its own devices.
 _WRITING = Lock()
 
 
 class Kept:
-    """A JSON object per device in one file; in memory alone where there is no folder."""
+    """A JSON object per device in one file; only in memory if there is no folder."""
 
     def __init__(self, folder: Path | None, name: str, log: Logger) -> None:
         self._path = folder / name if folder else None
@@ -26,12 +26,12 @@ class Kept:
         self._changed: dict[str, dict[str, Any]] = {}
 
     def get(self, device: str) -> Mapping[str, Any]:
-        """Return what is known of a device, an empty object if nothing is."""
+        """Return the stored object of a device; an empty one if there is none."""
         known: Mapping[str, Any] = self._changed.get(device, self._values.get(device, {}))
         return known
 
     def put(self, device: str, values: Mapping[str, Any] | None) -> None:
-        """Remember something of a device, or forget it; a disk that is full is no error."""
+        """Store or delete the object of a device; a write error, such as a full disk, is logged."""
         self._changed[device] = dict(values or {})
         if self._path is None:
             return

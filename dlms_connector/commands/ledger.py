@@ -1,6 +1,6 @@
-"""Calls that are open: each is answered once, whatever happens to it.
+"""The open calls: each one is answered exactly once.
 
-Used by the gateway's threads and the meters' loop alike.
+Used by the gateway's threads and by the meters' loop.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 
 from dlms_connector.commands.request import Request
 
-#: The platform numbers its calls anew when it restarts: later than this it is another call.
+#: A restarted platform numbers its calls anew: after this time, the same number is a new call.
 _REPEATED_WITHIN_S = 20.0
 _REMEMBERED = 1000
 
 Content = Mapping[str, Any]
 
-#: Sends an answer: device, number, content. False if there was nobody to hear it.
+#: Sends an answer: device, number, content. Returns false if it could not be delivered.
 Send = Callable[[str, int, Content], bool]
 
 
@@ -32,7 +32,7 @@ class _Call:
     digest: bytes
     taken_at: float
     answered: bool = False
-    #: An answer that nobody heard, kept for when the platform asks again.
+    #: An answer that was not delivered, kept until the platform repeats the call.
     unheard: Content | None = None
 
 
@@ -47,10 +47,10 @@ class Ledger:
         self._closing: Content | None = None
 
     def take(self, request: Request) -> Callable[[Content], None] | None:
-        """Return what answers a call; None for one that came before.
+        """Return the function that answers a call; None if the call is not to be carried out.
 
-        A repeated call is not carried out again. It gets its answer again only if the
-        platform was away when it was given.
+        A repeated call is not carried out again. Its answer is sent again only if it could
+        not be delivered before. After `close`, a call is answered at once.
         """
         call = _Call(request.device, request.id, _digest(request), self._now())
         with self._lock:
@@ -72,7 +72,7 @@ class Ledger:
         return lambda answer: self._answer(call, answer)
 
     def close(self, content: Content) -> None:
-        """Answer whatever is open, and everything that comes later, at once."""
+        """Answer all open calls, and from now on every new call at once."""
         with self._lock:
             self._closing = content
             waiting = list(self._open.values())
@@ -107,6 +107,6 @@ class Ledger:
 def _digest(request: Request) -> bytes:
     try:
         said = repr((request.method, request.params))
-    except RecursionError:  # it is refused for that, whatever it says
+    except RecursionError:  # the call is refused later for its nesting
         said = request.method
     return hashlib.sha256(said.encode(errors="replace")).digest()

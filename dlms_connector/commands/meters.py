@@ -1,4 +1,4 @@
-"""What of the fleet commands need."""
+"""The part of the fleet's interface that commands use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Meters(Protocol):
     def submit(
         self, device_name: str, job: Callable[[Client], Talk[T]], *, timeout_s: float
     ) -> asyncio.Future[T]:
-        """Hold a conversation ahead of queued polls; the future fails with a DlmsError."""
+        """Run a conversation before the queued polls; the future may raise a DlmsError."""
         ...
 
     def reconnect(self, device_name: str) -> None:

@@ -1,4 +1,4 @@
-"""Calls that read, write and invoke: any object, and what the configuration names."""
+"""Calls that read, write and invoke any object, and the configured RPC methods."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ _REGISTER, _DATA = 3, 1
 
 
 def read_object(context: Context, arguments: Arguments) -> Work:
-    """`readObject` and `get`: any attribute."""
+    """`readObject` and `get`: read any attribute."""
     return _reading(context, _attribute(arguments))
 
 
 def write_object(context: Context, arguments: Arguments) -> Work:
-    """`writeObject` and `set`: an attribute that `allowWrite` covers."""
+    """`writeObject` and `set`: write an attribute that `allowWrite` covers."""
     ref = _attribute(arguments)
     require_write(context.device, arguments.method, ref.obis)
     return _writing(context, ref, arguments.value(), arguments.text("type"))
 
 
 def invoke_method(context: Context, arguments: Arguments) -> Work:
-    """`invokeMethod`: a method of an object that `allowWrite` covers."""
+    """`invokeMethod`: invoke a method of an object that `allowWrite` covers."""
     obis = arguments.obis()
     require_write(context.device, arguments.method, obis)
     class_id = arguments.class_id(_DATA)
     index = arguments.integer("method", None, least=1, most=127)
-    # A value of null is none at all.
+    # A value of null means no argument; a missing value means the integer 0.
     given, type_ = "value" in arguments.values, arguments.text("type")
     value = arguments.value() if given else 0
     method = MethodRef(class_id, obis, index)
@@ -46,7 +46,7 @@ def invoke_method(context: Context, arguments: Arguments) -> Work:
 
 
 def configured(context: Context, method: RpcMethod, params: Any) -> Work:
-    """Return the work of a method of the configuration: its author allowed what it does."""
+    """Return the work of a configured method; being configured, it needs no `allowWrite`."""
     work = _configured(context, method, params)
     if method.request_timeout_ms is None:
         return work
@@ -81,14 +81,14 @@ def _configured(context: Context, method: RpcMethod, params: Any) -> Work:
 
 
 def _default_type(value: Any) -> str | None:
-    """Return the type where none is named: methods without a parameter take an integer of 0."""
+    """Return the default type: integer for 0, the argument of methods without a parameter."""
     return "integer" if value in (0, "0") and not isinstance(value, bool) else None
 
 
 def _given(method: RpcMethod, params: Any) -> Any:
     """Return the call's value, bare or as `{"value": …}`, else the configured one."""
     if isinstance(params, str) and params.lstrip().startswith("{"):
-        params = named(params) or params  # the text of an object; else it is the value
+        params = named(params) or params  # JSON text of an object; else a value
     if isinstance(params, Mapping) and ("value" in params or set(params) <= {"timeout"}):
         if unknown := sorted(str(key) for key in set(params) - {"value", "type", "timeout"}):
             raise CommandError(f"{method.method}: unknown parameter `{unknown[0]}`")

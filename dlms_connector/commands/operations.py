@@ -1,4 +1,4 @@
-"""What a command does at the meter, as conversations: read first, write, read back."""
+"""The conversations of commands with the meter: read first, write, read back."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 
-#: Turns a value into data: told what the meter holds (None if it will not say) and its scaler.
+#: Encodes a value, given the data that the meter holds (None if unknown) and its scaler.
 Encode = Callable[[Data | None, int], Data]
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A write: what the meter held before and holds now, None where it would not say.
+    """A write: the value before and after it, None where it could not be read.
 
     `changed` is false if the meter held the value already, so that nothing was written.
     """
@@ -37,9 +37,9 @@ class Written:
 
 @dataclass(slots=True)
 class Attempt:
-    """What a write is about to change: known also where it fails, None where it is not.
+    """The old and new value of a write, known even if it fails; None where unknown.
 
-    `begun` says that the meter was, or is about to be, told.
+    `begun` says that the request was sent, or is about to be sent.
     """
 
     begun: bool = False
@@ -62,7 +62,7 @@ def get_scaled(
     refs = [ref, AttributeRef(ref.class_id, ref.obis, index)]
     try:
         data, unit = yield from client.get(refs)
-    except ServiceError:  # it offers lists and does not like this one
+    except ServiceError:  # it offers lists but refuses this one
         (data,) = yield from client.get(refs[:1])
         (unit,) = yield from client.get(refs[1:])
     if isinstance(unit, ObjectError):
@@ -71,7 +71,7 @@ def get_scaled(
         raise unit
     try:
         return data, scaler_unit(unit)
-    except ProtocolError as error:  # of this object alone: the line is sound
+    except ProtocolError as error:  # concerns this object only; the line is fine
         raise CommandError(f"{refs[1]}: {error.problem}") from error
 
 
@@ -95,23 +95,23 @@ def write(
 ) -> Talk[Written]:
     """Read an attribute, SET it in the meter's own type, and read it back.
 
-    Raises ObjectError where the meter refuses to write, CommandError where the value does
-    not fit. An attribute that can be written but not read is written in the type named.
-    `attempt` is told what is about to be written over what.
+    Raises ObjectError if the meter refuses the write, CommandError if the value does not fit.
+    An attribute that can be written but not read is written with the type from the caller.
+    `attempt` receives the old and the new value before the SET.
     """
     found: Data | ObjectError | ServiceError
     scaling: ScalerUnit | None
     try:
         found, scaling = yield from get_scaled(client, ref, scaler)
-    except ServiceError as error:  # so some meters say that reading is not allowed
+    except ServiceError as error:  # some meters refuse to read it this way
         found, scaling = error, None if scaler is None else ScalerUnit(scaler)
     if isinstance(found, DlmsError) and scaling is None and _is_scaled(ref):
-        raise found  # written unscaled, a number would mean another value
+        raise found  # without the scaler, a wrong value would be written
     before = found if isinstance(found, Data) else None
     try:
         data = encode(before, scaling.scaler if scaling else 0)
     except CommandError as error:
-        # That the object is not there tells more than that its type is not known.
+        # The error of the read explains more than an unknown type.
         raise (found if isinstance(found, DlmsError) else error) from None
 
     def shown(held: Data | None) -> Value:
@@ -126,7 +126,7 @@ def write(
         raise refused
     try:
         (after,) = yield from client.get([ref])
-    except ServiceError:  # it is written all the same
+    except ServiceError:  # the value is written nevertheless
         after = None
     return Written(shown(before), shown(after) if isinstance(after, Data) else None)
 
@@ -141,6 +141,6 @@ def invoke(client: Client, method: MethodRef, argument: Data | None) -> Talk[Val
     data = yield from client.action(method, argument)
     if data is None:
         return None
-    # What a method returns has no attribute of its own: shown by its type alone.
+    # A return value belongs to no attribute: it is interpreted by its data type only.
     value, _ = interpret(AttributeRef(method.class_id, method.obis, 0), data)
     return value

@@ -1,4 +1,4 @@
-"""What may be written or invoked: nothing, unless somebody allowed it."""
+"""Permission to write and invoke: nothing is allowed unless it is configured."""
 
 from __future__ import annotations
 

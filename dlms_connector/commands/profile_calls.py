@@ -1,4 +1,4 @@
-"""Calls that read rows of a profile: the newest, or those of a range of time."""
+"""Calls that read rows of a profile: the newest ones, or those of a time range."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 
-#: A profile is read in blocks, which takes its time.
+#: A profile is read in many blocks, which takes long.
 _TIMEOUT_S = 60.0
 _MOST_ROWS = 5000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MOST_DIGITS = 20
-#: A number below this is one of seconds, or a moment of the spring of 1970.
+#: A smaller number is probably in seconds: in milliseconds it would be before May 1970.
 _EARLIEST_MS, _LATEST_MS = 10_000_000_000, 253_402_300_799_000
 
 
 def read_profile(context: Context, arguments: Arguments) -> Work:
-    """`readProfile`: rows of any profile."""
+    """`readProfile`: read rows of any profile."""
     return read_rows(context, arguments.obis(), arguments)
 
 
 def read_rows(context: Context, obis: Obis, arguments: Arguments) -> Work:
-    """Return the work of reading the rows that `last`, or `from` and `to` name."""
+    """Return the work of reading the rows given by `last`, or by `from` and `to`."""
     options = context.options
     if "last" in arguments.values:
         count = arguments.integer("last", None, least=1, most=_MOST_ROWS)
@@ -55,7 +55,7 @@ def _shown(rows: list[Row]) -> list[Value]:
 
 
 def _moment(context: Context, arguments: Arguments, key: str) -> datetime:
-    """Take a moment: ISO 8601, without a zone the meter's own, else UTC; or ms since 1970."""
+    """Take a time: ms since 1970, or ISO 8601 (without offset: the meter's zone, else UTC)."""
     if _is_count(arguments.values.get(key)):
         return _instant(arguments, key)
     text = arguments.text(key)
@@ -73,14 +73,14 @@ def _moment(context: Context, arguments: Arguments, key: str) -> datetime:
 
 
 def _is_count(value: Any) -> bool:
-    """Whether a moment is given as a number; a date without hyphens has eight digits."""
+    """Whether a time is given as a number; eight digits are a date without hyphens."""
     if isinstance(value, str):
         return value.isdecimal() and len("20260501") < len(value) < _MOST_DIGITS
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _instant(arguments: Arguments, key: str) -> datetime:
-    """Take an instant as the platform counts: milliseconds since 1970."""
+    """Take a time in the platform's form: milliseconds since 1970."""
     given = arguments.values.pop(key)
     number: int | float = int(given) if isinstance(given, str) else given
     if not _EARLIEST_MS <= number <= _LATEST_MS:

@@ -18,10 +18,10 @@ DISCONNECT_CONTROL = 70
 DISCONNECT, RECONNECT = 1, 2
 _OUTPUT_STATE, _CONTROL_STATE, _CONTROL_MODE = 2, 3, 4
 
-#: A relay takes a moment to move: its state is read so many times before it counts.
+#: A relay needs time to switch: how often its state is read, and the seconds in between.
 _LOOKS, _LOOK_AGAIN_S = 5, 0.25
 
-#: What a remote reconnection comes to in each control mode (Blue Book, class 70).
+#: The effect of a remote reconnection in each control mode (Blue Book, class 70).
 _NEVER, _AT_THE_METER, _AT_ONCE = "never", "at the meter", "at once"
 _REMOTE = {
     0: _NEVER,
@@ -35,9 +35,9 @@ _REMOTE = {
 
 
 def relay_state(client: Client, obis: Obis) -> Talk[dict[str, Value]]:
-    """Read output state, control state and control mode, None for what the meter keeps back.
+    """Read output state, control state and control mode; None for what the meter refuses.
 
-    Raises ObjectError if it tells neither of the states.
+    Raises ObjectError if it refuses both states.
     """
     state: dict[str, Value] = {}
     refusal: ObjectError | None = None
@@ -62,8 +62,8 @@ def switch_relay(
 ) -> Talk[dict[str, Value]]:
     """Disconnect or reconnect, and return the state read back.
 
-    `attempt` is told the control state before, and what it is to be. Raises CommandError
-    with the meter's control mode where it refuses or does nothing.
+    `attempt` receives the previous control state and the intended one. Raises CommandError
+    with the meter's control mode if the meter refuses or the relay does not switch.
     """
     if attempt is not None:
         attempt.old, attempt.new = (yield from _control_state(client, obis)), _REACHED[method][0]
@@ -98,15 +98,15 @@ def switch_relay(
 
 
 def _control_state(client: Client, obis: Obis) -> Talk[Value]:
-    """Return the control state; None where the meter will not tell."""
+    """Return the control state; None if the meter refuses to read it."""
     ref = AttributeRef(DISCONNECT_CONTROL, obis, _CONTROL_STATE)
     try:
         return interpret(ref, (yield from get_one(client, ref)))[0]
     except (ObjectError, ServiceError):
-        return None  # whatever is wrong, the command itself will meet it
+        return None  # a real problem shows again at the command itself
 
 
-#: The control states that a command leads to; the first is the one that it is for.
+#: The control states that a command can lead to; the first is the intended one.
 _REACHED = {
     DISCONNECT: ("disconnected", "readyForReconnection"),
     RECONNECT: ("connected", "readyForReconnection"),
@@ -114,7 +114,7 @@ _REACHED = {
 
 
 def _reached(state: dict[str, Value], method: int) -> bool:
-    """Whether the relay is where it was sent; by its output where its state is not told."""
+    """Whether the relay has switched; by its output state if the control state is unknown."""
     if state["controlState"] is None:
         return state["outputState"] is (method == RECONNECT)
     return state["controlState"] in _REACHED[method]

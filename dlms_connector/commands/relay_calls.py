@@ -1,4 +1,4 @@
-"""Calls about the supply's relay."""
+"""Calls that read and switch the supply's relay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dlms_connector.obis import Obis
 
 
 def relay_reading(context: Context, arguments: Arguments) -> Work:
-    """`getRelayState`: output state, control state and control mode."""
+    """`getRelayState`: read output state, control state and control mode."""
     obis = _relay(arguments)
     return Work(talk=lambda client: relay_state(client, obis), what="reading the relay's state")
 

@@ -1,4 +1,4 @@
-"""Calls as the gateway hands them over, read once into frozen values."""
+"""Calls from the gateway, parsed once into frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dlms_connector.cosem import class_id
 from dlms_connector.errors import CommandError
 from dlms_connector.obis import Obis
 
-#: What a two-way call from a dashboard waits by default, less the way there and back.
+#: The default timeout of a dashboard's two-way call, less the time for transmission.
 DEFAULT_TIMEOUT_S = 9.0
 
 _LONGEST_TIMEOUT_S = 3600.0
@@ -23,8 +23,8 @@ _LONGEST_SHOWN = 100
 class Request:
     """A remote procedure call to one device.
 
-    `id` is the platform's request id, negative for a call that came to the connector.
-    `timeout_s` is what the caller is ready to wait, None if it does not say.
+    `id` is the platform's request id; it is negative for a call to the connector.
+    `timeout_s` is how long the caller waits; None if it gives no timeout.
     """
 
     device: str
@@ -35,7 +35,7 @@ class Request:
 
     @property
     def who(self) -> str:
-        """What asked, for the audit."""
+        """The origin of the call, for the audit."""
         number = "to the connector" if self.id < 0 else str(self.id)
         return f"call {number} {_short(self.method)}"
 
@@ -43,7 +43,7 @@ class Request:
 def device_request(content: Mapping[str, Any]) -> Request:
     """Read a device call, `{"device", "data": {"id", "method", "params"}, "id"}`.
 
-    Raises CommandError where it is not one.
+    Raises CommandError if it is malformed.
     """
     data = content.get("data")
     if not isinstance(data, Mapping) or not isinstance(data.get("method"), str):
@@ -62,7 +62,7 @@ def device_request(content: Mapping[str, Any]) -> Request:
 
 
 def wanted_timeout_s(params: Any) -> float | None:
-    """Return `timeout` among the parameters, in seconds, as the gateway itself reads it."""
+    """Return the parameter `timeout` in seconds, parsed as the gateway itself does."""
     wanted = (named(params) or {}).get("timeout")
     if isinstance(wanted, bool) or not isinstance(wanted, int | float | str):
         return None
@@ -74,9 +74,9 @@ def wanted_timeout_s(params: Any) -> float | None:
 
 
 def named(params: Any) -> Mapping[str, Any] | None:
-    """Return the parameters by name: those of an object, its JSON text, or `key=value;` text.
+    """Return named parameters from an object, its JSON text, or `key=value;` text.
 
-    None where they are neither.
+    Returns None for anything else.
     """
     if isinstance(params, Mapping):
         return params
@@ -101,17 +101,17 @@ def _pairs(text: str) -> dict[str, str]:
 
 
 def _short(text: Any) -> str:
-    """Return a caller's text fit for a sentence: in one line, and not too long."""
+    """Return a caller's text for use in a message: on one line and not too long."""
     shown = repr(text) if not isinstance(text, str) or not text.isprintable() else text
     return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """The parameters of a call by name; takes them out one by one, so none is left unread.
+    """The named parameters of a call; each one is removed when read, so `done` finds the rest.
 
-    What is not understood may hold a value to write, and that may be a secret: it is not
-    quoted. With `discreet` this goes for names too: they may be parts of a value.
+    Errors do not quote input that is not understood: it may hold a secret value to write.
+    With `discreet` they do not quote names either: these may be parts of a value.
     """
 
     method: str
@@ -147,7 +147,7 @@ class Arguments:
         """Take `class`, a name or a number."""
         value = self.values.pop("class", default)
         try:
-            # JSON does not tell 3 from 3.0.
+            # JSON does not distinguish 3 from 3.0.
             return class_id(int(value) if isinstance(value, float) and value % 1 == 0 else value)
         except ValueError as error:
             raise CommandError(f"{self.method}: {error}") from None
@@ -195,7 +195,7 @@ class Arguments:
         return value
 
     def done(self) -> None:
-        """Whatever is left, nobody asked for: a typo must not pass in silence."""
+        """Raise CommandError for a remaining parameter: it is unknown, perhaps a typo."""
         self.values.pop("timeout", None)
         if self.values and self.discreet:
             raise CommandError(
@@ -210,7 +210,7 @@ class Arguments:
 def _parsed(method: str, text: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:  # told without the text, which may hold a secret
+    except json.JSONDecodeError as error:  # without the text, which may hold a secret
         where = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno}"
         raise CommandError(f"{method}: not JSON at {where}: {error.msg}") from None
     except (ValueError, RecursionError):
@@ -218,7 +218,7 @@ def _parsed(method: str, text: str) -> Any:
 
 
 def _kind(params: Any) -> str:
-    """Say what sort of thing was given, without what is in it."""
+    """Return the kind of the given parameters in words, without their content."""
     return _KINDS.get(type(params), "a number")
 
 

@@ -1,4 +1,4 @@
-"""A call that was understood: what to do with the meter, and how to speak of it."""
+"""The work of a parsed call: its conversation with the meter, and its description."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 
 #: Associations, the security setup, M-Bus clients and the NTP setup: the arguments of their
-#: methods are keys and proofs.
+#: methods are keys and authentication values.
 _KEY_HOLDERS = (12, 15, 64, 72, 100)
 _HIDDEN = "it is not shown, as it may be a secret"
 _UNFIT = f"the value does not fit; {_HIDDEN}; octets are given in hexadecimal, or as `text:…`"
 
-#: What a method may return: a value, or a write with what was there before.
+#: The result of a method: a value, or a write with the previous value.
 Outcome = Value | Written
 
 
 class Converter(Protocol):
-    """The gateway's interface of a downlink converter; ours, or the user's own."""
+    """The gateway's interface of a downlink converter: the built-in one, or a user's own."""
 
     def convert(self, config: Any, data: Any) -> Any:
         """Return the `Data` to write for a `Target` and a JSON value."""
@@ -48,11 +48,11 @@ class Converter(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """A conversation to hold, what it does in words, and whether it changes the meter.
+    """A conversation to run, its description, and whether it changes the meter.
 
-    `timeout_s` is the time it gets if the caller does not say. `writes` is the attribute
-    that is written, where it is one, and `attempt` what is written there. `argument` is what
-    a method is given, as far as it may be shown.
+    `timeout_s` applies if the caller gives no timeout. `writes` is the attribute to write, if
+    any, and `attempt` its old and new value. `argument` is the argument of a method, if it may
+    be shown.
     """
 
     talk: Callable[[Client], Talk[Outcome]]
@@ -66,7 +66,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Local:
-    """What is done without a conversation of its own, by the connector itself."""
+    """Work that the connector does itself, without a conversation of its own."""
 
     run: Callable[[], Awaitable[Value]]
     what: str
@@ -75,9 +75,9 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The meter that a call is for, how values are written for it, and what time it is.
+    """The meter of a call, the converter for values to write, and the current time.
 
-    `clock_sets` remembers when clocks were set, `ways` how this meter's profiles are read.
+    `clock_sets` stores when clocks were set, `ways` how this meter's profiles are read.
     """
 
     device: Device
@@ -92,7 +92,7 @@ class Context:
         return options_of(self.device.dlms)
 
     def encoder(self, ref: AttributeRef, value: Any, type_: str | None) -> Encode:
-        """Return what turns a value into data, once it is known what the meter holds."""
+        """Return a function that encodes a value, given the data that the meter holds."""
 
         def encode(known: Data | None, scaler: int) -> Data:
             return self.encode(str(ref), value, type_, ref=ref, known=known, scaler=scaler)
@@ -100,15 +100,15 @@ class Context:
         return encode
 
     def argument(self, method: MethodRef, value: Any, type_: str | None) -> Data | None:
-        """Return the argument of a method; a bare null is none."""
+        """Return the argument of a method; None for null without a type."""
         if value is None and type_ is None:
             return None
         return self.encode(str(method), value, type_, secret=method.class_id in _KEY_HOLDERS)
 
     def shown_argument(self, method: MethodRef, argument: Data | None) -> Value:
-        """Return the argument of a method for the audit: numbers alone, as octets may be keys.
+        """Return the argument of a method for the audit: only numbers, as octets may be keys.
 
-        The integer 0 is what methods without a parameter are given.
+        The integer 0 is not shown: it is the argument of methods without a parameter.
         """
         if argument is None or argument == Data(DataType.INTEGER, 0):
             return None
@@ -127,9 +127,9 @@ class Context:
         scaler: int = 0,
         secret: bool = False,
     ) -> Data:
-        """Turn a value into data by the device's converter. Raises CommandError.
+        """Encode a value with the device's converter. Raises CommandError.
 
-        What is written where keys and passwords are does not appear in what is raised.
+        The error does not quote a value for an attribute that holds keys or passwords.
         """
         secret = secret or (ref is not None and shape_of(ref, DEFAULTS) is hidden)
         target = Target(
@@ -147,7 +147,7 @@ class Context:
             if secret:
                 raise CommandError(f"{name}: {_UNFIT}") from None
             raise
-        except Exception as error:  # it may be the user's own
+        except Exception as error:  # the converter may be the user's own
             cause = _HIDDEN if secret else f"{type(error).__name__}: {error}"
             raise CommandError(f"{name}: the downlink converter failed: {cause}") from error
         if not isinstance(data, Data):
@@ -159,7 +159,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """What understands a call; `changes` if what it does, or refuses, belongs in the audit."""
+    """Builds the work of a call; `changes` if the work, or its refusal, belongs in the audit."""
 
     build: Callable[[Context, Arguments], Work | Local]
     changes: bool = False

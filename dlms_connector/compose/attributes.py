@@ -12,20 +12,20 @@ from dlms_connector.cosem import AttributeRef, code_of
 from dlms_connector.errors import CommandError
 from dlms_connector.protocol.data import Data, DataType, DateTime
 
-#: What tells nothing of the type of a value.
+#: Types of data that do not tell the type of a value.
 _UNKNOWN = (DataType.NULL, DataType.DONT_CARE)
 
 
 def compose(target: Target, value: Any) -> Data:
     """Turn a JSON value into the COSEM data for a target.
 
-    A value that carries its type, `{"type": "enum", "value": 1}`, is written as it says.
-    Attributes with a readable form of their own (calendars, special days, dates) take that
-    form, and enumerations their names. Everything else takes the type that the meter holds
-    there now, or the type named.
-    Raises CommandError with a sentence for the caller where the value does not fit.
+    A value with an explicit type, `{"type": "enum", "value": 1}`, is written with that type.
+    Attributes with a readable form (calendars, special days, dates) take that form, and
+    enumerations take their names. Any other value gets the type of the meter's present value,
+    or else the type named in the target.
+    Raises CommandError with a sentence for the caller if the value does not fit.
     """
-    # A type that there is not is wrong also where it is not needed.
+    # An unknown type name is an error even if the type is not needed.
     named = _named_type(target)
     if typed(value):
         told = Target(name=target.name, type=str(value["type"]), from_utc=target.from_utc)
@@ -57,12 +57,12 @@ def _named_type(target: Target) -> DataType | None:
 
 
 def _code(ref: AttributeRef, value: Any) -> int | None:
-    """Return the number behind the name of an enumeration, None if the value is none."""
+    """Return the number of an enumeration's name; None if the value is not such a name."""
     return code_of(ref.class_id, ref.attribute, value) if isinstance(value, str) else None
 
 
 def _form(target: Target, value: Any) -> Form | None:
-    """Return the readable form of a target: that of its attribute, or of what it holds."""
+    """Return the readable form of a target: of its attribute, or of its present value's type."""
     if target.ref and (form := form_of(target.ref)):
         return form
     known = target.known
@@ -75,12 +75,12 @@ def _form(target: Target, value: Any) -> Form | None:
 
 
 def _is_moment(octets: Any) -> bool:
-    """Whether octets are shown as a date and time, for all that their class tells."""
+    """Return whether octets of an attribute without a known form are shown as a date-time."""
     return isinstance(octets, bytes) and len(octets) == 12 and DateTime.parse(octets).exists
 
 
 def _is_date_or_time(value: Any) -> bool:
-    """Whether a value is written like one, and cannot be hexadecimal."""
+    """Return whether a value is written like a date or time, and cannot be hexadecimal."""
     return isinstance(value, str) and (value[4:5] == "-" or value[2:3] == ":")
 
 

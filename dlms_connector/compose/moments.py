@@ -1,6 +1,6 @@
-"""Dates and times as people write them, into the octets of COSEM (IEC 62056-6-2).
+"""Turn readable dates and times into the octets of COSEM (IEC 62056-6-2).
 
-What `interpret` shows can be written back: stars stand for what is unspecified.
+Text that `interpret` shows can be written back: stars stand for unspecified fields.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _NO_ZONE = b"\x80\x00\xff"
 _ANY_TIME = b"\xff\xff\xff\xff"
 
 
-#: A moment that never comes, shown as null.
+#: A wholly unspecified date-time, which means never; shown as null.
 NEVER = b"\xff\xff\xff\xff\xff" + _ANY_TIME + _NO_ZONE
 
 
 def date_octets(name: str, value: object) -> bytes:
-    """Read `2026-12-25` or `****-12-25`, a weekday (1 is Monday) after a blank; 5 octets."""
+    """Return the 5 octets of `2026-12-25` or `****-12-25 5`, where 5 is a weekday (1 is Monday)."""
     match = _DATE.fullmatch(str(value))
     if not match:
         raise CommandError(f"{name}: {value!r} is not a date such as 2026-12-25 or ****-12-25")
@@ -55,7 +55,7 @@ def _numbers(*parts: str) -> bytes:
 
 
 def _weekday(name: str, year: str, month: str, day: str, weekday: str | None) -> int:
-    """Return the day of the week; a full date must exist and tells it by itself."""
+    """Return the day of the week; it is computed for a full date, which must exist."""
     if not (year + month + day).isdigit():
         if month.isdigit() and day.isdigit():
             _exists(name, 2000, int(month), int(day))  # a year with 29 February
@@ -71,7 +71,7 @@ def _exists(name: str, year: int, month: int, day: int) -> date:
 
 
 def time_octets(name: str, value: object) -> bytes:
-    """Read `06:30`, `06:30:00` or `06:30:00.50`, stars for what is open; 4 octets."""
+    """Return the 4 octets of `06:30`, `06:30:00` or `06:30:00.50`; stars mean unspecified."""
     match = _TIME.fullmatch(str(value))
     if not match:
         raise CommandError(f"{name}: {value!r} is not a time of day such as 06:30:00")
@@ -88,9 +88,9 @@ def time_octets(name: str, value: object) -> bytes:
 def date_time_octets(
     name: str, value: object, *, from_utc: bool = False, skip: Set[str] = frozenset()
 ) -> bytes:
-    """Read ISO 8601 with a zone, or a date and a time with stars and no zone; 12 octets.
+    """Return the 12 octets of ISO 8601 with a zone, or of a date and time with stars and no zone.
 
-    Raises CommandError for what is no moment, or is told finer than the octets can hold.
+    Raises CommandError if it is not a date-time, or has a finer resolution than the octets.
     """
     text = str(value)
     if (moment := _iso(text)) and (offset := moment.utcoffset()) is not None:
@@ -100,7 +100,7 @@ def date_time_octets(
                 "a second, and zones in minutes"
             )
         return encode_date_time(moment, from_utc=from_utc, skip=skip)
-    # The time is the last part; a weekday may stand between the two.
+    # The time is the last part; a weekday may be between date and time.
     match = re.fullmatch(r"(\S+?(?: [1-7])?)(?:[T ](\S*:\S*))?", text)
     day, clock = match.groups() if match else (text, None)
     try:

@@ -1,6 +1,6 @@
-"""The readable forms of attributes that nobody should have to write as octets.
+"""The readable forms of attributes, so that users need not write octets.
 
-Calendars, special days, limits and dates (IEC 62056-6-2) take the JSON that `interpret`
+Calendars, special days, limits and dates (IEC 62056-6-2) accept the JSON that `interpret`
 shows for them, with the same keys.
 """
 
@@ -18,7 +18,7 @@ from dlms_connector.errors import CommandError
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.data import Data, DataType
 
-#: Turns a value into data; told its name for the caller and where it goes.
+#: Turns a value into data. Arguments: its name in messages to the caller, the value, the target.
 Form = Callable[[str, Any, Target], Data]
 
 
@@ -50,7 +50,7 @@ def _obis(name: str, value: Any, target: Target) -> Data:
 
 
 def _name(name: str, value: Any, target: Target) -> Data:
-    """Names of seasons and weeks are octet strings: text, or `hex:…` for one that is none."""
+    """Compose a name of a season or week, an octet string: text, or `hex:…` for other octets."""
     if not isinstance(value, str):
         raise CommandError(f"{name}: {value!r} is not a name")
     if value.startswith("hex:"):
@@ -59,7 +59,7 @@ def _name(name: str, value: Any, target: Target) -> Data:
 
 
 def _ip(name: str, value: Any, target: Target) -> Data:
-    """IPv4 addresses are numbers; `fitted` makes octets of them where the meter holds those."""
+    """Compose an IPv4 address as a number; `fitted` makes octets of it if the meter uses octets."""
     try:
         number = int(IPv4Address(str(value)))
     except ValueError:
@@ -181,11 +181,11 @@ FORMS: Mapping[tuple[int, int], Form] = {
 
 
 def _typed(type_: DataType, form: Form) -> Form:
-    """Return a form whose octets are of a type of their own."""
+    """Return a form whose octets get another type."""
     return lambda name, value, target: Data(type_, form(name, value, target).value)
 
 
-#: By type, where the attribute tells no form; dates and times are octet strings by themselves.
+#: By data type, for attributes without a form in `FORMS`.
 MOMENTS: Mapping[DataType, Form] = {
     DataType.OCTET_STRING: _date_time,
     DataType.DATE_TIME: _typed(DataType.DATE_TIME, _date_time),

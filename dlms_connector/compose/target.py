@@ -1,4 +1,4 @@
-"""Where a value goes, and what is known of that place."""
+"""The target of a value, and what is known of it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dlms_connector.protocol.data import Data
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What a value is written to.
+    """The attribute or method argument that a value is written to.
 
-    `known` is what the meter holds there now; its types are used before `type`, the name
-    that the configuration or the caller gave. `scaler` is the power of ten of the
-    attribute's scaler_unit: a value of 230.5 at scaler -1 is written as 2305. `from_utc` and
-    `skip` say how dates are written.
+    `known` is the meter's present value. Its types are preferred to `type`, the type name
+    from the configuration or the caller. `scaler` is the power of ten of the attribute's
+    scaler_unit: a value of 230.5 at scaler -1 is written as 2305. `from_utc` and `skip`
+    define how dates are written.
     """
 
     name: str

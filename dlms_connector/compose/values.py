@@ -1,6 +1,6 @@
-"""Single values, arrays and structures by their types.
+"""Compose single values, arrays and structures by their types.
 
-Nothing is rounded and nothing is cut to fit: what does not fit is refused with a sentence.
+Nothing is rounded or cut: a value that does not fit is refused with a sentence.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dlms_connector.cosem import type_tag
 from dlms_connector.errors import CommandError
 from dlms_connector.protocol.data import Data, DataType, shortest
 
-#: Least and greatest value of the integer types (IEC 62056-6-2, common data types).
+#: Minimum and maximum of the integer types (IEC 62056-6-2, common data types).
 INTEGERS = {
     DataType.INTEGER: (-(1 << 7), (1 << 7) - 1),
     DataType.LONG: (-(1 << 15), (1 << 15) - 1),
@@ -29,8 +29,8 @@ INTEGERS = {
     DataType.BCD: (0, 99),
 }
 
-#: What a number may have of digits and of zeros before or behind them; 64-bit floats have
-#: 308, scalers add 128. Within these bounds nothing is rounded.
+#: Maximum digits of a number, and maximum zeros before or after them: 64-bit floats have 308,
+#: scalers add 128. Within these limits nothing is rounded.
 _MOST_DIGITS, _MOST_ZEROS = 150, 500
 _EXACTLY = Context(prec=_MOST_DIGITS)
 
@@ -46,21 +46,21 @@ def data_type(name: str) -> DataType:
 
 
 def typed(value: Any) -> bool:
-    """Whether a value carries its type: `{"type": "enum", "value": 1}`."""
+    """Return whether a value has an explicit type: `{"type": "enum", "value": 1}`."""
     return isinstance(value, Mapping) and set(value) == {"type", "value"}
 
 
 def compose_value(
     name: str, type_: DataType, value: Any, known: Data | None = None, scaler: int = 0
 ) -> Data:
-    """Turn a JSON value into a type; `known` is what it replaces, for the types of elements.
+    """Turn a JSON value into data of a type.
 
-    `scaler` is that of all numbers in it, as they are shown.
-    Raises CommandError where the value does not fit.
+    `known` is the data it replaces, which gives the types of elements. `scaler` applies to all
+    numbers in the value. Raises CommandError if the value does not fit.
     """
     if typed(value):
         type_, value, known = data_type(str(value["type"])), value["value"], None
-        scaler = 0  # it is written as it says
+        scaler = 0  # a value with an explicit type is not scaled
     if type_ in INTEGERS:
         scaled = 0 if type_ is DataType.ENUM else scaler
         return Data(type_, _integer(name, type_, value, scaled))
@@ -76,11 +76,11 @@ def compose_value(
 
 
 def _number(name: str, value: Any) -> Decimal:
-    """Take a JSON number, or a number in text, as the decimal that its author wrote."""
+    """Return the exact decimal of a JSON number, or of a number in text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise CommandError(f"{name}: {value!r} is not a number")
     try:
-        # What Python would take as well, 1_000, nobody means.
+        # Python would also accept 1_000; here it is an error.
         number = Decimal(str(value).replace("_", "?"))
     except InvalidOperation:
         raise CommandError(f"{name}: {value!r} is not a number") from None
@@ -94,7 +94,7 @@ def _number(name: str, value: Any) -> Decimal:
 def _integer(name: str, type_: DataType, value: Any, scaler: int) -> int:
     number = _number(name, value)
     least, most = INTEGERS[type_]
-    # Bounded before it is scaled: 1e999999 must not become a number of a million digits.
+    # Checked before scaling: 1e999999 must not become a number of a million digits.
     if number and not -40 < number.adjusted() - scaler < 40:
         raise CommandError(f"{name}: {value} does not fit {type_.name} at scaler {scaler}")
     raw = number.scaleb(-scaler, _EXACTLY)
@@ -119,12 +119,12 @@ def _float(name: str, type_: DataType, value: Any, scaler: int) -> float:
             (found,) = struct.unpack(">f", struct.pack(">f", float(number)))
         except OverflowError:
             raise CommandError(f"{name}: {value} does not fit a 32-bit float") from None
-        # A 32-bit float stands for every decimal of up to 6 significant digits, and for what
-        # is shown where it is read.
+        # A 32-bit float represents every decimal of up to 6 significant digits, and the decimal
+        # that is shown when it is read.
         stands_for = {Decimal(f"{found:.6g}"), Decimal(found), shortest(found, single=True)}
     if number not in stands_for:
         raise CommandError(f"{name}: {value} cannot be written exactly as {type_.name}")
-    return found  # as the meter tells it: what is there already is not written again
+    return found  # as the meter reports it, so that the present value is not written again
 
 
 def _boolean(name: str, value: Any) -> bool:
@@ -143,7 +143,7 @@ def _text(name: str, value: Any) -> bytes:
 
 
 def _octets(name: str, value: Any) -> bytes:
-    """Take octets in hexadecimal; text goes as `text:…`."""
+    """Take octets in hexadecimal; text is written as `text:…`."""
     if isinstance(value, str):
         if value.startswith("text:"):
             return value[5:].encode()
@@ -155,9 +155,9 @@ def _octets(name: str, value: Any) -> bytes:
 
 
 def _octets_like(name: str, value: Any, known: bytes) -> bytes:
-    """Take octets where the meter holds some already: text as it is shown, where it holds text.
+    """Take octets that replace others: as text if those are text, else in hexadecimal.
 
-    What could be either is refused: `12345678` is eight digits or four octets.
+    A value that could be both is refused: `12345678` is eight digits or four octets.
     """
     text = known.rstrip(b"\0 ")
     if not (text and text.isascii() and text.decode().isprintable()) or not isinstance(value, str):
@@ -199,7 +199,7 @@ _SIMPLE: Mapping[DataType, Callable[[str, Any], Any]] = {
 def _elements(
     name: str, type_: DataType, value: Any, known: Data | None, scaler: int
 ) -> tuple[Data, ...]:
-    """Compose the elements of an array or structure by the types of those it replaces."""
+    """Compose the elements of an array or structure by the types of the elements they replace."""
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise CommandError(f"{name}: {value!r} is not a list, which {type_.name} needs")
     models: tuple[Data, ...] = known.value if known is not None else ()
@@ -207,7 +207,7 @@ def _elements(
         raise CommandError(f"{name}: the structure has {len(models)} elements, not {len(value)}")
     elements = []
     for index, element in enumerate(value):
-        # The elements of an array are alike, so the first one stands for all.
+        # All elements of an array have one type, so the first one is the model of all.
         model = models[index if type_ is DataType.STRUCTURE else 0] if models else None
         part = f"{name}[{index}]"
         if typed(element):
@@ -223,9 +223,9 @@ def _elements(
 
 
 def fitted(data: Data, known: Data) -> Data:
-    """Return data in the types of what it replaces, where those hold the same value.
+    """Return data in the types of the data it replaces, if they can hold the same value.
 
-    Meters deviate from the types of the standard, and take no others than their own.
+    Some meters deviate from the types of the standard, and accept only their own types.
     """
     if data.type is known.type or known.value is None:
         return _with_parts_fitted(data, known)
@@ -242,7 +242,7 @@ def fitted(data: Data, known: Data) -> Data:
 
 def _with_parts_fitted(data: Data, known: Data) -> Data:
     if data.type is DataType.ARRAY and known.value:
-        # The elements of an array are alike, so the first one stands for all.
+        # All elements of an array have one type, so the first one is the model of all.
         models = (known.value[0],) * len(data.value)
     elif data.type is DataType.STRUCTURE and len(known.value) == len(data.value):
         models = known.value

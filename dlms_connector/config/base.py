@@ -1,4 +1,4 @@
-"""What all sections of the configuration share."""
+"""The base class of all sections of the configuration."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
 from pydantic.alias_generators import to_camel
 
-#: Key of pydantic's validation context: the input is a user's document, not code of ours.
+#: Key of pydantic's validation context, set if the input is a user's document, not our own code.
 DOCUMENT = "document"
-#: Put before a key that only code of ours may use, so that it is refused in a document.
+#: Prefix for a key that only our own code may use, so that it is refused in a document.
 NOT_FOR_DOCUMENTS = "\0"
 
 
 class Model(BaseModel):
-    """Frozen, strict about keys, camelCase outside; null means "the default"."""
+    """Frozen values; unknown keys are errors, JSON names are camelCase, null is the default."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -28,7 +28,7 @@ class Model(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _only_what_a_document_says(cls, data: Any, info: ValidationInfo) -> Any:
-        """Drop nulls; refuse names that only code of ours uses (`client_address`)."""
+        """Drop nulls, and refuse the Python names of fields (`client_address`)."""
         if not isinstance(data, dict) or not (info.context or {}).get(DOCUMENT):
             return data
         names, aliases = _names(cls)
@@ -41,7 +41,7 @@ class Model(BaseModel):
 
 @cache
 def _names(model: type[BaseModel]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return a model's names for code alone, and those for documents."""
+    """Return a model's names for Python code only, and its names for documents."""
     fields = model.model_fields
     aliases = frozenset(str(field.alias) for field in fields.values())
     return frozenset(fields) - aliases, aliases

@@ -1,4 +1,4 @@
-"""Where a meter is reached."""
+"""The kinds of connection to a meter: tcp, udp, serial and listen."""
 
 from __future__ import annotations
 
@@ -21,58 +21,66 @@ from dlms_connector.config.types import (
 )
 from dlms_connector.obis import Obis
 
-#: What `type` may say; at these steps pydantic's locations do not name a key.
+#: Values of `type`. In pydantic's locations they are steps that do not name a key.
 CONNECTION_KINDS = ("tcp", "udp", "serial", "listen")
 
-_HOST = "name or address of the meter or of the converter in front of it"
-_TIMEOUT = "time for one reply, in ms; slow meters behind converters need more"
-_CONNECT_TIMEOUT = "time to establish the connection, in ms"
-_RETRIES = "how often a request is repeated when no reply comes"
-_KEEP_OPEN = (
-    "`auto` keeps the association when the next poll comes before the meter's inactivity "
-    "timeout and releases it otherwise; `true` keeps it however long, unless the meter is known "
-    "to drop it, `false` never"
-)
-#: Device ID 1, IEC 62056-6-1: the number that its maker gave to the meter.
+_HOST = "host name or IP address of the meter, or of the converter in front of it"
+
+TimeoutMs = Annotated[
+    Whole,
+    Field(
+        ge=50,
+        le=300_000,
+        description="timeout for one reply, in ms; slow meters behind converters need more",
+    ),
+]
+ConnectTimeoutMs = Annotated[
+    Whole,
+    Field(ge=50, le=300_000, description="timeout for establishing the connection, in ms"),
+]
+Retries = Annotated[
+    Whole,
+    Field(ge=0, le=10, description="how often a request is repeated when no reply comes"),
+]
+Keeping = Annotated[
+    KeepOpen,
+    Field(
+        description="`auto` keeps the association open if the next poll comes before the meter's "
+        "inactivity timeout, and releases it otherwise; `true` keeps it open, unless the meter is "
+        "known to drop it; `false` never keeps it open"
+    ),
+]
+#: Device ID 1 (IEC 62056-6-1): the serial number that the manufacturer gave to the meter.
 _SERIAL_NUMBER = Obis.parse("0-0:96.1.0")
 
 
-class TcpConnection(Model):
+class _IpConnection(Model):
+    """A meter, or a converter with meters behind it, that waits at an IP address."""
+
+    type: str
+    host: Host = Field(min_length=1, description=_HOST)
+    port: Whole = Field(default=4059, ge=1, le=65535, description="TCP or UDP port")
+    timeout_ms: TimeoutMs = 5000
+    connect_timeout_ms: ConnectTimeoutMs = 10_000
+    retries: Retries = 2
+    keep_open: Keeping = "auto"
+
+    @property
+    def endpoint(self) -> str:
+        """The name of the line, equal for all devices on it."""
+        return f"{self.type}://{self.host.lower()}:{self.port}"
+
+
+class TcpConnection(_IpConnection):
     """A meter, or a converter with meters behind it, that listens on TCP."""
 
     type: Literal["tcp"] = Field(default="tcp", description="the kind of connection")
-    host: Host = Field(min_length=1, description=_HOST)
-    port: Whole = Field(default=4059, ge=1, le=65535, description="TCP port")
-    timeout_ms: Whole = Field(default=5000, ge=50, le=300_000, description=_TIMEOUT)
-    connect_timeout_ms: Whole = Field(
-        default=10_000, ge=50, le=300_000, description=_CONNECT_TIMEOUT
-    )
-    retries: Whole = Field(default=2, ge=0, le=10, description=_RETRIES)
-    keep_open: KeepOpen = Field(default="auto", description=_KEEP_OPEN)
-
-    @property
-    def endpoint(self) -> str:
-        """What devices on one line have in common."""
-        return f"tcp://{self.host.lower()}:{self.port}"
 
 
-class UdpConnection(Model):
+class UdpConnection(_IpConnection):
     """A meter that answers datagrams (WRAPPER only)."""
 
     type: Literal["udp"] = Field(description="the kind of connection")
-    host: Host = Field(min_length=1, description=_HOST)
-    port: Whole = Field(default=4059, ge=1, le=65535, description="UDP port")
-    timeout_ms: Whole = Field(default=5000, ge=50, le=300_000, description=_TIMEOUT)
-    connect_timeout_ms: Whole = Field(
-        default=10_000, ge=50, le=300_000, description=_CONNECT_TIMEOUT
-    )
-    retries: Whole = Field(default=2, ge=0, le=10, description=_RETRIES)
-    keep_open: KeepOpen = Field(default="auto", description=_KEEP_OPEN)
-
-    @property
-    def endpoint(self) -> str:
-        """What devices on one line have in common."""
-        return f"udp://{self.host.lower()}:{self.port}"
 
 
 class SerialConnection(Model):
@@ -84,63 +92,62 @@ class SerialConnection(Model):
     bytesize: DataBits = Field(default=8, description="data bits")
     parity: Literal["N", "E", "O"] = Field(default="N", description="none, even or odd parity")
     stopbits: StopBits = Field(default=1, description="stop bits")
-    timeout_ms: Whole = Field(default=5000, ge=50, le=300_000, description=_TIMEOUT)
-    connect_timeout_ms: Whole = Field(
-        default=10_000, ge=50, le=300_000, description=_CONNECT_TIMEOUT
-    )
-    retries: Whole = Field(default=2, ge=0, le=10, description=_RETRIES)
-    keep_open: KeepOpen = Field(default="auto", description=_KEEP_OPEN)
+    timeout_ms: TimeoutMs = 5000
+    connect_timeout_ms: ConnectTimeoutMs = 10_000
+    retries: Retries = 2
+    keep_open: Keeping = "auto"
 
     @property
     def endpoint(self) -> str:
-        """What devices on one line have in common."""
+        """The name of the line, equal for all devices on it."""
         return f"serial:{self.port}"
 
 
 class ListenConnection(Model):
-    """A meter that dials in: we listen, it calls, and is known by one of three marks."""
+    """A meter that dials in: the connector listens, and identifies the caller by one key."""
 
     type: Literal["listen"] = Field(description="the kind of connection")
     host: str = Field(
         default="0.0.0.0",  # noqa: S104
         min_length=1,
-        description="the local address listened on; `::` for calls by IPv6",
+        description="local address to listen on; `::` for IPv6",
     )
-    port: Whole = Field(default=4059, ge=1, le=65535, description="the local TCP port listened on")
+    port: Whole = Field(default=4059, ge=1, le=65535, description="local TCP port to listen on")
     peer: Address | None = Field(
         default=None,
-        description="the meter calls from this address: a sign of three, one is needed",
+        description="identifies the meter by the IP address it calls from; exactly one of `peer`, "
+        "`serialNumber` and `systemTitle` is required",
     )
     serial_number: LineText | None = Field(
         default=None,
-        description="the meter that calls has this serial number, asked for at each call",
+        description="identifies the meter by its serial number, which is read at each call",
     )
     system_title: HexBytes | None = Field(
-        default=None, description="the meter that calls tells this system title in its AARE, in hex"
+        default=None, description="identifies the meter by the system title in its AARE, in hex"
     )
     serial_number_obis: ObisCode | None = Field(
         default=None,
-        description="object of class data that holds the number; `0-0:96.1.0` where left out",
+        description="data object that holds the serial number; if not set, `0-0:96.1.0`",
     )
     identify_as: Literal["device", "public"] = Field(
         default="device",
-        description="who asks a caller for its number or title: `device` with the client, "
-        "password and keys of `dlms`, `public` the client 16 without any",
+        description="association that reads a caller's serial number or system title: `device` "
+        "with the client, password and keys of `dlms`, `public` with client 16 and no secrets",
     )
     allow: tuple[Network, ...] = Field(
         default=(),
-        description="networks that may call, such as `10.0.0.0/8`; empty allows all. "
-        "The port takes the calls that one of its devices allows",
+        description="networks that may call, such as `10.0.0.0/8`; empty allows all, or only "
+        "`peer` if that is set. A port accepts a call if one of its devices allows it",
     )
-    timeout_ms: Whole = Field(default=5000, ge=50, le=300_000, description=_TIMEOUT)
+    timeout_ms: TimeoutMs = 5000
     connect_timeout_ms: Whole = Field(
         default=30_000,
         ge=50,
         le=300_000,
-        description="time to find out who calls, in ms; `read` waits so long for the call",
+        description="time to identify a caller, in ms; the command `read` waits as long for a call",
     )
-    retries: Whole = Field(default=2, ge=0, le=10, description=_RETRIES)
-    keep_open: KeepOpen = Field(default="auto", description=_KEEP_OPEN)
+    retries: Retries = 2
+    keep_open: Keeping = "auto"
 
     @property
     def number_object(self) -> Obis:
@@ -149,12 +156,12 @@ class ListenConnection(Model):
 
     @property
     def door(self) -> str:
-        """What devices that call the same port have in common."""
+        """The local address and port, which several devices may share."""
         return f"{self.host}:{self.port}"
 
     @property
     def caller(self) -> str:
-        """The mark that the meter is known by, in words."""
+        """The key that identifies the meter, as text."""
         if self.peer is not None:
             return self.peer
         if self.serial_number is not None:
@@ -163,12 +170,12 @@ class ListenConnection(Model):
 
     @property
     def endpoint(self) -> str:
-        """What devices behind one caller have in common."""
+        """The name of the line, equal for all devices behind one caller."""
         return f"listen://{self.door} {self.caller}"
 
 
 def _kind(value: Any) -> Any:
-    """Tell which kind of connection a value is: tcp unless it says otherwise."""
+    """Return the `type` of a connection; tcp if it is not set."""
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
     return "tcp" if kind is None else kind
 

@@ -1,4 +1,4 @@
-"""What no single key gets wrong, but several together do."""
+"""Checks of keys that are valid alone, but contradict each other."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _SIGNING_KEY_BYTES = {1: 32, 2: 48}
 _TITLE_BYTES = 8
 _HDLC_ADDRESSES = 1 << 14
 _WITH_PASSWORD = ("LOW", "HIGH", "HIGH_MD5", "HIGH_SHA1", "HIGH_SHA256")
-#: Mechanisms that prove with the system title too.
+#: HLS mechanisms whose proof includes the system title.
 _WITH_TITLE = ("HIGH_GMAC", "HIGH_SHA256", "HIGH_ECDSA")
 
 
 def contradictions(device: Device) -> Contradictions:
-    """Yield where a device contradicts itself, with a sentence."""
+    """Yield the location of each contradiction in a device, with a sentence."""
     for rule in _RULES:
         yield from rule(device)
 
@@ -71,17 +71,23 @@ def _addresses(device: Device) -> Contradictions:
 
 
 def _physical(dlms: Dlms) -> int:
-    """Return the physical address, as it is written or of the serial number; ValueError."""
+    """Return the physical address: the configured one, or computed from the serial number.
+
+    Raises ValueError if the formula cannot be evaluated.
+    """
     if dlms.serial_number is None:
         return dlms.physical_address
     return evaluate(dlms.serial_number_formula or DEFAULT_FORMULA, dlms.serial_number)
 
 
 def _fits(logical: int, physical: int, size: int | None) -> bool:
-    """Whether an HDLC server address fits its octets of seven bits (IEC 62056-46, 6.4.2)."""
+    """Return whether an HDLC server address fits its size in octets (IEC 62056-46, 6.4.2).
+
+    Each octet carries seven bits of the address.
+    """
     if size == 1:
         return (logical == 0 and physical < 0x80) or (physical == 0 and logical < 0x80)
-    if logical == 0:  # the address as a whole in one field
+    if logical == 0:  # the physical address may use all bits
         return physical < _HDLC_ADDRESSES
     return max(logical, physical) < (0x80 if size == 2 else _HDLC_ADDRESSES)
 
@@ -111,7 +117,7 @@ def _signing(dlms: Dlms, why: str) -> Contradictions:
     if (size := _SIGNING_KEY_BYTES.get(suite)) is None:
         yield ("dlms", "securitySuite"), f"{why} needs suite 1 or 2"
         return
-    # A point is written with its leading 04 or without.
+    # A public key is written with or without the 04 of an uncompressed point.
     sizes = {"signingKey": (size,), "serverSigningKey": (2 * size, 2 * size + 1)}
     keys = {"signingKey": dlms.signing_key, "serverSigningKey": dlms.server_signing_key}
     for key, value in keys.items():
@@ -158,7 +164,7 @@ def _keys(dlms: Dlms) -> dict[str, bytes | None]:
 
 
 def _names(device: Device) -> Contradictions:
-    """Two entries of one name would overwrite each other on the platform."""
+    """Find entries of the same name, which would overwrite each other on the platform."""
     lists: dict[str, Sequence[Any]] = {
         "attributes": device.attributes,
         "timeseries": device.timeseries,
@@ -175,7 +181,7 @@ def _names(device: Device) -> Contradictions:
 
 
 def _dial_in(device: Device) -> Contradictions:
-    """Whoever calls a port is a stranger until it is known: it gets no secret in clear."""
+    """Check a meter that dials in: an unidentified caller gets no secret in clear text."""
     connection, dlms = device.connection, device.dlms
     if not isinstance(connection, ListenConnection):
         return

@@ -1,4 +1,4 @@
-"""One device out of its layers: merged, validated, and every problem traced to its author."""
+"""Build one device from its layers: merge, validate, and trace every problem to its layer."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from dlms_connector.config.inheritance import (
 from dlms_connector.config.model import Device
 from dlms_connector.config.problems import problems_of
 
-#: Where a reference to a secret may stand.
+#: Locations where a reference to a secret is allowed.
 SECRETS = frozenset(("dlms", key) for key in SECRET_KEYS)
-#: Stand-ins for what is missing, so that the rest can still be checked.
+#: Placeholders for missing values, so that the rest can still be checked.
 _STAND_INS: dict[str, Any] = {
     "deviceName": "?",
     "connection": {"host": "?"},
@@ -43,7 +43,7 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class Problem:
-    """A sentence, the layer to blame and the location there."""
+    """A sentence, the layer that causes the problem, and the location in that layer."""
 
     place: Place
     location: Location
@@ -54,13 +54,13 @@ class Problem:
 
 
 class SharedLists:
-    """Lists that devices take from a template as they are: validated once, held once.
+    """Lists that devices take unchanged from a template: validated once, stored once.
 
-    A fleet of thousands has few templates, and their items would be most of its memory.
+    A fleet of thousands has few templates; copies of their items would take most of its memory.
     """
 
     def __init__(self) -> None:
-        # The raw list is kept with its values, so that its id stays its own.
+        # The raw list is kept with its values, so that its id is not used again.
         self._known: dict[tuple[str, int], tuple[Any, Any]] = {}
 
     def put_in(self, merged: dict[str, Any]) -> None:
@@ -70,7 +70,7 @@ class SharedLists:
                 merged[key] = known[1]
 
     def remember(self, shared: Sequence[Layer], raw: Mapping[str, Any], device: Device) -> None:
-        """Keep the lists of a device that stand so in a layer below its own."""
+        """Keep the lists that a device takes unchanged from a layer below its own."""
         for key in NAMED_LISTS:
             whole = raw.get(key)
             if isinstance(whole, list) and any(each.values.get(key) is whole for each in shared):
@@ -80,7 +80,7 @@ class SharedLists:
 def build(
     layers: Sequence[Layer], source: secret.SecretSource, shared: SharedLists
 ) -> Device | list[Problem]:
-    """Make a device of its layers, the first on top; or say everything that is wrong."""
+    """Build a device from its layers, the first on top, or return all its problems."""
     raw, origins = merge(layers)
     merged = dict(raw)
     shared.put_in(merged)
@@ -99,14 +99,14 @@ def build(
 
 
 def _contradiction(location: Location, sentence: str, origins: Origins, own: Place) -> Problem:
-    """Blame the device for keys that do not go together: its template alone may be right."""
+    """Report keys that contradict each other at the device: its template may be right."""
     if len(location) > 1 and isinstance(location[1], int):
         return Problem(*origins.of(location), sentence)
     return Problem(own, location, sentence)
 
 
 def check_partially(layers: Sequence[Layer]) -> list[Problem]:
-    """Say what is wrong in layers that need not make a whole device."""
+    """Return the problems of layers that need not form a complete device."""
     merged, origins = merge(layers)
     connection = merged.get("connection")
     variants = [merged]
@@ -134,7 +134,10 @@ def _validate(
     *,
     whole: bool = True,
 ) -> Device | None:
-    """Validate, note what is wrong, and try again without it; None if nothing can be made."""
+    """Validate, note the problems in `found`, and try again without the wrong values.
+
+    Returns None if no device can be built.
+    """
     context = {DOCUMENT: True, secret.SOURCE: source}
     for _ in range(_ATTEMPTS):
         try:
@@ -159,7 +162,7 @@ def _known(location: Location, found: Iterable[tuple[Location, str]]) -> bool:
 
 
 def _repaired(merged: dict[str, Any], wrong: Iterable[tuple[Location, str]]) -> dict[str, Any]:
-    """Return a copy in which what is wrong is left out or stood in for."""
+    """Return a copy without the wrong values, and with placeholders for missing ones."""
     repaired = copy.deepcopy(merged)
     for location, kind in wrong:
         steps = location[:-1] if location and isinstance(location[-1], int) else location

@@ -1,4 +1,4 @@
-"""How to talk to a meter: framing, addresses, authentication, keys, and its quirks."""
+"""Framing, addresses, authentication and keys of a meter, and workarounds for it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Security = Literal["NONE", "AUTHENTICATION", "ENCRYPTION", "AUTHENTICATION_ENCRY
 Standard = Literal["DLMS", "INDIA", "ITALY", "SAUDI_ARABIA", "IDIS", "SPAIN"]
 DateTimeField = Literal["deviation", "status", "dayOfWeek", "hundredths"]
 
-#: Keys whose values nobody else may see.
+#: Keys whose values are secret.
 SECRET_KEYS = ("password", "authenticationKey", "blockCipherKey", "dedicatedKey", "signingKey")
 
 
@@ -38,12 +38,12 @@ class ModeE(Model):
 
     address: SignOnAddress = Field(
         default="",
-        description="the meter's device address in `/?address!`; empty asks whoever is there",
+        description="the meter's device address in `/?address!`; empty addresses any meter",
     )
     start_baudrate: Baudrate = Field(default=300, description="bits per second of the sign-on, 7E1")
     max_baudrate: Baudrate | None = Field(
         default=None,
-        description="highest rate to change to; what the meter proposes where left out",
+        description="highest baud rate to change to; if not set, the rate the meter proposes",
     )
 
 
@@ -54,51 +54,56 @@ _FROM_UTC: frozenset[Standard] = frozenset({"INDIA", "ITALY", "SAUDI_ARABIA"})
 
 
 class Dlms(Model):
-    """How to talk to a meter: framing, addresses, authentication and keys."""
+    """Framing, addresses, authentication and keys of a meter."""
 
     interface_type: InterfaceType = Field(
         default="HDLC",
-        description="the framing; where left out, `WRAPPER` on udp and `HDLC` elsewhere",
+        description="the framing; if not set, `WRAPPER` with udp and `HDLC` otherwise",
     )
     mode_e: ModeE = Field(
         default=ModeE(), alias="modeE", description="the sign-on of HDLC_WITH_MODE_E"
     )
     referencing: Literal["LN", "SN"] = Field(
-        default="LN", description="logical names, or the short names of older meters"
+        default="LN", description="logical names (LN), or the short names (SN) of older meters"
     )
     client_address: Whole = Field(
-        default=16, ge=1, le=127, description="who we are to the meter: 16 is the public client"
+        default=16, ge=1, le=127, description="client address; 16 is the public client"
     )
     logical_address: Whole = Field(
         default=1,
         ge=0,
         le=65535,
-        description="logical device (0 to 16383 with HDLC); WRAPPER's only one",
+        description="logical device address (0 to 16383 with HDLC); the server address of WRAPPER",
     )
     physical_address: Whole = Field(
-        default=1, ge=0, le=16383, description="physical device on an HDLC line; WRAPPER has none"
+        default=1,
+        ge=0,
+        le=16383,
+        description="physical device address on an HDLC line; not used by WRAPPER",
     )
     address_size: AddressSize | None = Field(
         default=None,
-        description="octets of the HDLC server address; chosen by value where left out",
+        description="octets of the HDLC server address; if not set, as few as the addresses need",
     )
     serial_number: Whole | None = Field(
         default=None,
         ge=0,
-        description="computes the physical address from the meter's serial number",
+        description="the meter's serial number, from which the physical address is computed",
     )
     serial_number_formula: Formula | None = Field(
-        default=None, description="how, such as `SN % 10000 + 1000`; `SN % 10000` where left out"
+        default=None,
+        description="address formula, such as `SN % 10000 + 1000`; if not set, `SN % 10000`",
     )
-    authentication: Authentication = Field(default="NONE", description="how we prove who we are")
+    authentication: Authentication = Field(default="NONE", description="authentication mechanism")
     password: Password | None = Field(
-        default=None, description="the secret of LOW and HIGH: text, `hex:…`, or a reference"
+        default=None,
+        description="password of LOW, or secret of HIGH: text, `hex:…`, or a reference",
     )
     system_title: HexBytes | None = Field(
-        default=None, description="our system title: 8 bytes in hex, needed for ciphering"
+        default=None, description="the client's system title: 8 bytes in hex, needed for ciphering"
     )
     server_system_title: HexBytes | None = Field(
-        default=None, description="the meter's system title, where it does not say it itself"
+        default=None, description="the meter's system title in hex, if the meter does not send it"
     )
     authentication_key: KeyBytes | None = Field(
         default=None, description="authentication key in hex, or a reference"
@@ -110,35 +115,38 @@ class Dlms(Model):
         default=None, description="dedicated key of the association in hex, or a reference"
     )
     general_ciphering: Truth = Field(
-        default=False, description="propose general protection, and cipher with it where agreed"
+        default=False,
+        description="propose general protection, and cipher with it if the meter agrees",
     )
     signing_key: KeyBytes | None = Field(
         default=None,
-        description="our private signing key in hex, or a reference: HIGH_ECDSA, `sign`",
+        description="the client's private signing key in hex, or a reference; for HIGH_ECDSA and "
+        "`sign`",
     )
     server_signing_key: HexBytes | None = Field(
         default=None, description="the meter's public signing key in hex: its two coordinates"
     )
-    security: Security = Field(default="NONE", description="how messages are protected")
+    security: Security = Field(default="NONE", description="how APDUs are protected")
     security_suite: SecuritySuite = Field(
         default=0, description="suites 0 and 1 take keys of 16 bytes, suite 2 of 32"
     )
     invocation_counter: ObisCode | None = Field(
         default=None,
-        description="the counter's object, read through the public client before the first "
-        "ciphered association",
+        description="object of the invocation counter, which the public client reads before the "
+        "first ciphered association",
     )
     standard: Standard = Field(
-        default="DLMS", description="the national or industry profile followed"
+        default="DLMS", description="the national or industry profile that the meter follows"
     )
     deviation: Deviation | None = Field(
         default=None,
-        description="whether its clock tells the minutes `toUtc` (-60 is UTC+1) or `fromUtc`; "
-        "as the standard has it where left out",
+        description="whether the deviation of the meter's clock is in minutes `toUtc` (-60 is "
+        "UTC+1) or `fromUtc` (60 is UTC+1); if not set, as `standard` defines it",
     )
     time_zone: TimeZone | None = Field(
         default=None,
-        description="where its clock ticks if it does not tell: `Europe/Berlin`, `+01:00`",
+        description="time zone of the meter's clock, if its date-times have no deviation: "
+        "`Europe/Berlin`, `+01:00`",
     )
 
     @property
@@ -150,30 +158,33 @@ class Dlms(Model):
 
 
 class Workarounds(Model):
-    """Quirks of a meter, as data."""
+    """Settings for a meter that deviates from the standard."""
 
     pause_after_connect_ms: Whole = Field(
-        default=0, ge=0, le=60_000, description="wait after the connection is made"
+        default=0, ge=0, le=60_000, description="ms to wait after the connection is established"
     )
     pause_before_disconnect_ms: Whole = Field(
-        default=0, ge=0, le=60_000, description="wait before the session is ended"
+        default=0, ge=0, le=60_000, description="ms to wait before the session is ended"
     )
     pause_between_frames_ms: Whole = Field(
-        default=0, ge=0, le=10_000, description="wait between a reply and the next request"
+        default=0, ge=0, le=10_000, description="ms to wait between a reply and the next request"
     )
     quiet_after_failure_ms: Whole = Field(
-        default=0, ge=0, le=600_000, description="quiet the meter wants after an unclean end"
+        default=0,
+        ge=0,
+        le=600_000,
+        description="ms to wait before the next session if the last one was not ended properly",
     )
     inactivity_timeout_ms: Whole | None = Field(
         default=None,
         ge=0,
         le=86_400_000,
-        description="after so much silence the meter drops an association, 0 is never; 120 s with "
-        "HDLC and 180 s with WRAPPER where left out. Earlier losses are learned by the way",
+        description="ms of silence after which the meter drops an association; 0 is never; if not "
+        "set, 120 s with HDLC and 180 s with WRAPPER. Shorter timeouts are learned in operation",
     )
     release: Literal["auto", "always", "never"] = Field(
         default="auto",
-        description="whether an RLRQ is sent: `auto` where the association needs one",
+        description="whether an RLRQ is sent; with `auto`, if the association needs one",
     )
     pre_established: Truth = Field(
         default=False, description="the association exists already: neither AARQ nor RLRQ is sent"
@@ -200,38 +211,41 @@ class Workarounds(Model):
     max_pdu: Whole = Field(
         default=0xFFFF, ge=12, le=0xFFFF, description="longest APDU we offer to accept"
     )
-    challenge_size: Whole = Field(default=16, ge=8, le=64, description="bytes of our challenge")
+    challenge_size: Whole = Field(
+        default=16, ge=8, le=64, description="length of the client's challenge, in bytes"
+    )
     counter_from_one: Truth = Field(
         default=False,
-        description="count invocations from 1 in each association, as some servers demand; "
-        "ciphers more than once with the same numbers, which protects nothing from a listener",
+        description="start the invocation counter at 1 in each association, as some servers "
+        "demand; the counter values repeat, so ciphering gives no protection against a listener",
     )
     server_counter_restarts: Truth = Field(
         default=False,
-        description="believe a meter whose own invocation counter begins anew in each association "
-        "without HIGH authentication; somebody could play its old answers to us",
+        description="accept a meter that restarts its own invocation counter in each association "
+        "without HIGH authentication; an attacker could replay its old answers",
     )
     sign: Literal["never", "handshake", "always"] = Field(
         default="never",
-        description="wrap in general-signing: nothing, only what proves who we are, every request",
+        description="what to wrap in general-signing: nothing, only the request that authenticates "
+        "the client, or every request",
     )
     sign_outside: Truth = Field(
-        default=False, description="put the signature around the ciphering, not inside it"
+        default=False, description="sign the ciphered APDU, instead of ciphering the signed APDU"
     )
     fixed_invoke_id: Whole | None = Field(
         default=None,
         ge=0,
         le=15,
-        description="use this invoke-id in every request; none is then sent twice with WRAPPER, "
-        "where nothing else tells answers apart",
+        description="use this invoke-id in every request; with WRAPPER no request is then "
+        "repeated, because only the invoke-id tells answers apart",
     )
     use_access: Truth = Field(
         default=False,
-        description="propose the ACCESS service, and read lists by it where it is agreed on",
+        description="propose the ACCESS service, and read lists with it if the meter agrees",
     )
     single_reads: Truth = Field(
         default=False, description="never read several attributes in one request"
     )
     skip_date_time_fields: tuple[DateTimeField, ...] = Field(
-        default=(), description="fields left unspecified in the dates of a request"
+        default=(), description="fields to leave unspecified in the date-times of a request"
     )

@@ -1,4 +1,4 @@
-"""A configuration as text: JSON with line and column, and what the gateway puts before it."""
+"""Read a configuration as JSON text, also with the prefix that the gateway may put before it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def parse(text: str) -> Any:
 
 
 def too_deep(value: Any) -> bool:
-    """Whether a value is nested more deeply than any configuration is, however deep that be."""
+    """Return whether a value is nested more deeply than any valid configuration."""
     level = [value]
     for _ in range(_DEEPEST):
         level = [
@@ -70,7 +70,7 @@ def read(path: Path) -> str:
 
 
 class _TwiceError(Exception):
-    """An object says the same key twice: JSON readers would drop one in silence."""
+    """An object has the same key twice: JSON readers would silently drop one of them."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _second_of_a_key(text: str) -> tuple[str, int]:
-    """Return the first key that its object has already, and where it stands."""
+    """Return the first key that occurs twice in one object, and the second position."""
     objects: list[set[str]] = []
     for token in _BRACE_OR_STRING.finditer(text):
         if token[0] == "{":
@@ -103,7 +103,7 @@ def _place(text: str, position: int) -> str:
 
 
 def _meant(text: str, position: int) -> str:
-    """Say what JSON has not, where other notations have it."""
+    """Explain comments and trailing commas, which other notations allow but JSON does not."""
     if text.startswith(("//", "/*", "#"), position):
         return "; JSON knows no comments"
     if text[position : position + 1] in ("}", "]") and text[:position].rstrip().endswith(","):

@@ -1,7 +1,8 @@
 """Fleets: a table with one meter per row and a column per key path.
 
-The columns are key paths such as `deviceName`, `connection.host` or `dlms.password`;
-an empty cell says nothing. Comma or semicolon, whichever the first line has more of.
+The columns are key paths such as `deviceName`, `connection.host` or `dlms.password`. An
+empty cell is ignored. The delimiter is comma, semicolon or tab: the one that is most
+frequent in the first line.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ def rows(name: str, base: Path) -> Iterator[Layer]:
 
 
 def _confined(name: str, base: Path) -> Path:
-    """Return the table's path; a configuration from afar must not make us read any file."""
+    """Return the path of the table, which must be in the configuration's folder.
+
+    A configuration from the platform must not give access to other files.
+    """
     root = base.resolve()
     try:
         path = (root / name).resolve()
@@ -59,7 +63,7 @@ def _confined(name: str, base: Path) -> Path:
 
 def _check(columns: list[str], name: str) -> None:
     if "deviceName" not in columns:
-        # Without a head this is a meter, and its password would be taken for a key and shown.
+        # The first line may be a meter, so no cell is shown: one of them may be a password.
         raise ConfigError(
             f"{name} line 1: expected key paths such as connection.host, among them deviceName"
         )
@@ -82,7 +86,7 @@ def _layer(columns: list[str], cells: list[str], place: Place) -> Layer:
             node = node.setdefault(parent, {})
         node[last] = _value(text) if parents[:1] != ["dlms"] else text
     if extra := [cell for cell in cells[len(columns) :] if cell.strip()]:
-        # Named by a key that no device has, so that it is refused with its line.
+        # No device has this key, so the row is refused with its line number.
         values[f"{len(extra)} cells without a column"] = True
     return Layer(place, values)
 

@@ -1,4 +1,4 @@
-"""Formulas that make an address of a meter's serial number, such as `SN % 10000 + 1000`."""
+"""Formulas that compute an address from a serial number, such as `SN % 10000 + 1000`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 import operator
 from collections.abc import Callable
 
-#: What a serial number becomes unless `serialNumberFormula` says otherwise.
+#: The formula that is used if `serialNumberFormula` is not set.
 DEFAULT_FORMULA = "SN % 10000"
 
 _LONGEST = 200
@@ -24,8 +24,8 @@ _OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
 def evaluate(formula: str, serial_number: int) -> int:
     """Compute an address from a serial number, called `SN` in the formula.
 
-    Integers, `+ - * / %` and parentheses; nothing else is evaluated. Raises ValueError
-    with a sentence for the formula's author.
+    Only integers, `+ - * / // %` and parentheses are allowed; `/` and `//` both round down.
+    Raises ValueError with a sentence for the formula's author.
     """
     try:
         if len(formula) > _LONGEST:

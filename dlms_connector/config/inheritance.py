@@ -1,9 +1,9 @@
-"""Layers of configuration laid over each other: device, templates, defaults.
+"""Merge layers of configuration: device, templates, defaults.
 
-Objects merge key by key. Lists whose entries have a name of their own (`key`, `method`,
-`obis`) merge by that name: an entry above changes the one below, others are added
-behind. Any other value of the upper layer replaces the lower one; null does too, and
-stands for the default.
+Objects merge key by key. Lists whose entries have a name (`key`, `method`, `obis`) merge
+by that name: an entry of the upper layer changes the lower entry of the same name, other
+entries are appended. Any other value of the upper layer replaces the lower one. Null does
+too, and stands for the default.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 Location = tuple[str | int, ...]
 
-#: Lists that merge, and what names an entry of them.
+#: Lists that merge by name, and the key that names an entry.
 NAMED_LISTS: Mapping[str, str] = {
     "attributes": "key",
     "timeseries": "key",
@@ -26,13 +26,13 @@ NAMED_LISTS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Place:
-    """Where a layer stands in what the user wrote."""
+    """The position of a layer in the user's files."""
 
     path: str
-    columns: bool = False  #: a row of a table: key paths are columns
+    columns: bool = False  #: True for a row of a table, whose columns are key paths
 
     def at(self, location: Location) -> str:
-        """Write the path of something within the layer."""
+        """Write the path of a location in the layer."""
         if self.columns and location:
             return f"{self.path}, column {json_path('', location)}"
         return json_path(self.path, location)
@@ -47,24 +47,24 @@ def json_path(path: str, location: Iterable[str | int]) -> str:
 
 @dataclass(frozen=True)
 class Layer:
-    """One object of configuration and where it stands."""
+    """One object of configuration and its position."""
 
     place: Place
     values: Mapping[str, Any]
 
 
 class Origins:
-    """Which layer each part of a merged object came from."""
+    """The layer that each part of a merged object comes from."""
 
     def __init__(self, top: Place) -> None:
         self._parts: dict[Location, tuple[Place, Location]] = {(): (top, ())}
 
     def note(self, location: Location, place: Place, there: Location) -> None:
-        """Remember that what is at `location` stands at `there` in a layer."""
+        """Record that the value at `location` comes from `there` in a layer."""
         self._parts[location] = (place, there)
 
     def of(self, location: Location) -> tuple[Place, Location]:
-        """Return the place that is to blame for a location, and the location there."""
+        """Return the layer's place that a location comes from, and the location there."""
         for length in range(len(location), -1, -1):
             if known := self._parts.get(location[:length]):
                 place, there = known
@@ -76,7 +76,7 @@ _Node = tuple[Any, Place, Location]
 
 
 def merge(layers: Sequence[Layer]) -> tuple[dict[str, Any], Origins]:
-    """Lay layers over each other, the first on top."""
+    """Merge layers; the first one is on top."""
     origins = Origins(layers[0].place)
     nodes: list[_Node] = [(layer.values, layer.place, ()) for layer in layers]
     return _merge_objects(nodes, (), origins), origins
@@ -101,20 +101,20 @@ def _merge_objects(nodes: list[_Node], location: Location, origins: Origins) -> 
     merged = {}
     for key in keys:
         said = [(value[key], place, (*there, key)) for value, place, there in nodes if key in value]
-        # Taken away: gone, since the host of a template means nothing to a serial port.
+        # Null over a lower value removes the key: a serial port must not get a template's host.
         if said[0][0] is not None or len(said) == 1:
             merged[key] = _merge(said, (*location, key), origins)
     return merged
 
 
 def _merge_named(nodes: list[_Node], name: str, location: Location, origins: Origins) -> list[Any]:
-    """Merge lists by the names of their entries; those without one are kept as they are."""
+    """Merge lists by the names of their entries; entries without a name are kept as they are."""
     groups: dict[Any, list[_Node]] = {}
     for value, place, there in reversed(nodes):
         for index, entry in enumerate(value):
             node = (entry, place, (*there, index))
             named = entry.get(name) if isinstance(entry, Mapping) else None
-            # Entries of one layer never merge with each other: two of one name are a mistake.
+            # Entries of one layer never merge with each other: the same name twice is an error.
             group: Any = (id(value), index)
             if isinstance(named, str) and not any(
                 other_place is place for _, other_place, _ in groups.get(named, ())

@@ -1,4 +1,4 @@
-"""What is read from a meter, written to it, and asked of it."""
+"""Items, profiles, attribute updates and RPC methods of a device."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ ValueFormat = Literal[
     "text", "hex", "dateTime", "date", "time", "ip", "mac", "obis", "unixTime", "raw"
 ]
 
-_OBIS = "the object, `A-B:C.D.E[*F]` or `A.B.C.D.E.F`"
-_CLASS = "its interface class by name (`register`, `data`, `clock` …) or number"
-_ATTRIBUTE = "the attribute's index"
-_SCALER = "power of ten, instead of the meter's own scaler"
-_TYPE = "COSEM type of the value, such as `uint16`; the meter's own where left out"
+_OBIS = "OBIS code of the object, `A-B:C.D.E[*F]` or `A.B.C.D.E.F`"
+_CLASS = "interface class by name (`register`, `data`, `clock` …) or number"
+_ATTRIBUTE = "index of the attribute"
+_SCALER = "scaler (power of ten) to use instead of the meter's own"
+_TYPE = "COSEM type of the value, such as `uint16`; if not set, the type that the meter uses"
 
 
 class Item(Model):
@@ -43,25 +43,28 @@ class Item(Model):
     scaler: Whole | None = Field(default=None, ge=-128, le=127, description=_SCALER)
     unit: str | None = Field(
         default=None,
-        description="the unit to send in; converts from the meter's own (`Wh` to `kWh`)",
+        description="unit to send; the value is converted from the meter's unit (`Wh` to `kWh`)",
     )
     multiplier: Multiplier | None = Field(
-        default=None, description="factor on the value, such as a transformer ratio"
+        default=None, description="factor for the value, such as a transformer ratio"
     )
-    decimals: Whole | None = Field(default=None, ge=0, le=15, description="digits to round to")
+    decimals: Whole | None = Field(
+        default=None, ge=0, le=15, description="number of decimals to round to"
+    )
     format: ValueFormat | None = Field(
         default=None,
-        description="how to show it, where the class and type do not tell; `raw` names nothing",
+        description="how to show the value, if class and type do not define it; `raw` uses the "
+        "COSEM type only",
     )
     encoding: Encoding | None = Field(
-        default=None, description="encoding of its text, such as `cp1251`; UTF-8 where left out"
+        default=None, description="text encoding, such as `cp1251`; if not set, UTF-8"
     )
     poll_period_ms: Whole | None = Field(
         default=None,
         ge=100,
         le=LONGEST_PERIOD_MS,
         alias="pollPeriod",
-        description="period of this item in ms; the device's",
+        description="poll period of this item, in ms; if not set, the device's",
     )
     report_strategy: ReportStrategy | None = Field(
         default=None, description="the gateway's report strategy for this key"
@@ -69,13 +72,13 @@ class Item(Model):
 
 
 class Profile(Model):
-    """A load profile, billing profile or event log to follow."""
+    """A load profile, billing profile or event log to read regularly."""
 
     obis: ObisCode = Field(description=_OBIS)
-    key: str | None = Field(default=None, description="prefix of the keys of its columns")
+    key: str | None = Field(default=None, description="prefix for the keys of its columns")
     backfill: Duration | None = Field(
         default=None,
-        description="how far back to read at first, as ISO 8601 duration such as `P7D`",
+        description="how far back the first reading goes, as ISO 8601 duration such as `P7D`",
     )
     poll_period_ms: Whole | None = Field(
         default=None,
@@ -111,12 +114,12 @@ class RpcMethod(Model):
         default=None, ge=1, le=127, description="the method's index, for actions"
     )
     type: TypeName | None = Field(default=None, description=_TYPE)
-    value: JsonValue = Field(default=None, description="the value where the call brings none")
+    value: JsonValue = Field(default=None, description="value to use if the call has none")
     scaler: Whole | None = Field(default=None, ge=-128, le=127, description=_SCALER)
     request_timeout_ms: Whole | None = Field(
         default=None,
         ge=100,
         le=LONGEST_PERIOD_MS,
         alias="requestTimeout",
-        description="time for the whole call, in ms",
+        description="timeout for the whole call, in ms",
     )

@@ -1,8 +1,8 @@
-"""From what a user wrote to a configuration in force.
+"""Load a user's document into a validated configuration.
 
-Every device is built for itself: its own keys over its template, over the template's
-template, over `defaults`. Whatever is wrong with it refuses that device and no other.
-What is wrong in a template or in `defaults` is said once, however many devices use it.
+Every device is built separately: its own keys over its template, over the template's
+template, over `defaults`. A problem in a device refuses only that device. A problem in a
+template or in `defaults` is reported once, even if many devices use it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dlms_connector.config.templates import DEFAULTS, OWN_KEYS, TEMPLATES, Templ
 from dlms_connector.config.types import LONGEST_NAME, shown
 from dlms_connector.errors import ConfigError
 
-#: What the gateway or its user interface adds, and reads itself.
+#: Keys that the gateway or its user interface adds, and reads itself.
 GATEWAY_KEYS = frozenset(
     (
         *("id", "name", "type", "class", "key", "mode", "ts", "configVersion", "useGRPC"),
@@ -42,9 +42,9 @@ _BUILT_HERE = frozenset({"devices", DEVICES_FILE, TEMPLATES, DEFAULTS})
 
 @dataclass(frozen=True)
 class Refused:
-    """A device that is not in force, and everything that is wrong with it.
+    """A device that cannot be used, and all its problems.
 
-    One without a name of its own goes by its path.
+    `name` is the path if the device has no name of its own.
     """
 
     name: str
@@ -55,9 +55,9 @@ class Refused:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A configuration in force, and what of the document is not.
+    """A valid configuration, and the refused devices and problems of the document.
 
-    `problems` are those outside of devices: templates, defaults, keys of the connector.
+    `problems` are those outside of devices: in templates, defaults and keys of the connector.
     """
 
     configuration: Configuration
@@ -66,16 +66,16 @@ class Loaded:
 
     @property
     def every_problem(self) -> tuple[str, ...]:
-        """All sentences, those outside of devices first."""
+        """All problems, those outside of devices first."""
         return self.problems + tuple(each for one in self.refused for each in one.problems)
 
 
 def load(raw: object, *, base: Path, config_dir: Path | None = None) -> Loaded:
-    """Make a configuration of what the gateway hands over: an object, or a JSON text.
+    """Load the configuration that the gateway passes: an object, or a JSON text.
 
-    `base` is the folder that files named in the configuration are relative to;
-    `config_dir` the gateway's configuration folder, where secrets lie, if it is another.
-    Raises ConfigError if nothing can be made of it.
+    File names in the configuration are relative to the folder `base`. `config_dir` is the
+    gateway's configuration folder, which contains the secrets, if it differs from `base`.
+    Raises ConfigError if nothing of the document can be used.
     """
     if isinstance(raw, str):
         raw = document.parse(raw)
@@ -85,7 +85,7 @@ def load(raw: object, *, base: Path, config_dir: Path | None = None) -> Loaded:
 
 
 def load_file(path: Path) -> Loaded:
-    """Make a configuration of a file; raises ConfigError if nothing can be made of it."""
+    """Load a configuration file; raises ConfigError if nothing of it can be used."""
     text = document.read(path)
     try:
         return load(text, base=path.resolve().parent)
@@ -94,7 +94,7 @@ def load_file(path: Path) -> Loaded:
 
 
 class _Loading:
-    """One document on its way to a configuration."""
+    """Loads one document."""
 
     def __init__(self, raw: Mapping[Any, Any], base: Path, config_dir: Path) -> None:
         self._raw = {str(key): value for key, value in raw.items()}
@@ -130,7 +130,7 @@ class _Loading:
         self._problems.update(dict.fromkeys(problems))
 
     def _top_level(self) -> Configuration:
-        """Read the connector's own keys; what is wrong falls back to its default."""
+        """Read the connector's own keys; a wrong value is replaced by its default."""
         own = {
             key: value
             for key, value in self._raw.items()
@@ -157,8 +157,8 @@ class _Loading:
         except (OSError, RuntimeError, ValueError):
             self._note([f"secretsDirectory: {shown(named)} is not the name of a folder"])
             return (config_dir / "secrets", RUN_SECRETS)
-        # The configuration may come from afar: it must not turn the whole host into secrets,
-        # nor the gateway's own files, which hold its access token.
+        # The configuration may come from the platform: it must not make every file of the host
+        # readable as a secret, nor the gateway's own files, which contain its access token.
         if config_dir in path.parents or "secret" in path.name.lower():
             return (path, RUN_SECRETS)
         self._note(
@@ -192,7 +192,7 @@ class _Loading:
                     self._note([f"{layer.place.at((key,))}: belongs to a device alone"])
 
     def _rows(self) -> Iterator[Layer | Refused]:
-        """Yield every device's own keys, or why it has none."""
+        """Yield every device's own keys, or a refusal if it has none."""
         devices = self._raw.get("devices")
         if devices is not None and not isinstance(devices, list | tuple):
             self._note([f"devices: expected a list, got {shown(devices)}"])
@@ -251,7 +251,7 @@ class _Loading:
         self._paths[name] = path
 
     def _sorted_out(self, problems: list[Problem], own: Place) -> list[str]:
-        """Keep a device's own problems; those of shared layers are noted once for all."""
+        """Return a device's own problems; note those of shared layers once for all devices."""
         shared = [problem for problem in problems if problem.place is not own]
         self._note([str(problem) for problem in shared])
         sentences = [str(problem) for problem in problems if problem.place is own]
@@ -261,7 +261,7 @@ class _Loading:
 
 
 def _text_of(key: str, layers: Sequence[Layer]) -> str | None:
-    """Return what the topmost layer says under a key, None unless it is a name."""
+    """Return a key's value in the topmost layer that has it; None if it is not a name."""
     said = next((layer.values[key] for layer in layers if key in layer.values), None)
     if not isinstance(said, str) or len(said) > LONGEST_NAME:
         return None

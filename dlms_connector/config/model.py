@@ -1,4 +1,4 @@
-"""The configuration as frozen values: the defaults here are the documentation.
+"""The configuration as frozen values; the documentation is generated from these models.
 
 Names in JSON are camelCase, in the gateway's vocabulary. An unknown key is an error.
 """
@@ -71,19 +71,19 @@ class Device(Model):
 
     device_name: Name = Field(min_length=1, description="the device's name on the platform")
     device_type: Name = Field(
-        default="DLMS Energy Meter", min_length=1, description="its device profile there"
+        default="DLMS Energy Meter", min_length=1, description="the device profile on the platform"
     )
     template: str | None = Field(
         default=None, description="an entry of `templates`, or a preset shipped with the package"
     )
-    connection: Connection = Field(description="where the meter is reached")
-    dlms: Dlms = Field(default=Dlms(), description="how to talk to it")
+    connection: Connection = Field(description="how to reach the meter")
+    dlms: Dlms = Field(default=Dlms(), description="framing, addresses, authentication and keys")
     poll_period_ms: Whole = Field(
         default=60_000,
         ge=100,
         le=LONGEST_PERIOD_MS,
         alias="pollPeriod",
-        description="period of its items, in ms",
+        description="poll period of the items, in ms",
     )
     report_strategy: ReportStrategy | None = Field(
         default=None, description="the gateway's report strategy for the device"
@@ -91,31 +91,33 @@ class Device(Model):
     attributes: tuple[Item, ...] = Field(default=(), description="items sent as client attributes")
     timeseries: tuple[Item, ...] = Field(default=(), description="items sent as time series")
     profiles: tuple[Profile, ...] = Field(
-        default=(), description="load profiles and event logs to follow; not in use yet"
+        default=(), description="load profiles and event logs to read regularly; not in use yet"
     )
     attribute_updates: tuple[AttributeUpdate, ...] = Field(
         default=(), description="shared attributes that are written to the meter"
     )
     server_side_rpc: tuple[RpcMethod, ...] = Field(
-        default=(), alias="serverSideRpc", description="methods the platform may call"
+        default=(), alias="serverSideRpc", description="RPC methods that the platform may call"
     )
     uplink_converter: str | None = Field(
-        default=None, description="class name of a converter of your own for readings"
+        default=None, description="class name of your own converter for readings"
     )
     downlink_converter: str | None = Field(
-        default=None, description="class name of a converter of your own for calls and writes"
+        default=None, description="class name of your own converter for RPC calls and writes"
     )
     allow_write: Writable = Field(
         default=False,
-        description="what calls may write or invoke beyond configured methods: nothing, "
-        "everything (`true`), or a list of OBIS codes",
+        description="what RPC calls may write or invoke besides the configured methods: nothing "
+        "(`false`), everything (`true`), or the objects in a list of OBIS codes",
     )
-    workarounds: Workarounds = Field(default=Workarounds(), description="quirks of this meter")
+    workarounds: Workarounds = Field(
+        default=Workarounds(), description="settings for a meter that deviates from the standard"
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _framing_follows_the_connection(cls, data: Any) -> Any:
-        """Datagrams carry the wrapper unless the configuration says otherwise."""
+        """Set interfaceType WRAPPER for udp if the configuration sets none."""
         match data:
             case {"connection": {"type": "udp"}}:
                 dlms = data.get("dlms") or {}
@@ -127,22 +129,22 @@ class Device(Model):
 
 
 class Journal(Model):
-    """How much of polled readings is kept until the platform has confirmed them."""
+    """Limits for polled readings that are kept until the platform has confirmed them."""
 
     max_age: Duration = Field(
-        default="P1D", description="the oldest reading kept, as ISO 8601 duration"
+        default="P1D", description="maximum age of a kept reading, as ISO 8601 duration"
     )
     max_megabytes: Whole = Field(
-        default=100, ge=1, le=100_000, description="the most disk space used"
+        default=100, ge=1, le=100_000, description="maximum disk space, in megabytes"
     )
 
 
 class PushListener(Model):
-    """A door for meters that talk first."""
+    """A listener for meters that send unsolicited data (push)."""
 
-    type: Literal["tcp", "udp"] = Field(default="tcp", description="the transport listened on")
-    host: str = Field(default="0.0.0.0", min_length=1, description="the local address")  # noqa: S104
-    port: Whole = Field(default=4059, ge=1, le=65535, description="the local port")
+    type: Literal["tcp", "udp"] = Field(default="tcp", description="the transport protocol")
+    host: str = Field(default="0.0.0.0", min_length=1, description="local address to listen on")  # noqa: S104
+    port: Whole = Field(default=4059, ge=1, le=65535, description="local port to listen on")
     interface_type: Literal["WRAPPER", "HDLC"] = Field(default="WRAPPER", description="the framing")
     allow: tuple[Network, ...] = Field(
         min_length=1, description="networks that may connect, such as `10.0.0.0/8`"
@@ -150,7 +152,7 @@ class PushListener(Model):
 
 
 class Configuration(Model):
-    """A whole `dlms.json` whose good devices are in force."""
+    """A complete `dlms.json` with its valid devices only."""
 
     devices: tuple[Device, ...] = Field(default=(), description="the meters")
     report_strategy: ReportStrategy | None = Field(
@@ -158,29 +160,29 @@ class Configuration(Model):
     )
     state_directory: str | None = Field(
         default=None,
-        description="where cursors, counters and the journal live; "
-        "`dlms/` in the gateway's data folder where left out",
+        description="folder for cursors, counters and the journal; "
+        "if not set, `dlms/` in the gateway's data folder",
     )
     secrets_directory: str | None = Field(
         default=None,
-        description="where `${file:…}` is looked up, besides `/run/secrets`; "
-        "`secrets/` in the gateway's configuration folder where left out",
+        description="folder for the files of `${file:…}`, in addition to `/run/secrets`; "
+        "if not set, `secrets/` in the gateway's configuration folder",
     )
     audit_telemetry: bool = Field(
         default=False,
-        description="also sends every write, action and refusal as telemetry `dlmsAudit`",
+        description="also send every write, action and refusal as telemetry `dlmsAudit`",
     )
     journal: Literal[False] | Journal = Field(
         default=False,
-        description="keeps polled readings until the platform confirmed them; not in use yet",
+        description="keep polled readings until the platform has confirmed them; not in use yet",
     )
     push: tuple[PushListener, ...] = Field(
-        default=(), description="listeners for meters that talk first; not in use yet"
+        default=(), description="listeners for meters that send unsolicited data; not in use yet"
     )
     diagnostics_period_ms: Whole = Field(
         default=60_000,
         ge=0,
         le=LONGEST_PERIOD_MS,
         alias="diagnosticsPeriod",
-        description="ms between diagnostics; 0 is off",
+        description="period of the diagnostics, in ms; 0 switches them off",
     )

@@ -1,6 +1,6 @@
-"""Presets shipped with the package: what is known of a meter, as a template.
+"""Presets shipped with the package: known settings of a meter, as a template.
 
-A preset is a JSON file of a device's keys, and under `about` where its facts come from.
+A preset is a JSON file with the keys of a device. Its `about` gives the source of its facts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Mark = Literal["confirmed", "deduced"]
 
 
 class About(Model):
-    """Where a preset's facts come from, and how sure they are."""
+    """The source of a preset's facts, and how certain they are."""
 
     meter: str = Field(min_length=1)
     source: str = Field(min_length=1)
@@ -52,5 +52,5 @@ def values(name: str) -> dict[str, Any]:
 
 
 def about(name: str) -> About:
-    """Return where a preset's facts come from."""
+    """Return the source of a preset's facts."""
     return About.model_validate(_document(name)["about"])

@@ -1,6 +1,6 @@
-"""What pydantic found wrong, in sentences for the author of a configuration.
+"""Turn pydantic's errors into sentences for the author of a configuration.
 
-A sentence names what is allowed, and shows the wrong value only where it cannot be a secret.
+A sentence names the allowed values. It shows the wrong value only if that cannot be a secret.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from dlms_connector.config.types import shown
 
 Schema = Mapping[str, Any]
 
-#: What marks a schema whose value is not an object.
+#: Keywords of a schema whose value is not an object.
 _MEMBERS = {"enum", "const"}
 
 
 def problems_of(
     error: ValidationError, model: type[BaseModel]
 ) -> Iterator[tuple[Location, str, str]]:
-    """Yield location, sentence and pydantic's type for everything that was found wrong."""
+    """Yield location, sentence and pydantic's error type for each problem."""
     errors = [(found, *_locate(model, found["loc"])) for found in error.errors(include_url=False)]
     seen = {location[:length] for _, location, _, _ in errors for length in range(1, len(location))}
     for found, location, schema, parent in errors:
-        if location in seen:  # a union complains once per member: the deepest knows best
+        if location in seen:  # a union has one error per member: the deepest one is used
             continue
         seen.add(location)
         if found["type"] == "union_tag_invalid":
@@ -40,7 +40,7 @@ def problems_of(
 
 
 class _Found:
-    """One error with what the model allows at its place."""
+    """One error with the schema of its location."""
 
     def __init__(self, error: Any, location: Location, schema: Schema, parent: Schema) -> None:
         self.context: Mapping[str, Any] = error.get("ctx") or {}
@@ -105,14 +105,14 @@ def _unknown(found: _Found) -> str:
 
 
 def did_you_mean(word: Any, known: Iterable[str]) -> str:
-    """Write what may have been meant, if anything is close."""
+    """Suggest the most similar known word; empty if there is none."""
     spelled = {name.casefold(): name for name in known}
     close = difflib.get_close_matches(str(word).casefold(), spelled, n=1, cutoff=0.6)
     return f"; did you mean {spelled[close[0]]}?" if close else ""
 
 
 def _own(found: _Found) -> str:
-    """Our own readers write whole sentences."""
+    """Return the message of our own readers, which is a whole sentence."""
     return str(found.context.get("error", found.message))
 
 
@@ -147,7 +147,7 @@ def schema_of(model: type[BaseModel]) -> Schema:
 
 
 def _locate(model: type[BaseModel], where: tuple[Any, ...]) -> tuple[Location, Schema, Schema]:
-    """Follow pydantic's location through the schema; leave out steps that are no keys."""
+    """Follow pydantic's location through the schema, without steps that are not keys."""
     schema = schema_of(model)
     defs, parent = schema.get("$defs", {}), schema
     location: list[str | int] = []
@@ -177,7 +177,7 @@ def _locate(model: type[BaseModel], where: tuple[Any, ...]) -> tuple[Location, S
 
 
 def _joined(defs: Schema, schemas: Iterable[Schema]) -> Schema:
-    """Make one schema of several, with references to definitions followed."""
+    """Combine several schemas into one, and resolve references to definitions."""
     return {
         "anyOf": [_resolved(defs, branch) for schema in schemas for branch in _branches(schema)]
     }

@@ -1,7 +1,7 @@
-"""The generated parts of the documentation: `python -m dlms_connector.config.reference docs`.
+"""Generate parts of the documentation: `python -m dlms_connector.config.reference docs`.
 
-A generated part stands between two comments in a Markdown file and is replaced as a
-whole; everything around it is written by hand.
+A generated part is the text between two comments in a Markdown file. It is replaced as a
+whole. The rest of the file is written by hand.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ _PART = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def fill(text: str) -> str:
-    """Return a document with its generated parts written anew; KeyError for unknown parts."""
+    """Return a document with its generated parts updated.
+
+    Raises KeyError for an unknown part.
+    """
     return _PART.sub(lambda part: part[1] + "\n" + PARTS[part[2]]() + "\n" + part[3], text)
 
 
@@ -56,7 +59,7 @@ def _describe(key: str, value: Schema, node: Schema, definitions: Schema) -> tup
 
 
 def _allowed(schema: Schema, definitions: Schema) -> str:
-    """Write what a value may be, in a few words."""
+    """Describe the allowed values of a key in a few words."""
     if reference := schema.get("$ref"):
         return _link(reference)
     if "enum" in schema:
@@ -84,7 +87,7 @@ def _link(reference: str) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Write a value as in JSON, texts without their quotes."""
+    """Write a value as JSON, but strings without quotes."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -93,7 +96,7 @@ def _row(*cells: str) -> str:
 
 
 def _presets() -> str:
-    """Write the table of presets; what is deduced is in italics."""
+    """Write the table of presets; deduced values are in italics."""
     head = ("preset", "meter", "framing", "client", "authentication", "logical / physical")
     rows = [_row(*head), "|" + "---|" * len(head)]
     for name in preset.names():
@@ -120,7 +123,7 @@ def _fact(key: str, dlms: Schema, facts: Schema) -> str:
 
 
 def _preset_notes() -> str:
-    """Write what else is known of each preset, with its source."""
+    """Write the source, the facts and the notes of each preset."""
     return "\n\n".join("\n".join(_notes(name)) for name in preset.names())
 
 
@@ -153,7 +156,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
 
 
 def main(folder: Path) -> None:
-    """Write the generated parts of every document in a folder anew."""
+    """Update the generated parts of every document in a folder."""
     for path in sorted(folder.glob("*.md")):
         text = path.read_text("utf-8")
         if (filled := fill(text)) != text:

@@ -1,4 +1,4 @@
-"""How a report strategy of the gateway's is read; it is handed on as it is."""
+"""Check a report strategy, which is passed on to the gateway."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 from dlms_connector.config.types import shown
 
-#: What the gateway knows, spelled as its documentation does.
+#: The types that the gateway knows, spelled as in its documentation.
 REPORT_STRATEGIES = (
     "ON_REPORT_PERIOD",
     "ON_CHANGE",
@@ -18,15 +18,15 @@ REPORT_STRATEGIES = (
     "DISABLED",
 )
 _PERIODIC = ("ON_REPORT_PERIOD", "ON_CHANGE_OR_REPORT_PERIOD")
-#: Key, unit and least value. The gateway forgets a value that did not come for its `ttl`, and
-#: none with a `ttl` of 0.
+#: Key, unit and minimum. The gateway forgets a value that was not received within its `ttl`;
+#: with a `ttl` of 0 it never forgets it.
 _NUMBERS = (("reportPeriod", "ms", 1), ("ttl", "s", 0))
 _NUMBER = re.compile(r"\s*[0-9]{1,18}\s*")
 _STRATEGY_KEYS = ("type", "reportPeriod", "aggregationFunction", "ttl")
 
 
 def _report_strategy(value: Any) -> dict[str, Any]:
-    """Check a report strategy against what the gateway accepts; it is handed on as it is."""
+    """Check a report strategy against what the gateway accepts, and read numbers in text."""
     if not isinstance(value, dict):
         raise ValueError(
             f'expected an object such as {{"type": "ON_RECEIVED"}}, got {shown(value)}'

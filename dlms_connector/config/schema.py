@@ -1,7 +1,7 @@
 """The JSON Schema of `dlms.json` as users write it: with templates, defaults and fleets.
 
-Made of the models, so that editors and the loader agree. What a template may supply is
-not required of a device, and null stands for the default.
+It is generated from the models, so that editors and the loader agree. A key that a template
+can supply is not required in a device. Null stands for the default.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ def document_schema() -> Schema:
         **{key: _or_null(value) for key, value in schema["properties"].items()},
         DEVICES_FILE: {
             "type": ["string", "null"],
-            "description": "a CSV of devices in the configuration's folder, a column per key path",
+            "description": "CSV file of devices in the configuration's folder; one column per key",
             "examples": ["meters.csv"],
         },
         DEFAULTS: {
             "$ref": "#/$defs/Template",
-            "description": "what holds for every device that does not say otherwise",
+            "description": "device keys that apply to every device which does not set them itself",
         },
         TEMPLATES: {
             "type": ["object", "null"],
@@ -94,7 +94,7 @@ def _template(device: Mapping[str, Any]) -> Schema:
 
 
 def _or_null(schema: Schema) -> Schema:
-    """Let null stand for the default."""
+    """Allow null, which stands for the default."""
     null = {"type": "null"}
     changed = dict(schema)
     if "anyOf" in schema and null not in schema["anyOf"]:
@@ -109,7 +109,7 @@ def _or_null(schema: Schema) -> Schema:
 
 
 def _any_connection(kinds: list[Schema]) -> Schema:
-    """Make one object of all kinds of connection: a template may say which one it is."""
+    """Merge all kinds of connection into one object, because a template may set `type`."""
     properties: Schema = {}
     for kind in kinds:
         for key, schema in kind["properties"].items():
@@ -125,18 +125,18 @@ def _any_connection(kinds: list[Schema]) -> Schema:
         "description": kinds[0]["properties"]["type"]["description"],
     }
     properties["port"]["description"] = (
-        "TCP or UDP port, also that listened on, or the serial port's name"
+        "remote TCP or UDP port, local TCP port to listen on, or name of the serial port"
     )
     return {
         "type": "object",
         "additionalProperties": False,
-        "description": "Where a meter is reached: keys of tcp, udp, serial or listen.",
+        "description": "How a meter is reached: keys of tcp, udp, serial or listen.",
         "properties": properties,
     }
 
 
 def _cleaned(node: Any) -> Any:
-    """Drop what says nothing to a reader, and spell constraints as JSON Schema does."""
+    """Drop keywords that a reader does not need, and rename constraints as in JSON Schema."""
     if isinstance(node, list):
         return [_cleaned(inner) for inner in node]
     if not isinstance(node, dict):
@@ -146,5 +146,5 @@ def _cleaned(node: Any) -> Any:
     if isinstance(cleaned.get("title"), str):
         del cleaned["title"]
     if isinstance(cleaned.get("default"), dict):
-        del cleaned["default"]  # an object's defaults stand at its own keys
+        del cleaned["default"]  # the keys of an object have their own defaults
     return cleaned

@@ -1,9 +1,9 @@
-"""Key material that does not print, and the places it may come from.
+"""Key material that is never printed, and the references to it.
 
-A configuration may come from the platform, so a reference must not become a way to
-read the host: environment names have a fixed beginning, files lie under the folders
-for secrets, and neither links nor `..` lead out of them. No sentence here ever holds
-what was found there.
+A configuration may come from the platform, so a reference must not give access to other
+data of the host. Names of environment variables have a fixed prefix. Files are below the
+folders for secrets, and neither links nor `..` lead out of them. No error message contains
+the value found there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-#: Key of pydantic's validation context under which the `SecretSource` is found.
+#: Key of the `SecretSource` in pydantic's validation context.
 SOURCE = "secrets"
 #: Where container platforms mount secrets.
 RUN_SECRETS = Path("/run/secrets")
@@ -53,15 +53,15 @@ def holds_reference(text: str) -> bool:
 
 @dataclass(frozen=True)
 class SecretSource:
-    """Resolves references; a source without an environment only checks how they are written."""
+    """Resolves references; a source without an environment only checks their syntax."""
 
     directories: tuple[Path, ...] = (RUN_SECRETS,)
     environment: Mapping[str, str] | None = field(default_factory=lambda: os.environ, repr=False)
 
     def read(self, reference: str) -> bytes | None:
-        """Return what `${env:NAME}` or `${file:PATH}` stands for, None if only checking.
+        """Return the value of `${env:NAME}` or `${file:PATH}`; None if only its syntax is checked.
 
-        Raises ValueError with a sentence that holds nothing of the secret.
+        Raises ValueError with a sentence that contains nothing of the secret.
         """
         if not (match := _REFERENCE.fullmatch(reference)):
             raise ValueError(
@@ -98,9 +98,9 @@ class SecretSource:
 
 
 def find_below(directories: Iterable[Path], name: str) -> Path:
-    """Return the file of that name below one of the folders, links resolved.
+    """Return the path of a file below one of the folders, with links resolved.
 
-    Raises ValueError if there is none, or if it lies outside of all of them.
+    Raises ValueError if there is no readable file, or if it is outside of all folders.
     """
     outside = False
     for directory in directories:
@@ -120,7 +120,7 @@ def find_below(directories: Iterable[Path], name: str) -> Path:
 
 
 def _resolve(value: Any, info: ValidationInfo) -> bytes | str | None:
-    """Return the text, or what it refers to; None if a reference is only checked."""
+    """Return the text, or the value of a reference; None if a reference is only checked."""
     if not isinstance(value, str):
         raise ValueError("expected text in quotes")
     if not holds_reference(value):

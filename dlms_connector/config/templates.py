@@ -1,4 +1,4 @@
-"""Which templates a device stands on."""
+"""Find the templates and defaults that a device inherits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OWN_KEYS = ("deviceName", "devicesFile")
 
 
 class Templates:
-    """The document's templates, the presets shipped, and the defaults below them all."""
+    """The document's templates, the shipped presets, and the defaults as the lowest layer."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.problems: list[str] = []
@@ -29,7 +29,10 @@ class Templates:
         self._chains: dict[str, list[Layer] | str] = {}
 
     def chain(self, name: Any) -> list[Layer]:
-        """Return the layers below a device that names this template; LookupError says why not."""
+        """Return the layers below a device that names this template.
+
+        Raises LookupError with a sentence if they cannot be used.
+        """
         if name is None:
             return [self._bottom()]
         if not isinstance(name, str):

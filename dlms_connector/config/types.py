@@ -28,15 +28,15 @@ _HOST_AND_PORT = re.compile(r"[^:]+:\d*|\[.*\]:\d+")
 _OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
 _LONGEST_SHOWN = 60
 _SOME_SERIAL_NUMBER = 12_345_678
-#: A year: whoever writes more has a digit too many.
+#: One year; a longer period is taken for a typing error.
 LONGEST_PERIOD_MS = 366 * 24 * 3_600_000
-#: Characters of a name or key: ThingsBoard keeps no more, and the gateway sends it along with
-#: every value, so that one of 64 KiB would stall it for ever.
+#: Maximum characters of a name or key: ThingsBoard stores no more. The gateway sends the key
+#: with every value, so a key of 64 KiB would block the gateway for ever.
 LONGEST_NAME = 255
 
 
 def shown(value: Any) -> str:
-    """Write a value of a configuration for a sentence: short, and as JSON would."""
+    """Write a value of a configuration for a sentence: short, and as in JSON."""
     match value:
         case dict():
             return "an object"
@@ -101,7 +101,7 @@ def _encoding(value: Any) -> str:
 
 
 def _whole(value: Any) -> Any:
-    """Take a whole number, also written as text (as in a CSV); refuse truth values."""
+    """Take a whole number, also written as text (as in a CSV); refuse booleans."""
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError(f"expected a whole number, got {shown(value)}")
     if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,18}\s*", value):
@@ -112,14 +112,14 @@ def _whole(value: Any) -> Any:
 
 
 def _name(value: Any) -> Any:
-    """Take what people call something: a text that is not blank, and printable."""
+    """Take a name: a text that is printable and not blank."""
     if isinstance(value, str) and value and not (value.strip() and value.isprintable()):
         raise ValueError(f"{shown(value)} is not a name: blank, or not printable")
     return value
 
 
 def _host(value: Any) -> Any:
-    """Take a name or an address; what else a URL has belongs to other keys."""
+    """Take a host name or an address; refuse other parts of a URL, such as the port."""
     if not isinstance(value, str):
         return value
     host = value.strip()
@@ -201,7 +201,7 @@ def _sign_on_address(value: Any) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """Refuse numbers that JSON does not know, at any depth."""
+    """Refuse NaN and infinities, which JSON does not have, at any depth."""
     match value:
         case float() if not math.isfinite(value):
             raise ValueError(f"{value} is not a number that can be written")
@@ -234,7 +234,7 @@ def _type_name(value: Any) -> str:
 
 
 def _formula(value: Any) -> str:
-    """Take a formula that makes something of a serial number."""
+    """Take a formula that computes an address from a serial number."""
     if not isinstance(value, str):
         raise ValueError(f"{shown(value)} is not a formula such as 'SN % 10000 + 1000'")
     evaluate(value, _SOME_SERIAL_NUMBER)

@@ -10,7 +10,7 @@ from typing import Any
 
 from dlms_connector.cosem.spelling import plain
 
-#: Class clock.
+#: Number of the class clock.
 CLOCK_CLASS = 8
 
 
@@ -19,8 +19,8 @@ class CosemClass:
     """An interface class.
 
     `attributes` are the names from attribute 1 on, in camelCase as in JSON. `scalers` maps a
-    scaled attribute to the one with its scaler and unit. `methods_at` is where the short
-    name of method 1 lies behind the base name; None where that is not known here.
+    scaled attribute to the one with its scaler and unit. `methods_at` is the offset of method 1
+    from the base name (short name referencing); None if it is not known here.
     """
 
     id: int

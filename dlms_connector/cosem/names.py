@@ -42,12 +42,12 @@ NAMES: Mapping[tuple[int, int], Mapping[int, str]] = {
 }  # fmt: skip
 
 
-#: How a push gets to its destination, and in which form (class 40, send_destination_and_method).
+#: Transport and message format of a push (class 40, send_destination_and_method).
 TRANSPORTS = _from(0, "tcp", "udp", "ftp", "smtp", "sms", "hdlc", "mBus", "zigBee", "gateway")
 MESSAGES = _from(0, "aXdrApdu", "xmlApdu")
 
 
 def code_of(class_id: int, attribute: int, name: str) -> int | None:
-    """Return the number that a name stands for in an attribute, None if it is not one of its."""
+    """Return the number of a name of an enumerated attribute; None if it has no such name."""
     names = NAMES.get((class_id, attribute), {})
     return next((code for code, known in names.items() if known == name), None)

@@ -1,4 +1,4 @@
-"""What requests name: attributes, parts of attributes, and methods."""
+"""References in requests: attributes, parts of attributes, and methods."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dlms_connector.obis import Obis
 
 @dataclass(frozen=True, slots=True)
 class AttributeRef:
-    """One attribute of one object: what a GET or SET names."""
+    """One attribute of one object, as in a GET or SET request."""
 
     class_id: int
     obis: Obis
     attribute: int
-    #: Which part of it, where the whole is not wanted.
+    #: Selective access: the part to read, None for the whole attribute.
     selection: Selection | None = None
 
     def __str__(self) -> str:
@@ -24,7 +24,7 @@ class AttributeRef:
 
 @dataclass(frozen=True, slots=True)
 class MethodRef:
-    """One method of one object: what an ACTION names."""
+    """One method of one object, as in an ACTION request."""
 
     class_id: int
     obis: Obis
@@ -38,10 +38,10 @@ class MethodRef:
 class ByRange:
     """The rows of a buffer whose clock column is within `start` and `end`, both included.
 
-    Instants are aware datetimes, or whole seconds where the column holds Unix time.
-    `clock` is the column compared, `columns` are those wanted, none for all of them.
-    `skip` names fields of the two dates to leave unspecified, None for those that the
-    meter's workarounds name.
+    Instants are aware datetimes, or whole seconds if the column holds Unix time. `clock` is
+    the column compared. `columns` are the columns to read; empty reads all of them. `skip`
+    names the fields to leave unspecified in the two dates; None takes those of the meter's
+    workarounds.
     """
 
     start: datetime | int
@@ -53,7 +53,7 @@ class ByRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByEntry:
-    """The rows of a buffer from `first` to `last`, counted from 1; a last of 0 is the end.
+    """The rows of a buffer from `first` to `last`, counted from 1; `last` 0 is the last row.
 
     Columns are counted from 1 too.
     """

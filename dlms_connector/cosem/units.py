@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-#: Codes of values without a unit; `other` (254) says only that it is none of the table.
-NO_UNIT, OTHER_UNIT = 255, 254
-
-#: Symbols as people write them; what the standard leaves empty is left out.
+#: Common symbols by code; left out are reserved codes, 254 (other) and 255 (no unit).
 UNITS = {
     1: "a",
     2: "mo",
@@ -126,5 +123,5 @@ UNITS = {
 
 
 def unit_symbol(code: int) -> str | None:
-    """Return the symbol of a unit code; None for no unit and for codes that nobody defined."""
+    """Return the symbol of a unit code; None for no unit and for undefined codes."""
     return UNITS.get(code)

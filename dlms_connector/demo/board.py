@@ -1,4 +1,4 @@
-"""What the demo shows: the telemetry at the platform, and how it got there."""
+"""The display of the demo: the telemetry at the platform, and the status below it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rich.text import Text
 from dlms_connector.demo.platform_store import Point
 from dlms_connector.demo.scene import Scene
 
-#: What a table takes besides its rows, the status below it included.
+#: Lines that the table needs besides its rows, including the status below it.
 _FRAME_LINES = 7
 
 
 def board(scene: Scene, now_s: float, elapsed_s: float, height: int | None = None) -> Group:
     """Return the table with the status below it; `now_s` is Unix time.
 
-    With a height, rows beyond it are counted instead of shown.
+    With a height, rows that do not fit are counted instead of shown.
     """
     points = scene.points()
     shown = points if height is None else _fitting(points, height - _FRAME_LINES)
@@ -29,7 +29,7 @@ def board(scene: Scene, now_s: float, elapsed_s: float, height: int | None = Non
 
 
 def _fitting(points: Sequence[Point], lines: int) -> Sequence[Point]:
-    """Return the points that fit in so many lines, of which one is between two devices."""
+    """Return the points that fit in `lines`; one line separates two devices."""
     for count, _ in enumerate(points):
         devices = {point.device for point in points[: count + 1]}
         if count + len(devices) > max(1, lines):
@@ -63,7 +63,7 @@ def line(scene: Scene, point: Point) -> str:
 
 
 def status(scene: Scene, elapsed_s: float) -> str:
-    """Return how it stands, in one line."""
+    """Return the status in one line."""
     platform = scene.platform
     states = [platform.store.attributes(name).get("dlmsState") for name in scene.devices]
     return " · ".join(

@@ -1,4 +1,4 @@
-"""The real gateway as a process of its own, in a folder that goes away with it."""
+"""The real gateway as a separate process, in a temporary folder."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from typing import Any
 
 from dlms_connector.errors import DlmsError
 
-#: The gateway's own entry point, in a process that ends with this one.
+#: Runs the gateway's entry point in a process that ends when this process ends.
 _PROGRAM = ("-m", "dlms_connector.demo.gateway_program")
 
-#: The gateway asks its maker for updates: through a proxy that is not there it does so in vain.
+#: The gateway checks for updates on the Internet. A proxy that does not exist prevents this.
 _STAY_AT_HOME = {"https_proxy": "http://127.0.0.1:9", "no_proxy": ""}
 
 CONNECTOR_NAME = "DLMS"
@@ -26,16 +26,16 @@ CONNECTOR_FILE = "dlms.json"
 
 
 class GatewayError(DlmsError):
-    """The gateway process did not do what it should."""
+    """The gateway process cannot run, or failed."""
 
     hint = "its log says why"
 
 
 class GatewayProcess:
-    """A gateway with the DLMS connector; `folder` is its own and must exist.
+    """A gateway with the DLMS connector; only it uses `folder`, which must exist.
 
-    `extensions` is a folder more in which it looks for classes. It looks every
-    `check_period_s` whether a configuration file has changed.
+    `extensions` is an additional folder in which it searches for classes. Every
+    `check_period_s` seconds it checks whether a configuration file has changed.
     """
 
     def __init__(
@@ -91,11 +91,11 @@ class GatewayProcess:
         return self._process is not None and self._process.returncode is None
 
     def write_configuration(self, configuration: Mapping[str, Any] | str) -> None:
-        """Write dlms.json; text is written as it is."""
+        """Write dlms.json; a string is written unchanged."""
         self._write(CONNECTOR_FILE, configuration)
 
     def log(self) -> str:
-        """Return what the process printed so far."""
+        """Return the output of the process so far."""
         path = self.folder / "output.log"
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
@@ -116,11 +116,11 @@ class GatewayProcess:
                 stdin=asyncio.subprocess.PIPE,  # never written to: it closes when this process ends
                 stdout=output,
                 stderr=output,
-                start_new_session=True,  # Ctrl-C at a terminal is for its parent, which stops it
+                start_new_session=True,  # Ctrl-C reaches only the parent, which stops it
             )
 
     async def stop(self, how: signal.Signals = signal.SIGINT, within_s: float = 10.0) -> int:
-        """End the process by a signal, by SIGKILL if that does not help; return its exit code."""
+        """End the process by a signal, or by SIGKILL after `within_s`; return its exit code."""
         process = self._process
         if process is None:
             return 0
@@ -141,7 +141,7 @@ class GatewayProcess:
 
     def _write(self, name: str, content: Mapping[str, Any] | str) -> None:
         text = content if isinstance(content, str) else json.dumps(content, indent=2)
-        # In one step: a file that the gateway finds empty costs it the connector.
+        # Replace in one step: the gateway loses the connector if it finds an empty file.
         draft = self.folder / f"{name}.new"
         draft.write_text(text, encoding="utf-8")
         draft.replace(self.config_dir / name)
@@ -189,7 +189,7 @@ def _gateway_configuration(
 
 
 def _logging_configuration() -> Mapping[str, Any]:
-    """Everything to the standard output, one line each."""
+    """Return a configuration that logs each record as one line to the standard output."""
     return {
         "version": 1,
         "disable_existing_loggers": False,

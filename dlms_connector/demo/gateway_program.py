@@ -1,8 +1,9 @@
-"""The gateway's own program in a process that ends with the one which started it.
+"""The gateway's own program in a process that ends when its parent process ends.
 
-Run by `gateway_process`, whose death closes the standard input: a gateway left behind by a
-demo or a test that was killed would poll for ever. The only argument, if any, is a folder
-of extensions; that of the Debian package only the administrator of a machine can create.
+`gateway_process` starts it. When the parent ends, the standard input closes, which ends this
+process. Otherwise, a gateway would poll for ever after its demo or test was killed. The only,
+optional argument is a folder of extensions, because only an administrator can create the folder
+of the Debian package.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from thingsboard_gateway.tb_utility.tb_loader import TBModuleLoader
 
 
 def end_with_parent() -> None:
-    """Wait until nobody holds the other end of the standard input, then end at once."""
-    # Not sys.stdin: a thread that waits in there breaks the interpreter's own end.
+    """Wait until the other end of the standard input is closed, then exit at once."""
+    # Not sys.stdin: a thread that waits in it breaks the shutdown of the interpreter.
     while os.read(0, 1):
         pass
     os._exit(1)
@@ -28,7 +29,7 @@ def main() -> None:
     Thread(target=end_with_parent, daemon=True).start()
     if sys.argv[1:]:
         TBModuleLoader.find_paths()
-        TBModuleLoader.PATHS.insert(0, sys.argv.pop())  # an argument means a hot reload to it
+        TBModuleLoader.PATHS.insert(0, sys.argv.pop())  # the gateway takes arguments as hot reload
     runpy.run_module("thingsboard_gateway.tb_gateway", run_name="__main__", alter_sys=True)
 
 

@@ -1,4 +1,4 @@
-"""What a server saw and said, packet by packet, and a way to wait for it."""
+"""A record of the packets that a server received and sent, and a way to wait for them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Packet:
 
     @property
     def json(self) -> Any:
-        """The payload with exact decimals; None where it is empty."""
+        """The payload with exact decimals; None if it is empty."""
         return simplejson.loads(self.payload, use_decimal=True) if self.payload else None
 
 
 class Journal:
-    """Packets in the order they passed: the last `most`, or all; `counts` is of all, by type."""
+    """The last `most` packets, or all, in order; `counts` counts all packets by type."""
 
     def __init__(self, most: int | None = None) -> None:
         self.counts: Counter[tuple[Direction, str]] = Counter()
@@ -49,7 +49,7 @@ class Journal:
         return len(self._packets)
 
     def note(self, packet: Packet) -> None:
-        """Write a packet down and wake those who wait."""
+        """Record a packet and wake the waiting tasks."""
         self._packets.append(packet)
         self.counts[packet.direction, packet.type] += 1
         self._news.set()
@@ -63,9 +63,9 @@ class Journal:
         direction: Direction = "in",
         since: float = float("-inf"),
     ) -> list[Packet]:
-        """Return the packets of a type and topic, either of which may be left open.
+        """Return the packets of a type and topic; an empty type or topic matches all.
 
-        `since` is a moment of the event loop's time.
+        `since` is a time of the event loop in seconds.
         """
         return [
             packet
@@ -77,7 +77,7 @@ class Journal:
         ]
 
     async def wait_for(self, look: Callable[[], T], timeout_s: float = 10.0) -> T:
-        """Call `look` after every packet until it returns something true, and return that.
+        """Call `look` after every packet until it returns a true value, and return the value.
 
         Raises asyncio.TimeoutError.
         """

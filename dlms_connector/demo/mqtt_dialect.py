@@ -1,9 +1,8 @@
 """MQTT 5 and 3.1.1 on the wire, both as packets of the `mqtt5` library.
 
-ThingsBoard serves both: the gateway speaks 5, old installations speak 3.1.1. What 5 added
-to the packets used here are properties, so a 3.1.1 packet becomes one of version 5 by
-putting an empty list of properties where version 5 has them. "5" and "3.1.1" in comments
-are the OASIS standards of MQTT.
+ThingsBoard serves both: the gateway uses 5, old installations use 3.1.1. Version 5 added only
+properties to the packets used here. So a 3.1.1 packet becomes one of version 5 by inserting an
+empty list of properties. "5" and "3.1.1" in comments are the OASIS standards of MQTT.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _NOT_AUTHORIZED = 5
 
 
 class UnknownProtocolError(ValueError):
-    """A client of a protocol that is not served."""
+    """A client uses a protocol that is not served."""
 
 
 class Dialect(Protocol):
@@ -51,12 +50,12 @@ class Dialect(Protocol):
         ...
 
     def write(self, packet: Any) -> bytes:
-        """Return the packet's octets; none if the dialect has no such packet."""
+        """Return the packet's octets; b"" if the dialect has no such packet."""
         ...
 
 
 class Mqtt5:
-    """As it is."""
+    """MQTT 5: packets are not converted."""
 
     name = "5"
 
@@ -71,7 +70,7 @@ class Mqtt5:
 
 
 class Mqtt311:
-    """Without properties and without a DISCONNECT from the server."""
+    """MQTT 3.1.1: no properties, and no DISCONNECT from the server."""
 
     name = "3.1.1"
 
@@ -89,15 +88,15 @@ class Mqtt311:
         return mqtt_packets.read(buffer[:1] + _length(len(body)) + body), used
 
     def write(self, packet: Any) -> bytes:
-        """Return the packet's octets; none if 3.1.1 has no such packet."""
+        """Return the packet's octets; b"" if 3.1.1 has no such packet."""
         downgrade = _DOWNGRADES.get(type(packet))
         return downgrade(packet) if downgrade else b""
 
 
 def recognise(buffer: bytes) -> Dialect | None:
-    """Tell the dialect by a CONNECT, which is the first packet; None while too short.
+    """Return the dialect of a CONNECT, the first packet; None while it is incomplete.
 
-    Raises ValueError where it is none, UnknownProtocolError where it is not served.
+    Raises ValueError for another packet, UnknownProtocolError for a protocol not served.
     """
     if buffer[0] >> 4 != _CONNECT:
         raise ValueError("the first packet is no CONNECT")
@@ -110,7 +109,7 @@ def recognise(buffer: bytes) -> Dialect | None:
     return dialect()
 
 
-#: By the protocol's name and level, with which a CONNECT begins (5, 3.1.2; 3.1.1, 3.1.2).
+#: By protocol name and level, the first octets of a CONNECT (5, 3.1.2; 3.1.1, 3.1.2).
 _DIALECTS: Mapping[bytes, Callable[[], Dialect]] = {
     _NAME + b"\x04": Mqtt311,
     _NAME + b"\x05": Mqtt5,
@@ -118,7 +117,7 @@ _DIALECTS: Mapping[bytes, Callable[[], Dialect]] = {
 
 
 def _frame(buffer: bytes) -> tuple[bytes, int] | None:
-    """Return what follows the fixed header, and the packet's length (3.1.1, 2.2.3)."""
+    """Return the octets after the fixed header, and the packet's length (3.1.1, 2.2.3)."""
     length = 0
     for index in range(1, 5):
         if index >= len(buffer):
@@ -141,14 +140,14 @@ def _length(number: int) -> bytes:
 
 
 def _behind_text(body: bytes, at: int) -> int:
-    """Return where the length-prefixed text at a place ends."""
+    """Return the end position of the length-prefixed text at `at`."""
     return at + 2 + (body[at] << 8 | body[at + 1])
 
 
 def _upgrade_connect(_: int, body: bytes) -> bytes:
     flags, after_keep_alive = body[7], 10
     rest = body[after_keep_alive:]
-    if flags & _WILL:  # 5, 3.1.3.2: the will has properties of its own, behind the client id
+    if flags & _WILL:  # 5, 3.1.3.2: the will has its own properties, after the client id
         will = _behind_text(rest, 0)
         rest = rest[:will] + _NO_PROPERTIES + rest[will:]
     return _NAME + b"\x05" + body[7:after_keep_alive] + _NO_PROPERTIES + rest

@@ -1,4 +1,4 @@
-"""What differs between versions of the `mqtt5` library: 0.3 is the last for Python 3.10."""
+"""Differences between versions of the `mqtt5` library: 0.3 is the last for Python 3.10."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OLD = not hasattr(_library, "TopicFilter")
 
 
 def read(octets: bytes) -> Any:
-    """Return the packet that the octets are; raises ValueError."""
+    """Return the packet in the octets; raises ValueError."""
     try:
         packet, used = _library.read(bytearray(octets) if _OLD else memoryview(octets))
     except IndexError as error:
@@ -36,7 +36,7 @@ def write(packet: Any) -> bytes:
 
 
 def message(topic: str, payload: bytes, number: int | None = None) -> mqtt5.PublishPacket:
-    """Return a PUBLISH, with QoS 1 if it has a number."""
+    """Return a PUBLISH, with QoS 1 if a packet number is given."""
     if number is None:
         return mqtt5.PublishPacket(topic, payload=payload)
     qos = mqtt5.QoS.AT_LEAST_ONCE

@@ -1,7 +1,7 @@
 """The MQTT side of the platform stand-in: sessions by access token, QoS 0 and 1.
 
 ThingsBoard's transport is no broker: what a session publishes goes to the platform, and
-only the platform publishes to sessions. Numbers of sections are those of MQTT 5.0 (OASIS).
+only the platform publishes to sessions. Section numbers are those of MQTT 5.0 (OASIS).
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from dlms_connector.demo.mqtt_packets import patterns_of, payload_of
 from dlms_connector.demo.mqtt_session import Session
 from dlms_connector.within import within
 
-#: A packet of a larger size closes the connection, as ThingsBoard's codec does.
+#: In octets. A larger packet closes the connection, as in ThingsBoard's codec.
 MAX_PACKET = 65_536
 
-#: A client that does not introduce itself is sent away after so long.
+#: Time to wait for a CONNECT in seconds; then the connection is closed.
 _PATIENCE_S = 10.0
 
 
 class MqttServer:
     """Accepts clients by their token; a second session of a token closes the first.
 
-    `published` is told of every message, `went` of every session that ended.
+    `published` is called for every message, `went` for every session that ended.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class MqttServer:
         }
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listen; a port of 0 takes a free one."""
+        """Start to listen; a port of 0 means any free port."""
         self._server = await asyncio.start_server(self._serve, host, port)
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -72,19 +72,19 @@ class MqttServer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # the transports' own last step
+        await asyncio.sleep(0)  # lets the transports close
 
     def cut(self) -> None:
-        """Cut every connection; the clients may come back."""
+        """Cut every connection; the clients may connect again."""
         for session in self._open.values():
             session.abort()
 
     def stall(self) -> None:
-        """Read nothing any more, and so acknowledge nothing, until `resume`."""
+        """Stop reading, and so acknowledging, until `resume`."""
         self._flowing.clear()
 
     def resume(self) -> None:
-        """Go on where `stall` stopped."""
+        """Continue after `stall`."""
         self._flowing.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -99,7 +99,7 @@ class MqttServer:
         except (OSError, asyncio.TimeoutError, ValueError) as error:
             session.note("in", "Lost", detail=f"{type(error).__name__}: {error}")
         except asyncio.CancelledError:
-            session.abort()  # and no more: a stream server would log the cancellation
+            session.abort()  # not raised again: a stream server would log it
         finally:
             del self._open[task]
             if self.sessions.get(session.token) is session:
@@ -108,7 +108,7 @@ class MqttServer:
             session.close()
 
     async def _read(self, session: Session, reader: asyncio.StreamReader) -> None:
-        """Handle packets until the session ends; raises ValueError on a breach of protocol."""
+        """Handle packets until the session ends; raises ValueError on a protocol error."""
         buffer = b""
         while not session.over:
             # Section 3.1.2.10: silence for one and a half times the keep-alive ends a session.
@@ -157,7 +157,7 @@ class MqttServer:
     def _publish(self, session: Session, packet: mqtt5.PublishPacket) -> None:
         payload = payload_of(packet)
         session.note("in", "Publish", packet.topic, payload)
-        # First what it means, then the receipt: an acknowledged message is stored.
+        # First process, then acknowledge: an acknowledged message is stored.
         self._published(session, packet.topic, payload)
         if packet.packet_id is not None and packet.qos == mqtt5.QoS.AT_LEAST_ONCE:
             session.send(mqtt5.PubAckPacket(packet.packet_id))

@@ -13,7 +13,7 @@ from dlms_connector.demo.mqtt_packets import message
 
 
 class Session:
-    """A connection, and once a token opened it, a session; `over` once it must end."""
+    """A connection, and a session once a token is accepted; `over` if it must end."""
 
     def __init__(self, number: int, writer: asyncio.StreamWriter, journal: Journal) -> None:
         self.number = number
@@ -28,7 +28,7 @@ class Session:
         self._packet_id = 0
 
     def send(self, packet: Any, topic: str = "", payload: bytes = b"", detail: str = "") -> None:
-        """Send a packet and write it down; a peer that is gone is found out by reading."""
+        """Send and record a packet; a lost connection is detected by reading, not here."""
         assert self.dialect is not None
         octets = self.dialect.write(packet)
         if octets and not self._writer.is_closing():
@@ -44,9 +44,9 @@ class Session:
         return True
 
     def take_over(self) -> None:
-        """End the session because another one came with its token.
+        """End the session because another session uses its token.
 
-        A client of MQTT 3.1.1 is told nothing, and knows the lost connection as code 7.
+        A client of MQTT 3.1.1 receives no packet. It reports the lost connection as code 7.
         """
         self.over = True
         self.note("out", "Closed", detail="another session with the same token")
@@ -55,7 +55,7 @@ class Session:
         self.close()
 
     def refuse_protocol(self, protocol: str) -> None:
-        """Tell a client in words of MQTT 3.1.1 that its protocol is not served."""
+        """Send a CONNACK of MQTT 3.1.1 that refuses the client's protocol."""
         self.note("out", "ConnAck", detail=f"unacceptable protocol version: {protocol}")
         self._writer.write(REFUSE_PROTOCOL)
 
@@ -67,12 +67,12 @@ class Session:
         payload: bytes = b"",
         detail: str = "",
     ) -> None:
-        """Write down what passed."""
+        """Record an entry in the journal."""
         at = asyncio.get_running_loop().time()
         self._journal.note(Packet(at, self.number, direction, kind, topic, payload, detail))
 
     def close(self) -> None:
-        """Close the connection; what was written is still sent."""
+        """Close the connection; data already written is still sent."""
         self._writer.close()
 
     def abort(self) -> None:
@@ -81,7 +81,7 @@ class Session:
 
 
 def matches(pattern: str, topic: str) -> bool:
-    """Whether a topic filter covers a topic (MQTT 5.0, 4.7)."""
+    """Return whether a topic filter matches a topic (MQTT 5.0, 4.7)."""
     filters, levels = pattern.split("/"), topic.split("/")
     for index, part in enumerate(filters):
         if part == "#":

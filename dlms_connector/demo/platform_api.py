@@ -1,4 +1,4 @@
-"""What ThingsBoard does with the messages of its MQTT device and gateway API.
+"""Handling of the messages of ThingsBoard's MQTT device and gateway API.
 
 Topics and payloads are those of ThingsBoard's MQTT device API and gateway API references.
 """
@@ -18,7 +18,7 @@ from dlms_connector.demo.platform_store import Scope, Store
 ME = "v1/devices/me/"
 GATEWAY = "v1/gateway/"
 
-#: What ThingsBoard answers to `getSessionLimits`; empty limits are no limits.
+#: ThingsBoard's answer to `getSessionLimits`; empty limits mean no limits.
 SESSION_LIMITS = {
     "maxPayloadSize": 65_536,
     "maxInflightMessages": 100,
@@ -29,11 +29,11 @@ SESSION_LIMITS = {
 
 
 class PlatformApi:
-    """Takes messages of sessions, keeps what they say in a store, answers what they ask.
+    """Takes the messages of sessions, stores their data and answers their requests.
 
     `tokens` maps access tokens to the names of gateways. `connected` has the session of each
-    device whose gateway says it is connected. `calls` has who waits for an answer, by device
-    (empty for the gateway itself) and number.
+    device that its gateway reports as connected. `calls` has the remote calls that wait for
+    an answer, by device (empty for the gateway itself) and number.
     """
 
     def __init__(self, tokens: Mapping[str, str], store: Store) -> None:
@@ -57,7 +57,7 @@ class PlatformApi:
         }
 
     def published(self, session: Session, topic: str, payload: bytes) -> None:
-        """Take a message; what nobody can make sense of is noted as `Invalid`."""
+        """Take a message; one that is not valid is recorded as `Invalid`."""
         try:
             self._handle(session, topic, simplejson.loads(payload, use_decimal=True))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -79,7 +79,7 @@ class PlatformApi:
     def _name(self, session: Session) -> str:
         return self._tokens[session.token]
 
-    # The gateway's own
+    # Messages of the gateway itself
 
     def _own_telemetry(self, session: Session, content: Any) -> None:
         self._keep(self._name(session), content if isinstance(content, list) else [content])
@@ -107,7 +107,7 @@ class PlatformApi:
     def _own_rpc_reply(self, session: Session, number: int, content: Any) -> None:
         self._answered("", number, content)
 
-    # Of the devices behind it
+    # Messages of the devices behind the gateway
 
     def _connect(self, session: Session, content: Any) -> None:
         self._store.add_device(content["device"], content.get("type", "default"))
@@ -118,7 +118,7 @@ class PlatformApi:
 
     def _telemetry(self, session: Session, content: Any) -> None:
         for device, entries in content.items():
-            # ThingsBoard connects a device whose data arrives unannounced.
+            # ThingsBoard connects a device whose data arrives without a connect message.
             self._store.add_device(device, "default")
             self.connected.setdefault(device, session)
             self._keep(device, entries)
@@ -155,6 +155,6 @@ class PlatformApi:
 
 
 def octets(content: Any) -> bytes:
-    """Write JSON."""
+    """Return a value as JSON."""
     text: str = simplejson.dumps(content, use_decimal=True)
     return text.encode()

@@ -1,6 +1,6 @@
 """A stand-in for ThingsBoard: the server of its MQTT device and gateway API.
 
-It serves the demo and the tests; every packet it saw is in its journal.
+It serves the demo and the tests. Its journal records every packet.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Platform:
     """The stand-in, as an asynchronous context manager.
 
     `tokens` maps access tokens to the names of the gateways they belong to; `database` is
-    the path of a SQLite file; `packets` is how many the journal keeps, None for all.
+    the path of a SQLite file; `packets` is how many packets the journal keeps, None for all.
     """
 
     def __init__(
@@ -61,29 +61,29 @@ class Platform:
 
     @property
     def connects(self) -> int:
-        """How often anyone connected so far, with whatever token."""
+        """The number of CONNECT packets so far, with a valid token or not."""
         return self.journal.counts["in", "Connect"]
 
     @property
     def messages(self) -> int:
-        """How many messages were published to the platform so far."""
+        """The number of messages published to the platform so far."""
         return self.journal.counts["in", "Publish"]
 
     @property
     def session(self) -> Session:
-        """The only session there is; raises RpcError if there is none."""
+        """The session of the only gateway; raises RpcError if no gateway is connected."""
         for session in self.server.sessions.values():
             return session
         raise RpcError("no gateway is connected")
 
     @property
     def sessions(self) -> int:
-        """How many gateways are connected now."""
+        """The number of gateways that are connected now."""
         return len(self.server.sessions)
 
     @property
     def connected(self) -> frozenset[str]:
-        """The devices whose gateway says they are connected."""
+        """The devices that their gateways report as connected."""
         return frozenset(self._api.connected)
 
     def telemetry(self, device: str, key: str) -> list[Point]:
@@ -91,35 +91,35 @@ class Platform:
         return self.store.telemetry(device, key)
 
     async def wait_for(self, look: Callable[[], T], timeout_s: float = 10.0) -> T:
-        """Call `look` after every packet until it returns something true, and return that.
+        """Call `look` after every packet until it returns a true value, and return the value.
 
         Raises asyncio.TimeoutError.
         """
         return await self.journal.wait_for(look, timeout_s)
 
-    # What can go wrong on the way to it
+    # Faults of the network
 
     async def go_offline(self) -> None:
-        """Stop, as seen from the net; what is stored stays."""
+        """Stop serving the network; stored data is kept."""
         await self.server.close()
 
     async def go_online(self) -> None:
-        """Come back at the same port."""
+        """Serve again at the same port."""
         await self.server.start(port=self.port)
 
     def cut(self) -> None:
-        """Cut every connection; gateways may come back at once."""
+        """Cut every connection; gateways may connect again at once."""
         self.server.cut()
 
     def stall(self) -> None:
-        """Take nothing in and acknowledge nothing, though connected, until `resume`."""
+        """Read and acknowledge nothing until `resume`; connections stay open."""
         self.server.stall()
 
     def resume(self) -> None:
-        """Go on where `stall` stopped."""
+        """Continue after `stall`."""
         self.server.resume()
 
-    # What a user of the platform does
+    # Actions of a user of the platform
 
     async def rpc(
         self, device: str, method: str, params: Any = None, *, timeout_s: float = 10.0
@@ -140,12 +140,12 @@ class Platform:
         return await self._call(self.session, "", number, topic, content, timeout_s)
 
     def set_shared_attributes(self, device: str, values: Mapping[str, Any]) -> bool:
-        """Set shared attributes of a device; true if its gateway was told."""
+        """Set shared attributes of a device; return true if they were sent to its gateway."""
         self.store.set_attributes(device, "shared", values)
         return self._tell(device, values)
 
     def delete_shared_attributes(self, device: str, *keys: str) -> bool:
-        """Delete shared attributes of a device; true if its gateway was told."""
+        """Delete shared attributes of a device; return true if this was sent to its gateway."""
         self.store.delete_attributes(device, "shared", keys)
         return self._tell(device, {"deleted": list(keys)})
 

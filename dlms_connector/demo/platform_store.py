@@ -1,4 +1,4 @@
-"""What the platform stand-in keeps: telemetry by device, key and timestamp, and attributes."""
+"""Data of the platform stand-in: telemetry by device, key and timestamp, and attributes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Store:
         self._db.close()
 
     def add_device(self, name: str, device_type: str) -> None:
-        """Keep a device; its type stays what it was when it was created."""
+        """Store a device; the type of a device that exists does not change."""
         self._db.execute("INSERT OR IGNORE INTO device VALUES (?, ?)", (name, device_type))
 
     def devices(self) -> dict[str, str]:
@@ -64,7 +64,7 @@ class Store:
         return dict(self._db.execute("SELECT name, type FROM device"))
 
     def add_telemetry(self, device: str, ts: int, values: Mapping[str, Any]) -> None:
-        """Keep values; the same device, key and timestamp again replaces the value."""
+        """Store values; an older value of the same device, key and timestamp is replaced."""
         rows = [(device, key, ts, _text(value)) for key, value in values.items()]
         self._db.executemany("INSERT OR REPLACE INTO telemetry VALUES (?, ?, ?, ?)", rows)
 
@@ -85,17 +85,17 @@ class Store:
         return [Point(device, key, ts, _value(value)) for device, key, ts, value in rows]
 
     def count(self) -> int:
-        """Return how many values there are."""
+        """Return the number of telemetry values."""
         (count,) = self._db.execute("SELECT count(*) FROM telemetry").fetchone()
         return int(count)
 
     def set_attributes(self, device: str, scope: Scope, values: Mapping[str, Any]) -> None:
-        """Keep attributes."""
+        """Store attributes."""
         rows = [(device, scope, key, _text(value)) for key, value in values.items()]
         self._db.executemany("INSERT OR REPLACE INTO attribute VALUES (?, ?, ?, ?)", rows)
 
     def delete_attributes(self, device: str, scope: Scope, keys: Iterable[str]) -> None:
-        """Forget attributes."""
+        """Delete attributes."""
         self._db.executemany(
             "DELETE FROM attribute WHERE device = ? AND scope = ? AND key = ?",
             [(device, scope, key) for key in keys],

@@ -1,4 +1,4 @@
-"""The demo's cast: simulated meters, the stand-in for the platform, the gateway process."""
+"""The parts of the demo: simulated meters, the platform stand-in, the gateway process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dlms_connector.simulator.serving import Endpoint, sample_configuration, sim
 
 POLL_PERIOD_MS = 2000
 
-#: What each quantity is asked to be sent in, by key: telemetry itself has no units.
+#: The unit requested for each quantity, by key: telemetry itself has no units.
 UNITS = {
     "voltage_l1": "V",
     "current_l1": "A",
@@ -28,10 +28,10 @@ UNITS = {
     "active_energy": "kWh",
 }
 
-#: A demo may run for days: so many packets are remembered.
+#: Packets that the journal keeps, because a demo may run for days.
 _PACKETS = 1000
 
-#: The kinds of meters, in turn.
+#: The kinds of meters, used in turn.
 _KINDS: Sequence[Mapping[str, Any]] = (
     {"framing": "HDLC"},
     {"framing": "WRAPPER", "authentication": "LOW"},
@@ -47,7 +47,7 @@ _KINDS: Sequence[Mapping[str, Any]] = (
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that runs; `units` has each time series to come, by device and key."""
+    """The running parts; `units` has the unit of each expected time series, by device and key."""
 
     platform: Platform
     gateway: GatewayProcess
@@ -64,13 +64,13 @@ class Scene:
         return [point for point in latest if (point.device, point.key) in self.units]
 
     def missing(self) -> list[str]:
-        """Return the meters of which not every time series has arrived."""
+        """Return the meters with a time series that has not arrived yet."""
         arrived = {(point.device, point.key) for point in self.points()}
         return list(dict.fromkeys(one[0] for one in self.units if one not in arrived))
 
 
 def cast(count: int) -> list[MeterOptions]:
-    """Return meters of several kinds: HDLC and wrapper, open, with a password, ciphered."""
+    """Return meters of several kinds: HDLC and wrapper, no security, password, ciphered."""
     meters = [MeterOptions(serial=n, **_KINDS[(n - 1) % len(_KINDS)]) for n in range(1, count + 1)]
     if count > 1:
         meters[-1] = microstar(count)  # a meter that offers no GET-with-list
@@ -90,7 +90,7 @@ def configuration(meters: Sequence[MeterOptions], endpoints: Sequence[Endpoint])
 
 @asynccontextmanager
 async def stage(count: int) -> AsyncIterator[Scene]:
-    """Run a scene with so many meters; when it ends nothing is left behind."""
+    """Run a scene with `count` meters; its end removes all processes and files."""
     token, meters = secrets.token_hex(10), cast(count)
     with tempfile.TemporaryDirectory(prefix="dlms-demo-") as folder:
         async with (

@@ -1,4 +1,4 @@
-"""What to suspect, in sentences: from what was tried and what came back, no IO."""
+"""Advice in sentences, from the probes and their answers; no IO."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHOWN_BYTES = 12
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An association that the meter did not want."""
+    """An association that the meter refused."""
 
     client: int
     authentication: str
@@ -30,12 +30,12 @@ class Refusal:
 
     @property
     def wants_other_context(self) -> bool:
-        """Whether the referencing or the ciphering was wrong; nothing else was looked at then."""
+        """Whether the referencing or the ciphering was wrong; then nothing else was checked."""
         return WRONG_CONTEXT in self.diagnostic
 
     @property
     def advice(self) -> str:
-        """What to look at; without authentication there is nothing yet to check."""
+        """What to check; empty if no authentication was tried and none is required."""
         if self.wants_proof:
             named = " --dlms referencing=SN" if self.referencing == "SN" else ""
             return (
@@ -66,7 +66,7 @@ def advise(
     serial: bool,
     timeout_s: float,
 ) -> tuple[str, ...]:
-    """Return what was tried and what to suspect next, where no entry came of it.
+    """Return what was tried and what to check next, if no entry could be made.
 
     `let_in` are clients whose association was opened, but whose objects could not be read.
     """
@@ -80,7 +80,7 @@ def advise(
 
 
 def tried(attempts: Iterable[Attempt]) -> str:
-    """Put into words where it was knocked."""
+    """Return the probed addresses in words."""
     kinds: dict[str, list[Attempt]] = {}
     for attempt in attempts:
         baud = f" at {attempt.baudrate} baud" if attempt.baudrate else ""
@@ -103,7 +103,7 @@ def _addresses(attempts: Sequence[Attempt]) -> str:
 
 
 def further(refusals: Sequence[Refusal], *, measures: bool) -> tuple[str, ...]:
-    """Say how to get more, where one association was opened and others were not."""
+    """Return how to read more, if one association was opened and others were refused."""
     if measures:
         refusals = [each for each in refusals if each.authentication != "NONE"]
     lines = [
@@ -122,9 +122,9 @@ def further(refusals: Sequence[Refusal], *, measures: bool) -> tuple[str, ...]:
 
 
 def others(logical_devices: Mapping[int, str], dlms: Mapping[str, Any]) -> tuple[str, ...]:
-    """Name the logical devices beside the one that was found at an address (section `dlms`)."""
+    """Name the meter's logical devices other than the one at the address in section `dlms`."""
     logical, physical = dlms["logicalAddress"], dlms.get("physicalAddress")
-    own = logical or physical  # in one field of an HDLC address either is the whole
+    own = logical or physical  # an HDLC address of one field has only one of them
     more = {sap: name for sap, name in logical_devices.items() if sap != own}
     if own not in logical_devices or not more:
         return ()
@@ -140,14 +140,14 @@ def others(logical_devices: Mapping[int, str], dlms: Mapping[str, Any]) -> tuple
 
 
 def _hints(refusals: Sequence[Refusal]) -> list[str]:
-    """Return what the refusals say of what to give next, each once."""
+    """Return advice from the refusals about options to give, without duplicates."""
     return list(dict.fromkeys(
         [*(each.advice for each in refusals if each.advice), *_of_ciphering(refusals)]
     ))  # fmt: skip
 
 
 def _of_ciphering(refusals: Iterable[Refusal]) -> Iterator[str]:
-    """Name the clients that take neither context in clear: they want ciphering."""
+    """Name the clients that refuse both LN and SN without ciphering: they want ciphering."""
     refused: dict[int, set[str]] = {}
     for each in refusals:
         if each.authentication == "NONE" and each.wants_other_context:

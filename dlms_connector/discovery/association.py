@@ -20,7 +20,7 @@ from dlms_connector.state import counter_of
 
 T = TypeVar("T")
 
-#: What reading all objects may take at most: the slowest lines read a register per second.
+#: Most seconds to read all objects: the slowest lines read one register per second.
 _LONGEST_S = 1800.0
 
 
@@ -32,15 +32,14 @@ async def in_association(
     reopen_s: float,
     state_dir: Path | None = None,
 ) -> T:
-    """Open an association, hold a conversation in it, and say goodbye whatever happens.
+    """Open an association, run a conversation in it, and always release it.
 
-    `reopen_s` passes before each connection; `state_dir` is where invocation counters are
-    kept. The association is asked for once: nothing here tries a second time with what was
-    refused.
+    `reopen_s` is the wait before each connection; `state_dir` is where invocation counters are
+    kept. The association is requested only once: a refused request is not repeated.
     Raises DlmsError.
     """
     if device.dlms.interface_type == "WRAPPER" and device.dlms.authentication != "NONE":
-        # HDLC numbers what it repeats; an AARQ of the wrapper would count as a second try.
+        # HDLC numbers its frames; over the wrapper a repeated AARQ would be a second attempt.
         once = device.connection.model_copy(update={"retries": 0})
         device = device.model_copy(update={"connection": once})
     link = make_link(device.connection)
@@ -57,7 +56,7 @@ async def in_association(
 
 
 class _Conversation:
-    """The talks with one meter, at its pace."""
+    """The conversations with one meter, with its timeout and pauses."""
 
     def __init__(self, device: Device, link: Link, reopen_s: float, state_dir: Path | None) -> None:
         self._device, self._link, self._reopen_s = device, link, reopen_s
@@ -65,19 +64,19 @@ class _Conversation:
         self._timeout_s = device.connection.timeout_ms / 1000
 
     async def open(self) -> None:
-        """Open the link and end what an earlier session may have left behind."""
+        """Open the link and end a session that an earlier run may have left open."""
         await self._open()
         if self._device.dlms.interface_type != "HDLC":
             return
         try:
             await self.hold(make_client(self._device).clear())
         except LinkClosedError:
-            # Some meters hang up when they hear a DISC they did not expect.
+            # Some meters close the connection after an unexpected DISC.
             await self._link.close()
             await self._open()
 
     async def associate(self) -> Client:
-        """Return the client of an open association; invocation counters are read before."""
+        """Open the association, after reading an unknown invocation counter; return the client."""
         device = self._device
         counter = counter_of(device, self._state_dir, logging.getLogger(__name__))
         if counter is not None and not counter.known:
@@ -95,7 +94,7 @@ class _Conversation:
         return client
 
     async def hold(self, talk: Talk[T]) -> T:
-        """Hold one talk."""
+        """Run one conversation."""
         return await converse(
             talk,
             self._link,
@@ -105,7 +104,7 @@ class _Conversation:
         )
 
     async def part(self, client: Client) -> None:
-        """Say goodbye; that it fails is no error."""
+        """Release the association; ignore errors."""
         if self._link.is_open:
             await asyncio.sleep(self._device.workarounds.pause_before_disconnect_ms / 1000)
             with suppress(DlmsError):

@@ -1,4 +1,4 @@
-"""Where to knock, in the order of how likely somebody is there: bounded lists, no IO."""
+"""The addresses to probe, the most likely ones first: bounded lists, no IO."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ PUBLIC_CLIENT = 16
 #: Client addresses met in the field, the public one first: management, the readers of
 #: several countries, Kamstrup, pre-established.
 CLIENTS = (PUBLIC_CLIENT, 1, 32, 48, 2, 19, 18, 102, 3)
-#: Those worth trying at every likely server when nobody answers the public client.
+#: Clients to try at every likely server if none answers the public client.
 _SECOND_CLIENTS = (1, 32)
 
-#: An address that every physical device listens to lets the meter tell its own.
+#: Broadcast addresses: every physical device accepts them and answers with its own address.
 BROADCASTS = ((1, 0x7F, 2), (1, 0x3FFF, 4), (0, 0x7F, 1))
-#: Logical and physical address with the octets of its form. A UA to the first names the
-#: meter; the broadcasts stand before the guesses.
+#: Logical address, physical address, and address size in octets. The most usual addresses
+#: come first, then the broadcasts, then guesses.
 _SERVERS = (
     (1, 1, 2),
     (0, 1, 1),
@@ -37,7 +37,7 @@ _SERVERS = (
     (0, 2, 1),
     (1, 2, 2),
 )
-#: How many of them are tried in a first round, before another framing gets its turn.
+#: How many of them are tried in a first round, before another framing is tried.
 _FIRST_ROUND = 5
 _FEW_SERVERS = 9
 #: Server wPorts of the wrapper: 1 is the management logical device (IEC 62056-47).
@@ -48,7 +48,7 @@ BAUDRATES = (9600, 19200, 2400, 4800, 38400, 115200, 57600, 1200)
 
 
 class Server(NamedTuple):
-    """A server address, and the octets of its form on an HDLC line."""
+    """A server address, and its size in octets on an HDLC line."""
 
     logical: int
     physical: int = 0
@@ -57,7 +57,7 @@ class Server(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One door to knock at."""
+    """One address to probe."""
 
     interface: InterfaceType
     client: int
@@ -65,12 +65,12 @@ class Candidate:
 
     @property
     def is_hdlc(self) -> bool:
-        """Whether SNRM is understood there."""
+        """Whether the data link is HDLC, which is probed with SNRM."""
         return self.interface != "WRAPPER"
 
     @property
     def octets(self) -> bytes:
-        """The server's address on an HDLC line. Raises ConfigError if it fits none."""
+        """The server's address on an HDLC line. Raises ConfigError if it fits no size."""
         return server_address(*self.server)
 
     def __str__(self) -> str:
@@ -83,7 +83,7 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What the user knows already: an empty tuple leaves it open."""
+    """What the user already knows; an empty tuple means unknown."""
 
     interfaces: tuple[InterfaceType, ...] = ()
     clients: tuple[int, ...] = ()
@@ -93,7 +93,7 @@ class Wanted:
 
 
 def preset_dlms(name: str | None) -> Mapping[str, Any]:
-    """Return the section `dlms` of a preset, of its templates too. Raises KeyError."""
+    """Return the section `dlms` of a preset, with its templates' keys. Raises KeyError."""
     if name is None:
         return {}
     values = preset.values(name)
@@ -104,7 +104,7 @@ def preset_dlms(name: str | None) -> Mapping[str, Any]:
 def hdlc(
     wanted: Wanted, *, quick: bool = False, interface: InterfaceType = "HDLC"
 ) -> Iterator[Candidate]:
-    """Yield HDLC addresses, none twice; `quick` yields those of the first round alone."""
+    """Yield HDLC candidates without duplicates; with `quick` only those of the first round."""
     seen: set[tuple[int, bytes]] = set()
     for client, server in _quick_pairs(wanted) if quick else _pairs(wanted):
         candidate = Candidate(interface, client, server)
@@ -116,7 +116,7 @@ def hdlc(
 
 
 def wrapper(wanted: Wanted) -> Iterator[Candidate]:
-    """Yield wPorts, none twice."""
+    """Yield wrapper candidates without duplicates."""
     seen = set()
     for client, port in _port_pairs(wanted):
         if (client, port) not in seen:
@@ -134,9 +134,9 @@ def clients_first(wanted: Wanted) -> tuple[int, ...]:
 
 
 def _known_servers(wanted: Wanted) -> list[Server]:
-    """Return the servers that the user's serial number and the preset point at.
+    """Return the servers derived from the user's serial number and from the preset.
 
-    Raises ConfigError for a serial number that makes no address.
+    Raises ConfigError for a serial number that gives no valid address.
     """
     dlms = preset_dlms(wanted.preset)
     logical = dlms.get("logicalAddress", 1)
@@ -152,7 +152,7 @@ def _known_servers(wanted: Wanted) -> list[Server]:
 
 
 def _sized(server: Server) -> Iterator[Server]:
-    """Yield the forms of an address whose form is not known: the shortest first."""
+    """Yield an address in every size if its size is not known, the shortest first."""
     if server.size is not None:
         yield server
         return

@@ -1,4 +1,4 @@
-"""What a meter has: its objects with names, values and units, read once over an association."""
+"""The objects of a meter with names, values and units, read once over an association."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DATA, REGISTER, EXTENDED_REGISTER, DEMAND_REGISTER = 1, 3, 4, 5
 PROFILE_GENERIC, CLOCK, SAP_ASSIGNMENT, DISCONNECT_CONTROL = 7, 8, 17, 70
 REGISTERS = (REGISTER, EXTENDED_REGISTER, DEMAND_REGISTER)
 
-#: The attribute with the value, of the classes that are read; a profile's is its columns.
+#: The attribute with the value, for each class that is read; for profiles the capture objects.
 VALUE_ATTRIBUTES = {
     DATA: 2,
     REGISTER: 2,
@@ -32,20 +32,20 @@ VALUE_ATTRIBUTES = {
     DISCONNECT_CONTROL: 2,
     PROFILE_GENERIC: 3,
 }
-#: Meters that offer lists answer long ones late.
+#: Attributes per request: meters answer long lists late.
 _AT_ONCE = 16
 _MOST_OBJECTS = 5000
 
-#: Told how many of how many attributes are read.
+#: Receives the number of attributes read so far, and of all attributes to read.
 Progress = Callable[[int, int], None]
 Read = Mapping[AttributeRef, Data | ObjectError]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundObject:
-    """An object, the key for its value, and the value as it was.
+    """An object, the key for its value, and the value that was read.
 
-    `known` says that the key comes from a known meaning. `problem` is why there is no value.
+    `known` says that the meaning of the code is known. `problem` is why there is no value.
     """
 
     listed: ListedObject
@@ -58,7 +58,7 @@ class FoundObject:
 
     @property
     def obis(self) -> Obis:
-        """Its logical name."""
+        """The logical name."""
         return self.listed.obis
 
     @property
@@ -69,12 +69,12 @@ class FoundObject:
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """All that an association offers, in the order of the meter's own list."""
+    """All objects of an association, in the order of the meter's object list."""
 
     objects: tuple[FoundObject, ...] = ()
     conformance: frozenset[str] = field(default_factory=frozenset)
     max_pdu: int = 0xFFFF
-    #: Why the objects are merely those that are often there; empty where the meter told.
+    #: Why usual objects were tried instead of the meter's object list; empty if it was read.
     unlisted: str = ""
 
     def value_of(self, *codes: str) -> Value:
@@ -84,19 +84,19 @@ class Description:
 
     @property
     def logical_device_name(self) -> str | None:
-        """How the meter calls itself: three letters of its maker first."""
+        """The logical device name; its first three letters identify the manufacturer."""
         name = self.value_of("0-0:42.0.0")
         return None if name is None else str(name)
 
     @property
     def serial_number(self) -> str | None:
-        """The number on its plate, as far as it tells."""
+        """The serial number, as on the nameplate; None if the meter does not give it."""
         number = self.value_of("0-0:96.1.0", "1-0:0.0.0", "1-1:0.0.0", "0-0:96.1.1")
         return None if number is None else str(number)
 
     @property
     def logical_devices(self) -> Mapping[int, str]:
-        """All logical devices within the physical one, by address, as far as it tells."""
+        """The names of all logical devices by address, from the SAP assignment list if any."""
         listed = self.value_of("0-0:41.0.0")
         rows = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
         found = ((row.get("sap"), row.get("logicalDeviceName")) for row in rows)
@@ -111,11 +111,11 @@ def describe(
     progress: Progress | None = None,
     values: bool = True,
 ) -> Talk[Description]:
-    """Read what an open association offers: its objects, scalers and units, and values once.
+    """Read the objects of an open association once: scalers and units, and values.
 
-    Without `values` the objects are only listed. A meter that does not give its object list
-    is asked for what is usual; raises ObjectError or ServiceError if it gives nothing of
-    that either, LinkError where it falls silent.
+    Without `values` the objects are only listed. If the meter refuses its object list, usual
+    objects are read instead. Raises ObjectError or ServiceError if it has none of them either,
+    LinkError if it stops answering.
     """
     try:
         listed = (yield from read_object_list(client, referencing))[:_MOST_OBJECTS]
@@ -135,7 +135,7 @@ def describe(
 def _describe_usual(
     client: Client, options: Options, progress: Progress | None, error: DlmsError
 ) -> Talk[Description]:
-    """Ask for what meters usually have; raises the error if this one has nothing of it."""
+    """Read objects that meters usually have; raise `error` if this one has none of them."""
     usual = tuple(usual_objects())
     read = yield from _read(client, list(_wanted(usual)), progress)
     there = [one for one in usual if isinstance(read.get(_value_of(one)), Data)]
@@ -172,7 +172,7 @@ def _scaler_of(one: ListedObject) -> AttributeRef | None:
 def _read(
     client: Client, wanted: Sequence[AttributeRef], progress: Progress | None
 ) -> Talk[dict[AttributeRef, Data | ObjectError]]:
-    """Read attributes, several at once until the meter does not like that."""
+    """Read attributes, several per request unless the meter refuses that."""
     read: dict[AttributeRef, Data | ObjectError] = {}
     most = _AT_ONCE
     at = 0
@@ -194,7 +194,7 @@ def _read(
 
 
 def _refused(ref: AttributeRef, error: ServiceError) -> ObjectError:
-    """Make a refusal of the request one of the object: discovery goes on."""
+    """Return a refusal of the request as one of the object, so that discovery goes on."""
     refusal = ObjectError(f"reading {ref}", 250)
     refusal.__cause__ = error
     return refusal
@@ -203,7 +203,7 @@ def _refused(ref: AttributeRef, error: ServiceError) -> ObjectError:
 def _named(
     listed: Sequence[ListedObject], read: Read, options: Options, *, values: bool
 ) -> tuple[FoundObject, ...]:
-    """Give every object a key of its own; known ones choose first, channel 0 before others."""
+    """Give every object a unique key; known objects come first, channel 0 before others."""
     keys: dict[ListedObject, tuple[str, bool]] = {}
     taken: set[str] = set()
     for one in sorted(listed, key=_precedence):
@@ -215,7 +215,7 @@ def _named(
 
 
 def _precedence(one: ListedObject) -> tuple[bool, bool, bytes]:
-    """Sort values before what else has the same name, and the usual serial number first."""
+    """Return a sort key: objects with values first, then known ones, then by OBIS code."""
     return one.class_id not in VALUE_ATTRIBUTES, name_of(one.obis) is None, one.obis.octets
 
 
@@ -246,7 +246,7 @@ def _found(
 
 
 def _scaling(one: ListedObject, read: Read) -> ScalerUnit | None:
-    """Return an object's scaler; None where it has none or will not give it."""
+    """Return an object's scaler and unit; None if it has none or refuses to give it."""
     ref = _scaler_of(one)
     data = read.get(ref) if ref else None
     if data is None or isinstance(data, ObjectError):

@@ -1,4 +1,4 @@
-"""The device entry as far as it is known: what the user gave, the preset, what was found."""
+"""The device entry so far, from the user's options, the preset and the discovery."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dlms_connector.discovery.search import Pace
 from dlms_connector.errors import ConfigError
 
 _NAMELESS = "discovered"
-#: What of a preset the search itself finds out.
+#: The keys of a preset that the search itself finds out.
 _ADDRESS = ("interfaceType", "clientAddress", "logicalAddress", "physicalAddress", "addressSize",
             "serialNumber", "serialNumberFormula")  # fmt: skip
 
@@ -23,10 +23,9 @@ _ADDRESS = ("interfaceType", "clientAddress", "logicalAddress", "physicalAddress
 class Request:
     """What to discover, and what is known before.
 
-    `connection` and `credentials` are sections of `dlms.json` as they are written there
-    (`credentials` are keys of `dlms` such as `authentication`, `password`): they come back
-    in the entry. References to secrets are looked up below `folder`; invocation counters are
-    kept in `state_dir`.
+    `connection` is the section of `dlms.json`; `credentials` are keys of its section `dlms`,
+    such as `authentication` and `password`. Both are copied to the entry. References to
+    secrets are looked up below `folder`; invocation counters are kept in `state_dir`.
     """
 
     connection: Mapping[str, Any]
@@ -41,14 +40,14 @@ class Request:
 
 
 class Draft:
-    """Makes entries, and devices of them, out of a request and what was found so far."""
+    """Makes entries and devices from a request and the findings so far."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
         self.credentials = _credentials(request)
 
     def device(self, dlms: Mapping[str, Any], connection: Connection | None = None) -> Device:
-        """Return a device that is reached so. Raises ConfigError."""
+        """Return a device with this section `dlms` and connection. Raises ConfigError."""
         return device_of(self.entry(_NAMELESS, dlms, {}, connection), self._request.folder)
 
     def entry(
@@ -58,7 +57,7 @@ class Draft:
         items: Mapping[str, Sequence[Mapping[str, Any]]],
         connection: Connection | None = None,
     ) -> dict[str, Any]:
-        """Return an element of `devices`, with the preset's times and quirks."""
+        """Return an element of `devices`, with the preset's timing and workarounds."""
         reached = {**self._of_preset("connection"), **self._request.connection}
         if isinstance(connection, SerialConnection):
             reached["baudrate"] = connection.baudrate
@@ -75,7 +74,7 @@ class Draft:
 
 
 def _credentials(request: Request) -> Mapping[str, Any]:
-    """Return what the user has to prove himself with, and what the preset adds to it."""
+    """Return the user's credentials with the preset's additions; empty without credentials."""
     if not request.credentials:
         return {}
     known = preset_dlms(request.wanted.preset)
@@ -85,7 +84,7 @@ def _credentials(request: Request) -> Mapping[str, Any]:
 
 
 def section_of(candidate: Candidate) -> dict[str, Any]:
-    """Return the section `dlms` that reaches a candidate."""
+    """Return the section `dlms` with the address of a candidate."""
     logical, physical, size = candidate.server
     section: dict[str, Any] = {
         "interfaceType": candidate.interface,

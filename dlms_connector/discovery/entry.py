@@ -1,4 +1,4 @@
-"""A ready device entry for `dlms.json`, out of what was found."""
+"""Makes a device entry for `dlms.json` from the discovered objects."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _SHOWN_IN = {"Wh": "kWh", "varh": "kvarh", "VAh": "kVAh"}
 _DAY_MS = 86_400_000
 #: Attributes that change on their own; all others are read once a day.
 _LIVELY = (CLOCK, DISCONNECT_CONTROL)
-#: Data objects that are nobody's telemetry: the counters of ciphering, and what is internal.
+#: Value group C of Data objects to leave out: invocation counters and internal values.
 _UNWANTED_C = (43, 94)
-#: The order of time series: what their keys begin with.
+#: The order of time series, by the beginning of their keys.
 _ORDER = ("voltage", "current", "frequency", "power_factor", "phase_angle", "active_power",
           "reactive_power", "apparent_power", "active_energy", "reactive_energy",
           "apparent_energy")  # fmt: skip
 
 
 def items_of(description: Description, *, every: bool = False) -> dict[str, list[dict[str, Any]]]:
-    """Return `attributes`, `timeseries` and `profiles` of all that was read.
+    """Return `attributes`, `timeseries` and `profiles` of all objects that were read.
 
     Registers whose meaning is unknown are left out unless `every` is set.
     """
@@ -78,7 +78,7 @@ def make_entry(
 
 
 def device_name(description: Description | None, fallback: str) -> str:
-    """Return a name for the platform that tells meters apart."""
+    """Return a name for the platform that distinguishes meters."""
     serial = description.serial_number if description else None
     own = description.logical_device_name if description else None
     number = "".join(each for each in serial or own or fallback if each.isalnum() or each in "-_.")
@@ -103,7 +103,7 @@ def _is_number(one: FoundObject) -> bool:
 
 
 def _is_series(one: FoundObject) -> bool:
-    """Whether its value is a measurement: registers, and electricity kept in plain data."""
+    """Whether the value is a measurement: registers, and Data objects of electricity."""
     class_id = one.listed.class_id
     measured = one.obis.octets[0] == 1 and one.obis.octets[2] != 0
     return class_id in REGISTERS or (class_id == DATA and measured and _is_number(one))
@@ -133,7 +133,7 @@ def _class(one: FoundObject) -> dict[str, Any]:
 
 
 def objects_as_json(objects: Iterable[FoundObject]) -> list[dict[str, Any]]:
-    """Return objects as the report has them."""
+    """Return objects in the form of the report."""
     return [
         {
             "obis": str(one.obis),

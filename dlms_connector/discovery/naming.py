@@ -1,4 +1,4 @@
-"""Keys for objects, from what the value groups of an OBIS code mean (IEC 62056-6-1)."""
+"""Keys for objects, from the value groups of their OBIS codes (IEC 62056-6-1)."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ _OTHERS = {
 }
 _PER_PHASE = 20
 _ANGLES = 81
-#: Value group D: integrals over time, which make an energy of a power …
+#: Value group D, time integrals: they turn a power into an energy.
 _INTEGRALS = {8: "", 9: "_period", 10: "_period2", 29: "_interval", 30: "_interval2"}
-#: … and everything else. Sags and swells are the counters below and above thresholds.
+#: Value group D, other processing. Sags and swells are the counters under and over thresholds.
 _PROCESSINGS = {
     7: "",
     2: "_max_cumulative",
@@ -77,7 +77,7 @@ _MOST_TARIFFS = 63
 #: Value group E of harmonics (C of voltage, current or power, D=7).
 _MOST_HARMONICS, _THD = 120, 124
 _WITH_HARMONICS = (1, 11, 12, 15)
-#: The two digits of E of an angle: what is measured, and against what.
+#: The two digits of E of an angle: the measured quantity, and its reference.
 _CORNERS = {0: "u1", 1: "u2", 2: "u3", 4: "i1", 5: "i2", 6: "i3", 7: "in"}
 
 #: Objects that do not depend on channel B, by A, C, D and E.
@@ -134,7 +134,7 @@ _PROFILES = {
 
 
 def name_of(obis: Obis) -> str | None:
-    """Return the key of an object's value; None where its code has no known meaning.
+    """Return the key of an object's value; None if the meaning of its code is not known.
 
     Stored values of earlier billing periods (F other than 255) have none.
     """
@@ -160,13 +160,13 @@ def profile_name(obis: Obis) -> str:
 
 
 def plain_name(obis: Obis) -> str:
-    """Return a key that says no more than the code itself."""
+    """Return a key that consists of the OBIS code only."""
     octets = obis.octets[:5] if obis.octets[5] == 255 else obis.octets
     return "obis_" + "_".join(str(octet) for octet in octets)
 
 
 def free_name(name: str, obis: Obis, taken: Collection[str]) -> str:
-    """Return the name, or where it is taken the name with the channel, or with the code."""
+    """Return the name; if it is taken, the name with the channel or with the OBIS code."""
     candidates: Iterable[str] = (
         name,
         f"{name}_ch{obis.octets[1]}",

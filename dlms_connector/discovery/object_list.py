@@ -1,4 +1,4 @@
-"""What an association offers: its object list, by logical names and by short names."""
+"""The object list of an association, by logical names (LN) and by short names (SN)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dlms_connector.protocol.talk import Talk
 CURRENT_ASSOCIATION = Obis.parse("0-0:40.0.0")
 ASSOCIATION_SN, ASSOCIATION_LN = 12, 15
 _OBJECT_LIST = 2
-#: What to ask for where a meter lists nothing, by class; electricity on channels 0 and 1.
+#: Objects to try if a meter gives no object list, by class; electricity on channels 0 and 1.
 _USUAL = {
     1: ("0-0:42.0.0", "0-0:96.1.0", "1-0:0.0.0"),
     3: tuple(
@@ -31,16 +31,16 @@ _USUAL = {
 }
 _DOING = "reading the meter's object list"
 
-#: Access modes of attributes up to version 2 of the class: read in some way.
+#: Access modes that allow reading an attribute, up to version 2 of the class.
 _READING_MODES = frozenset({1, 3, 4, 6})
-#: From version 3 on the mode is a set of bits, of which this one lets us read.
+#: From version 3 on the access mode is a set of bits; this bit allows reading.
 _MAY_READ = 0x01
 _MODES_AS_BITS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class ListedObject:
-    """An object as the association lists it; `readable` is None where it does not tell."""
+    """An entry of the object list; `readable` is None if it gives no access rights."""
 
     class_id: int
     version: int
@@ -48,7 +48,7 @@ class ListedObject:
     readable: frozenset[int] | None = None
 
     def may_read(self, attribute: int) -> bool:
-        """Whether it is worth asking for an attribute."""
+        """Whether the access rights, if known, allow reading an attribute."""
         return self.readable is None or attribute in self.readable
 
     @property
@@ -61,7 +61,7 @@ class ListedObject:
 def read_object_list(
     client: Client, referencing: Literal["LN", "SN"]
 ) -> Talk[tuple[ListedObject, ...]]:
-    """Read what the open association offers. Raises ObjectError, ProtocolError."""
+    """Read the object list of the open association. Raises ObjectError, ProtocolError."""
     class_id = ASSOCIATION_LN if referencing == "LN" else ASSOCIATION_SN
     (data,) = yield from client.get([AttributeRef(class_id, CURRENT_ASSOCIATION, _OBJECT_LIST)])
     if isinstance(data, ObjectError):
@@ -77,9 +77,9 @@ def usual_objects() -> Iterator[ListedObject]:
 
 
 def parse_object_list(data: Data) -> tuple[ListedObject, ...]:
-    """Read the list of either association class, each object once; what is no entry is skipped.
+    """Parse the list of either association class, each object once; skip invalid entries.
 
-    Raises ProtocolError if nothing in it is.
+    Raises ProtocolError if it is not an array or no entry is valid.
     """
     if data.type not in (DataType.ARRAY, DataType.COMPACT_ARRAY):
         raise ProtocolError(_DOING, f"{data.type.name} came instead of an array")
@@ -95,7 +95,7 @@ def parse_object_list(data: Data) -> tuple[ListedObject, ...]:
 
 
 def _own_version(data: Data) -> int:
-    """Return the version of the association itself, which tells how rights are written."""
+    """Return the version of the association object: it defines the form of access rights."""
     for element in data.value:
         entry = _entry(element, as_bits=False)
         if entry and entry.class_id == ASSOCIATION_LN and entry.obis.octets[2] == 40:

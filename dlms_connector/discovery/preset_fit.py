@@ -1,4 +1,4 @@
-"""Which shipped presets fit what was found."""
+"""Finds the shipped presets that fit a discovered meter."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dlms_connector.config import preset
 from dlms_connector.discovery.candidates import preset_dlms
 from dlms_connector.obis import Obis
 
-#: Makers by the three letters that a logical device name begins with (FLAG association), and
-#: what the names of their presets begin with.
+#: Makers by the first three letters of a logical device name (FLAG association), and the
+#: beginning of their presets' names.
 _MAKERS = {
     "LGZ": "landisgyr-",
     "KAM": "kamstrup-",
@@ -33,10 +33,11 @@ _COMPARED = {"interfaceType": "HDLC", "referencing": "LN", "logicalAddress": Non
 def fitting(
     dlms: Mapping[str, Any], objects: Sequence[Obis], logical_device_name: str | None
 ) -> tuple[str, ...]:
-    """Return the presets that say nothing else than what was found, the best first.
+    """Return the presets that fit a discovered meter, the best first.
 
     `dlms` is the section of the association that was opened. A preset fits if addresses,
-    framing and authentication agree and all it reads is there; one of another maker does not.
+    framing and authentication agree and the meter has all its objects. One of another maker
+    does not fit.
     """
     there = set(objects)
     ranked = []
@@ -50,7 +51,7 @@ def fitting(
 def _rank(
     name: str, dlms: Mapping[str, Any], there: set[Obis], device_name: str | None
 ) -> tuple[int, int] | None:
-    """Return a sort key, the maker's own first, then who reads most; None if it does not fit."""
+    """Return a sort key: the maker's own first, then those with most objects; None if unfit."""
     nearness = _nearness(name, device_name)
     if nearness is None or not _agrees(preset_dlms(name), dlms):
         return None

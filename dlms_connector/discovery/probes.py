@@ -1,4 +1,4 @@
-"""One knock at one door, sans-IO: what was heard, from whomever."""
+"""One probe of one address, sans-IO, and the answer to it."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from dlms_connector.protocol.datalink import (
 )
 from dlms_connector.protocol.talk import Talk
 
-#: `accepted`: UA, or an AARE that accepts. `refused`: DM, FRMR, or an AARE that does not.
-#: `noise`: bytes that are no frame. `closed`: the peer hung up.
+#: `accepted`: UA, or an AARE that accepts. `refused`: DM, FRMR, or an AARE that rejects.
+#: `noise`: bytes that are not a frame. `closed`: the peer closed the connection.
 Kind = Literal["accepted", "refused", "noise", "silence", "closed"]
 
-#: Within the diagnostic of a meter that wants the other referencing, or ciphering.
+#: Part of the diagnostic of a meter that wants the other referencing, or ciphering.
 WRONG_CONTEXT = "application-context-name"
-#: Within the diagnostic of a meter to which the client is a stranger.
+#: Part of the diagnostic of a meter that does not know the client.
 NOT_RECOGNIZED = "calling-AP-title-not-recognized"
 
 _MOST_NOISE = 32
@@ -47,10 +47,10 @@ _ANSWERS = (UA, DM, FRMR)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """A knock and what came of it.
+    """A probe and its result.
 
-    `found` is who answered, as one would knock there directly: not always who was asked
-    (broadcasts, late answers). `noise` is the beginning of bytes that made no sense.
+    `found` is the address that answered. It may differ from the probed one (broadcasts, late
+    answers). `noise` is the beginning of bytes that are not a frame.
     """
 
     candidate: Candidate
@@ -64,17 +64,17 @@ class Attempt:
 
     @property
     def answered(self) -> bool:
-        """Whether a DLMS server is there."""
+        """Whether a DLMS server answered."""
         return self.kind in ("accepted", "refused")
 
     @property
     def is_decisive(self) -> bool:
-        """Whether a refusal says that the client is right, and what else it wants."""
+        """Whether a refusal shows that the client is right, and what else is required."""
         return WRONG_CONTEXT in self.detail or "authentication" in self.detail
 
 
 def located(interface_of: Candidate, client: int, server: bytes) -> Candidate:
-    """Return the candidate of addresses on the line; the form is left out where it is usual."""
+    """Return the candidate for addresses on the line; the usual address size is left out."""
     logical, physical = split_server_address(server)
     usual = server_address(logical, physical) == server
     place = Server(logical, physical, None if usual else len(server))
@@ -82,13 +82,13 @@ def located(interface_of: Candidate, client: int, server: bytes) -> Candidate:
 
 
 def knock(candidate: Candidate) -> Talk[Attempt]:
-    """Send SNRM without parameters; tell who answered, and how."""
+    """Send SNRM without parameters; return the answer and its address."""
     frame = Frame(candidate.octets, client_address(candidate.client), SNRM)
     return (yield from _ask(candidate, frame))
 
 
 def leave(attempt: Attempt) -> Talk[Attempt]:
-    """Send DISC to who answered, or to whom was asked; the answer may tell of somebody too."""
+    """Send DISC to the address that answered, else to the probed one; return the answer."""
     target = attempt.found or attempt.candidate
     frame = Frame(target.octets, client_address(target.client), DISC)
     return (yield from _ask(target, frame))
@@ -103,7 +103,7 @@ def _ask(candidate: Candidate, command: Frame) -> Talk[Attempt]:
         reader.feed(data)
         while (frame := reader.next()) is not None:
             control = frame.control | POLL_FINAL
-            # Lines that echo bring back what we sent ourselves: those are commands.
+            # Some lines echo our own frames: those are commands, not responses.
             if control in _ANSWERS and len(frame.destination) == 1:
                 return _heard(candidate, frame, control)
         data = yield b""
@@ -120,7 +120,7 @@ def _heard(candidate: Candidate, frame: Frame, control: int) -> Attempt:
 
 
 class _OpenEars:
-    """The wrapper, but whoever answers is heard: a slow meter may answer the knock before."""
+    """The wrapper, but any address may answer: a slow meter may answer the probe before."""
 
     def __init__(self, client: int, server: int) -> None:
         self.heard = (server, client)
@@ -128,7 +128,7 @@ class _OpenEars:
         self._sends = (client, server)
 
     def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:
-        """Send once; return the first APDU of anybody."""
+        """Send once; return the first APDU from any address."""
         reader = wrapper.WrapperReader()
         data = yield wrapper.encode(*self._sends, apdu)
         while data:
@@ -143,7 +143,7 @@ class _OpenEars:
         raise LinkTimeoutError(1, len(self.received))
 
     def receive(self) -> Talk[bytes]:
-        """Return nothing: nobody speaks unasked here."""
+        """Return nothing: unsolicited APDUs are not expected here."""
         yield from ()
         return b""
 

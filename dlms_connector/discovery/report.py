@@ -1,4 +1,4 @@
-"""All that was found, as plain values for JSON."""
+"""The result of a discovery as plain values for JSON."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dlms_connector.discovery.description import Description
 from dlms_connector.discovery.entry import items_of, objects_as_json
 from dlms_connector.discovery.survey import Discovery
 
-#: What one answer to a remote procedure call may take: brokers and gateways refuse more.
+#: Most bytes of one answer to a remote procedure call: brokers and gateways refuse more.
 MOST_BYTES = 48 * 1024
 
 
 def report(found: Discovery) -> dict[str, Any]:
-    """Return all that was found, as JSON has it."""
+    """Return the whole result of a discovery as JSON values."""
     description = found.description
     result: dict[str, Any] = {
         "endpoint": found.endpoint,
@@ -65,9 +65,9 @@ def _text(value: Any) -> str:
 def brief(
     description: Description, *, every: bool = False, most_bytes: int = MOST_BYTES
 ) -> dict[str, Any]:
-    """Return a description that fits one message: values go first, then objects.
+    """Return a description that fits one message; values are left out first, then objects.
 
-    `entry` holds what goes into the device's entry, `leftOut` how many objects did not fit.
+    `entry` holds the items for the device's entry, `leftOut` how many objects did not fit.
     """
     objects = objects_as_json(description.objects)
     result: dict[str, Any] = {

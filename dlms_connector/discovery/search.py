@@ -1,4 +1,4 @@
-"""Knocks at one door after the other, slowly, until somebody answers."""
+"""Probes one address after the other, slowly, until a meter answers."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from dlms_connector.meter import converse
 from dlms_connector.protocol.datalink import SETTLE_S, sign_on
 
 MakeLink = Callable[[Connection], Link]
-#: Told where it is knocked next, how many knocks there were, and how many there may be.
+#: Receives the next probe in words, the number of probes so far, and the most there may be.
 Trying = Callable[[str, int, int], None]
 
-#: The goodbye of a silent probe: long enough for most meters to say that they are there.
+#: Seconds to wait for an answer to DISC after a silent probe: enough for most meters.
 _GOODBYE_S = 0.5
-#: A peer that hangs up so often in a row has said what it has to say.
+#: After this many closed connections in a row, the present setting of the line is given up.
 _MOST_HANG_UPS = 4
-#: How many clients are tried at a server that answered but refuses.
+#: At a server that answered but refuses: other clients tried (HDLC), refusals (wrapper).
 _MOST_CLIENTS = 6
 _MOST_REFUSALS = 4
 _HALF_DUPLEX_S = 0.03
@@ -36,20 +36,20 @@ _HALF_DUPLEX_S = 0.03
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How fast and how long: for the sake of meters that are in use."""
+    """The limits of a search in rate and duration, to spare meters that are in use."""
 
     timeout_s: float = 2.0
     per_second: float = 2.0
     max_probes: int = 120
     max_s: float = 600.0
-    #: Before a connection is made again: many converters take a moment to let go of the last.
+    #: Wait before reconnecting: many converters need time to release the last connection.
     reopen_s: float = 0.3
     settle_s: float = SETTLE_S
 
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """Candidates over one setting of the line."""
+    """The candidates for one setting of the line."""
 
     connection: Connection
     candidates: tuple[Candidate, ...]
@@ -71,10 +71,10 @@ class Search:
         all_baudrates: bool = True,
     ) -> None:
         self.attempts: list[Attempt] = []
-        #: The connection over which somebody answered.
+        #: The connection over which a meter answered.
         self.connection: Connection = connection
         self.stopped = ""
-        #: Why nothing more could be tried at the endpoint, where it was there at first.
+        #: Why the search ended early: the endpoint was reachable at first, but not later.
         self.lost = ""
         self.identification = ""
         self._given, self._wanted, self._pace = connection, wanted, pace
@@ -84,7 +84,7 @@ class Search:
         self._total = 0
 
     async def run(self) -> None:
-        """Search until somebody answers. Raises ConnectError if the endpoint is not there."""
+        """Search until a meter answers. Raises ConnectError if the endpoint is not reachable."""
         self._end = asyncio.get_running_loop().time() + self._pace.max_s
         stages = list(_stages(self._given, self._wanted, all_baudrates=self._all_baudrates))
         wanted = sum(len(stage.candidates) for stage in stages)
@@ -128,7 +128,7 @@ class Search:
             found = await converse(talk, link, timeout_s=max(1.5, self._pace.timeout_s))
         except LinkTimeoutError:
             return False
-        except LinkError as error:  # it speaks, but not this; or the port cannot do 300 baud
+        except LinkError as error:  # another protocol, or the port cannot do 300 baud
             self.identification = str(error)
             return False
         self.identification = f"{found.manufacturer} {found.name}".strip()
@@ -151,7 +151,7 @@ class Search:
                 return
 
     async def _ask_around(self, first: Attempt, stage: _Stage, link: Link) -> None:
-        """Try other clients at the server that answered, if it does not like this one."""
+        """Try other clients at the server that answered, unless its answer is decisive."""
         found = first.found
         if found is None or first.is_decisive:
             return
@@ -170,7 +170,7 @@ class Search:
                 return
 
     async def _may_go_on(self) -> bool:
-        """Wait for the next turn; False where enough was tried."""
+        """Wait until the next probe is due; false if a limit of the search is reached."""
         loop = asyncio.get_running_loop()
         if len(self.attempts) >= self._pace.max_probes:
             self.stopped = f"stopped after {len(self.attempts)} probes (--max-probes)"
@@ -201,9 +201,9 @@ class Search:
             return Attempt(candidate=candidate, kind="closed")
 
     async def _leave(self, attempt: Attempt, link: Link) -> Attempt:
-        """Say DISC, so that no meter is left with a session; its answer counts where we had none.
+        """Send DISC, so that no link stays open; its answer counts if the probe had none.
 
-        A DM is what a meter says to DISC that had no session with us: it is there.
+        A meter without a link to us answers DISC with DM: so it is there.
         """
         wait_s = self._pace.timeout_s if attempt.answered else _GOODBYE_S
         await asyncio.sleep(_HALF_DUPLEX_S if attempt.answered else 0)

@@ -1,4 +1,4 @@
-"""Discovery from end to end: who is there, who lets us in, what they have, and the entry."""
+"""The whole discovery: find a meter, open an association, read its objects, make the entry."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from dlms_connector.link import make_link as make_real_link
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
 
-#: Associations without authentication that are asked for: each is a knock in the meter's log.
+#: Most associations to try without authentication: the meter may log each attempt.
 _MOST_OPEN_DOORS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Discovery:
-    """What came of it; `entry` is None where no association could be opened."""
+    """The result of a discovery; `entry` is None if no association could be opened."""
 
     endpoint: str
     attempts: tuple[Attempt, ...] = ()
@@ -59,10 +59,10 @@ async def discover(
     reading: Progress | None = None,
     make_link: MakeLink = make_real_link,
 ) -> Discovery:
-    """Look for a meter and describe it.
+    """Find a meter and describe it.
 
-    Raises ConnectError if nobody is at the endpoint, ConfigError for what is wrong in the
-    request. What a meter refuses is in the result.
+    Raises ConnectError if the endpoint is not reachable, ConfigError if the request is wrong.
+    Refusals by the meter are in the result.
     """
     return await _Survey(request, trying, reading, make_link).run()
 
@@ -75,7 +75,7 @@ class _Survey:
         self._refusals: list[Refusal] = []
         self._notes: list[str] = []
         self._let_in: list[int] = []
-        self._referencing: str | None = None  #: as the meter was found to have it
+        self._referencing: str | None = None  #: the one that the meter uses
         self._dlms: Mapping[str, Any] | None = None
         self._draft = Draft(request)
         self._credentials = self._draft.credentials
@@ -108,10 +108,10 @@ class _Survey:
     # -- associations
 
     async def _without_authentication(self) -> Description | None:
-        """Ask for associations that need no secret, the public client's first.
+        """Try associations without authentication, the public client's first.
 
-        The one that shows measured values is enough; so is a client that wants a proof: it is
-        the one to have a secret for.
+        Stop at the first one that shows measured values, or at the first client that requires
+        authentication: that is the client to have a secret for.
         """
         best: tuple[Description, Mapping[str, Any]] | None = None
         for candidate in self._doors()[:_MOST_OPEN_DOORS]:
@@ -128,10 +128,10 @@ class _Survey:
         return description
 
     def _doors(self) -> list[Candidate]:
-        """Return who may be asked without authentication, the public client first."""
+        """Return the candidates to try without authentication, the public client first."""
         places = sorted(self._places(), key=lambda one: one.client != PUBLIC_CLIENT)
         if places and not places[0].is_hdlc:
-            # Over the wrapper the search stopped at the first client that was let in.
+            # Over the wrapper the search stopped at the first client that was accepted.
             others = clients_first(self._request.wanted)
             tried = [each.candidate for each in self._search.attempts]
             asked = {each.client for each in tried if not each.is_hdlc}
@@ -141,12 +141,12 @@ class _Survey:
         return places
 
     def _wanting_proof(self) -> int | None:
-        """Return the client that the meter would let in with authentication."""
+        """Return the client from which the meter requires authentication, or None."""
         refusals = (each for each in self._refusals if each.wants_proof)
         return next((each.client for each in refusals), None)
 
     def _places(self) -> list[Candidate]:
-        """Return who accepted a link, or refused for a reason that does not concern the client."""
+        """Return the addresses that accepted, or refused only the application context."""
         return list(dict.fromkeys(
             attempt.found
             for attempt in self._search.answers
@@ -155,7 +155,7 @@ class _Survey:
         ))  # fmt: skip
 
     async def _with_credentials(self) -> Description | None:
-        """Ask for the one association that the user has a secret for: once."""
+        """Try the association with the user's secret, only once."""
         found = next((each.found for each in self._search.answers if each.found), None)
         if found is None:
             return None
@@ -168,12 +168,12 @@ class _Survey:
         return await self._describe(replace(found, client=client), self._credentials)
 
     def _own_client(self) -> int | None:
-        """Return the client that the secret is for: as told, else as the meter answered."""
+        """Return the client that the secret is for: the given one, else from the answers."""
         known = self._told_client() or self._wanting_proof()
         if known is not None:
             return known
         if any(NOT_RECOGNIZED in each.diagnostic for each in self._refusals):
-            return None  # it answers clients that it does not know, too
+            return None  # it also answers clients that it does not know
         answered = [each.found.client for each in self._search.answers if each.found]
         others = (each for each in answered if each != PUBLIC_CLIENT)
         return next(others, None) or next(iter(answered), None)
@@ -192,7 +192,7 @@ class _Survey:
     async def _describe(
         self, candidate: Candidate, credentials: Mapping[str, Any]
     ) -> Description | None:
-        """Open an association and read what it offers; None where that fails, with the reason."""
+        """Open an association and read its objects; if that fails, note why and return None."""
         for referencing in self._referencings(credentials):
             dlms = {**section_of(candidate), **credentials}
             if referencing != "LN":
@@ -208,7 +208,7 @@ class _Survey:
                 )
             except RefusedError as error:
                 self._refuse(device.dlms, error)
-                # The one reason after which asking in the other way is not guessing.
+                # Only for this reason it makes sense to try the other referencing.
                 if credentials or WRONG_CONTEXT not in error.diagnostic:
                     return None
                 continue
@@ -220,7 +220,7 @@ class _Survey:
         return None
 
     def _referencings(self, credentials: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return in which way to ask first and then: as told, as found, as the preset has it."""
+        """Return the referencings to try: the given one, or the found or preset one first."""
         if given := credentials.get("referencing"):
             return (given,)
         usual = preset_dlms(self._request.wanted.preset).get("referencing", "LN")
@@ -228,7 +228,7 @@ class _Survey:
         return (first, "SN" if first == "LN" else "LN")
 
     def _read(self, device: Device, client: Client) -> Talk[Description]:
-        """Read what the association that was just opened offers."""
+        """Read the objects of the association that was just opened."""
         self._referencing = device.dlms.referencing
         self._let_in.append(device.dlms.client_address)
         return describe(
@@ -240,7 +240,7 @@ class _Survey:
 
     def _refuse(self, dlms: Dlms, error: RefusedError) -> None:
         if WRONG_CONTEXT not in error.diagnostic:
-            self._referencing = dlms.referencing  # it was understood, if not wanted
+            self._referencing = dlms.referencing  # the meter understood this one, though it refused
         self._refusals.append(
             Refusal(
                 dlms.client_address, dlms.authentication, error.diagnostic, error.hint,
@@ -248,7 +248,7 @@ class _Survey:
             )
         )  # fmt: skip
 
-    # -- what comes of it
+    # -- result
 
     def _complete(
         self, result: Discovery, description: Description, dlms: Mapping[str, Any]
@@ -267,7 +267,7 @@ class _Survey:
         return replace(result, entry=entry, presets=presets, notes=notes, advice=advice)
 
     def _further(self, items: Mapping[str, Any]) -> tuple[str, ...]:
-        """Say how to get further where an association was opened that shows little."""
+        """Return how to read more than the opened association shows."""
         return further(self._refusals, measures=bool(items["timeseries"]))
 
     def _advice(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Log news, count the rest: one line when an outage begins, one when it ends."""
+"""Log changes, count repetitions: one line when an outage begins, one when it ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _sentence(error: DlmsError) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Write a duration as people say it: `45 s`, `12 min`, `3.5 h`."""
+    """Return a duration as a readable text: `45 s`, `12 min`, `3.5 h`."""
     for unit, length in (("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.3g} {unit}"
@@ -23,9 +23,9 @@ def _duration(seconds: float) -> str:
 
 
 class Availability:
-    """Whether a meter answers; speaks only when that changes.
+    """Whether a meter answers; logs only when that changes.
 
-    `since` is when the present outage began (the clock of `failed`), or None.
+    `since` is the time when the present outage began (on the clock of `failed`), or None.
     """
 
     def __init__(self, meter: str, log: logging.Logger) -> None:
@@ -35,7 +35,7 @@ class Availability:
         self.error: DlmsError | None = None
 
     def failed(self, error: DlmsError, now: float, *, told: bool = False) -> None:
-        """Note a failed poll: the first is news, unless it was told, the rest are detail."""
+        """Note a failed poll: warn of the first, unless `told` (logged before); debug the rest."""
         self.failures += 1
         self.error = error
         if self.since is None:
@@ -46,7 +46,7 @@ class Availability:
             self._log.debug("%s: still failing (%d times): %s", self._meter, self.failures, error)
 
     def answered(self, now: float) -> None:
-        """Note a good poll; say so if it ends an outage."""
+        """Note a good poll; log it if it ends an outage."""
         if self.since is not None:
             self._log.info(
                 "%s: answering again after %s and %d failed %s",
@@ -59,13 +59,13 @@ class Availability:
 
 
 def _problem(error: DlmsError) -> object:
-    """Return what makes two errors the same news: a sentence may hold what changes each time."""
+    """Return a key that is equal for the same problem: the texts may differ each time."""
     fact = getattr(error, "code", None) or getattr(error, "diagnostic", None)
     return type(error), fact
 
 
 class ObjectNews:
-    """Objects that a meter does not give; each is named once, and once when that changes."""
+    """Objects that a meter does not return; each is logged once, and once more on a change."""
 
     def __init__(self, meter: str, log: logging.Logger) -> None:
         self._meter, self._log = meter, log

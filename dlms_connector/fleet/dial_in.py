@@ -1,8 +1,8 @@
-"""Meters that dial in: ports are listened on, and calls handed to the right line.
+"""Meters that dial in: listens on ports, and passes each call to the right line.
 
-Who calls is told by the address, or asked: an association is opened over the call, its
-AARE tells the system title, and the serial number is read within it. Each call is
-looked after by itself, so that a slow one keeps nobody waiting.
+A caller is identified by its address, or by a first association over the call: the AARE
+contains the system title, and the serial number is read. Each call has a task of its own,
+so that a slow one does not delay others.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from dlms_connector.fleet.schedule import backoff_s, spread
 from dlms_connector.link import EVERYBODY, DialInLink, Listener
 from dlms_connector.meter import MakeClient
 
-#: Callers of which each is named once in the log; then more are only counted.
+#: Callers that are named in the log, each once; more of them are logged at DEBUG only.
 _MOST_NAMED = 200
-#: After this time it is news again who is refused.
+#: After this time in seconds refused callers are named again.
 _NEWS_AGAIN_S = 86_400.0
 
 
 class Reception:
-    """The ports where meters dial in; `expect` first, then `run`."""
+    """The ports where meters dial in; call `expect` first, then `run`."""
 
     def __init__(
         self, log: logging.Logger, make_client: MakeClient, state_dir: Path | None = None
     ) -> None:
-        """`state_dir` is where invocation counters are kept; None keeps them nowhere."""
+        """`state_dir` is the folder of the invocation counters; None stores them nowhere."""
         self._log, self._make_client, self._state_dir = log, make_client, state_dir
         self._devices: dict[str, list[Device]] = {}
         self._links: dict[str, dict[str, DialInLink]] = {}
@@ -46,11 +46,11 @@ class Reception:
 
     @property
     def listeners(self) -> Mapping[str, Listener]:
-        """The ports that are listened on."""
+        """The listeners of the open ports."""
         return self._listeners
 
     async def run(self) -> None:
-        """Begin to listen on all ports; `close` ends it, also where `run` was cancelled."""
+        """Begin to listen on all ports; `close` ends it, also after `run` was cancelled."""
         await asyncio.gather(*(self._listen(door) for door in self._devices))
 
     async def close(self) -> None:
@@ -93,7 +93,7 @@ class Reception:
 
 
 def welcome(connections: Iterable[Connection]) -> tuple[str, ...]:
-    """Return the networks whose calls are of use to anybody: all others are hung up unheard."""
+    """Return the networks from which a meter may call; all other calls are closed at once."""
     networks: list[str] = []
     for connection in connections:
         assert isinstance(connection, ListenConnection)
@@ -103,7 +103,7 @@ def welcome(connections: Iterable[Connection]) -> tuple[str, ...]:
 
 
 class News:
-    """What the log is told of callers: each is named once a day, and not too many of them."""
+    """Log messages about callers: each is named once a day, and only a limited number of them."""
 
     def __init__(self, door: str, log: logging.Logger) -> None:
         self._door, self._log = door, log
@@ -112,7 +112,7 @@ class News:
         self._news_again = 0.0
 
     def contested(self, name: str, address: str) -> None:
-        """Note that two callers are taken for the same meter."""
+        """Note that two callers are identified as the same meter."""
         self._begin_day()
         if name not in self._disputed:
             self._disputed.add(name)
@@ -124,7 +124,7 @@ class News:
             )  # fmt: skip
 
     def refused(self, address: str, reason: str) -> None:
-        """Note why a caller was hung up."""
+        """Note why a caller was refused."""
         self._begin_day()
         news = address not in self._named and len(self._named) < _MOST_NAMED
         self._log.log(

@@ -26,13 +26,13 @@ __all__ = ["CallTimeoutError", "Fleet", "MeterState", "Sink", "UnavailableError"
 
 T = TypeVar("T")
 
-#: Connections that are being opened at once, so that a thousand meters do not storm.
+#: Connections that are being opened at the same time, to avoid a burst of thousands.
 _CONNECTING = 50
-#: A connection that nobody answers makes room for the next after this time.
+#: A connection attempt without an answer frees its place for the next after this time.
 _CONNECTING_S = 1.0
-#: Meters whose first poll falls into the same second.
+#: How many meters have their first poll in the same second.
 _STARTS_PER_S = 50
-#: For all goodbyes together.
+#: Time for releasing all associations.
 _FAREWELL_S = 0.5
 
 
@@ -45,10 +45,10 @@ def _link_of(device: Device) -> Link:
 
 
 class Gate:
-    """Lets so many links open at once.
+    """Limits how many links are opened at the same time.
 
-    A link holds its place for a second at most: dead endpoints, which take their whole
-    connect timeout, must not keep living ones waiting.
+    A link holds its place for a second at most: dead endpoints take their whole connect
+    timeout and must not delay the others.
     """
 
     def __init__(self, places: int = _CONNECTING, hold_s: float = _CONNECTING_S) -> None:
@@ -59,7 +59,7 @@ class Gate:
         """Open a link; raises ConnectError."""
         async with self._places:
             opening = asyncio.ensure_future(link.open())
-            # Should nobody be left to hear of a failure, asyncio need not complain of it.
+            # If nobody awaits the result any more, asyncio shall not log a failure.
             opening.add_done_callback(lambda done: done.cancelled() or done.exception())
             try:
                 await asyncio.wait({opening}, timeout=self._hold_s)
@@ -70,7 +70,7 @@ class Gate:
 
 
 class Fleet:
-    """Polls all meters until cancelled and tells the sink; `run` once."""
+    """Polls all meters until cancelled and reports to the sink; call `run` once."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Fleet:
         self._line_of = {name: line for line in self._lines.values() for name in line.members}
 
     async def run(self) -> None:
-        """Poll until cancelled; then say goodbye, within half a second in all."""
+        """Poll until cancelled; then release all associations, within half a second in total."""
         tasks = [
             asyncio.create_task(self._supervise(endpoint, line), name=endpoint)
             for endpoint, line in self._lines.items()
@@ -129,14 +129,14 @@ class Fleet:
     def submit(
         self, device_name: str, job: Callable[[Client], Talk[T]], *, timeout_s: float
     ) -> asyncio.Future[T]:
-        """Hold a conversation with a meter ahead of queued polls; call in the loop's thread.
+        """Run a talk with a meter before queued polls; call this in the loop's thread.
 
         The future fails with a DlmsError. Raises KeyError if there is no such meter.
         """
         return self._line_of[device_name].submit(device_name, job, timeout_s=timeout_s)
 
     def reconnect(self, device_name: str) -> None:
-        """Poll a meter at once over a new association, also one that is left alone just now."""
+        """Poll a meter at once over a new association, also during its waiting time."""
         self._line_of[device_name].reconnect(device_name)
 
     def statistics(self, device_name: str) -> Statistics:
@@ -151,7 +151,7 @@ class Fleet:
         return self._line_of[device_name].members[device_name]
 
     async def _supervise(self, endpoint: str, line: Line) -> None:
-        """Keep a line running; a fault of ours costs a while of it, and no other line."""
+        """Keep a line running; restart it after an internal error. Other lines are not affected."""
         failures = 0
         loop = asyncio.get_running_loop()
         while True:
@@ -175,10 +175,10 @@ class Fleet:
 
     async def _farewell(self) -> None:
         async def leave(line: Line) -> None:
-            with suppress(DlmsError):  # nobody is left to hear of it
+            with suppress(DlmsError):  # nobody needs the error any more
                 await line.farewell()
 
-        # A task for each of thousands of silent lines would take longer than all goodbyes.
+        # Tasks for thousands of silent lines would take longer than all releases.
         engaged = [line for line in self._lines.values() if line.is_engaged]
         leaving = [asyncio.create_task(leave(line)) for line in engaged]
         if leaving:

@@ -1,7 +1,7 @@
-"""Finds out which meter calls: by its address, its serial number or its system title.
+"""Identifies the calling meter: by its address, its serial number or its system title.
 
-Nobody's secrets are shown to another's meter: where the meters that call one port have
-different ones, all of them are asked by the public client.
+The secrets of one meter must not be sent to another: if the meters that call one port have
+different secrets, all of them are asked by the public client.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _CLASS_DATA = 1
 
 
 class StrangerError(DlmsError):
-    """No configured meter is known by what the caller is or tells."""
+    """The caller matches no configured meter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What a caller tells of itself."""
+    """The system title and the numbers that a caller returned."""
 
     system_title: bytes | None = None
     numbers: Mapping[Obis, Data] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Marks:
 
 @dataclass(slots=True)
 class _Question:
-    """Asks as one device would, on behalf of all that would ask in the same way."""
+    """Asks with the settings of one device, on behalf of all devices with the same settings."""
 
     asker: Device
     allow: tuple[str, ...]
@@ -63,11 +63,11 @@ class _Question:
 
     @property
     def objects(self) -> list[Obis]:
-        """The objects whose numbers are wanted."""
+        """The objects with the serial numbers to compare."""
         return list(dict.fromkeys(obis for obis, _ in self.by_number))
 
     def add(self, connection: ListenConnection) -> None:
-        """Ask on behalf of another."""
+        """Add the system title or serial number of a device."""
         if connection.system_title is not None:
             self.by_title[connection.system_title] = connection.endpoint
         else:
@@ -75,7 +75,7 @@ class _Question:
             self.by_number[connection.number_object, number] = connection.endpoint
 
     def recognise(self, marks: Marks) -> str | None:
-        """Return whose marks these are."""
+        """Return the endpoint of the device with these marks, None if unknown."""
         if (known := self.by_title.get(marks.system_title or b"")) is not None:
             return known
         for obis, number in marks.numbers.items():
@@ -86,7 +86,7 @@ class _Question:
 
 
 class Introduction:
-    """Says which meter calls, as `link.listener` wants to know it: by its endpoint."""
+    """Tells `link.listener` which meter calls: the endpoint of its connection."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Introduction:
         log: logging.Logger,
         state_dir: Path | None = None,
     ) -> None:
-        """`state_dir` is where invocation counters are kept; None keeps them nowhere."""
+        """`state_dir` is the folder of the invocation counters; None stores them nowhere."""
         self._make_client, self._log, self._state_dir = make_client, log, state_dir
         self._by_address: dict[str, ListenConnection] = {}
         to_ask: list[Device] = []
@@ -114,7 +114,7 @@ class Introduction:
             )  # fmt: skip
 
     async def __call__(self, call: Call) -> str | None:
-        """Return the endpoint of the caller's device; raises DlmsError for a stranger."""
+        """Return the endpoint of the caller's device; raises DlmsError if it is unknown."""
         address = call.peer
         known = self._by_address.get(address)
         if known is not None and _allows(known.allow, address):
@@ -137,7 +137,7 @@ class Introduction:
         raise StrangerError(f"no configured meter: {'; '.join(dict.fromkeys(answers))}")
 
     async def _ask(self, call: Call, question: _Question, *, patient: bool) -> Marks:
-        """Hold a first talk. Raises DlmsError where nothing is told."""
+        """Read the caller's marks in a first talk. Raises DlmsError if that fails."""
         await call.open()
         call.drain()
         device = question.asker
@@ -163,7 +163,7 @@ class Introduction:
 
 
 def _introduce(client: Client, objects: Sequence[Obis]) -> Talk[Marks]:
-    """Let the meter say who it is."""
+    """Read the system title and the numbers of a meter."""
     yield from client.connect()
     numbers: dict[Obis, Data] = {}
     for obis in objects:
@@ -193,7 +193,7 @@ def _spellings(number: Data) -> Iterator[str]:
 
 
 def _comparable(number: str) -> str:
-    """Leave out what differs between name plate and object: padding, case, leading zeros."""
+    """Remove what may differ between name plate and object: padding, case, leading zeros."""
     text = number.strip("\x00 \t\r\n").casefold()
     return text.lstrip("0") or "0" if text.isdecimal() else text
 
@@ -209,7 +209,7 @@ def _allows(allow: tuple[str, ...], address: str) -> bool:
 
 
 def _questions(devices: Sequence[Device], *, all_public: bool) -> list[_Question]:
-    """Return what to ask a caller; a question for each way of asking."""
+    """Return the questions for a caller; devices with the same settings share one."""
     questions: list[_Question] = []
     for device in devices:
         connection = _connection(device)
@@ -226,13 +226,13 @@ def _questions(devices: Sequence[Device], *, all_public: bool) -> list[_Question
 
 
 def _with_told_title(device: Device) -> Device:
-    """Forget the title that is configured: what counts is the one that the caller tells."""
+    """Remove the configured title of the server: the caller's own title is used."""
     dlms = device.dlms.model_copy(update={"server_system_title": None})
     return device.model_copy(update={"dlms": dlms})
 
 
 def _secrets(devices: Sequence[Device]) -> set[tuple[object, ...]]:
-    """Return the different sets of secrets that devices would be asked with."""
+    """Return the different sets of secrets that would be used to ask these devices."""
     return {
         _secret(device.dlms)
         for device in devices

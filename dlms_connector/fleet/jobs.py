@@ -1,4 +1,4 @@
-"""Conversations that were asked for from outside, waiting for their turn on a line."""
+"""Talks that were submitted as jobs and wait for their turn on a line."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from dlms_connector.fleet.member import CallTimeoutError, Member
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
 
-#: Jobs in a row while polls wait.
+#: Most jobs in a row while polls wait.
 _IN_A_ROW = 8
-#: A job's own error is more telling than that its time is over.
+#: Extra time in seconds: a job's own error tells more than CallTimeoutError.
 _GRACE_S = 0.05
 
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A conversation to hold with a meter, and where its result is waited for."""
+    """A talk to run with a meter, and the future for its result."""
 
     member: Member
     talk: Callable[[Client], Talk[Any]]
@@ -30,7 +30,7 @@ class Job:
     begun: bool = False
 
     def expire(self) -> None:
-        """Let nobody wait any longer."""
+        """Fail with CallTimeoutError."""
         self.fail(CallTimeoutError(self.timeout_s, begun=self.begun))
 
     def succeed(self, result: Any) -> None:
@@ -39,13 +39,13 @@ class Job:
             self.future.set_result(result)
 
     def fail(self, error: Exception) -> None:
-        """Hand over why there is no result, if anybody still waits for it."""
+        """Hand over the error, if anybody still waits for the result."""
         if not self.future.done():
             self.future.set_exception(error)
 
 
 class Jobs:
-    """Jobs in the order they came; they go ahead of polls, and do not starve them."""
+    """Jobs in order of arrival; they run before polls, but do not starve them."""
 
     def __init__(self) -> None:
         self._waiting: deque[Job] = deque()
@@ -79,6 +79,6 @@ class Jobs:
         self._in_a_row = 0
 
     def cancel(self) -> None:
-        """Let nobody wait any longer."""
+        """Cancel all waiting jobs."""
         for job in self._waiting:
             job.future.cancel()

@@ -1,8 +1,8 @@
-"""One endpoint and the meters behind it, which take turns: one talker at a time.
+"""One endpoint and the meters behind it, which take turns: one association at a time.
 
-The meter most overdue goes first, so that none starves. A meter that does not answer is
-left alone for longer and longer, and all the silent ones together get a fifth of a shared
-line at most. Jobs go ahead of polls that wait.
+The most overdue meter is polled first, so that none starves. A meter that does not answer is
+tried again after longer and longer waits, and all silent meters together get at most a fifth
+of the time on a shared line. Jobs run before waiting polls.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from dlms_connector.state import counter_of
 
 T = TypeVar("T")
 
-#: How long an association that is not worth keeping stays open for the next job.
+#: How long an association stays open for another job after a job, in seconds.
 _LINGER_S = 2.0
 #: For each second that silent meters hold a shared line, the others get this many.
 _OTHERS_SHARE = 4
-#: Timers may fire this early: no reason to wait once more.
+#: Timers may fire this many seconds early; then there is no second wait.
 _EARLY_S = 0.001
 
 
@@ -87,7 +87,7 @@ class Line:
         self._begun = False
         self._jobs = Jobs()
         self._wake = asyncio.Event()
-        #: Who may have an association open, and until when it stays open for jobs.
+        #: The member that may have an association open, and until when it stays open for jobs.
         self._speaker: Member | None = None
         self._linger_until = inf
         self._unreachable: ConnectError | None = None
@@ -97,7 +97,7 @@ class Line:
         self._new_call = False
 
     async def run(self) -> None:
-        """Poll what is due and do the jobs, for ever."""
+        """Poll due items and run jobs, for ever."""
         loop = asyncio.get_running_loop()
         if not self._begun:
             self._begun = True
@@ -116,10 +116,10 @@ class Line:
     def submit(
         self, name: str, talk: Callable[[Client], Talk[T]], *, timeout_s: float
     ) -> asyncio.Future[T]:
-        """Hold a conversation with a meter ahead of waiting polls.
+        """Run a talk with a meter before waiting polls.
 
         The future fails with a DlmsError: at once with UnavailableError if the meter did not
-        answer lately, with CallTimeoutError if it is not done in time.
+        answer recently, with CallTimeoutError if the talk is not done in time.
         """
         loop = asyncio.get_running_loop()
         member = self.members[name]
@@ -132,7 +132,7 @@ class Line:
         return job.future
 
     def reconnect(self, name: str) -> None:
-        """Poll a meter as soon as possible, over a new association, whatever its state."""
+        """Poll a meter as soon as possible, over a new association, in any state."""
         loop = asyncio.get_running_loop()
         member = self.members[name]
         member.meter.session.renew = True
@@ -141,9 +141,9 @@ class Line:
         self._wake.set()
 
     def called(self) -> None:
-        """Poll at once what was silent or away: the meter has dialled in.
+        """Poll the meters with a link error at once: the meter has dialled in.
 
-        A refusal is no matter of the connection: whoever was refused waits on.
+        A refusal has nothing to do with the connection: after one, a meter keeps waiting.
         """
         self._new_call = True
         now = asyncio.get_running_loop().time()
@@ -155,17 +155,17 @@ class Line:
 
     @property
     def is_engaged(self) -> bool:
-        """Whether there is somebody to say goodbye to, or a call that is not answered."""
+        """Whether the link is open, or jobs are waiting."""
         return bool(self._jobs) or self._link.is_open
 
     async def farewell(self) -> None:
-        """Say goodbye to the meter whose association is open; call once `run` has ended."""
+        """Cancel jobs and release the open association; call this after `run` has ended."""
         self._jobs.cancel()
         if self._speaker:
             await self._speaker.meter.session.release()
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close the link."""
         await self._link.close()
 
     # The turns
@@ -173,7 +173,7 @@ class Line:
     async def _poll(self, member: Member) -> None:
         loop = asyncio.get_running_loop()
         start = loop.time()
-        # Should this turn end in an exception, the meter keeps its place.
+        # If this turn ends in an exception, the meter stays in the schedule.
         self._schedule.set(member.name, start + max(1.0, min(member.agenda.period, 60.0)))
         due = member.agenda.take(start)
         if self._shared and self._unreachable and start < self._unreachable_until:
@@ -207,7 +207,7 @@ class Line:
             await self._lend(job.member)
             await self._do(job)
         finally:
-            # Nobody waits for an answer that will not come.
+            # If there is no result by now, there will be none.
             job.future.cancel()
             self._linger_until = asyncio.get_running_loop().time() + _LINGER_S
 
@@ -219,7 +219,7 @@ class Line:
         except DlmsError as error:
             patience_s = member.meter.device.connection.timeout_ms / 1000
             if isinstance(error, LinkTimeoutError) and loop.time() - start < patience_s:
-                job.expire()  # no silence of the meter: it was given less time than a reply has
+                job.expire()  # not a silent meter: it had less time than timeoutMs
             job.fail(error)
             if isinstance(error, ConnectError | RefusedError | ConfigError):
                 self._schedule.set(member.name, self._failed(member, error, loop.time(), 0.0))
@@ -235,7 +235,7 @@ class Line:
     async def _rest(self) -> None:
         """Wait until something is due or a job comes."""
         loop = asyncio.get_running_loop()
-        # Before the goodbye, which takes a while: a job that comes meanwhile must wake us.
+        # Before the release, which takes a while: a job that comes meanwhile must wake us.
         self._wake.clear()
         await self._settle()
         due = self._schedule.next_due
@@ -248,14 +248,14 @@ class Line:
                 alarm.cancel()
 
     async def _lend(self, member: Member) -> None:
-        """Give the link to a meter; whoever talked before says goodbye first."""
+        """Give the link to a meter; release the association of another one first."""
         self._new_call = False
         if self._speaker is not None and self._speaker is not member:
             await self._speaker.meter.session.release()
         self._speaker = member
 
     async def _settle(self) -> None:
-        """End the association that is not worth keeping, and the link with it if none waits."""
+        """Release an association that is not worth keeping; close the link if nothing is due."""
         now = asyncio.get_running_loop().time()
         if now + _EARLY_S < self._linger_until:
             return
@@ -270,7 +270,7 @@ class Line:
         if not self._jobs and (due is None or due > now):
             await self._link.close()
 
-    # What comes of a turn
+    # Results of a turn
 
     def _answered(self, member: Member, now: float) -> None:
         self._unreachable, self._unreached = None, 0
@@ -283,7 +283,7 @@ class Line:
         if not self._shared:
             return member.failed(error, now)
         if isinstance(error, ConnectError):
-            # All suffer alike: there is nobody to protect.
+            # It affects all meters of the line: none needs to be protected from another.
             self._unreached += 1
             self._unreachable = error
             self._unreachable_until = now + backoff_s(self._unreached, 0.0)

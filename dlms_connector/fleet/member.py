@@ -1,4 +1,4 @@
-"""A meter on its line: its items, its state, and when it is worth another try."""
+"""A meter on its line: its items, its state, and when to try it again."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from dlms_connector.reading import Poll
 
 MeterState = Literal["online", "offline", "backoff", "refused", "misconfigured"]
 
-#: Meters polled less often than this are tried again before their next poll is due.
+#: Meters with a longer poll period are tried again before their next poll is due.
 _LONG_PERIOD_S = 300.0
-#: There is nothing to wait for but the author of the configuration.
+#: Wait after a configuration error: only the author can correct it.
 _MISCONFIGURED_S = 300.0
-#: After so long an outage another meter may hang at the same address.
+#: After an outage of this length another meter may be installed at the same address.
 _FORGET_S = 600.0
 
 
 class Sink(Protocol):
-    """Where polls and states go. Called in the loop's thread; must not block or raise."""
+    """Receiver of polls and states. Called in the loop's thread; must not block or raise."""
 
     def polled(self, device: Device, poll: Poll) -> None:
-        """Take what a poll yielded."""
+        """Take the result of a poll."""
         ...
 
     def state(self, device: Device, state: MeterState, error: DlmsError | None) -> None:
-        """Take a meter's new state, and why it is not online."""
+        """Take a meter's new state, and the error if it is not online."""
         ...
 
 
 class UnavailableError(LinkError):
-    """The meter did not answer lately; it is tried again later, not for this call."""
+    """The meter did not answer recently; it is tried again later, not for this call."""
 
     def __init__(self, for_s: float, cause: DlmsError) -> None:
         does = "refused us" if isinstance(cause, RefusedError) else "not answered"
@@ -55,9 +55,9 @@ class UnavailableError(LinkError):
 
 
 class CallTimeoutError(LinkTimeoutError):
-    """A call was not done in its time: the line is busy, or the meter slow.
+    """A call was not done in time: the line is busy, or the meter is slow.
 
-    Where it had not `begun`, the meter has heard nothing of it.
+    If it had not `begun`, nothing of it was sent to the meter.
     """
 
     hint = "allow the call more time, or poll the meters on this line less often"
@@ -71,7 +71,7 @@ class CallTimeoutError(LinkTimeoutError):
 
 
 class Member:
-    """A meter and what its line knows of it; times are those of the loop's clock."""
+    """A meter and its state on the line; times are in seconds of the loop's clock."""
 
     def __init__(self, meter: Meter, sink: Sink, log: logging.Logger) -> None:
         self.meter = meter
@@ -93,10 +93,10 @@ class Member:
         return self.meter.device
 
     def begin(self, now: float, spread_s: float) -> float:
-        """Start the meter's grid, a little later than that of others; return when it is due.
+        """Start the meter's poll grid with an offset of its own; return when it is due.
 
-        A meter without items is visited too, until it has answered once: the platform must
-        know that it is there to send it calls.
+        A meter without items is polled too, until it has answered once: the platform sends
+        calls only to a device that it knows.
         """
         items = wanted(self.device)
         shortest = min((one.period_s for one in items), default=spread_s)
@@ -105,20 +105,20 @@ class Member:
         return start
 
     def unavailable(self, now: float) -> UnavailableError | None:
-        """Return why a call is not worth the time just now, or None."""
+        """Return an error if a call would very likely fail now, else None."""
         since, error = self._availability.since, self._availability.error
         if since is None or error is None or now >= self._retry_at:
             return None
         return UnavailableError(now - since, error)
 
     def prepare(self, now: float) -> None:
-        """Forget what may not be true any more of a meter that was away for long."""
+        """Forget what was learned about the meter if its outage was long."""
         since = self._availability.since
         if since is not None and now - since > _FORGET_S:
             self.meter.forget()
 
     def answered(self, now: float) -> None:
-        """Note that the meter does what it is asked."""
+        """Note that the meter answered."""
         self.cost_s = 0.0
         self._fault = None
         self._availability.answered(now)
@@ -127,10 +127,10 @@ class Member:
     def failed(
         self, error: DlmsError, now: float, *, least_s: float = 0.0, told: bool = False
     ) -> float:
-        """Note an outage or that it goes on; return when to try again.
+        """Note that an outage begins or continues; return when to try again.
 
-        `least_s` is how long the meter is left alone for the sake of the others on the line;
-        `told` says that the log has the error already.
+        `least_s` is the shortest wait, so that the other meters get their share of the line;
+        `told` says that the error is logged already.
         """
         self._availability.failed(error, now, told=told)
         self._retry_at = self._retry(error, now, least_s)
@@ -138,16 +138,16 @@ class Member:
         return self._retry_at
 
     def fault(self, error: Exception, now: float) -> float:
-        """Note that polling failed by a fault of ours; return when to try again."""
+        """Note that polling failed by a fault of the connector; return when to try again."""
         fault = ProtocolError("polling", f"a fault of the connector: {error!r}")
         news = type(error) is not self._fault
-        if news:  # its text may be another each time
+        if news:  # by type: the text may differ each time
             self._fault = type(error)
             self._log.error("%s: %s", self.name, fault, exc_info=error)
         return self.failed(fault, now, told=news)
 
     def deliver(self, outcome: Outcome) -> None:
-        """Hand over what a poll yielded, if it yielded anything."""
+        """Hand over the result of a poll, unless it is empty."""
         poll = outcome.poll
         if not poll.readings and (outcome.error or not poll.failures):
             return
@@ -162,20 +162,20 @@ class Member:
             self._log.exception("%s: the readings could not be handed over", self.name)
 
     def waits_for(self, error: type[DlmsError]) -> bool:
-        """Whether an outage of this kind is all that keeps the meter from being polled."""
+        """Whether the meter waits because of an error of this kind."""
         return isinstance(self._availability.error, error)
 
     def _retry(self, error: DlmsError, now: float, least_s: float) -> float:
         if isinstance(error, AbsentError):
-            return inf  # until it calls
+            return inf  # until it dials in
         if isinstance(error, ConfigError):
             return now + _MISCONFIGURED_S
         failures = self._availability.failures
         jitter = spread(f"{self.name} {failures}")
         wait = backoff_s(failures, jitter, refused=isinstance(error, RefusedError))
         at = max(now + max(wait, least_s), self.meter.session.quiet_until)
-        # Meters polled often come back on their grid; for a meter polled once an hour a
-        # burst of noise should not cost the hour.
+        # Meters with a short period are tried again on their poll grid. A meter that is polled
+        # once an hour is tried earlier: a burst of noise should not cost a whole hour.
         return self.agenda.slot_after(at) if self.agenda.period <= _LONG_PERIOD_S else at
 
     def _down_state(self, error: DlmsError, now: float) -> MeterState:

@@ -1,8 +1,8 @@
-"""What is due when. Knows no clock: `now` is told, in seconds of any steady clock.
+"""Schedules of items and meters. There is no clock: `now` is an argument, in seconds.
 
-Each item is due on a grid, all grids of one device begin at the same instant, so that an
-item with a longer period comes along with those of a shorter one. A poll that was missed
-is skipped, not queued: after a late poll the grid goes on.
+Each item is due on a grid. All grids of one device begin at the same instant, so that an
+item with a longer period is polled together with those of a shorter one. A missed poll is
+skipped, not queued: after a late poll the grid continues.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from zlib import crc32
 
 from dlms_connector.meter import Wanted
 
-#: An item due within this part of its period, and this time, is polled along with others.
+#: An item due within this part of its period, and this many seconds, is polled with others.
 _NEAR, _NEAR_MOST_S = 0.05, 0.5
 #: Items that a broken poll left unread are tried again after this time at the latest.
 _OWED_S = 60.0
 
 _FIRST_BACKOFF_S, _MOST_BACKOFF_S = 5.0, 300.0
-#: After a refusal: meters lock out whoever keeps guessing.
+#: After a refusal: meters lock out clients that try often.
 _LEAST_REFUSED_S = 60.0
 
 
 def spread(text: str) -> float:
-    """Return a fraction in [0, 1) that is always the same for a text: jitter that is told."""
+    """Return a fraction in [0, 1) that is always the same for a text: deterministic jitter."""
     return crc32(text.encode()) / (1 << 32)
 
 
@@ -35,10 +35,10 @@ def next_slot(slot: float, period: float, after: float) -> float:
 
 
 def backoff_s(failures: int, jitter: float, *, refused: bool = False) -> float:
-    """Return how long to leave a meter alone after so many failures in a row.
+    """Return how many seconds to wait after so many failures in a row.
 
-    5 s, doubled up to 300 s, less up to a quarter by `jitter` in [0, 1), so that meters that
-    failed together do not come back together; at least 60 s after a refusal.
+    The wait is 5 s, doubled up to 300 s. `jitter` in [0, 1) takes off up to a quarter, so that
+    meters that failed together are not tried together. After a refusal it is at least 60 s.
     """
     if refused:
         return min(_LEAST_REFUSED_S * 2.0 ** min(failures - 1, 16), _MOST_BACKOFF_S) + 15 * jitter
@@ -83,19 +83,19 @@ class Agenda:
         return min((group.period for group in self._groups), default=inf)
 
     def take(self, now: float) -> tuple[Wanted, ...]:
-        """Return what is due or nearly so; call `done` once it was polled."""
+        """Return the items that are due or nearly due; call `done` after polling them."""
         self._taken = tuple(group for group in self._groups if group.due - group.near <= now)
         due = [one for group in self._taken for one in group.members]
         return (*due, *(one for one in self._owed if one not in due))
 
     def done(self, now: float, unread: Sequence[Wanted] = ()) -> None:
-        """Note that what was taken was polled by `now`.
+        """Note that the taken items were polled by `now`.
 
-        What stayed unread, because the meter fell silent, is owed: it comes along at the next
-        poll even if its own period is a day.
+        Items that stayed unread, because the meter fell silent, are polled again at the next
+        poll, even if their own period is a day.
         """
         for group in self._taken:
-            # A poll that ended a little after a slot may still keep it.
+            # A poll that ended shortly after a slot does not skip this slot.
             group.due = next_slot(group.due, group.period, max(group.due, now - group.near))
         self._taken = ()
         self._owed = tuple(unread)
@@ -108,7 +108,7 @@ class Agenda:
 
 
 class Schedule:
-    """Who is due first, among any number of names."""
+    """Tells which of any number of names is due first."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, str]] = []
@@ -116,14 +116,14 @@ class Schedule:
         self._order = 0
 
     def set(self, name: str, at: float) -> None:
-        """Make a name due at an instant, whatever was said before; infinity is never."""
+        """Set when a name is due, in place of an earlier time; infinity is never."""
         self._order += 1
         self._valid[name] = self._order
         if at < inf:
             heapq.heappush(self._heap, (at, self._order, name))
 
     def pop(self, now: float) -> str | None:
-        """Return the name most overdue, if any is due; names due at once come in order."""
+        """Return the most overdue name, if any is due; equal times come in order."""
         at = self.next_due
         if at is None or at > now:
             return None

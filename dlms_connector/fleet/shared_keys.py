@@ -1,4 +1,4 @@
-"""Meters that share a key and our system title: their counters repeat each other's numbers."""
+"""Meters that share a key and our system title: their counters use the same numbers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _MOST_NAMES = 5
 
 
 def warn_of_shared_keys(devices: Iterable[Device], log: logging.Logger) -> None:
-    """Say once which meters are ciphered for with one key under one system title.
+    """Log once which meters use the same key and the same system title of ours.
 
-    Each meter enforces a counter of its own, so ours are kept per meter. With one key and one
-    title that uses the same nonce for several messages, and AES-GCM does not bear that.
+    Each meter checks its own invocation counter, so we keep one per meter. With one key and
+    one title, several messages then use the same nonce, which breaks AES-GCM.
     """
     groups: dict[tuple[bytes, bytes], list[str]] = {}
     for device in devices:

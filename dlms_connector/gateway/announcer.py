@@ -1,11 +1,12 @@
-"""Which meters the platform believes to be connected.
+"""Connects and disconnects meters on the platform.
 
-The gateway connects a device to the platform once in its own life. The platform forgets
-that with every MQTT session, and the gateway does not repeat it, so this does. A device
-that is connected is sent the calls that wait for it, so they must be taken by then.
+The gateway connects a device to the platform only once while it runs. The platform forgets
+this with every MQTT session and the gateway does not repeat it, so this module does. When a
+device is connected, the platform sends the calls that wait for it: the call entry must be
+in place by then.
 
-Everything but `close`, which comes when that is over, is called from one thread: the
-gateway's `add_device` waits for the broker.
+All methods except `close` are called from one thread, because the gateway's `add_device`
+waits for the broker. `close` is called last, when that work is over.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ from typing import Any
 from dlms_connector.gateway.call_entry import CallEntry
 from dlms_connector.gateway.gateway_names import renamed_devices
 
-#: A meter that falls silent is disconnected after this: what is said last about it travels
-#: through the gateway's storage, and whatever arrives later would connect it again.
+#: Seconds until a meter that no longer answers is disconnected. Its last data must pass the
+#: gateway's storage first: data that arrives later would connect it again.
 DISCONNECT_AFTER_S = 3.0
 
 
 class Announcer:
-    """Tells the platform which meters are there, in every MQTT session anew.
+    """Tells the platform in every MQTT session which meters are online.
 
-    `gateway` is the gateway's service, `connector` what it is to route a device's
-    downlink to, and `calls` where its calls come in.
+    `gateway` is the gateway's service, `connector` the target of a device's downlink
+    messages, and `calls` the entry for its calls.
     """
 
     def __init__(
@@ -55,17 +56,17 @@ class Announcer:
             self._announce(name, device_type)
 
     def absent(self, name: str) -> None:
-        """Note that a meter no longer answers; unless it comes back it is disconnected soon."""
+        """Note that a meter no longer answers; it is disconnected soon unless it comes back."""
         self._present.pop(name, None)
         self._leaving.setdefault(name, self._clock() + DISCONNECT_AFTER_S)
 
     def close(self) -> None:
-        """Leave the calls to others."""
+        """Remove the call entry from the MQTT client."""
         if (client := self._gateway.tb_client) is not None:
             self._calls.leave(client.client)
 
     def reconcile(self) -> None:
-        """Tell the platform what it does not know: called a few times per second."""
+        """Bring the platform up to date; called a few times per second."""
         if not self._connected():
             return
         for name, device_type in list(self._present.items()):
@@ -77,7 +78,7 @@ class Announcer:
             self._disconnect(name)
 
     def _connected(self) -> bool:
-        """Whether there is a session; when one begins or ends, nobody is told of anything."""
+        """Whether there is a session; when it changes, no meter counts as announced."""
         session = self._session_now()
         connected = session is not None
         if session is not self._session:
@@ -95,10 +96,10 @@ class Announcer:
         return connected
 
     def _session_now(self) -> object:
-        """Return what tells one session from the next, or None.
+        """Return an object that identifies the present session, or None.
 
-        An outage may begin and end while an announcement waits for the platform: then there
-        is a connection before and after it, but over another socket.
+        An outage may begin and end while an announcement waits for the platform. The client
+        is connected before and after it, but over another socket.
         """
         if not self._is_connected():
             return None
@@ -110,30 +111,30 @@ class Announcer:
         return client is not None and bool(client.is_connected())
 
     def _announce(self, name: str, device_type: str) -> None:
-        self._told.add(name)  # first: if it fails, the next session is soon enough
+        self._told.add(name)  # before the call: if that fails, retry in the next session
         self._gateway.add_device(name, {"connector": self._connector}, device_type=device_type)
         if not self._is_connected():
             self._told.discard(name)
             return
-        # The gateway takes a device that it knows, also from an earlier run, for connected.
+        # The gateway assumes that a device it knows, even from an earlier run, is connected.
         known_as = self._platform_name(name)
         if known_as not in self._ever_connected() - self._earlier:
             self._client.gw_connect_device(known_as, device_type)
         self._log.debug("%s: announced to the platform", name)
 
     def _ever_connected(self) -> frozenset[str]:
-        """Return whom the gateway's client has connected so far, in whatever session.
+        """Return the devices that the gateway's client has connected so far, in any session.
 
         The gateway itself connects a device whose data comes first. There is no public
-        way to ask; without an answer a device is connected twice, which does no harm.
+        interface; without this list a device is connected twice, which does no harm.
         """
         client = getattr(self._gateway.tb_client, "client", None)
         return frozenset(getattr(client, "_TBGatewayMqttClient__connected_devices", ()))
 
     def _disconnect(self, name: str) -> None:
         self._told.discard(name)
-        # Not del_device: the gateway would forget whose device it is, and calls to it
-        # would spin in the gateway's queue instead of being answered here.
+        # Not del_device: the gateway would forget the device's connector. Calls to it would
+        # then circulate in the gateway's queue instead of being answered here.
         if name in self._gateway.get_devices():
             self._client.gw_disconnect_device(self._platform_name(name))
             self._log.debug("%s: disconnected from the platform", name)
@@ -143,16 +144,16 @@ class Announcer:
         return self._gateway.tb_client.client
 
     def _platform_name(self, name: str) -> str:
-        """Return what a device is called there: connecting the old name would create another."""
+        """Return a device's name on the platform: the old name would create another device."""
         return renamed_devices(self._gateway).get(name) or name
 
 
 def _send_at_once(connection: object) -> None:
-    """Let no answer wait until the platform has confirmed the packet before it.
+    """Set TCP_NODELAY, so that no answer waits for the acknowledgement of an earlier packet.
 
-    The gateway's client confirms a call just before its answer goes out. Small packets are
-    held back until the one before is acknowledged, and that takes up to 40 ms (RFC 1122,
-    4.2.3.2 and 4.2.3.4).
+    The gateway's client confirms a call just before its answer is sent. Without the option a
+    small packet waits until the previous one is acknowledged, which takes up to 40 ms
+    (RFC 1122, 4.2.3.2 and 4.2.3.4).
     """
     with suppress(AttributeError, OSError):  # no socket, or gone already
         connection.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)  # type: ignore[attr-defined]

@@ -1,12 +1,12 @@
-"""Calls to our meters, taken where the gateway's MQTT client hands them out.
+"""Takes calls to our meters where the gateway's MQTT client delivers them.
 
-The gateway's own way of them has three faults (3.8.5): it subscribes to calls some time
-before it sets its handler, so that calls which waited at the platform for a device are
-acknowledged and lost; it puts them in a queue that it looks at ten times per second; and
-the thread that does so ends for good when a handler raises, whichever connector's it is.
+The gateway's own handling (3.8.5) has three faults. It subscribes to calls some time before
+it sets its handler, so calls that waited at the platform for a device are acknowledged and
+lost. It puts calls in a queue that it checks ten times per second. The thread that reads this
+queue ends for good when the handler of any connector raises an exception.
 
-This entry stands before the gateway's handler. It takes the calls to our meters and passes
-everything else on, so other connectors notice nothing.
+This entry is called before the gateway's handler. It takes the calls to our meters and passes
+everything else on, so other connectors are not affected.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dlms_connector.gateway.gateway_names import renamed_devices
 
 Handler = Callable[[Any, Any], None]
 
-#: Where the client keeps its handler.
+#: The attribute of the client that holds its handler.
 _HANDLER = "devices_server_side_rpc_request_handler"
 
 
@@ -31,12 +31,12 @@ class CallEntry:
     def __init__(self, gateway: Any, connector: Any, devices: Collection[str]) -> None:
         self._gateway, self._connector = gateway, connector
         self._devices = frozenset(devices)
-        #: Whom everything else is passed on to.
+        #: The next handler, which gets all other calls.
         self.behind: Handler | None = None
 
     def stand(self, client: Any) -> None:
-        """Stand before the handler of a client; the gateway sets its own anew in each session."""
-        first = getattr(client, _HANDLER, self)  # a client without: leave it alone
+        """Install the entry before a client's handler; the gateway sets its own per session."""
+        first = getattr(client, _HANDLER, self)  # without the attribute: change nothing
         if not self._devices or any(handler is self for handler in _chain(first)):
             return
         self.behind = first or getattr(self._gateway, "_rpc_request_handler", None)
@@ -44,13 +44,13 @@ class CallEntry:
             client.gw_set_server_side_rpc_request_handler(self)
 
     def leave(self, client: Any) -> None:
-        """Give the place back."""
-        self._devices = frozenset()  # whoever still calls is passed on
+        """Remove the entry from a client."""
+        self._devices = frozenset()  # later calls are passed on
         first = getattr(client, _HANDLER, None)
         if first is self:
             client.gw_set_server_side_rpc_request_handler(self.behind)
         for before in _chain(first):
-            if before.behind is self:  # else each restart would leave one more behind
+            if before.behind is self:  # else each restart would leave one more entry
                 before.behind = self.behind
 
     def __call__(self, client: Any, content: Any) -> None:
@@ -60,16 +60,16 @@ class CallEntry:
             if self.behind is not None:
                 self.behind(client, content)
             return
-        with suppress(Exception):  # a number less, but never a call
+        with suppress(Exception):  # a count may be lost, but not a call
             StatisticsService.add_count("msgsReceivedFromPlatform")
         fault = self._connector.server_side_rpc_handler({**content, "device": name})
-        if fault is not None:  # what is no fault is answered by itself
+        if fault is not None:  # otherwise the answer is sent separately
             with suppress(KeyError, TypeError):
                 number = content["data"]["id"]
                 self._gateway.send_rpc_reply(device=name, req_id=number, content=fault)
 
     def _ours(self, content: Any) -> str | None:
-        """Return our name of the device that is called, None if it is not for us."""
+        """Return our name of the called device; None if the call is not for us."""
         called = content.get("device") if isinstance(content, Mapping) else None
         if not isinstance(called, str):
             return None
@@ -82,7 +82,7 @@ class CallEntry:
 
 
 def _chain(handler: Any) -> list[Any]:
-    """Return a handler and those behind it: each connector of ours has an entry."""
+    """Return the chain of entries from a handler on: each DLMS connector has one."""
     found = []
     while isinstance(handler, CallEntry):
         found.append(handler)

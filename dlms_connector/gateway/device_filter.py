@@ -1,7 +1,8 @@
-"""Devices that the gateway's `deviceFiltering` keeps from the platform.
+"""Devices that the gateway's `deviceFiltering` excludes.
 
-The gateway filters data, and not before all connectors run: what is polled until then still
-makes the device appear, and afterwards every poll is a warning. So they are not polled.
+The gateway only filters data, and only once all connectors run. Data polled before that still
+creates the device on the platform, and later every poll causes a warning. So these devices
+are not polled.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from thingsboard_gateway.gateway.device_filter import DeviceFilter
 
 
 def denied_by(gateway: Any, connector_name: str, log: Logger) -> Callable[[str], bool]:
-    """Return what tells of a device's name whether it is kept out."""
+    """Return a function that tells whether the device of a name is excluded."""
     section = gateway.config.get("thingsboard", {}).get("deviceFiltering")
     if not isinstance(section, Mapping) or not section.get("enable"):
         return lambda name: False
@@ -29,7 +30,7 @@ def denied_by(gateway: Any, connector_name: str, log: Logger) -> Callable[[str],
     def denied(name: str) -> bool:
         try:
             return not device_filter.validate_device(connector_name, {"deviceName": name})
-        except Exception as error:  # whatever its author wrote
+        except Exception as error:  # the filter file may hold anything
             log.error("%s: the gateway's deviceFiltering makes no sense: %r", name, error)
             return False
 

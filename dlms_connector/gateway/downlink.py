@@ -1,6 +1,6 @@
-"""From the gateway's threads into the meters' loop: calls and shared attributes.
+"""Passes calls and shared attributes from the gateway's threads to the meters' loop.
 
-Nothing here blocks the gateway, and nothing raises into it: an exception in a handler ends
+Nothing here blocks the gateway or raises an exception into it: an exception in a handler ends
 remote calls for all connectors until the gateway restarts.
 """
 
@@ -44,17 +44,17 @@ CALL_KEY = "dlmsLastCall"
 #: The time series of audit events.
 AUDIT_KEY = "dlmsAudit"
 
-#: The gateway stalls for ever on a message of 64 KiB.
+#: The gateway hangs for ever on a message of 64 KiB.
 _LARGEST_ANSWER = 48 * 1024
-#: Of more devices than these an answer only tells the number.
+#: With more devices than this, an answer gives only their number.
 _MOST_NAMED = 100
 
-#: Under which key of a call to the connector it is noted who accepted it so far.
+#: The key in a call to the connector with the devices that accepted it so far.
 _ACCEPTED = "dlmsAccepted"
 
 
 class Gateway(Protocol):
-    """What of the gateway answers need."""
+    """The part of the gateway's interface that answers use."""
 
     #: The client of the platform; None until there is one.
     tb_client: Any
@@ -67,12 +67,12 @@ class Gateway(Protocol):
 
 
 class Downlink:
-    """What the platform asks of the meters.
+    """Handles the platform's calls and shared attributes for the meters.
 
-    `run` carries something out in the meters' loop and is false if there is none any more;
-    `tell_attributes` and `tell_telemetry` bring client attributes and something that
-    happened just now to the platform. With `audit_telemetry` the audit goes there too.
-    `largest_attribute` says how many bytes of JSON an attribute may have just now.
+    `run` runs a job in the meters' loop; it returns false if the loop has ended.
+    `tell_attributes` sends client attributes to the platform, `tell_telemetry` telemetry with
+    the current time. With `audit_telemetry` the audit is sent as telemetry too.
+    `largest_attribute` returns how many bytes of JSON an attribute may have at present.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Downlink:
     # In the meters' loop
 
     def start(self, meters: Meters, state_dir: Path | None = None) -> None:
-        """Begin to serve; called once there is a fleet."""
+        """Begin to serve; called as soon as the fleet exists."""
         audit = Audit(self._log, self._event)
         clock_sets = Kept(state_dir, "clock-sets.json", self._log)
         contexts = {
@@ -132,7 +132,7 @@ class Downlink:
         )
 
     def online(self, device: str) -> None:
-        """Go on with what waited for a meter while it was away."""
+        """Resume the work that waited for a meter while it was offline."""
         if self._updates:
             self._updates.retry(device)
         if self._images:
@@ -145,7 +145,7 @@ class Downlink:
     # In the gateway's threads
 
     def device_call(self, content: Mapping[str, Any]) -> None:
-        """Take a call to a device; its answer goes out by itself."""
+        """Take a call to a device; its answer is sent separately."""
         try:
             request = device_request(content)
         except CommandError as error:
@@ -165,11 +165,11 @@ class Downlink:
     def connector_call(self, content: Mapping[str, Any]) -> Mapping[str, Any]:
         """Take a call to the connector: `<type>_<method>`, for `device` or for all of them.
 
-        What changes meters is done to all only if that is said: `"device": "*"`.
-        What is returned is the platform's answer, so it says what was accepted; the outcome
-        is each device's client attribute `dlmsLastCall`. Several connectors of one type are
-        given the same object one after the other, and the last one's answer counts: so it is
-        noted in there who accepted.
+        A method that changes meters runs on all of them only with `"device": "*"`. The return
+        value is the answer to the platform: it names the devices that accepted. The outcome is
+        each device's client attribute `dlmsLastCall`. The gateway gives the same object to all
+        connectors of a type in turn, and the last answer counts. So the devices that accepted
+        are noted in this object.
         """
         method = str(content.get("method", "")).removeprefix(f"{self._type}_")
         params = content.get("params")
@@ -199,7 +199,7 @@ class Downlink:
         return _accepted(accepted)
 
     def attributes(self, content: Mapping[str, Any]) -> None:
-        """Take shared attributes of a device; deleted ones stay as they are in the meter."""
+        """Take shared attributes of a device; deleted ones are left unchanged in the meter."""
         device, data = content.get("device"), content.get("data")
         if not isinstance(device, str) or not isinstance(data, Mapping):
             self._log.debug("shared attributes without a device or data: %s", list(content))
@@ -210,16 +210,16 @@ class Downlink:
         self._run(partial(self._update, device, dict(data)))
 
     def shared_keys(self, device: str) -> list[str]:
-        """Return the shared attributes that are to be brought in line at the start.
+        """Return the keys of the shared attributes to request at the start.
 
-        The gateway asks for a device that was renamed by its new name, which is not known
-        here: then for those of any.
+        For a renamed device the gateway gives the new name, which is not known here. The keys
+        of all devices are returned then.
         """
         known = self._devices.get(device)
         asked = [known] if known else self._devices.values()
         return sorted({update.key for one in asked for update in one.attribute_updates})
 
-    # The parts between
+    # Internals
 
     def _call(self, request: Request, answer: Answer) -> None:
         if self._dispatcher is None:
@@ -242,7 +242,7 @@ class Downlink:
         return answer
 
     def _reply(self, device: str, number: int, content: Mapping[str, Any]) -> bool:
-        """Send an answer; false if the platform is away, or the gateway in trouble."""
+        """Send an answer; false if the platform is not connected or the gateway fails."""
         try:
             self._gateway.send_rpc_reply(device=device, req_id=number, content=content)
             client = self._gateway.tb_client
@@ -257,13 +257,13 @@ class Downlink:
 
 
 def _accepted(names: Sequence[str]) -> Mapping[str, Any]:
-    """Return the answer to a call to the connector that these devices have before them."""
+    """Return the answer to a call to the connector that these devices have accepted."""
     told = [*names] if len(names) <= _MOST_NAMED else f"{len(names)} devices"
     return {"result": {"accepted": told, "outcome": f"client attribute {CALL_KEY}"}}
 
 
 def _bounded(value: Value) -> Any:
-    """Return what can be sent; raises CommandError for what is too large for one message."""
+    """Return a value as JSON; raises CommandError if it is too large for one message."""
     result = json_value(value, longest=_LARGEST_ANSWER)
     if (size := json_size(result)) > _LARGEST_ANSWER:
         raise CommandError(f"the answer has {size} bytes, too much for one message; ask for less")

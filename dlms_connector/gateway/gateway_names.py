@@ -1,4 +1,4 @@
-"""What the devices of a gateway are called on the platform, where people rename them."""
+"""The names of the gateway's devices on the platform, where users can rename them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 
 def renamed_devices(gateway: Any) -> dict[str, str]:
-    """Return the names on the platform of the devices that were renamed there, by our names.
+    """Return the platform's names of renamed devices, by the connector's names.
 
-    The gateway offers no public way to ask.
+    The gateway has no public interface for this.
     """
     return dict(getattr(gateway, "_TBGatewayService__renamed_devices", {}))

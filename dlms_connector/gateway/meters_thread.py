@@ -13,13 +13,13 @@ from dlms_connector.config import Device
 from dlms_connector.fleet import Fleet
 from dlms_connector.gateway.uplink import Uplink
 
-#: What the fleet gets to say goodbye, and the thread to end.
+#: Seconds for the fleet to release its associations, and for the thread to end.
 GOODBYE_S = 0.6
 JOIN_S = 0.75
-#: How often received bytes are counted where no diagnostics are sent.
+#: Seconds between two counts of received bytes if no diagnostics are sent.
 COUNT_S = 60.0
-#: Threads for what blocks: looking up names, opening and setting serial ports. Begun when
-#: needed; so many that names which nobody answers for keep no serial port waiting.
+#: Most threads for blocking work: name look-ups, opening and setting serial ports. They are
+#: started when needed; there are so many that hanging look-ups do not delay serial ports.
 _BLOCKING = 128
 
 
@@ -48,7 +48,7 @@ class MetersThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let the meters say goodbye; returns when they did, or after JOIN_S without them."""
+        """Release the meters' associations and end the thread; wait at most JOIN_S seconds."""
         if self._thread is None:
             self._loop.close()
             return
@@ -59,7 +59,7 @@ class MetersThread:
             self._log.warning("the meters' thread did not end within %g s: left behind", JOIN_S)
 
     def call(self, job: Callable[[], None]) -> bool:
-        """Carry something out in the loop, from any thread; false if the loop has ended."""
+        """Run a job in the loop, from any thread; return false if the loop has ended."""
         try:
             self._loop.call_soon_threadsafe(job)
         except RuntimeError:
@@ -95,7 +95,7 @@ class MetersThread:
             await asyncio.wait(left, timeout=0.05)
 
     async def _diagnose(self, fleet: Fleet) -> None:
-        """Send every meter's diagnostics once per period, spread: thousands are a flood."""
+        """Send every meter's diagnostics once per period, spread evenly to avoid bursts."""
         loop = asyncio.get_running_loop()
         due = loop.time()
         period_s, send = self._period_s or COUNT_S, self._period_s > 0

@@ -1,4 +1,4 @@
-"""From what the gateway hands over to meters that can be polled; nothing here raises."""
+"""Turns the gateway's configuration into meters that can be polled; nothing here raises."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from dlms_connector.errors import ConfigError
 from dlms_connector.gateway.uplink import Converter
 from dlms_connector.state import gateways_folder
 
-#: How the gateway marks the id in a configuration that is no JSON.
+#: How the gateway marks the id in a configuration that is not JSON.
 _ID_MARK = re.compile(r"^\{id_var_start\}(.*?)\{id_var_end\}", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Meters ready to be polled with their converters, and the devices that are not.
+    """Meters ready to be polled with their converters, and the refused devices.
 
-    `misconfigured` are those that the platform is to see: the name is theirs.
+    `misconfigured` are the refused devices to show on the platform: those with a name of
+    their own.
     """
 
     configuration: Configuration
@@ -40,10 +41,10 @@ def id_of(raw: Any) -> str | None:
 
 
 def name_of(raw: Any, configurations: Mapping[str, Any]) -> str:
-    """Return the connector's name, by which its loggers go.
+    """Return the connector's name, which is also the name of its loggers.
 
-    It stands in a configuration that is JSON. For one that is none the gateway's list of
-    `configurations` by type tells it: another connector's loggers must not be taken.
+    A JSON configuration contains it. Otherwise it is taken from `configurations`, the gateway's
+    list by type: the loggers of another connector must not be used.
     """
     if isinstance(raw, Mapping) and raw.get("name"):
         return str(raw["name"])
@@ -60,10 +61,10 @@ def prepare(
     converter_of: Callable[[Device, Configuration], Converter],
     denied: Callable[[str], bool] = lambda name: False,
 ) -> Prepared:
-    """Read a configuration whatever it is; every problem is a line in the log.
+    """Read any configuration; every problem becomes a line in the log.
 
     `folder` is the gateway's configuration folder. `converter_of` raises ConfigError.
-    Devices that are `denied` are left out, and the platform does not hear of them.
+    Devices that are `denied` are left out and not shown on the platform.
     """
     loaded = _load(raw, folder, log)
     refused = [*loaded.refused]
@@ -90,14 +91,14 @@ def prepare(
         tuple(
             one
             for one in refused
-            # One without a name goes by its path; one with another's name is not its device.
+            # A device without a name is named by its path; a name in use is another device's.
             if one.name != one.path and one.name not in converters and not denied(one.name)
         ),
     )
 
 
 def _tell_what_waits(configuration: Configuration, log: Logger) -> None:
-    """Say once what is configured and does nothing in this version."""
+    """Log the configured features that have no effect in this version."""
     following = sum(bool(device.profiles) for device in configuration.devices)
     waits = {
         f"profiles of {following} devices (the call readProfile reads them)": following,
@@ -111,14 +112,14 @@ def _tell_what_waits(configuration: Configuration, log: Logger) -> None:
 def state_directory(
     configured: str | None, storage: Mapping[str, Any], config_dir: Path, log: Logger
 ) -> Path | None:
-    """Return the folder where cursors and counters are kept; None if nothing can be kept.
+    """Return the folder for cursors and invocation counters; None if it cannot be created.
 
-    Unless configured it lies in the gateway's data folder.
+    The default is in the gateway's data folder.
     """
     folder = Path(configured) if configured else gateways_folder(storage, config_dir)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:  # no folder, or no name of one
+    except (OSError, ValueError) as error:  # not a folder, or no valid name
         log.warning(
             "state is not kept over a restart: %s; set stateDirectory to a folder that the "
             "gateway may write",
@@ -133,7 +134,7 @@ def _load(raw: Any, folder: Path, log: Logger) -> Loaded:
         loaded = load(_ID_MARK.sub("", raw) if isinstance(raw, str) else raw, base=folder)
     except ConfigError as error:
         loaded = Loaded(Configuration(), (), error.problems)
-    except Exception:  # a fault of ours must not cost the gateway its other connectors
+    except Exception:  # our fault must not stop the gateway's other connectors
         log.exception("the configuration could not be read: no meter is polled")
         return Loaded(Configuration())
     for problem in loaded.problems:

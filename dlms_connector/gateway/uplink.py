@@ -1,8 +1,8 @@
-"""From the meters to the gateway: polls, states and diagnostics, each in its turn.
+"""Sends the meters' polls, states and diagnostics to the gateway, in order.
 
-The fleet calls in its loop's thread, the work is done in the threads of two queues. What the
-platform is told about meters coming and going waits for the platform, also for its rate
-limits; data must not wait behind that, because the gateway's storage takes them at any time.
+The fleet calls in its loop's thread; the work is done in the threads of two queues. Connecting
+and disconnecting meters waits for the platform, also for its rate limits. Data must not wait
+behind that, because the gateway's storage takes it at any time.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ class Converter(Protocol):
     """The gateway's interface of an uplink converter."""
 
     def convert(self, config: Any, data: Any) -> Any:
-        """Return what the gateway takes."""
+        """Return the data in the gateway's form."""
 
 
 class Uplink:
-    """Where the fleet sends what it finds out; implements the fleet's `Sink`.
+    """Receives the fleet's results; implements the fleet's `Sink`.
 
-    Data go through `queue`, what the announcer does through `announcing`. `send` hands
-    converted data to the gateway, `count` adds to its statistics of this connector;
-    `came_online` is told in the loop's thread when a meter answers (again).
-    `largest_attribute` says how many bytes of JSON an attribute may have just now.
+    Data goes through `queue`, the announcer's work through `announcing`. `send` hands
+    converted data to the gateway, `count` adds to its statistics of this connector.
+    `came_online` is called in the loop's thread when a meter answers (again).
+    `largest_attribute` returns how many bytes of JSON an attribute may have at present.
     """
 
     def __init__(
@@ -87,12 +87,12 @@ class Uplink:
         self._queue.put(partial(self._tell_state, name, device_type, state, _sentence(error)))
 
     def misconfigured(self, name: str, device_type: str, problems: tuple[str, ...]) -> None:
-        """Tell that a device is refused, and why."""
+        """Report that a device is refused, and why."""
         sentence = "; ".join(problems)
         self._queue.put(partial(self._tell_state, name, device_type, "misconfigured", sentence))
 
     def statistics(self, device: Device, statistics: Statistics, *, send: bool = True) -> None:
-        """Send what is counted of a meter; of one that is silent it would look like life."""
+        """Send a meter's counters; not those of an offline meter, which would look active."""
         name = device.device_name
         if (received := statistics.bytes_in - self._bytes[name]) > 0:
             self._bytes[name] = statistics.bytes_in
@@ -109,7 +109,7 @@ class Uplink:
             sent = json_value(value)
             if (size := json_size(sent)) <= self._largest_attribute():
                 fitting[key] = sent
-            else:  # the gateway would lose what else waits to be stored with it
+            else:  # the gateway would lose other waiting data with it
                 name = device.device_name
                 self._log.error("%s: attribute %s is not sent: it has %d bytes", name, key, size)
         data = diagnostics.attributes(device.device_name, device.device_type, fitting)
@@ -126,7 +126,7 @@ class Uplink:
         name = device.device_name
         try:
             data = self._converters[name].convert(device, poll)
-        except Exception as error:  # it may be the user's own
+        except Exception as error:  # the converter may be the user's own
             self._count("convertersMsgDropped", 1)
             self._complain(name, error)
             return
@@ -134,7 +134,7 @@ class Uplink:
             self._send(data)
 
     def _complain(self, name: str, error: Exception) -> None:
-        """Log once per meter and kind of error: its text may be another each time."""
+        """Log once per meter and type of error: its text may differ each time."""
         if (name, type(error)) not in self._complained:
             self._complained.add((name, type(error)))
             kind = type(error).__name__
@@ -150,14 +150,14 @@ class Uplink:
 
 
 def _has_values(data: Any) -> bool:
-    """Whether there is anything to send: the gateway logs an error over empty data."""
+    """Whether there is anything to send: the gateway logs an error for empty data."""
     if isinstance(data, dict):
         return bool(data.get("telemetry") or data.get("attributes"))
     return data is not None and bool(data.telemetry or data.attributes)
 
 
 def _sentence(error: DlmsError | None) -> str:
-    """Return an error with what to try; empty where there is none, to clear the last one."""
+    """Return an error with its hint; empty if there is none, to clear the last one."""
     if error is None:
         return ""
     return f"{error}; {error.hint}" if error.hint else str(error)

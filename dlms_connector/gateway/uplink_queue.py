@@ -1,7 +1,7 @@
-"""One thread in which everything that may take its time is done, in order.
+"""A thread that runs slow jobs in order.
 
-The gateway's `add_device` waits for the broker, and a user's own converter may do what it
-likes: neither may hold up the loop in which meters are polled, nor the one the other.
+The gateway's `add_device` waits for the broker, and a user's own converter may take any time.
+They must not block the loop in which meters are polled, nor each other.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ Job = Callable[[], None]
 
 
 class UplinkQueue:
-    """Runs jobs in the order they came, and `idle`, if any, at least every `idle_s` seconds.
+    """Runs jobs in order of arrival, and `idle`, if any, about every `idle_s` seconds.
 
-    Holds at most `limit` jobs; what is too much drops the oldest: fresh readings say
-    more than stale ones.
+    Holds at most `limit` jobs; then the oldest is dropped, as new readings matter more.
+    `dropped` is called with the number of dropped jobs.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class UplinkQueue:
             self._overflowed(lost)
 
     def close(self, within_s: float) -> bool:
-        """Do what is left, for no longer than `within_s`; true if all was done.
+        """Run the remaining jobs for at most `within_s` seconds; true if all were run.
 
-        What was not done counts as dropped.
+        The others count as dropped.
         """
         with self._wake:
             self._closing = True
@@ -112,8 +112,8 @@ class UplinkQueue:
         try:
             job()
         except Exception as error:
-            # The last resort: a converter of the user's, or the gateway itself. The next job
-            # is another meter's. Its text may be another each time.
+            # A user's own converter or the gateway failed. Go on: the next job is another
+            # meter's. Log each type of error once, as its text may differ each time.
             if type(error) not in self._complained:
                 self._complained.add(type(error))
                 kind = type(error).__name__

@@ -1,8 +1,8 @@
-"""Asking for rows of a Profile Generic in the way that the meter knows.
+"""Reads rows of a Profile Generic in a way that the meter supports.
 
-Meters differ in what they let one select: a range of time, the same without fields that
-some do not understand, entries by number, or nothing but the whole buffer. What worked is
-remembered by the caller and tried first the next time.
+Meters differ in selective access: by time range, the same without fields that some meters
+do not understand, by entry number, or none (only the whole buffer). The caller stores the
+way that worked, and it is tried first the next time.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from dlms_connector.protocol.talk import Talk
 #: The way of reading that worked, by profile; one mapping for each meter.
 Ways = MutableMapping[Obis, int]
 
-#: Left unspecified where a range with all of them yields nothing.
+#: Fields that are left unspecified if a range with all of them returns no rows.
 _DOUBTFUL = frozenset({"deviation", "status", "hundredths", "dayOfWeek"})
-#: Entries asked for at first where the period does not tell how many are needed.
+#: Entries read first, and the factor for the next try if there is no capture period.
 _FIRST_ENTRIES = 32
 _GROWTH = 4
-#: Unix time is asked for in 32 bits.
+#: Unix times are sent as 32-bit numbers.
 _LAST_UNIX_TIME = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """Which rows are wanted, and what is known of the profile."""
+    """The wanted rows, and the layout of the profile."""
 
     obis: Obis
     shape: Layout
@@ -52,8 +52,8 @@ class _Question:
     options: Options
 
     def within(self, rows: Sequence[Row]) -> list[Row]:
-        """Return the rows wanted: meters may give more than was asked for."""
-        # As Unix times: datetimes of one zone compare by the hands of the clock.
+        """Return the wanted rows only: meters may send more than requested."""
+        # As Unix times: Python compares datetimes of one zone by their local time.
         start, end = self.start.timestamp(), self.end.timestamp()
         return [row for row in rows if row.at is None or start <= row.at.timestamp() <= end]
 
@@ -63,8 +63,8 @@ def by_time(
 ) -> Talk[list[Row]]:
     """Read the rows captured from `start` to `end`, both included, oldest first.
 
-    Raises ObjectError if the meter will not give the profile at all, CommandError if its
-    rows have no instants.
+    Raises ObjectError or ServiceError if the meter refuses the profile, CommandError if
+    its rows have no capture time.
     """
     shape = yield from layout(client, obis)
     if shape.clock is None:
@@ -76,7 +76,7 @@ def by_time(
     refusal: ObjectError | ServiceError | None = None
     answered = False
     for way in order:
-        # All of it is much to read: only where there is no other way.
+        # The whole buffer is long: read it only if there is no other way.
         if _WAYS[way] is _whole and answered:
             break
         try:
@@ -95,7 +95,10 @@ def by_time(
 
 
 def last(client: Client, obis: Obis, count: int, options: Options) -> Talk[list[Row]]:
-    """Read the newest rows, at most `count`, oldest first. Raises ObjectError."""
+    """Read the newest rows, at most `count`, oldest first.
+
+    Raises ObjectError, ServiceError, or CommandError if its rows make no sense.
+    """
     shape = yield from layout(client, obis)
     try:
         entries = yield from _entries_in_use(client, obis)
@@ -124,7 +127,7 @@ def _by_range(skip: frozenset[str] | None) -> Callable[[Client, _Question], Talk
 
 
 def _in_zone(moment: datetime, zone: tzinfo | None) -> datetime:
-    """Return a moment in the meter's zone; at the ends of the calendar it keeps its own."""
+    """Return a moment in the meter's zone; unchanged where datetime would overflow."""
     try:
         return moment.astimezone(zone) if zone else moment
     except OverflowError:
@@ -132,7 +135,7 @@ def _in_zone(moment: datetime, zone: tzinfo | None) -> datetime:
 
 
 def _by_entries(client: Client, wanted: _Question) -> Talk[list[Row]]:
-    """Read so many of the newest rows that the oldest of them lies before the range."""
+    """Read the newest rows, so many that the oldest one is before the range."""
     obis, shape = wanted.obis, wanted.shape
     entries = yield from _entries_in_use(client, obis)
     count = _FIRST_ENTRIES
@@ -167,7 +170,7 @@ _WAYS: Sequence[Callable[[Client, _Question], Talk[list[Row]]]] = (
 def _newest(
     client: Client, obis: Obis, shape: Layout, count: int, entries: int, options: Options
 ) -> Talk[list[Row]]:
-    """Read the newest rows by their numbers, which follow the buffer's order."""
+    """Read the newest rows by entry number; numbers follow the order of the buffer."""
     if shape.newest_first:
         selection = ByEntry(first=1, last=count)
     else:
@@ -185,7 +188,7 @@ def _buffer(client: Client, obis: Obis, selection: Selection | None) -> Talk[Dat
 
 
 def _sorted(rows: list[Row]) -> list[Row]:
-    """Return rows oldest first; those without an instant keep the buffer's order."""
+    """Return rows oldest first; in the order of the buffer if one has no capture time."""
     if any(row.at is None for row in rows):
         return rows
     return sorted(rows, key=lambda row: row.at.timestamp() if row.at else 0.0)

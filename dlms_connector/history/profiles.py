@@ -1,6 +1,6 @@
-"""Rows of a Profile Generic: what it captures, and what its rows say.
+"""Rows of a Profile Generic: its capture objects, and the values of its rows.
 
-IEC 62056-6-2, Profile generic (class 7). How rows are asked for is in `profile_reading`.
+IEC 62056-6-2, Profile generic (class 7). The requests for rows are in `profile_reading`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from dlms_connector.reading import Value
 PROFILE_GENERIC = 7
 BUFFER, CAPTURE_OBJECTS, CAPTURE_PERIOD, SORT_METHOD, ENTRIES_IN_USE = 2, 3, 4, 5, 7
 _DATA = 1
-#: The clock that counts seconds since 1970 in an object of class data, 0-b:1.1.0 (IEC 62056-6-1).
+#: Value groups C to F of the UNIX clock 0-b:1.1.0, class Data, in seconds (IEC 62056-6-1).
 _UNIX_CLOCK = bytes((1, 1, 0, 255))
-#: Values of sort_method that put the newest row first: lifo, and largest, which is by the clock.
+#: Values of sort_method with the newest row first: 2 (LIFO), and 3 (largest) by the clock.
 _NEWEST_FIRST = (2, 3)
 
-#: A cell of which nothing is known: null-data would stand for the one before it.
+#: A cell with an unknown value. Null-data would mean the value of the row before.
 _NOTHING = Data(DataType.DONT_CARE)
 
 
@@ -35,7 +35,7 @@ _NOTHING = Data(DataType.DONT_CARE)
 class Column:
     """A captured attribute, or a `part` of it (its data_index), and the scaler of its values.
 
-    `scaled` is false where the meter does not tell the scaler that belongs to it.
+    `scaled` is false if the scaler of its values could not be read.
     """
 
     ref: AttributeRef
@@ -45,7 +45,7 @@ class Column:
 
     @property
     def is_clock(self) -> bool:
-        """Whether it tells when a row was captured."""
+        """Whether the column contains the capture time."""
         ref = self.ref
         unix = ref.class_id == _DATA and ref.obis.octets[2:] == _UNIX_CLOCK
         return (
@@ -54,7 +54,7 @@ class Column:
 
     @property
     def name(self) -> str:
-        """The key of its values: the object, and what of it where that is not the value.
+        """The key of its values: the OBIS code, and attribute and part if it is not the value.
 
         Numbers without their scaler are `raw`: they may be wrong by powers of ten.
         """
@@ -65,19 +65,19 @@ class Column:
         return name + (f"[{self.part}]" if self.part else "") + ("" if self.scaled else ":raw")
 
     def value(self, cell: Data, options: Options) -> Value:
-        """Return what a cell says."""
+        """Return the value of a cell."""
         ref, scaler = self.ref, self.scaler
         if self.part:
-            # A part has not the form of the whole.
+            # A part has another data type than the whole attribute.
             ref = AttributeRef(ref.class_id, ref.obis, 0)
         if cell.type is DataType.STRUCTURE:
-            scaler = None  # the whole object, with a scaler of its own within
+            scaler = None  # the whole object, which contains its own scaler
         return interpret(ref, cell, scaler, options)[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What was captured at one instant; None where the meter does not tell the instant."""
+    """The values captured at one time; `at` is None if the meter does not give the time."""
 
     at: datetime | None
     values: Mapping[str, Value]
@@ -85,7 +85,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The columns of a profile, the seconds between rows (0 where there is no period)."""
+    """The columns of a profile, and its capture period in seconds (0 if there is none)."""
 
     columns: tuple[Column, ...]
     period_s: int
@@ -93,17 +93,20 @@ class Layout:
 
     @property
     def clock_column(self) -> int | None:
-        """Which column tells when a row was captured, None if none does."""
+        """The index of the column with the capture time, None if there is none."""
         return next((index for index, one in enumerate(self.columns) if one.is_clock), None)
 
     @property
     def clock(self) -> AttributeRef | None:
-        """The attribute that tells when a row was captured, None if there is none."""
+        """The attribute with the capture time, None if there is none."""
         return next((one.ref for one in self.columns if one.is_clock), None)
 
 
 def layout(client: Client, obis: Obis) -> Talk[Layout]:
-    """Read what a profile captures. Raises ObjectError, CommandError if it makes no sense."""
+    """Read the layout of a profile.
+
+    Raises ObjectError, ServiceError, or CommandError if it is invalid.
+    """
     objects = yield from get_one(client, AttributeRef(PROFILE_GENERIC, obis, CAPTURE_OBJECTS))
     listed = objects.value if isinstance(objects.value, tuple) else ()
     captured = [_captured(part) for part in listed]
@@ -118,7 +121,7 @@ def layout(client: Client, obis: Obis) -> Talk[Layout]:
 
 
 def _number(client: Client, obis: Obis, attribute: int) -> Talk[int | None]:
-    """Read a number that is good to know; None where the meter will not tell."""
+    """Read an optional number; None if the meter does not give it."""
     try:
         data = yield from get_one(client, AttributeRef(PROFILE_GENERIC, obis, attribute))
     except (ObjectError, ServiceError):
@@ -127,7 +130,7 @@ def _number(client: Client, obis: Obis, attribute: int) -> Talk[int | None]:
 
 
 def capture_period_s(client: Client, obis: Obis) -> Talk[int]:
-    """Read a profile's capture period in seconds; 0 where there is none, or it is not told."""
+    """Read a profile's capture period in seconds; 0 if there is none or it is not given."""
     return max(0, (yield from _number(client, obis, CAPTURE_PERIOD)) or 0)
 
 
@@ -147,8 +150,8 @@ def _captured(data: Data) -> Column:
 def _with_scaler(client: Client, column: Column) -> Talk[Column]:
     """Read the scaler that belongs to a column.
 
-    An object that is captured need not be there as one of its own, and what a meter says of
-    one column must not cost the others.
+    A captured object need not be readable itself. An error in one column must not make the
+    other columns fail.
     """
     ref = column.ref
     row = CLASSES.get(ref.class_id)
@@ -166,7 +169,7 @@ def _with_scaler(client: Client, column: Column) -> Talk[Column]:
 
 
 def rows_of(buffer: Data, shape: Layout, options: Options) -> list[Row]:
-    """Return the rows of a buffer in its own order. Raises CommandError for a ragged one."""
+    """Return the rows in buffer order. Raises CommandError if the number of cells is wrong."""
     if not isinstance(buffer.value, tuple):
         return []
     rows: list[Row] = []
@@ -199,7 +202,7 @@ def rows_of(buffer: Data, shape: Layout, options: Options) -> list[Row]:
 
 
 def _names(columns: Sequence[Column]) -> list[str]:
-    """Return the keys of columns; one that comes again is `…#2`, so that no value is lost."""
+    """Return the keys of columns; a repeated one gets `#2` at its end, so that no value is lost."""
     names: list[str] = []
     seen: Counter[str] = Counter()
     for name in (column.name for column in columns):
@@ -209,9 +212,9 @@ def _names(columns: Sequence[Column]) -> list[str]:
 
 
 def _expanded(cell: Data, before: Data) -> Data:
-    """Undo the compression of rows (IEC 62056-5-3): null-data is the value of the row before.
+    """Undo the compression of rows (IEC 62056-5-3): null-data repeats the value of the row before.
 
-    The delta types are the difference from it; null where there is none to add it to.
+    A delta type is the difference from that value; without such a number the cell is unknown.
     """
     if cell.type is DataType.NULL:
         return before
@@ -224,9 +227,9 @@ def _expanded(cell: Data, before: Data) -> Data:
 def _instant(
     cell: Data, before: datetime | None, shape: Layout, options: Options
 ) -> datetime | None:
-    """Return when a row was captured, by its clock and the row before it."""
+    """Return the capture time of a row, from its clock cell and the row before it."""
     if cell.type is DataType.STRUCTURE and len(cell.value) > 1:
-        cell = cell.value[1]  # the whole clock: its name, its time …
+        cell = cell.value[1]  # the whole clock object: logical name, time …
     if moment := moment_of(cell):
         found = moment.instant(options.zone, from_utc=options.from_utc)
         if found is None:
@@ -243,12 +246,12 @@ def _instant(
 
 
 def _one_period_on(before: datetime | None, shape: Layout) -> datetime | None:
-    """Return what null-data stands for in a clock column: one period after the row before."""
+    """Return the time that null-data means in a clock column: one period after the row before."""
     if before is None or not shape.period_s:
         return None
     seconds = -shape.period_s if shape.newest_first else shape.period_s
     try:
-        # In UTC: the hours of a zone are not all alike.
+        # In UTC: local time skips or repeats an hour at DST changes.
         later = before.astimezone(timezone.utc) + timedelta(seconds=seconds)
         return later.astimezone(before.tzinfo)
     except OverflowError:
@@ -256,7 +259,7 @@ def _one_period_on(before: datetime | None, shape: Layout) -> datetime | None:
 
 
 def _in_order(found: datetime, before: datetime, shape: Layout) -> datetime:
-    """Tell by the row before whether the hour that comes twice in autumn is the second one."""
+    """Choose the first or second of the repeated hours in autumn, by the row before."""
     second = found.replace(fold=1)
     if second.utcoffset() == found.utcoffset():
         return found

@@ -1,4 +1,4 @@
-"""Files to be written or removed: worked out first, then shown or made."""
+"""Changes to files: planned first, then shown or applied."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from typing import Any
 #: A single file mounted into a container can be written, but not replaced.
 _CANNOT_REPLACE = {errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS}
 
-#: Keys whose texts are not shown. A plain `key` is the name of a telemetry.
+#: Keys whose texts are not shown. A plain `key` is a telemetry key.
 _SECRET_KEY = re.compile("token|password|secret|.key|username|clientid", re.IGNORECASE)
 
 
 class InstallationError(Exception):
-    """Something stands in the way; the message says what to do about it."""
+    """The installation is not possible; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """A file to be written (`new`), or removed where `new` is None; `old` is what is there."""
+    """A file to be written, or removed if `new` is None; `old` is its present text, if any."""
 
     path: Path
     old: str | None
     new: str | None
 
     def diff(self) -> str:
-        """Return the change as a unified diff, secrets blanked out."""
+        """Return the change as a unified diff, with secrets blanked out."""
         old, new = _blanked(self.old or ""), _blanked(self.new or "")
         lines = difflib.unified_diff(
             old.splitlines(),
@@ -49,9 +49,9 @@ class Change:
 
 
 def apply(changes: Sequence[Change], now: datetime) -> Iterator[str]:
-    """Make the changes; yields a line for each. What existed is backed up with a time stamp.
+    """Apply the changes; yield a line for each step.
 
-    Raises InstallationError.
+    A changed JSON file is backed up with a time stamp. Raises InstallationError.
     """
     for change in changes:
         try:
@@ -74,25 +74,25 @@ def _apply(change: Change, now: datetime) -> Iterator[str]:
         _create(backup, change.old, like=change.path)
         yield f"kept {backup}"
     _make_folder(change.path.parent)
-    _write(change.path.resolve(), change.new)  # a link stays one
+    _write(change.path.resolve(), change.new)  # a symbolic link stays a link
     yield f"{'wrote' if change.old is None else 'changed'} {change.path}"
 
 
 def _free(beside: Path) -> Path:
-    """Return the name of a backup that is not there yet: two changes may share a second."""
+    """Return an unused name for a backup: two changes may be made in the same second."""
     endings = chain([""], (f"-{number}" for number in count(2)))
     names = (beside.with_name(f"{beside.name}{ending}.bak") for ending in endings)
     return next(path for path in names if not path.exists())
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old one or the new one."""
+    """Write a file so that a reader sees either the old or the new content."""
     beside = path.with_name(f".{path.name}.new")
     there = path.exists()
     try:
         if not _create(beside, text, like=path if there else None) and there:
             raise PermissionError(errno.EPERM, "the file would be another's")
-        if not there and path.suffix == ".py":  # for whoever runs the gateway
+        if not there and path.suffix == ".py":  # readable by the gateway's user
             beside.chmod(0o644)
         beside.replace(path)
     except OSError as error:
@@ -104,9 +104,9 @@ def _write(path: Path, text: str) -> None:
 
 
 def _create(path: Path, text: str, *, like: Path | None) -> bool:
-    """Make a file with owner and rights of another, else with the owner of its folder.
+    """Create a file with owner and mode of `like`, else with the owner of its folder.
 
-    The gateway may run as a user of its own, and writes into its configuration. False if
+    The gateway may run as a user of its own, and writes its configuration. Returns False if
     the owner could not be set.
     """
     path.unlink(missing_ok=True)
@@ -119,7 +119,7 @@ def _create(path: Path, text: str, *, like: Path | None) -> bool:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it, with the owner of what is there already."""
+    """Create a folder and its parents, with the owner of the existing parent."""
     if folder.is_dir():
         return
     _make_folder(folder.parent)
@@ -129,7 +129,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _give(path: Path, like: Path) -> bool:
-    """Give something the owner of something else; false if only another user may."""
+    """Set the owner of `path` to that of `like`; return False if it is not permitted."""
     owner, own = like.stat(), path.stat()
     try:
         if (owner.st_uid, owner.st_gid) != (own.st_uid, own.st_gid):
@@ -140,7 +140,7 @@ def _give(path: Path, like: Path) -> bool:
 
 
 def _tidy(path: Path) -> None:
-    """Remove what Python compiled from a module, and its folder if nothing else is in it."""
+    """Remove the compiled files of a Python module, and its folders if they are empty."""
     if path.suffix != ".py":
         return
     cache = path.parent / "__pycache__"
@@ -152,7 +152,7 @@ def _tidy(path: Path) -> None:
 
 
 def _blanked(text: str) -> str:
-    """Blank out every text under a key that sounds like a secret."""
+    """Blank out every text under a key that looks like a secret."""
     try:
         document = json.loads(text)
     except json.JSONDecodeError:

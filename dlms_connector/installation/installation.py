@@ -1,7 +1,7 @@
-"""Making a gateway find the connector, and taking that back.
+"""Installs the connector in a gateway, and uninstalls it.
 
-First everything is worked out as a list of changes, then shown or made: what is refused
-is refused before anything is touched.
+All changes are planned as a list first, then shown or applied: an error is raised before any
+file is changed.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ DISTRIBUTION = "thingsboard-dlms-connector"
 #: Where the Debian package of the gateway looks for extensions.
 DEBIAN_EXTENSIONS = Path("/var/lib/thingsboard_gateway/extensions")
 
-#: What tells our shims, of whatever version, from a file of somebody else's.
+#: A text that is in our shims of every version, and in no file of others.
 _MARK = "Where the gateway finds the DLMS connector"
 
 
 def install(
     config_dir: Path, extensions: Path | None = None, connector_type: ConnectorType | None = None
 ) -> list[Change]:
-    """Return what is missing for a gateway to find and start the connector.
+    """Return the changes that a gateway needs to find and start the connector.
 
-    `extensions` is found where left out. An entry that is there already keeps its type
-    unless `connector_type` says otherwise. Raises InstallationError.
+    `extensions` is searched for if it is None. An existing entry keeps its type unless
+    `connector_type` is given. Raises InstallationError.
     """
     main = config_dir / MAIN_FILE
     text = new = _read(main)
@@ -63,15 +63,15 @@ def install(
     if not own.exists():
         changes.append(Change(own, None, _source("dlms.json")))
     if new != text:
-        # Last: should something fail on the way, no entry names what is not there.
+        # Last: if a change before fails, no entry names a file that does not exist.
         changes.append(Change(main, text, _with_line_ends_of(text, new)))
     return changes
 
 
 def uninstall(config_dir: Path, extensions: Path | None = None) -> list[Change]:
-    """Return how to take back what `install` did, and nothing else.
+    """Return the changes that undo `install`, and nothing else.
 
-    A `dlms.json` that somebody has worked on stays. Raises InstallationError.
+    A `dlms.json` that was edited is kept. Raises InstallationError.
     """
     changes = []
     folder = extensions or _found_extensions(config_dir)
@@ -91,7 +91,7 @@ def uninstall(config_dir: Path, extensions: Path | None = None) -> list[Change]:
 
 
 def configuration_file(config_dir: Path) -> Path:
-    """Return where the connector's entry says that its meters are. Raises InstallationError."""
+    """Return the configuration file of the connector's entry. Raises InstallationError."""
     main = config_dir / MAIN_FILE
     entries = _entries(main, _read(main))
     mine = _mine(entries)
@@ -134,7 +134,7 @@ def _found_extensions(config_dir: Path) -> Path | None:
 
 
 def _is_pips(path: Path) -> bool:
-    """Whether a shim belongs to the installed package: pip takes that away, not this."""
+    """Whether a shim belongs to the installed package: pip removes that, not `uninstall`."""
     try:
         files = metadata.distribution(DISTRIBUTION).files or []
     except metadata.PackageNotFoundError:
@@ -145,7 +145,7 @@ def _is_pips(path: Path) -> bool:
 
 
 def _source(name: str) -> str:
-    """Return a file that the package carries; in a checkout it lies beside the package."""
+    """Return the text of a file of the package; in a checkout it is beside the package."""
     package = Path(__file__).parents[1]
     for folder in (package / "gateway_config", package.parent / "gateway-config"):
         if (folder / name).is_file():
@@ -179,7 +179,7 @@ def _entries(main: Path, text: str) -> list[Any]:
 
 
 def _mine(entries: Sequence[Any]) -> int | None:
-    """Return which entry is the connector's; of type dlms the platform makes them without class."""
+    """Return the index of the connector's entry; the platform makes type dlms without a class."""
     for index, entry in enumerate(entries):
         if isinstance(entry, dict) and (
             entry.get("class") == CLASS
@@ -190,7 +190,7 @@ def _mine(entries: Sequence[Any]) -> int | None:
 
 
 def _with_line_ends_of(old: str, new: str) -> str:
-    """Write all lines as those of a file were."""
+    """Return `new` with the line ends of `old`."""
     return new.replace("\r\n", "\n").replace("\n", "\r\n") if "\r\n" in old else new
 
 
@@ -204,7 +204,7 @@ def _free_name(main: Path, entries: Sequence[Any]) -> str:
 
 
 def _is_example(text: str) -> bool:
-    """Whether nobody has worked on a `dlms.json`; the gateway itself adds an id."""
+    """Whether a `dlms.json` was not edited; the gateway itself adds an id."""
     try:
         written, example = json.loads(text), json.loads(_source("dlms.json"))
     except json.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""Adding to and taking from a list in a JSON text, leaving every other byte as it is.
+"""Adds to a list in a JSON text or removes from it, leaving every other byte as it is.
 
 People keep their own order, indentation and alignment in files such as `tb_gateway.json`.
 """
@@ -22,9 +22,9 @@ class _Span(NamedTuple):
 
 
 def append(text: str, key: str, element: Mapping[str, Any]) -> str:
-    """Add an element to the list under a top-level key, which is made if absent.
+    """Add an element to the list under a top-level key, which is created if absent.
 
-    Raises ValueError where the text is not an object or the key not a list.
+    Raises ValueError if the text is not an object or the key is not a list.
     """
     members = _members(text)
     unit = match.group(1) if (match := _INDENT.search(text)) else "  "
@@ -49,7 +49,7 @@ def append(text: str, key: str, element: Mapping[str, Any]) -> str:
 
 
 def replace(text: str, key: str, index: int, element: Mapping[str, Any]) -> str:
-    """Write an element of the list under a top-level key anew."""
+    """Replace an element of the list under a top-level key."""
     span = _elements(text, _members(text)[key])[index]
     unit = match.group(1) if (match := _INDENT.search(text)) else "  "
     multiline = "\n" in text[span.start : span.end]
@@ -58,7 +58,7 @@ def replace(text: str, key: str, index: int, element: Mapping[str, Any]) -> str:
 
 
 def remove(text: str, key: str, index: int) -> str:
-    """Take an element out of the list under a top-level key."""
+    """Remove an element from the list under a top-level key."""
     span = _members(text)[key]
     elements = _elements(text, span)
     if len(elements) == 1:
@@ -78,7 +78,7 @@ def _skip(text: str, at: int) -> int:
 
 
 def _members(text: str) -> dict[str, _Span]:
-    """Return the members of the top-level object and where their values stand."""
+    """Return the members of the top-level object and the positions of their values."""
     if not isinstance(json.loads(text), dict):
         raise ValueError("not a JSON object")
     found: dict[str, _Span] = {}
@@ -105,6 +105,6 @@ def _elements(text: str, span: _Span) -> list[_Span]:
 
 
 def _next(text: str, end: int) -> int:
-    """Return where the next member begins, or the closing bracket stands."""
+    """Return the position of the next member, or of the closing bracket."""
     at = _skip(text, end)
     return _skip(text, at + 1) if text[at] == "," else at

@@ -1,4 +1,4 @@
-"""The value of an attribute: what its data means, in which unit, and how sure that is."""
+"""Interpret the data of an attribute: value, unit and quality."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def examine(
 ) -> Interpretation:
     """Return value, unit and quality of an attribute.
 
-    The scaler is applied to numbers alone: never to booleans, enumerations and strings.
-    Quality is suspect where the meter sent what can mean nothing, such as 31 February or
-    a float that is no number (the value is None then), or marks its own clock as doubtful.
+    The scaler is applied to numbers only, never to booleans, enumerations and strings.
+    Quality is suspect if the meter sent data without a meaning, such as 31 February or a
+    float that is not a number (the value is None then), or marks its clock as doubtful.
     """
     context = Context(options, scaler.scaler if scaler else 0)
     value = shape_of(ref, options)(data, context)

@@ -1,4 +1,4 @@
-"""What is known beside the data when it is interpreted, and what comes of it."""
+"""The options, the state and the result of an interpretation."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the values of an item, or of a meter, are to be read.
+    """How to interpret the values of an item, or of a meter.
 
-    `encoding` is that of text (some meters send cp1251); None takes UTF-8, and octets that
-    are no printable ASCII for hex. `zone` is where a clock ticks that does not tell its
-    deviation; None leaves the zone away from what it says.
+    `encoding` is the encoding of text (some meters send cp1251). With None, text is UTF-8,
+    and octet strings that are not printable ASCII are shown in hex. `zone` is the time zone
+    of a clock that does not send its deviation. With None, its times are shown without a zone.
     """
 
     format: ValueFormat | None = None
@@ -33,7 +33,7 @@ DEFAULTS = Options()
 
 
 def options_of(dlms: Dlms, item: Item | None = None) -> Options:
-    """Return how the values of a meter, or of one of its items, are to be read."""
+    """Return the options for the values of a meter, or of one of its items."""
     return Options(
         format=item.format if item else None,
         encoding=item.encoding if item else None,
@@ -51,7 +51,7 @@ class Interpretation(NamedTuple):
 
 
 class Context:
-    """One interpretation under way: its options, the power of ten of its numbers, its doubts."""
+    """The state of one interpretation: options, scaler of numbers, and whether it is suspect."""
 
     def __init__(self, options: Options, scaler: int) -> None:
         self.options = options
@@ -59,10 +59,10 @@ class Context:
         self.suspect = False
 
     def doubt(self, value: _T) -> _T:
-        """Return what there is instead of a value that can be trusted, and note that."""
+        """Mark the interpretation as suspect, and return the given value."""
         self.suspect = True
         return value
 
 
-#: How the data of an attribute, or a part of it, is turned into a value.
+#: Turns the data of an attribute, or of a part of it, into a value.
 Shape = Callable[[Data, Context], Value]

@@ -5,15 +5,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone, tzinfo
 
 from dlms_connector.interpret.context import Context, Options
+from dlms_connector.interpret.octets import unwrapped
 from dlms_connector.interpret.shapes import plain
-from dlms_connector.protocol.data import Data, DataType, DateTime
+from dlms_connector.protocol.data import Data, DateTime
 from dlms_connector.reading import Value
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def unix_time(data: Data, context: Context) -> Value:
-    """Show seconds since 1970 as ISO 8601 in UTC: only configuration tells them from a count."""
+    """Show seconds since 1970 as ISO 8601 in UTC; only the configuration can ask for this."""
     if not isinstance(data.value, int) or isinstance(data.value, bool):
         return plain(data, context)
     try:
@@ -23,15 +24,10 @@ def unix_time(data: Data, context: Context) -> Value:
 
 
 def moment_of(data: Data) -> DateTime | None:
-    """Return the date and time in data; None if it holds none.
-
-    Some meters put an octet string with its tag and length into an octet string.
-    """
-    octets = data.value
-    if not isinstance(octets, bytes):
+    """Return the date and time in data; None if it holds none."""
+    if not isinstance(data.value, bytes):
         return None
-    if len(octets) == 14 and octets[:2] == bytes((DataType.OCTET_STRING, 12)):
-        octets = octets[2:]
+    octets = unwrapped(data.value)
     return DateTime.parse(octets) if len(octets) == 12 else None
 
 

@@ -1,4 +1,4 @@
-"""The shape of each attribute whose data means more than its type says (IEC 62056-6-2)."""
+"""The shapes of attributes whose meaning is not clear from the data type (IEC 62056-6-2)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _FORMATS: Mapping[ValueFormat, Shape] = {
 }
 
 SCALER_UNIT = fields(scaler=plain, unit=shapes.unit)
-#: An attribute of an object; the column of a profile has more to it.
+#: A reference to an attribute; a capture object has further fields.
 ATTRIBUTE = fields(**{"class": plain, "obis": obis, "attribute": plain})
 CAPTURE_OBJECT = fields(
     **{"class": plain, "obis": obis, "attribute": plain, "dataIndex": plain, "restriction": plain}
@@ -206,7 +206,7 @@ SHAPES: Mapping[tuple[int, int], Shape] = {
     (100, 6): hidden,
     (100, 7): hidden,
     (151, 2): by_size(
-        # Of version 0, and of version 1.
+        # Version 0 of the class, and version 1.
         fields(t3402=plain, t3412=plain, **_LTE_SIGNAL),
         fields(
             t3402=plain, t3412=plain, t3412Ext2=plain, t3324=plain, teDrx=plain, tPtw=plain,
@@ -219,9 +219,9 @@ SHAPES: Mapping[tuple[int, int], Shape] = {
 
 
 def shape_of(ref: AttributeRef, options: Options) -> Shape:
-    """Return the shape of an attribute: the one configured, the class's, or the type's.
+    """Return the shape of an attribute: from the configuration, the class or the data type.
 
-    No configuration shows what is hidden.
+    A hidden attribute stays hidden with any configuration.
     """
     known = SHAPES.get((ref.class_id, ref.attribute), plain)
     if options.format is not None and known is not hidden:

@@ -9,10 +9,10 @@ from dlms_connector.obis import Obis
 from dlms_connector.protocol.data import Date, DateTime, Time
 
 _DATE_TIME, _DATE, _TIME = 12, 5, 4
-#: A date-time with its own tag and length inside an octet string: some meters wrap twice.
+#: Tag and length of an octet string inside an octet string: some meters encode dates twice.
 _WRAPPED = {b"\x09\x0c": _DATE_TIME, b"\x09\x05": _DATE, b"\x09\x04": _TIME}
 
-#: Years in which 12 octets that could be a date-time are taken for one.
+#: 12 octets that could be a date-time are taken for one if the year is in this range.
 _PLAUSIBLE_YEARS = range(1990, 2120)
 _DOUBTFUL = {"invalidValue", "doubtfulValue"}
 
@@ -23,9 +23,9 @@ def hexadecimal(octets: bytes, _context: Context) -> str:
 
 
 def text(octets: bytes, context: Context) -> str:
-    """Read text in the configured encoding; what it cannot be is shown in hexadecimal.
+    """Read text in the configured encoding; octets that are not text are shown in hexadecimal.
 
-    A zero within is no text: the platform's database takes none, with all that came with it.
+    Text must not contain a zero: the platform's database would reject the whole message.
     """
     try:
         found = _trimmed(octets).decode(context.options.encoding or "utf-8")
@@ -35,35 +35,35 @@ def text(octets: bytes, context: Context) -> str:
 
 
 def name(octets: bytes, context: Context) -> str:
-    """Read text if it is printable, else hexadecimal: names that meters number in binary."""
+    """Read a name as text if it is printable, else as hexadecimal: some names are binary."""
     found = _printable(octets, context)
     return hexadecimal(octets, context) if found is None else found
 
 
 def label(octets: bytes, context: Context) -> str:
-    """Read a name that others refer to: text with its blanks, or `hex:01`, as it is written."""
+    """Read a name that other objects refer to: text with its blanks, or `hex:01`, as in writes."""
     found = _text(octets.rstrip(b"\0"), context)
     readable = found is not None and (found or not octets) and not found.startswith("hex:")
     return found if found is not None and readable else "hex:" + hexadecimal(octets, context)
 
 
 def guess(octets: bytes, context: Context) -> str | None:
-    """Read octets of which only the length is known: text, a date-time, or hexadecimal."""
+    """Read octets of unknown meaning as text, as a date-time, or as hexadecimal."""
     found = _printable(octets, context)
     if found is not None:
         return found
-    octets = _unwrapped(octets)
+    octets = unwrapped(octets)
     if len(octets) == _DATE_TIME and _plausible(DateTime.parse(octets)):
         return date_time(octets, context)
     return hexadecimal(octets, context)
 
 
 def date_time(octets: bytes, context: Context) -> str | None:
-    """Read a date-time as ISO 8601, with stars where it stands for more than one instant.
+    """Read a date-time as ISO 8601, with stars if it stands for more than one instant.
 
-    None, and a doubt, for what no clock can show and for what is wholly unspecified.
+    A date-time that cannot exist or is wholly unspecified is None, and suspect.
     """
-    octets = _unwrapped(octets)
+    octets = unwrapped(octets)
     if len(octets) != _DATE_TIME:
         return _other_moment(octets, context)
     moment = DateTime.parse(octets)
@@ -84,7 +84,7 @@ def date_time(octets: bytes, context: Context) -> str | None:
 
 def date(octets: bytes, context: Context) -> str | None:
     """Read a date, with stars for what is unspecified."""
-    octets = _unwrapped(octets)
+    octets = unwrapped(octets)
     if len(octets) != _DATE:
         return _other_moment(octets, context)
     day = Date.parse(octets)
@@ -93,7 +93,7 @@ def date(octets: bytes, context: Context) -> str | None:
 
 def time(octets: bytes, context: Context) -> str | None:
     """Read a time of day, with stars for what is unspecified."""
-    octets = _unwrapped(octets)
+    octets = unwrapped(octets)
     if len(octets) != _TIME:
         return _other_moment(octets, context)
     moment = Time.parse(octets)
@@ -101,48 +101,49 @@ def time(octets: bytes, context: Context) -> str | None:
 
 
 def obis(octets: bytes, context: Context) -> str | None:
-    """Read the name of an object."""
+    """Read the logical name of an object."""
     return str(Obis(octets)) if len(octets) == 6 else hexadecimal(octets, context)
 
 
 def ip(octets: bytes, context: Context) -> str:
-    """Read an IPv4 or IPv6 address, in octets or (of some meters) as text."""
+    """Read an IPv4 or IPv6 address from octets, or from text, which some meters send."""
     if len(octets) in (4, 16):
         return str(ipaddress.ip_address(octets))
     return name(octets, context)
 
 
 def mac(octets: bytes, _context: Context) -> str:
-    """Read a hardware address."""
+    """Read a MAC address."""
     return octets.hex(":").upper() if octets else ""
 
 
 def _other_moment(octets: bytes, context: Context) -> str | None:
-    """Read what should be a date or time by its length."""
+    """Read octets that should be a date or time as the type that their length indicates."""
     read = {_DATE_TIME: date_time, _DATE: date, _TIME: time}.get(len(octets))
     if read is not None:
         return read(octets, context)
     return context.doubt(None) if octets else None
 
 
-def _unwrapped(octets: bytes) -> bytes:
+def unwrapped(octets: bytes) -> bytes:
+    """Remove tag and length of an octet string that some meters put into an octet string."""
     size = _WRAPPED.get(octets[:2])
     return octets[2:] if size == len(octets) - 2 else octets
 
 
 def _trimmed(octets: bytes) -> bytes:
-    """Fields of fixed size are filled up with zeros or blanks."""
+    """Remove the zeros or blanks that fill up a field of fixed size."""
     return octets.rstrip(b"\0 ")
 
 
 def _printable(octets: bytes, context: Context) -> str | None:
     found = _text(_trimmed(octets), context)
-    # Zeros alone are a number or an empty date rather than no text.
+    # Octets that are all zero are a number or an empty date, not an empty text.
     return found if found or not octets else None
 
 
 def _text(octets: bytes, context: Context) -> str | None:
-    """Return what octets say in the configured encoding, None if it cannot be printed."""
+    """Return the text of octets in the configured encoding; None if it is not printable."""
     try:
         found = octets.decode(context.options.encoding or "ascii")
     except UnicodeDecodeError:

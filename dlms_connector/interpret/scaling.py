@@ -1,4 +1,4 @@
-"""Numbers, exactly: raw value and power of ten meet as decimals, never as floats."""
+"""Exact numbers: the scaler is applied to the raw value in decimals, never in floats."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _NUMBERS = _INTEGERS | _FLOATS
 
 @dataclass(frozen=True, slots=True)
 class ScalerUnit:
-    """The power of ten of a value, and the symbol of its unit, None where it has none."""
+    """The power of ten of a value, and the symbol of its unit; None if it has no unit."""
 
     scaler: int = 0
     unit: str | None = None
 
 
 def scaler_unit(data: Data) -> ScalerUnit:
-    """Read an attribute scaler_unit; unit codes that nobody defined are no unit.
+    """Read an attribute scaler_unit; an undefined unit code means no unit.
 
-    Raises ProtocolError if it is none.
+    Raises ProtocolError if the data is not a scaler_unit.
     """
     match data:
         case Data(
@@ -46,14 +46,14 @@ def scaler_unit(data: Data) -> ScalerUnit:
             (Data(DataType.INTEGER | DataType.UNSIGNED as kind, int(scaler)),
              Data(DataType.ENUM | DataType.UNSIGNED, int(unit))),
         ):  # fmt: skip
-            # Written as unsigned by some meters: FD is -3 all the same.
+            # Some meters send the scaler as unsigned: FD is -3 there too.
             signed = scaler - 256 if kind is DataType.UNSIGNED and scaler > 127 else scaler
             return ScalerUnit(signed, unit_symbol(unit))
     raise ProtocolError("reading scaler and unit", f"{str(data)[:120]} is not a scaler with a unit")
 
 
 def is_number(data: Data) -> bool:
-    """Whether a scaler and a unit apply; to a list, if they do to all that is in it."""
+    """Return whether a scaler and a unit apply: to a number, or to an array of numbers only."""
     if data.type in (DataType.ARRAY, DataType.COMPACT_ARRAY):
         return bool(data.value) and all(map(is_number, data.value))
     return data.type in _NUMBERS
@@ -66,7 +66,7 @@ def number(data: Data, scaler: int) -> int | Decimal | None:
         return exact.scaleb(scaler) if exact is not None and scaler else exact
     raw = data.value
     if not isinstance(raw, int):
-        return None  # a BCD that is none
+        return None  # an invalid BCD
     if scaler < 0:
         return Decimal(raw).scaleb(scaler)
     return raw * 10**scaler if scaler else raw

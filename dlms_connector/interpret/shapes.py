@@ -1,4 +1,4 @@
-"""Shapes: how data of a certain kind becomes a value. Small ones are put together to larger."""
+"""Shapes turn data of a certain kind into a value; large shapes are built from small ones."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ Octets = Callable[[bytes, Context], Value]
 
 
 def plain(data: Data, context: Context) -> Value:
-    """Show data as what its type says; octet strings by what they look like."""
+    """Show data by its type; the meaning of octet strings is guessed."""
     return _plain(data, context, octets.guess)
 
 
 def raw(data: Data, context: Context) -> Value:
-    """Show data as what its type says; octet strings in hexadecimal."""
+    """Show data by its type; octet strings in hexadecimal."""
     return _plain(data, context, octets.hexadecimal)
 
 
 def of_octets(read: Octets) -> Shape:
-    """Return the shape of octet strings that mean something; other types are shown plainly."""
+    """Return the shape of octet strings of known meaning; other types are shown by their type."""
 
     def shape(data: Data, context: Context) -> Value:
         if data.type is DataType.NULL:
@@ -81,9 +81,9 @@ def fields(**shapes: Shape) -> Shape:
 
 
 def by_size(small: Shape, large: Shape, *, above: int) -> Shape:
-    """Return the shape of a structure that another version of its class has with more elements.
+    """Return the shape of a structure that has more elements in another version of its class.
 
-    It has `large` with more than `above` elements.
+    `large` is used for a structure with more than `above` elements.
     """
 
     def shape(data: Data, context: Context) -> Value:
@@ -94,7 +94,7 @@ def by_size(small: Shape, large: Shape, *, above: int) -> Shape:
 
 
 def named(*names: str) -> Shape:
-    """Return the shape of an enumeration from 0 on; a number without a name stays one."""
+    """Return the shape of an enumeration from 0 on; a number without a name stays a number."""
     return numbered(dict(enumerate(names)))
 
 
@@ -126,7 +126,7 @@ def short_name(data: Data, context: Context) -> Value:
 
 
 def hidden(_data: Data, _context: Context) -> Value:
-    """Show nothing: secrets do not leave the meter."""
+    """Show nothing: the attribute is a secret."""
     return None
 
 

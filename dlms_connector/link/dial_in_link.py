@@ -1,7 +1,7 @@
 """Links over the calls of meters that dial in.
 
-A call is somebody unknown until it is identified; then it becomes the connection of the link
-that bears the caller's name.
+The peer of a call is unknown until it is identified. Then the call becomes the connection of
+the link with the caller's name.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from ipaddress import ip_address
 from dlms_connector.errors import AbsentError, ConnectError, ProtocolError
 from dlms_connector.link.tcp_stream import StreamLink, TcpStream
 
-#: No meter needs more to say who it is, be it with the object list that short names take.
+#: No meter sends more octets to be identified, even with the object list of short names.
 MOST_TO_SAY = 1 << 17
-#: A call over which nothing came so many times is of no use: the meter may call anew.
+#: A call that was used so many times without a reply is closed: the meter may call again.
 _DEAF_TIMES = 3
-#: So many calls within so many seconds, each in place of one that still held, are not of one meter.
+#: This many calls in this many seconds, each replacing an open one, are from two callers.
 _CONTEST_CALLS, _CONTEST_S = 3, 60.0
 
 
 class Call(StreamLink):
-    """A connection of a meter not known yet: a link that is open already, for a first talk."""
+    """A connection of a meter not identified yet: an open link, for a first talk."""
 
     def __init__(self, made: Callable[[Call], None]) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Call(StreamLink):
         return plain(self.stream.peer)
 
     async def receive(self, deadline: float) -> bytes:
-        """Return what has arrived; raises ProtocolError if it is more than a meter has to say."""
+        """Return what has arrived; raises ProtocolError if it is more than a meter needs."""
         data = await super().receive(deadline)
         if self.bytes_in > MOST_TO_SAY:
             raise ProtocolError("finding out who calls", f"{self.bytes_in} octets told nothing")
@@ -52,8 +52,8 @@ class Call(StreamLink):
 class DialInLink(StreamLink):
     """The link of the meters behind one caller, over its latest call.
 
-    `close` lets go of the call and keeps it, for only the meter can call again. `arrived`
-    is called when the meter has.
+    `close` ends the use of the call but does not hang up, because only the meter can call
+    again. `arrived` is called when the meter has called.
     """
 
     def __init__(self, name: str, *, door: str = "", now: Callable[[], float] = time.time) -> None:
@@ -80,12 +80,12 @@ class DialInLink(StreamLink):
 
     @property
     def is_contested(self) -> bool:
-        """Whether calls end each other so fast that two callers must be taken for this meter."""
+        """Whether calls replace each other so fast that there must be two callers."""
         times = self._replaced
         return len(times) == _CONTEST_CALLS and times[-1] - times[0] < _CONTEST_S
 
     async def open(self) -> None:
-        """Take up the meter's call; raises AbsentError, at once, where there is none."""
+        """Use the meter's call; raises AbsentError at once if there is none."""
         if not self.has_call:
             self._stream = None
             raise AbsentError(self.name, self.door, self._since_text(), self._has_called)
@@ -101,7 +101,7 @@ class DialInLink(StreamLink):
         return self.has_call
 
     async def close(self) -> None:
-        """Let go of the call; hang up if the meter is deaf to us."""
+        """Stop using the call; hang up if several times no reply came."""
         stream, self._stream = self._stream, None
         if stream is None:
             return
@@ -115,7 +115,7 @@ class DialInLink(StreamLink):
             await stream.close()
 
     async def take(self, call: Call) -> None:
-        """Go on with a new call; an earlier one is over, even if nobody has noticed yet."""
+        """Use a new call; an earlier one is over, even if that was not noticed yet."""
         if self.has_call:
             self._replaced.append(self._now())
         earlier, self._kept = self._kept, call.stream

@@ -1,4 +1,4 @@
-"""What has arrived and was not read yet, and one reader that waits for it until a deadline."""
+"""Received octets that are not read yet, and one reader that waits until a deadline."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from dlms_connector.errors import LinkClosedError
 
-#: Beyond this the sender is asked to wait, so that a babbling peer costs no memory.
+#: Above this many octets reading is paused, so that no peer can fill the memory.
 PAUSE_ABOVE = 1 << 20
 
 
@@ -15,8 +15,8 @@ class Inbox:
     """A byte queue with one reader.
 
     One timer serves many waits: it is set for the first deadline and, when it fires, is
-    moved on to the deadline that holds by then. An exchange per millisecond with a timeout
-    of seconds thus sets a timer every few seconds.
+    set again for the current deadline. With an exchange per millisecond and a timeout of
+    seconds, a timer is thus set only every few seconds.
     """
 
     def __init__(self, pause: Callable[[], None], resume: Callable[[], None]) -> None:
@@ -31,7 +31,7 @@ class Inbox:
         self._timer: asyncio.TimerHandle | None = None
 
     def put(self, data: bytes) -> None:
-        """Take what arrived."""
+        """Add received octets."""
         self._chunks.append(data)
         self._size += len(data)
         if self._size > PAUSE_ABOVE and not self._paused:
@@ -40,7 +40,7 @@ class Inbox:
         self._wake()
 
     def end(self) -> None:
-        """Nothing more will arrive."""
+        """Note that nothing more will arrive."""
         self._ended = True
         if self._timer is not None:
             self._timer.cancel()
@@ -48,7 +48,7 @@ class Inbox:
         self._wake()
 
     def take(self) -> bytes:
-        """Return all that has arrived."""
+        """Return and remove all received octets."""
         chunks = self._chunks
         if not chunks:
             return b""
@@ -62,7 +62,7 @@ class Inbox:
         return data
 
     async def get(self, deadline: float) -> bytes:
-        """Return what has arrived; b"" at the deadline. Raises LinkClosedError at the end."""
+        """Return received octets; b"" at the deadline. Raises LinkClosedError after `end`."""
         if not self._chunks and not self._ended:
             if self._loop.time() >= deadline:
                 return b""

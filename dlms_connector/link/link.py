@@ -1,4 +1,4 @@
-"""What carries bytes to one endpoint, and which kind a configured connection has."""
+"""Links that carry bytes to one endpoint, and their choice by the configuration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dlms_connector.config import (
 
 
 class Link(Protocol):
-    """A way to one endpoint, opened and closed many times over its life."""
+    """A connection to one endpoint that may be opened and closed many times."""
 
     bytes_in: int
     bytes_out: int
@@ -25,7 +25,7 @@ class Link(Protocol):
         ...
 
     async def open(self) -> None:
-        """Reach the endpoint; raises ConnectError."""
+        """Connect to the endpoint; raises ConnectError."""
         ...
 
     def send(self, data: bytes) -> None:
@@ -35,16 +35,16 @@ class Link(Protocol):
     async def receive(self, deadline: float) -> bytes:
         """Return what has arrived, at least one byte; b"" once `loop.time()` is past the deadline.
 
-        Raises LinkClosedError if the peer hung up and all it sent was returned before.
+        Raises LinkClosedError if the peer closed the link and all it sent is returned already.
         """
         ...
 
     def drain(self) -> bytes:
-        """Return what has arrived unasked, without waiting."""
+        """Return unsolicited octets that have arrived, without waiting."""
         ...
 
     async def close(self) -> None:
-        """Hang up: at once, at any time, any number of times; never raises."""
+        """Close the link at once; allowed at any time and repeatedly; never raises."""
         ...
 
 

@@ -1,7 +1,7 @@
 """A TCP port where meters dial in.
 
-Who calls is told by the address or by a first talk over the call. Calls that nobody can
-identify and too many unknown ones are hung up, so that what is behind the port costs little.
+A caller is identified by its address or by a first talk over the call. Calls that cannot be
+identified, and too many unidentified ones, are closed, so that the port needs few resources.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ from dlms_connector.link.dial_in_link import Call, DialInLink
 from dlms_connector.link.tcp_stream import TcpStream
 from dlms_connector.within import within
 
-#: Calls that are not identified yet, from one address half of them: many meters of a mobile
-#: network may share one.
+#: Most calls that are not identified yet; half of them from one address, because many meters of
+#: a mobile network may share it.
 MOST_STRANGERS = 1000
 #: All networks.
 EVERYBODY = ("0.0.0.0/0", "::/0")
-#: Of the files that the process may have open, this part is for strangers: the gateway and its
-#: other connectors need theirs.
+#: Unidentified calls may use one fourth of the file descriptors of the process: the gateway and
+#: its other connectors need the rest.
 _STRANGERS_PART = 4
 IDENTIFY_WITHIN_S = 30.0
-#: Modems announce themselves when they call: that is over when the line rests so long.
+#: Modems may send a greeting after connecting: it is over after this many seconds of silence.
 GREETING_S = 0.25
 _LONGEST_GREETING_S = 3.0
 
-#: Says which meter calls: a name, or None for a stranger. May talk over the call.
+#: Returns the name of the calling meter, None if unknown. May talk over the call.
 Identify = Callable[[Call], Awaitable[str | None]]
 
 
 def room_for_strangers() -> int:
-    """Return how many calls may be unknown at once, so that a flood of them does no harm."""
+    """Return how many calls may be unidentified at once, so that a flood does no harm."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     bounded = files != resource.RLIM_INFINITY
     return max(2, min(MOST_STRANGERS, files // _STRANGERS_PART)) if bounded else MOST_STRANGERS
 
 
 class Listener:
-    """A port where meters call; `links` are those whose calls are expected, by their names.
+    """A port where meters dial in; `links` are the links that expect a call, by their names.
 
-    `hung_up` is told the address of a caller that was refused, and why; `contested` the name of
-    a link for which there seem to be two callers, and the address of the last.
+    `hung_up` gets the address of a refused caller and the reason. `contested` gets the name of a
+    link that seems to have two callers, and the address of the last one.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Listener:
 
     @property
     def port(self) -> int:
-        """The port that is listened on, also when the system chose it."""
+        """The TCP port number, also if the system chose it."""
         if self._server is None:
             return self._port
         return int(self._server.sockets[0].getsockname()[1])
@@ -112,7 +112,7 @@ class Listener:
         task.add_done_callback(lambda _: self._calls.pop(call, None))
 
     async def _serve(self, call: Call) -> None:
-        """See who calls, then watch the call until it is over."""
+        """Identify the caller, then wait until the call is over."""
         link = await self._link_of(call)
         if link is None:
             await call.close()
@@ -136,7 +136,7 @@ class Listener:
                 reason = f"nobody knows it after {self._identify_within_s:g} s"
             except DlmsError as error:
                 reason = str(error)
-            except Exception as error:  # whatever it was, it must not keep the call
+            except Exception as error:  # no error may leave the call open
                 reason = f"a fault of the connector: {error!r}"
             else:
                 if name is not None and name in self._links:

@@ -1,4 +1,4 @@
-"""A serial port of this host, by the library serialx (extra `serial`)."""
+"""A serial port of this host, through the library serialx (extra `serial`)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SerialLink:
         return self._port is not None and not self._port.transport.is_closing()
 
     async def open(self) -> None:
-        """Open the port for us alone; raises ConnectError."""
+        """Open the port for exclusive use; raises ConnectError."""
         await self.close()
         connection = self._connection
         try:
@@ -73,9 +73,9 @@ class SerialLink:
         return self._port.inbox.take() if self._port else b""
 
     async def configure(self, baudrate: int, bytesize: int, parity: str, stopbits: int) -> None:
-        """Let what was sent go out, then change the line's settings.
+        """Wait until the output is sent, then change the line's settings.
 
-        Raises LinkClosedError, or LinkError if the port does not have these settings.
+        Raises LinkClosedError, or LinkError if the port does not support these settings.
         """
         if self._port is None:
             raise LinkClosedError
@@ -91,7 +91,7 @@ class SerialLink:
         port, self._port = self._port, None
         if port is not None:
             port.transport.abort()
-            # The system may keep the port for what it cannot send, for up to half a minute.
+            # The system may keep the port for up to half a minute if output cannot be sent.
             await asyncio.wait({port.lost}, timeout=_CLOSE_AT_MOST_S)
 
     async def _carry_out(self, change: Coroutine[Any, Any, None]) -> None:

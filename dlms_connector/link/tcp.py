@@ -28,7 +28,7 @@ class TcpLink(StreamLink):
         try:
             await within(self._connect_timeout_s, self._connect(stream))
         except BaseException as error:
-            # Also when cancelled: a connection that came about meanwhile is not left behind.
+            # Also when cancelled: a connection that was made meanwhile must be closed.
             await stream.close()
             if isinstance(error, asyncio.TimeoutError):
                 reason = f"no answer within {self._connect_timeout_s:g} s"
@@ -48,9 +48,9 @@ class TcpLink(StreamLink):
 
 
 def _reason(error: OSError | UnicodeError) -> str:
-    """Say what the system says, without its numbers and addresses."""
+    """Return the system's error text, without numbers and addresses."""
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)  # asyncio's own words are the address once more
+        return os.strerror(error.errno)  # asyncio's own text repeats the address
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

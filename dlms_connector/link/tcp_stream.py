@@ -1,4 +1,4 @@
-"""One TCP connection, whoever opened it, and what links over it have in common."""
+"""One TCP connection, opened by either side, and the base class of links over it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Protocol, cast
 from dlms_connector.errors import LinkClosedError
 from dlms_connector.link.inbox import Inbox
 
-#: A modem that lost its network says nothing: probes find that out, and keep the entries
-#: of address translation on the way alive. Where a system has no such option, its default holds.
+#: A modem that lost its network sends nothing: keepalive probes detect that, and keep NAT
+#: entries on the way alive. If a system has no such option, its default is used.
 _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 
 
 class StreamLink:
-    """A link over one connection after the other; how they come about is not known here."""
+    """A link over one connection after the other; subclasses open the connections."""
 
     def __init__(self) -> None:
         self.bytes_in = self.bytes_out = 0
@@ -52,7 +52,7 @@ class StreamLink:
 
 
 class Counts(Protocol):
-    """Who counts the bytes of a stream: a link's counters outlive its connections."""
+    """The byte counters of a stream: those of a link outlive its connections."""
 
     bytes_in: int
     bytes_out: int
@@ -76,7 +76,7 @@ class TcpStream(asyncio.Protocol):
         return self._transport is not None and not self._transport.is_closing()
 
     def count_for(self, counts: Counts) -> None:
-        """Let another count what comes and goes from now on."""
+        """Count bytes in other counters from now on."""
         self._counts = counts
 
     async def until_lost(self) -> None:
@@ -96,7 +96,7 @@ class TcpStream(asyncio.Protocol):
         self._closing = True
         transport = self._transport
         if transport is not None and not transport.is_closing():
-            # Some modems keep a socket that was merely closed, and refuse the next caller.
+            # Without a shutdown some modems keep the socket, and refuse the next caller.
             with suppress(OSError):  # no longer connected
                 transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
             transport.abort()

@@ -11,7 +11,7 @@ from dlms_connector.within import within
 
 
 class UdpLink:
-    """A socket bound to one peer: datagrams of others do not reach it."""
+    """A socket connected to one peer: it receives no datagrams of others."""
 
     def __init__(self, host: str, port: int, *, connect_timeout_s: float = 10.0) -> None:
         self.bytes_in = self.bytes_out = 0
@@ -25,11 +25,11 @@ class UdpLink:
 
     @property
     def is_open(self) -> bool:
-        """Whether datagrams can be sent; whether anybody hears them is not known."""
+        """Whether datagrams can be sent; whether the peer receives them is not known."""
         return self._socket is not None and not self._socket.transport.is_closing()
 
     async def open(self) -> None:
-        """Find the address and bind; raises ConnectError."""
+        """Resolve the address and bind; raises ConnectError."""
         await self.close()
         endpoint = f"{self._host}:{self._port}"
         try:
@@ -49,8 +49,8 @@ class UdpLink:
     def send(self, data: bytes) -> None:
         """Send one datagram; raises LinkClosedError.
 
-        What has arrived is dropped: it came before the question (a network delivered an answer
-        twice, or late), and is whole datagrams, so that nothing of what follows is lost.
+        Datagrams that arrived before are dropped: they do not belong to this request (a reply
+        came twice, or late). They are whole datagrams, so nothing of the next reply is lost.
         """
         if self._socket is None or self._socket.transport.is_closing():
             raise LinkClosedError
@@ -94,7 +94,7 @@ class _Socket(asyncio.DatagramProtocol):
             self.inbox.put(data)
 
     def error_received(self, exc: Exception) -> None:
-        # The peer's system said that nobody listens there.
+        # The peer's system reported that the port is not open.
         self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -103,7 +103,7 @@ class _Socket(asyncio.DatagramProtocol):
             self.lost.set_result(None)
 
     def _start_dropping(self) -> None:
-        # Datagrams cannot be held back; what exceeds the inbox is lost as on the way here.
+        # UDP has no flow control: datagrams above the limit of the inbox are dropped.
         self._dropping = True
 
     def _stop_dropping(self) -> None:

@@ -1,7 +1,7 @@
-"""Invocation counters as the meter knows them, read through its public client.
+"""Reads the invocation counter of a meter through its public client.
 
-Before the first ciphered association, and once after a failure that a counter behind the
-meter's would explain:
+Use it before the first ciphered association, and once after a failure that a too low counter
+would explain:
 
     if counter is not None:
         await converse(catch_up(counter, device, make_client), link, …)
@@ -26,14 +26,14 @@ from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.state import LAST, InvocationCounter
 
-#: Where every meter lets everybody read its invocation counters.
+#: The client address of the public client, which may read invocation counters.
 PUBLIC_CLIENT = 16
 
 _DOING = "reading the invocation counter"
 
 
 class PublicClient(Protocol):
-    """What of a client is needed to read a counter."""
+    """The methods of a client that are needed to read a counter."""
 
     def connect(self) -> Talk[None]:
         """Open the association."""
@@ -44,7 +44,7 @@ class PublicClient(Protocol):
         ...
 
     def release(self) -> Talk[None]:
-        """Say goodbye."""
+        """Release the association."""
         ...
 
 
@@ -93,7 +93,7 @@ def read_counter(client: PublicClient, obis: Obis) -> Talk[int]:
 def catch_up(
     counter: InvocationCounter, device: Device, make_client: Callable[[Device], PublicClient]
 ) -> Talk[None]:
-    """Read where to go on, unless that is known; the meter is released afterwards."""
+    """Read the counter unless it is known; the association is released afterwards."""
     obis = device.dlms.invocation_counter
     if counter.known or obis is None:
         return

@@ -1,4 +1,4 @@
-"""What is counted per meter, and the keys it is sent under."""
+"""The counters of each meter, and their telemetry keys."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Statistics:
     clock_drift_s: Decimal | None = None
 
     def telemetry(self) -> dict[str, Value]:
-        """Return the counters under their keys on the platform; what is unknown is left out."""
+        """Return the counters under their keys on the platform; unknown values are left out."""
         keys: dict[str, Value] = {
             "dlmsPollMs": self.poll_ms,
             "dlmsPollsOk": self.polls_ok,
@@ -47,7 +47,7 @@ class Statistics:
 
 
 def counted(talk: Talk[T], statistics: Statistics) -> Generator[bytes, bytes, T]:
-    """Hold a talk as it is, and count what it sends again after silence."""
+    """Run a talk unchanged, and count the frames that it repeats after silence."""
     silence = False
     try:
         out = next(talk)

@@ -1,4 +1,4 @@
-"""Runs a talk over a link, within a time for each reply and one for the whole."""
+"""Runs a talk over a link, with a timeout for each reply and one for the whole talk."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ async def converse(
     pause_s: float = 0.0,
     overall_s: float | None = None,
 ) -> T:
-    """Send what the talk yields, tell it what arrives, and return its result.
+    """Send what the talk yields, pass it what arrives, and return its result.
 
-    `timeout_s` is the time for one reply, counted from the sending; after it the talk is
-    told of silence. `pause_s` passes before each sending. When `overall_s`
-    is over, LinkTimeoutError is raised in the talk; so is LinkClosedError when the peer hangs
-    up. Whatever happens, and also when cancelled, the talk is closed.
+    `timeout_s` is the time for one reply, counted from the sending; after it the talk gets
+    b"". There is a pause of `pause_s` before each sending. After `overall_s`, LinkTimeoutError
+    is raised in the talk; LinkClosedError is raised there when the peer closes the link. The
+    talk is closed in all cases, also when cancelled.
     """
     loop = asyncio.get_running_loop()
     now = loop.time()
@@ -76,14 +76,14 @@ async def converse(
 
 
 def _fail(talk: Talk[T], error: LinkError, cause: Exception | None = None) -> NoReturn:
-    """Raise where the talk stands, so that it can still return what it has."""
+    """Raise the error inside the talk, so that the talk can still return a result."""
     error.__cause__ = cause
     talk.throw(error)
     raise error
 
 
 async def _obey(directive: Directive, link: Link, end: float) -> None:
-    """Carry out a directive; no pause of it goes beyond the end of the talk."""
+    """Carry out a directive; its pauses do not exceed the end of the talk."""
     left = max(0.0, end - asyncio.get_running_loop().time())
     if directive:
         link.send(directive)

@@ -1,12 +1,11 @@
-"""After how much silence a meter drops an association: as told, as is usual, as learned.
+"""The inactivity timeout of a meter: configured, the standard's default, or learned.
 
-A meter does not say when it drops an association that is idle; one notices at the next
-request, by silence for all tries, a DM, a refusal or a closed connection. Noise and a
-restarted converter look the same. So it takes two such deaths in a row, half a minute apart and
-each with the meter answering a new association at once, to teach anything, and an association
-that lives through as much silence clears the suspicion. What was learned holds for an hour and
-is then put to the test, by one death; each time it proves true it holds twice as long: that is
-a dozen deaths in a year.
+A meter does not tell when it drops an idle association. The client notices it at the next
+request: no reply to all tries, a DM, a refusal or a closed connection. Noise and a restarted
+converter look the same. So a limit is learned only from two losses in a row, half a minute
+apart, if the meter answers a new association at once each time. An association that survives
+the same idle time clears the suspicion. A learned limit holds for an hour and is then tested
+again: one loss confirms it. Each confirmation doubles the time: a dozen losses in a year.
 """
 
 from __future__ import annotations
@@ -19,45 +18,45 @@ from dlms_connector.config import Device
 #: The defaults of the HDLC setup (class 23) and of the TCP-UDP setup (class 41), IEC 62056-6-2.
 _USUAL_S = {"HDLC": 120.0, "HDLC_WITH_MODE_E": 120.0, "WRAPPER": 180.0}
 
-#: No meter drops an association after less; what dies sooner does not die of silence.
+#: No meter drops an association after less idle time; an earlier loss has another cause.
 _LEAST_S = 2.0
-#: Deaths in a row that are no accident any more.
+#: Losses in a row that are no accident any more.
 _ENOUGH = 2
-#: Apart from one another: bursts of noise last some seconds.
+#: The time in seconds that they must span: bursts of noise last some seconds.
 _APART_S = 30.0
-#: Part of a silence that shows as much as the whole: polls do not come to the millisecond.
+#: This part of an idle time counts as equal to it: polls are not exact to the millisecond.
 _ALIKE = 0.9
 _LESSON_S = 3600.0
 
 
 class IdleLimit:
-    """The longest silence in the associations of one meter; times are those of the loop."""
+    """The longest idle time of one meter's associations; times are those of the loop's clock."""
 
     def __init__(self, device: Device, log: logging.Logger) -> None:
         self._meter, self._log = device.device_name, log
         self._told_s = _told_s(device)
         self._deaths, self._lesson_s = 0, _LESSON_S
-        #: The shortest silence that was deadly, what follows from it, and until when that holds.
+        #: The shortest idle time before a loss, the limit learned from it, and until when it holds.
         self._deadly_s = self._learned_s = self._doubt_at = inf
         self._logged_s = self._first_at = inf
 
     @property
     def seconds(self) -> float:
-        """After how much silence the meter is taken to have dropped an association."""
+        """The idle time after which the meter has probably dropped an association."""
         return min(self._told_s, self._learned_s)
 
     def review(self, now: float) -> None:
-        """Put to the test what was learned long ago: one death is enough this time."""
+        """Test a limit again that was learned long ago: one loss is enough this time."""
         if now >= self._doubt_at:
             self._learned_s, self._doubt_at, self._deaths = inf, inf, _ENOUGH - 1
 
     def survived(self, idle_s: float) -> None:
-        """Note that an association lived through so much silence."""
+        """Note that an association survived this idle time."""
         if idle_s >= _ALIKE * self._deadly_s:
             self._forget()
 
     def died(self, idle_s: float, now: float) -> None:
-        """Note that an association was dead after so much silence, and the meter was not."""
+        """Note that an association was lost after this idle time, but the meter still answers."""
         if idle_s < _LEAST_S:
             return
         self._deaths += 1
@@ -80,7 +79,7 @@ class IdleLimit:
 
 
 class Trial:
-    """Whether the present association lives, which only its next answer tells.
+    """Whether the present association is alive, which only its next answer shows.
 
     `proven` says that it is new, or has answered in this turn.
     """
@@ -88,7 +87,7 @@ class Trial:
     def __init__(self, limit: IdleLimit) -> None:
         self._limit = limit
         self._idle_s = 0.0
-        #: The silence that the last one seems to have died of, until a new one answers.
+        #: The idle time that seems to have ended the last one, until a new one answers.
         self._deadly_s: float | None = None
         self.proven = False
 
@@ -98,12 +97,12 @@ class Trial:
         return not self.proven and self._idle_s >= _LEAST_S
 
     def resume(self, idle_s: float) -> bool:
-        """Go on with an association that was idle; false if the meter has surely dropped it."""
+        """Continue an idle association; return False if the meter has surely dropped it."""
         self.proven, self._idle_s = False, idle_s
         return idle_s <= self._limit.seconds
 
     def begin(self) -> None:
-        """Go on with a new association."""
+        """Continue with a new association."""
         self.proven = True
 
     def answered(self, now: float) -> None:
@@ -119,7 +118,7 @@ class Trial:
         self._deadly_s = None if self.proven else self._idle_s
 
     def acquit(self) -> None:
-        """Note that a new association is of no help: it is no matter of silence."""
+        """Note that a new association does not help: idle time is not the cause."""
         self._deadly_s = None
 
 
@@ -128,5 +127,5 @@ def _told_s(device: Device) -> float:
     if told_ms is not None:
         return told_ms / 1000 or inf
     if device.connection.keep_open is True:
-        return inf  # its author knows better than the defaults
+        return inf  # configured on purpose: takes precedence over the defaults
     return _USUAL_S[device.dlms.interface_type]

@@ -1,4 +1,4 @@
-"""What polling taught about one meter, kept for the life of the process."""
+"""Findings about one meter from polling it; kept until the process ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dlms_connector.meter.plan import MAX_ITEMS, Limits
 
 @dataclass(frozen=True, slots=True)
 class Killer:
-    """When an object killed the association, how it died, and how often this was proved."""
+    """An object that broke the association: when, with which error, how often it was proved."""
 
     at_ms: int
     error: LinkError
@@ -22,10 +22,10 @@ class Killer:
 
 
 class Learned:
-    """What a meter was found to do and not to do; each lesson is logged once.
+    """What a meter was found to support and not to support; each finding is logged once.
 
-    Of what it did before, one failure teaches nothing: it may have been busy for a moment,
-    and what is learned stays. It takes a second one without a success in between.
+    If something worked before, one failure is not enough: the meter may have been busy for a
+    moment, and a finding is kept. A second failure without a success in between counts.
     """
 
     def __init__(self, meter: str, log: logging.Logger, *, single_reads: bool = False) -> None:
@@ -33,22 +33,22 @@ class Learned:
         self.scalers: dict[AttributeRef, ScalerUnit] = {}
         self.max_items = 1 if single_reads else MAX_ITEMS
         self.alone: set[AttributeRef] = set()
-        #: Objects refused singly too: their code in a list needs no second question.
+        #: Objects also refused alone: the same code in a list needs no second request.
         self.refused: dict[AttributeRef, int] = {}
-        #: Objects answered with an exception: no sign that the association is gone.
+        #: Objects answered with an exception: it does not mean that the association is gone.
         self.excepted: set[AttributeRef] = set()
-        #: Objects that killed the association, and are left alone for a while.
+        #: Objects that broke the association, and are not read for a while.
         self.killers: dict[AttributeRef, Killer] = {}
-        #: What was asked when an association died, and how often that was an object alone.
+        #: The request when an association broke, and how often it was for a single object.
         self.in_flight: tuple[AttributeRef, ...] = ()
         self.deaths: dict[AttributeRef, int] = {}
-        #: The longest list, and the attributes, that lists were answered with.
+        #: The length of the longest answered list, and the attributes that lists returned.
         self._longest = 0
         self._listed: set[AttributeRef] = set()
         self._lists_died = self._deadly_size = 0
 
     def forget(self) -> None:
-        """Forget what another meter at the same address would not have in common."""
+        """Forget what may be different for another meter at the same address."""
         self.scalers.clear()
         self.refused.clear()
         self.excepted.clear()
@@ -57,7 +57,7 @@ class Learned:
         self.in_flight = ()
 
     def limits(self, max_pdu: int, overhead: int, services: Set[str]) -> Limits:
-        """Return how to ask an association that negotiated this."""
+        """Return the limits of a request, from the parameters of an association."""
         access = "access" in services
         return Limits(
             max_pdu=max_pdu,
@@ -74,31 +74,31 @@ class Learned:
         self.deaths.pop(ref, None)
 
     def list_answered(self, size: int) -> None:
-        """Note that a list of this size came back whole."""
+        """Note that a list of this size was answered completely."""
         self._longest, self._lists_died = max(size, self._longest), 0
 
     def listed(self, ref: AttributeRef) -> None:
-        """Note that a list brought an attribute."""
+        """Note that a list returned an attribute."""
         self._listed.add(ref)
         self.deaths.pop(ref, None)
 
     def list_died(self, size: int) -> None:
-        """Note that a list ended in silence, rubbish or a closed connection."""
+        """Note that a list led to silence, an invalid reply or a closed connection."""
         self._lists_died += 1
         self._deadly_size = size
 
     def lists_acquitted(self) -> None:
-        """Note that it was a single object that killed the association."""
+        """Note that a single object broke the association."""
         self._lists_died = 0
 
     def lists_convicted(self) -> None:
-        """Note that the association lived once nothing was asked for in a list."""
+        """Note that the association did not break when nothing was read in a list."""
         self._lists_died = 0
         self.list_refused(self._deadly_size, "the association broke down over a list")
 
     @property
     def lists_suspect(self) -> bool:
-        """Whether lists may be what kills the association: better ask singly for once."""
+        """Whether lists may break the association: then all is read singly once."""
         return self._lists_died >= (2 if self._longest else 1)
 
     def list_refused(self, size: int, reason: str) -> None:
@@ -109,14 +109,14 @@ class Learned:
             self.shorten(size, reason)
 
     def shorten(self, size: int, reason: str) -> None:
-        """Put less in a list than this."""
+        """Use shorter lists than this size."""
         if size <= self.max_items:
             self.max_items = max(1, size // 2)
             how = f"at most {self.max_items} at once" if self.max_items > 1 else "one by one"
             self._log.info("%s: reads objects %s from now on: %s", self._meter, how, reason)
 
     def spoils_lists(self, ref: AttributeRef, reason: str) -> None:
-        """Note that an attribute failed in a list, or a list for its sake."""
+        """Note that an attribute failed in a list, or made a list fail."""
         if ref in self._listed:
             self._listed.discard(ref)
         elif ref not in self.alone:

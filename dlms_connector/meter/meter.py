@@ -1,4 +1,4 @@
-"""Polls one meter: plans, asks, mends, and keeps the association while it is worth it."""
+"""Polls one meter: plans, reads, recovers, and keeps the association while it is useful."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ T = TypeVar("T")
 _MARGIN = 0.9
 #: A poll may take this long even where the timeouts allow it less.
 _LEAST_BUDGET_S = 30.0
-#: Requests that may go unanswered however often they are repeated.
+#: Requests of a poll that may stay unanswered, each with all its retries.
 _SILENCES = 4
 
 
 class Meter:
-    """Reads one meter over a link that somebody else owns and lends for a turn.
+    """Reads one meter over a link that the caller owns and lends for a turn.
 
     `open_link` opens the link and raises ConnectError; `now_ms` is the Unix time in ms;
     `shared` says that other meters talk over the same link. Only one method may run at
@@ -82,14 +82,14 @@ class Meter:
         self._shared = shared
 
     def keeps(self, idle_s: float) -> bool:
-        """Whether to keep the association for the next poll in so many seconds."""
+        """Whether to keep the association for the next poll in `idle_s` seconds."""
         keep = self.device.connection.keep_open
         if keep is False or (keep == "auto" and self._shared):
             return False
         return idle_s <= self.session.inactivity_s * _MARGIN
 
     def forget(self) -> None:
-        """Forget what need not be true any more of a meter that was away for long."""
+        """Forget what may have changed while the meter did not answer for a long time."""
         self.learned.forget()
         self.session.forget()
 
@@ -112,12 +112,12 @@ class Meter:
         return result
 
     async def run(self, job: Callable[[Client], Talk[T]], *, timeout_s: float) -> T:
-        """Hold a conversation within the association; raises DlmsError.
+        """Run a talk within the association; raises DlmsError.
 
-        It is not repeated if the association breaks, for it may have been carried out. Where
-        the meter dropped the association while it was idle, it says so to the first request and
-        takes none, or hangs up: then it begins again in a new association, unless the meter
-        hung up on a change.
+        It is not repeated if the association breaks, because the meter may have carried it out.
+        One exception: if the meter dropped an idle association, it rejects the first request or
+        closes the link. Then the talk starts again in a new association, unless the meter
+        closed the link on a SET or ACTION.
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout_s
@@ -136,18 +136,18 @@ class Meter:
         return await self.session.ask(job(client), end)
 
     def _progress(self, client: Client) -> tuple[int, int]:
-        """Return what changes with each answer, and with each silence."""
+        """Return two counters: one changes with each answer, one with each silence."""
         return client.answered, self.statistics.retries
 
     async def _read(self, turn: Round, end: float) -> tuple[DlmsError | None, bool]:
-        """Ask until all is answered; return what broke, and whether that is an outage."""
+        """Read until all is answered; return the error, and whether it is an outage."""
         reconnects = min(1, self.device.connection.retries)
         while True:
             try:
                 client = await self.session.associate(end)
             except DlmsError as error:
                 return error, True
-            # That a meter drops what is idle is no trouble that `retries` are for.
+            # `retries` do not limit this: to drop an idle association is normal.
             spare = reconnects > 0 or self.session.is_doubtful
             try:
                 await turn.read(partial(self._get, client, end), self._limits(client))
@@ -156,7 +156,7 @@ class Meter:
                 if over or (self._shared and self.session.quiet_s > 0):
                     return error, turn.data_count == 0
             else:
-                if not self.session.proven:  # nothing but exceptions: who knows whether it lives
+                if not self.session.proven:  # only exceptions: the association may be gone
                     await self.session.release()
                 return None, False
             reconnects -= 1
@@ -169,7 +169,7 @@ class Meter:
         except ServiceError as error:
             if self.session.proven or self.learned.excepted.issuperset(refs):
                 raise
-            # A meter that dropped an idle association answers like this, not with silence.
+            # Meters that dropped an idle association may answer with an exception.
             await self.session.dropped()
             raise ProtocolError("reading over an idle association", str(error)) from error
 
@@ -179,7 +179,7 @@ class Meter:
         return self.learned.limits(client.max_pdu, overhead, client.conformance)
 
     def _budget_s(self, items: int) -> float:
-        """How long a poll may take in all, so that no meter can hold the line for ever."""
+        """Return the time limit of a poll in seconds, so that no meter holds the line for ever."""
         connection = self.device.connection
         timeout_s = connection.timeout_ms / 1000
         silences = _SILENCES * (connection.retries + 1)

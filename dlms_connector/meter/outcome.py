@@ -1,4 +1,4 @@
-"""From the meter's answers to readings: values meet their scalers, keys meet their errors."""
+"""Makes readings from the meter's answers: applies scalers, and assigns errors to keys."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TIME = 2
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the meter said to one attribute, and the Unix time in ms at which it arrived."""
+    """The meter's answer for one attribute, and the Unix time in ms at which it arrived."""
 
     data: Data | DlmsError
     ts_ms: int
@@ -37,10 +37,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of one poll.
+    """The result of one poll.
 
-    `unread` was not answered because the association broke; `error` says that the meter
-    does not answer (any more), it is None if the poll counts as good.
+    `unread` are items without an answer because the association broke. `error` says that the
+    meter does not answer (any more); it is None if the poll counts as good.
     """
 
     poll: Poll
@@ -53,7 +53,7 @@ def learn_scalers(
     due: Sequence[Wanted],
     scalers: dict[AttributeRef, ScalerUnit],
 ) -> dict[AttributeRef, DlmsError]:
-    """Keep the scalers that were answered; return those that make no sense, and why."""
+    """Store the scalers that were read; return the invalid ones and their errors."""
     wrong: dict[AttributeRef, DlmsError] = {}
     for ref in {one.scaler for one in due if one.scaler is not None} & answers.keys():
         data = answers[ref].data
@@ -75,10 +75,10 @@ def outcome(
     down: bool,
     dlms: Dlms = _ANY_METER,
 ) -> Outcome:
-    """Return what a poll of `due` came to.
+    """Return the result of a poll of `due`.
 
     `broken` is why some attributes have no answer; `down` says that it counts as an outage.
-    `dlms` tells how the meter's clock and standard are to be read.
+    `dlms` tells how to interpret the meter's clock.
     """
     wrong = learn_scalers(answers, due, scalers)
     readings: list[Reading] = []
@@ -105,8 +105,8 @@ def clock_drift_s(
 ) -> Decimal | None:
     """Return how far the meter's clock is ahead of ours, in seconds; None if it was not read.
 
-    Nor if it tells neither its deviation from UTC nor do the options the zone in which it
-    ticks: then it is not known what it means.
+    Also None if the clock gives no deviation from UTC and the options give no time zone:
+    then its time is ambiguous.
     """
     for ref in (one.value for one in due if one.value.class_id == CLOCK_CLASS):
         answer = answers.get(ref)
@@ -155,7 +155,7 @@ def _scaler(
     scalers: Mapping[AttributeRef, ScalerUnit],
     wrong: Mapping[AttributeRef, DlmsError],
 ) -> ScalerUnit | None:
-    """Return the meter's scaler and unit with the item's own in their place."""
+    """Return the scaler and unit to use; the item's own scaler replaces the meter's."""
     item, theirs = one.item, scalers.get(one.scaler) if one.scaler else None
     if theirs is None:
         answer = wrong.get(one.scaler) or answers[one.scaler].data if one.scaler else None

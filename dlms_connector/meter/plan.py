@@ -1,8 +1,8 @@
-"""A device's due items as the fewest requests: pure values in and out.
+"""Plans the fewest requests for the due items of a device, without any input or output.
 
-An object that several keys want is asked for once. The scaler and unit of a value are
-asked for until they are known, just before the value itself, so that they arrive in the
-same reply where there is room.
+An object that several keys need is read once. The scaler and unit of a value are read until
+they are known, just before the value itself, so that they arrive in the same reply if there
+is room.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from dlms_connector.config import Device, Item
 from dlms_connector.cosem import CLASSES, AttributeRef
 from dlms_connector.reading import Kind
 
-#: Items of one GET-with-list unless the meter was learned to take fewer: many meters that
-#: offer the service answer long lists late or by block transfer, which saves nothing.
+#: Items of one GET-with-list, unless the meter was found to support fewer. Many meters
+#: answer longer lists late or by block transfer, which saves nothing.
 MAX_ITEMS = 32
 
 #: GET-Request-With-List: tag, choice, invoke-id-and-priority and the count of the list; then
-#: for each class, instance, attribute, no selection.
+#: for each item class, instance, attribute, no selection.
 #: A register's value and its scaler and unit are both shorter than that in the reply.
 _LIST = 1 + 1 + 1 + 1, 2 + 6 + 1 + 1
-#: Access-Request: tag, long-invoke-id-and-priority, no date, two counts; then for each the
-#: kind, class, instance, attribute, and null-data.
+#: Access-Request: tag, long-invoke-id-and-priority, no date, two counts; then for each item
+#: the kind, class, instance, attribute, and null-data.
 _ACCESS = 1 + 4 + 1 + 1 + 1, 1 + 2 + 6 + 1 + 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wanted:
-    """An item of a device, where its values go and how often it is wanted."""
+    """An item of a device, the kind of its values, and its poll period in seconds."""
 
     kind: Kind
     item: Item
@@ -51,7 +51,7 @@ class Wanted:
 
 
 def wanted(device: Device) -> tuple[Wanted, ...]:
-    """Return all that is polled of a device, each item with its own period."""
+    """Return all items to poll of a device, each item with its own period."""
     kinds: tuple[tuple[Kind, tuple[Item, ...]], ...] = (
         ("attributes", device.attributes),
         ("timeseries", device.timeseries),
@@ -65,11 +65,11 @@ def wanted(device: Device) -> tuple[Wanted, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much one request may ask of a meter.
+    """The limits of one request to a meter.
 
-    `max_pdu` is what the meter can receive, `overhead` what ciphering adds to a request;
-    `alone` are attributes that the meter gives only outside of lists; `access` says that
-    ACCESS is used for lists.
+    `max_pdu` is the largest APDU that the meter can receive, `overhead` the octets that
+    ciphering adds to it. `alone` are attributes that the meter gives only outside of lists;
+    `access` says that the ACCESS service is used for lists.
     """
 
     max_pdu: int = 0xFFFF

@@ -1,8 +1,8 @@
-"""One poll of one meter: asks in lists, notices what the meter cannot do, finds a way round.
+"""One poll of one meter: reads in lists, and works around what the meter does not support.
 
-A refused list is read singly; an object that fails in a list is read singly once more; an
-association that dies takes only the request in flight with it. What that teaches about the
-meter is kept in `Learned`.
+A refused list is read singly. An object that fails in a list is read again singly. If the
+association breaks, only the request in flight is lost. The findings about the meter are kept
+in `Learned`.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from dlms_connector.protocol.data import Data
 #: Reads attributes in one request: data or an error for each.
 Get = Callable[[Sequence[AttributeRef]], Awaitable[Sequence[Data | ObjectError]]]
 
-#: How long an object that killed the association is left alone: noise may have killed it, so
-#: briefly at first, and twice as long each time it does so again.
+#: How long an object that broke the association is not read: noise may have broken it, so a
+#: short time at first, and twice as long each time it happens again.
 _FIRST_REST_MS, _LONGEST_REST_MS = 60_000, 3_600_000
 
 
 class Round:
-    """The questions and answers of one poll; `read` may be called again after a reconnect.
+    """The requests and answers of one poll; `read` may be called again after a reconnect.
 
-    What was in flight when an association died is kept in `Learned`: where there is no
-    second try in one poll, the next one goes on from there.
+    The request in flight when an association broke is kept in `Learned`: if there is no
+    second try in this poll, the next poll continues from there.
     """
 
     def __init__(self, due: Sequence[Wanted], learned: Learned, now_ms: Callable[[], int]) -> None:
@@ -41,15 +41,15 @@ class Round:
 
     @property
     def data_count(self) -> int:
-        """How many attributes the meter gave."""
+        """The number of attributes for which the meter returned data."""
         return sum(not isinstance(answer.data, DlmsError) for answer in self.answers.values())
 
     async def read(self, get: Get, limits: Limits) -> None:
-        """Ask for all that has no answer yet; raises LinkError if the association dies."""
+        """Read all attributes without an answer; raises LinkError if the association breaks."""
         learned = self._learned
         left = [ref for ref in self._asked if ref not in self.answers]
-        # What was in flight when the association died comes last: it may be the cause. What was
-        # so by itself comes behind that, however many these are, and known killers behind all.
+        # Attributes in flight when the association broke come late: they may be the cause. After
+        # them come all that were in flight alone, and the known killers come last.
         left.sort(
             key=lambda ref: (
                 ref in learned.killers,
@@ -91,7 +91,7 @@ class Round:
                 self._learned.spoils_lists(ref, "the meter gives it singly but not in a list")
 
     def _take(self, ref: AttributeRef, result: Data | ObjectError) -> bool:
-        """Keep what a list says of one attribute; false if it should be asked for singly."""
+        """Store the result of a list for one attribute; False if it should be read singly."""
         if not isinstance(result, ObjectError):
             self._learned.listed(ref)
         elif self._learned.refused.get(ref) != result.code:
@@ -110,7 +110,7 @@ class Round:
                 self._learned.spoils_lists(ref, f"a list with it was refused: {error}")
 
     async def _singly(self, batch: Sequence[AttributeRef], get: Get) -> list[AttributeRef]:
-        """Ask for each attribute by itself; return those that the meter gave."""
+        """Read each attribute alone; return those for which the meter returned data."""
         return [ref for ref in batch if await self._one(ref, get)]
 
     async def _one(self, ref: AttributeRef, get: Get) -> bool:
@@ -137,11 +137,14 @@ class Round:
                 self._died_alone(batch[0], error)
             raise
         finally:
-            # Once per reply: what arrived together carries the same instant.
+            # Once per reply: values that arrived together have the same time stamp.
             self._arrived_ms = self._now_ms()
 
     def _died_alone(self, ref: AttributeRef, error: LinkError) -> None:
-        """Note a death; an object that kills twice while others were read is left alone."""
+        """Note that an object broke the association.
+
+        After the second time, if others were read, it is not read for a while.
+        """
         learned = self._learned
         learned.deaths[ref] = learned.deaths.get(ref, 0) + 1
         if learned.deaths[ref] > 1 and self.data_count:
@@ -155,7 +158,7 @@ class Round:
         now = self._now_ms()
         for ref in self._asked:
             killer = self._learned.killers.get(ref)
-            # A host's clock that was far ahead and is set back must not prolong the rest.
+            # A host's clock that was far ahead and is set back must not prolong the wait.
             if killer and 0 <= now - killer.at_ms < _rest_ms(killer):
                 self.answers[ref] = Answer(killer.error, now)
 
@@ -164,5 +167,5 @@ class Round:
 
 
 def _rest_ms(killer: Killer) -> int:
-    doublings = min(killer.convictions, 7) - 1  # where the longest rest is reached
+    doublings = min(killer.convictions, 7) - 1  # enough for the longest rest
     return min(_FIRST_REST_MS << doublings, _LONGEST_REST_MS)

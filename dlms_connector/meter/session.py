@@ -1,4 +1,4 @@
-"""One association with one meter: opened when needed, ended cleanly, mended when broken."""
+"""One association with one meter: opened when needed, released cleanly, replaced when broken."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class MakeClient(Protocol):
 
 
 class Session:
-    """The association with a meter over a link that somebody else owns and lends.
+    """The association with a meter over a link that the caller owns and lends.
 
-    `open_link` opens the link and raises ConnectError; `shared` says that other meters talk
-    over it. Times are those of the loop.
+    `open_link` opens the link and raises ConnectError; `shared` says that other meters use it
+    too. Times are those of the loop's clock.
     """
 
     def __init__(
@@ -71,31 +71,31 @@ class Session:
         self._statistics = statistics
         self._open_link = open_link
         self._make_client = make_client
-        #: A meter's short names are asked for once, and questions numbered on.
+        #: Short names are read once, and invoke-ids continue over all associations.
         self._directory = Directory()
         self._counter = counter
         self._client: Client | None = None
-        #: Whose association is being opened or ended, or was when its task was cancelled.
+        #: The client that is connecting or releasing, or was when its task was cancelled.
         self._unsettled: Client | None = None
-        #: Whether a conversation is under way, or was when its task was cancelled.
+        #: Whether a talk is running, or was when its task was cancelled.
         self._talking = False
-        # Whoever ran before us may have left an association open.
+        # A process before us may have left an association open.
         self._unclean = True
         self._lost = False
         self._heard = 0.0
-        #: Until when the meter wants no talk after an unclean end.
+        #: Until when nothing may be sent to the meter after an unclean end.
         self.quiet_until = 0.0
-        #: Set to have the next turn begin with a new association.
+        #: Set this to begin the next turn with a new association.
         self.renew = False
 
     @property
     def is_open(self) -> bool:
-        """Whether there is an association, as far as one can know."""
+        """Whether there is an association, as far as the client knows."""
         return self._client is not None and self._link.is_open
 
     @property
     def inactivity_s(self) -> float:
-        """After how much silence the meter is taken to have dropped the association."""
+        """The idle time after which the meter has probably dropped the association."""
         return self._idle_limit.seconds
 
     @property
@@ -110,7 +110,7 @@ class Session:
 
     @property
     def quiet_s(self) -> float:
-        """How long the meter wants quiet after an unclean end."""
+        """How many seconds the meter needs without traffic after an unclean end."""
         return self._device.workarounds.quiet_after_failure_ms / 1000
 
     async def associate(self, end: float) -> Client:
@@ -131,7 +131,7 @@ class Session:
                 await self.hang_up()
         self.renew = False
         if self._client is not None:
-            self._link.drain()  # unasked: what a modem says now and then, or an answer come twice
+            self._link.drain()  # unsolicited: a modem message, or an answer that came twice
             return self._client
         await asyncio.sleep(max(0.0, self.quiet_until - loop.time()))
         try:
@@ -150,14 +150,14 @@ class Session:
         return client
 
     async def ask(self, talk: Talk[T], end: float) -> T:
-        """Hold a conversation within the association; a broken one is hung up."""
+        """Run a talk within the association; close the link if the association breaks."""
         loop = asyncio.get_running_loop()
         start = loop.time()
         try:
             result = await self._converse(talk, end)
         except LinkError as error:
             await self._let_others_talk(self._client, end)
-            # Who had no time to wait for an answer knows nothing of the meter.
+            # If there was less time than for one reply, silence says nothing about the meter.
             hasty = isinstance(error, LinkTimeoutError) and loop.time() - start < self._timeout_s
             await (self.hang_up() if hasty else self.dropped())
             raise
@@ -168,18 +168,18 @@ class Session:
         return result
 
     async def dropped(self) -> None:
-        """Hang up an association that broke."""
+        """Note that the association broke, and close the link."""
         self._trial.broke()
         await self.hang_up()
 
     def forget(self) -> None:
-        """Forget the short names of a meter in whose place another may hang."""
+        """Forget the short names: another meter may be installed at the same address."""
         self._directory = Directory()
 
     async def release(self) -> None:
-        """Say goodbye if there is an association, or half of one; never raises DlmsError."""
+        """Release the association, also a half-open one; never raises DlmsError."""
         client = self._client or self._unsettled
-        # Should this be cut off in turn, it is done again.
+        # If this is cancelled too, the next call does it again.
         self._client, self._unsettled = None, client if self._link.is_open else None
         if client is None or self._unsettled is None:
             return
@@ -194,7 +194,7 @@ class Session:
             await self.hang_up()
 
     async def hang_up(self) -> None:
-        """Close the link without a goodbye; the meter may want quiet afterwards."""
+        """Close the link without a release; the meter may need time without traffic then."""
         self._lost = self._lost or self._client is not None
         self._client = self._unsettled = None
         self._talking = False
@@ -213,8 +213,8 @@ class Session:
         except LinkClosedError:
             if not (cleared or used):
                 raise
-            # It may be the DISC before that the meter hung up for, or the goodbye of another
-            # meter's session, if late.
+            # The meter may have closed the link because of the DISC before, or, with delay,
+            # because of the release of another meter's session.
             client = self._make_client(self._device, self._counter, self._directory)
             await self._open()
             await self._open_with(client.connect(), client, end)
@@ -225,11 +225,11 @@ class Session:
         await self._open()
         talk = catch_up(counter, self._device, self._make_client)
         await self._open_with(talk, None, end)
-        # Many meters hang up after the goodbye of a client.
+        # Many meters close the link after the release of a client.
         await self._link.close()
 
     async def _open_with(self, talk: Talk[None], client: Client | None, end: float) -> None:
-        """Hold a conversation that opens something; what is half open is ended again."""
+        """Run a talk that opens an association; a half-open one is ended again."""
         self._unsettled = client
         try:
             await self._converse(talk, end)
@@ -238,7 +238,7 @@ class Session:
             await self.hang_up()
             raise
         except DlmsError:
-            # The meter is there and said no.
+            # The meter answered, and refused.
             if client is not None:
                 await self._end(client.break_off(), end)
             await self.hang_up()
@@ -247,21 +247,21 @@ class Session:
     async def _let_others_talk(self, client: Client | None, end: float) -> None:
         """Send a DISC to a meter whose session broke, if other meters share the link.
 
-        It may still think that it is being talked to when the next one is.
+        Otherwise it may still have a session when we talk to the next meter.
         """
         if self._shared and client is not None and self._link.is_open:
             await self._end(client.clear(), end)
 
     async def _end(self, goodbye: Talk[None], end: float) -> None:
-        """End what may be open at the meter; it is no matter if that fails."""
+        """End a session that may be open at the meter; errors are ignored."""
         soon = asyncio.get_running_loop().time() + self._timeout_s
         with suppress(DlmsError):
             await self._converse(goodbye, min(end, soon))
 
     async def _reach(self, client: Client, end: float) -> bool:
-        """Open the link and end what an earlier session may have left behind.
+        """Open the link and end a session that may be open from before.
 
-        Returns whether the meter was told to end something.
+        Returns whether the meter was told to end a session.
         """
         await self._open()
         if not self._unclean:
@@ -270,7 +270,7 @@ class Session:
             await self._converse(client.clear(), end)
         except LinkError:
             await self._link.close()
-        # Some meters hang up when they hear a DISC they did not expect.
+        # Some meters close the link after a DISC that they did not expect.
         await self._open()
         return True
 
@@ -282,13 +282,13 @@ class Session:
         await asyncio.sleep(self._device.workarounds.pause_after_connect_ms / 1000)
 
     def _doubts_counter(self, error: DlmsError) -> bool:
-        """Whether a counter behind the meter's may be the cause, and reading it may help."""
+        """Whether a too low counter may be the cause, and reading it again may help."""
         if self._counter is None or isinstance(error, ConfigError | ConnectError | SecurityError):
             return False
         known_before = self._counter.known
         self._counter.doubt()
         doubted = known_before and not self._counter.known
-        # Silence has many causes: then the next try is early enough.
+        # Silence has many causes: reading the counter at the next try is early enough.
         return doubted and not isinstance(error, LinkTimeoutError)
 
     async def _converse(self, talk: Talk[T], end: float) -> T:

@@ -24,13 +24,13 @@ from dlms_connector.protocol.services import (
 )
 from dlms_connector.protocol.talk import DataLink, Talk
 
-#: What ciphering adds to a request: tag and length, security control, counter, tag of GCM,
-#: and for general ciphering the system title.
+#: Octets that ciphering adds to a request: tag and length, security control, invocation
+#: counter, GCM tag, and for general ciphering the system title with its length.
 CIPHERING_OVERHEAD = 4 + 1 + 4 + 12 + 9
 
 
 class Services(Protocol):
-    """Reading, writing and invoking, in whichever way objects are named."""
+    """Services to read, write and invoke, by logical name or by short name."""
 
     def get(self, ref: AttributeRef) -> Talk[Data | ObjectError]:
         """Read one attribute."""
@@ -55,23 +55,23 @@ class Services(Protocol):
         ...
 
     def descriptor(self, ref: AttributeRef) -> bytes:
-        """Return what names an attribute in a list."""
+        """Return the descriptor of an attribute in a list request."""
         ...
 
 
 class Client:
-    """One association with one meter; every method is a talk that runs to its end.
+    """One association with one meter; methods that exchange APDUs are talks.
 
     Talks must not overlap: a meter answers one request at a time.
     """
 
-    #: Services agreed on, by name; none before `connect`.
+    #: Names of the negotiated services; empty before `connect`.
     conformance: frozenset[str] = frozenset()
-    #: How many octets of an APDU the meter can receive.
+    #: The largest APDU that the meter can receive, in octets.
     max_pdu: int = 0xFFFF
-    #: How often something was written or invoked, or was about to be.
+    #: Number of SET and ACTION calls, counted at their start.
     changes: int = 0
-    #: Who the meter says it is, where the association tells.
+    #: The meter's system title; None if unknown.
     server_system_title: bytes | None = None
 
     def __init__(
@@ -84,13 +84,13 @@ class Client:
         *,
         retries: int = 0,
     ) -> None:
-        """`retries` are those of the connection."""
+        """`retries` is the number of retries of the connection."""
         self._datalink = datalink
         self._framing = dlms.interface_type
         self._association = association
         directory = directory or Directory()
-        # HDLC asks again by itself, and is to be set up anew where that was of no use. With one
-        # invoke-id for all, nothing would tell the second answer from that to the next question.
+        # HDLC repeats requests itself; if that fails, the link must be set up again. With a fixed
+        # invoke-id, a second answer could not be told from the answer to the next request.
         tells_apart = workarounds.fixed_invoke_id is None
         afresh = retries if dlms.interface_type == "WRAPPER" and tells_apart else 0
         self._conversation = conversation = Conversation(
@@ -110,14 +110,14 @@ class Client:
 
     @property
     def answered(self) -> int:
-        """How many requests the meter has answered and not refused as a whole."""
+        """Number of requests that the meter answered and did not refuse as a whole."""
         return self._conversation.answered
 
     def connect(self) -> Talk[None]:
         """Set up the data link and the association.
 
-        Raises RefusedError where the meter will not have it, LinkError where it is silent
-        or makes no sense.
+        Raises RefusedError if the meter refuses, LinkError if it is silent or its reply
+        is invalid.
         """
         yield from self._datalink.connect()
         negotiated = yield from self._association.open(self._datalink)
@@ -126,10 +126,10 @@ class Client:
         self.server_system_title = negotiated.server_system_title
 
     def get(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
-        """GET attributes: one by itself, several in one request where that was agreed on.
+        """GET attributes, several in one request if that was negotiated.
 
-        What the meter will not give is an ObjectError in its place. Raises ServiceError
-        where the request as a whole is refused, or the list that comes makes no sense.
+        The result of an attribute that the meter refuses is an ObjectError. Raises
+        ServiceError if the meter refuses the request as a whole, or its list is invalid.
         """
         if len(refs) > 1 and (lists := self._lists):
             return (yield from lists.get_list(refs))
@@ -139,7 +139,7 @@ class Client:
         return results
 
     def set(self, writes: Sequence[tuple[AttributeRef, Data]]) -> Talk[list[ObjectError | None]]:
-        """SET attributes, in one request where that was agreed on; None is success."""
+        """SET attributes, in one request if that was negotiated; None means success."""
         self.changes += 1
         if len(writes) > 1 and (lists := self._lists):
             return (yield from lists.set_list(writes))
@@ -154,15 +154,16 @@ class Client:
         return (yield from self._services.action(method, argument))
 
     def release(self) -> Talk[None]:
-        """Say goodbye; what goes wrong with that is no error of what was read before."""
+        """Release the association and the data link; errors are ignored, as reading is done."""
         with suppress(DlmsError):
             yield from self._association.close(self._datalink)
         yield from self.clear()
 
     def break_off(self) -> Talk[None]:
-        """Say goodbye where a conversation was cut off.
+        """End the session after an exchange was interrupted.
 
-        Over HDLC only a DISC is sure to be understood then; the wrapper has none.
+        Over HDLC only a DISC is sure to be understood then. The wrapper has no DISC, so the
+        association is released.
         """
         if self._framing == "WRAPPER":
             with suppress(DlmsError):
@@ -171,7 +172,7 @@ class Client:
             yield from self.clear()
 
     def clear(self) -> Talk[None]:
-        """End a session that an earlier run may have left behind; the answer is ignored."""
+        """End a session that an earlier run may have left open; errors are ignored."""
         with suppress(DlmsError):
             yield from self._datalink.disconnect()
 
@@ -188,13 +189,13 @@ class Client:
 
     @property
     def _lists(self) -> Services | None:
-        """What serves several attributes at once, if anything does."""
+        """The services for several attributes in one request; None if not negotiated."""
         if self._access and "access" in self.conformance:
             return self._access
         return self._services if "multiple-references" in self.conformance else None
 
     def _room(self) -> int:
-        """How many octets a plain request may have."""
+        """Return the largest size of a request before ciphering, in octets."""
         return self.max_pdu - (CIPHERING_OVERHEAD if self._association.ciphered else 0)
 
 
@@ -213,7 +214,7 @@ def make_client(
 ) -> Client:
     """Return the client of a configured meter; raises ConfigError if its address does not fit.
 
-    `directory` keeps what is known of a meter from one client to the next.
+    `directory` keeps data about the meter (such as short names) from one client to the next.
     """
     dlms, workarounds = device.dlms, device.workarounds
     retries = device.connection.retries

@@ -1,8 +1,8 @@
-"""What a talk may ask of the line besides sending bytes.
+"""Directives: what a talk may ask of the line besides sending bytes.
 
-A directive is yielded like bytes to send, and a driver that does not know it takes it
-for the bytes it carries, which may be none. The talk is sent `b""` once it is carried
-out, or whatever arrived meanwhile.
+A talk yields a directive like bytes to send. A driver that does not know directives sends
+the bytes it carries, if any. When the directive is done, the talk receives `b""` or the
+bytes that arrived meanwhile.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class Directive(bytes):
 
 
 class Pause(Directive):
-    """Let the line rest for some seconds."""
+    """Keep the line idle for some seconds."""
 
     seconds: float
 
@@ -52,7 +52,7 @@ class LineSettings(Directive):
         send: bytes = b"",
         hold_s: float = 0.0,
     ) -> LineSettings:
-        """Take the settings that hold from now on."""
+        """Take the new settings."""
         settings = super().__new__(cls, send)
         settings.hold_s = hold_s
         settings.baudrate = baudrate

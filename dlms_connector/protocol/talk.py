@@ -1,10 +1,10 @@
-"""Conversations that never see a socket or a clock.
+"""Talks: protocol exchanges without sockets or clocks (sans-IO).
 
-A *talk* is a generator: it yields bytes to send (`b""` = nothing to send, just
-listen), is sent the bytes that arrived, and returns its result. It is sent
-`b""` when the time for a reply has passed: silence is a value, and the data
-link decides whether to ask again or to raise `LinkTimeoutError`. The time for
-a reply begins when bytes are sent; bytes that trickle in do not prolong it.
+A *talk* is a generator: it yields bytes to send (`b""` means only listen),
+receives the bytes that arrived, and returns its result. It receives `b""`
+when the reply timeout has passed; the data link then decides whether to
+repeat the request or to raise `LinkTimeoutError`. The timeout starts when
+bytes are sent; bytes that arrive slowly do not extend it.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ class DataLink(Protocol):
     def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:
         """Send an APDU and return the next one that arrives.
 
-        `repeatable` says that asking twice does no harm (a read), so that a link
-        with no sequence numbers of its own may ask again after silence.
+        `repeatable` means that sending it twice does no harm (a read). A link without
+        sequence numbers of its own may then repeat the APDU after a timeout.
         """
         ...
 
     def receive(self) -> Talk[bytes]:
-        """Return the next APDU without asking: the last one answered something else."""
+        """Return the next APDU without sending: the last one answered another request."""
         ...
 
     def disconnect(self) -> Talk[None]:
-        """Say goodbye; also the way to end a session that an earlier run left behind."""
+        """End the session, also one that an earlier run left open."""
         ...

@@ -1,4 +1,4 @@
-"""What can go wrong with a simulated meter, by name; switched at any time."""
+"""The faults of a simulated meter, by name; they can be switched at any time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Fault:
 
 _SWITCH = ""
 
-#: Every fault there is; `dlms-connector simulate --faults` prints this table.
+#: All faults; `dlms-connector simulate --faults` prints this table.
 FAULTS = {
     row.name: row
     for row in (
@@ -104,7 +104,7 @@ FAULTS = {
 
 
 class Faults:
-    """The faults in force at one meter. Cheap when there are none."""
+    """The active faults of one meter. Fast when there are none."""
 
     def __init__(self, faults: Mapping[str, float] | Iterable[str] = ()) -> None:
         self._active: dict[str, float] = {}
@@ -124,7 +124,7 @@ class Faults:
         self._counts.pop(name, None)
 
     def clear(self, name: str | None = None) -> None:
-        """Switch a fault off, or all."""
+        """Switch one fault off, or all faults."""
         for key in [name] if name else list(self._active):
             self._active.pop(key, None)
             self._counts.pop(key, None)
@@ -136,14 +136,14 @@ class Faults:
         return self._active.get(name, 0)
 
     def every(self, name: str) -> bool:
-        """Count an occasion; true on every n-th."""
+        """Count a call; return true on every n-th one, where n is the value of the fault."""
         if name not in self._active:
             return False
         self._counts[name] = self._counts.get(name, 0) + 1
         return self._counts[name] % max(1, int(self._active[name])) == 0
 
     def once(self, name: str) -> bool:
-        """Count an occasion; true on the n-th, which also ends the fault."""
+        """Count a call; on the n-th one, end the fault and return true."""
         if not self.every(name):
             return False
         self.clear(name)
@@ -151,7 +151,7 @@ class Faults:
 
 
 def parse_fault(text: str) -> tuple[str, float | None]:
-    """Read `name` or `name=value`; raises ValueError with a sentence for the user."""
+    """Read `name` or `name=value`; raises ValueError with a message for the user."""
     name, _, value = text.partition("=")
     if name not in FAULTS:
         raise ValueError(f"{name!r} is no fault; `simulate --faults` lists them")

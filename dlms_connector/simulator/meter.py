@@ -1,4 +1,4 @@
-"""A simulated meter: its objects, its clock, its secrets, and what it was asked."""
+"""A simulated meter: its objects, its clock, its secrets, and a count of its requests."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ITSELF = Role("NONE", everything=True)
 class Meter:
     """One logical device. Its measured values are functions of seed and time.
 
-    `seen` counts what it was asked, by name: "snrm", "disc", "aarq", "get", "get-with-list" …
+    `seen` counts the requests, by name: "snrm", "disc", "aarq", "get", "get-with-list" …
     """
 
     def __init__(self, options: MeterOptions) -> None:
@@ -59,24 +59,24 @@ class Meter:
     # -- time
 
     def true_time(self) -> float:
-        """Return the instant as the world has it, in seconds since 1970."""
+        """Return the true time, in seconds since 1970."""
         return (self.options.now or time.time)()
 
     def monotonic(self) -> float:
-        """Return seconds of a clock that is never set."""
+        """Return the seconds of a monotonic clock."""
         return (self.options.monotonic or time.monotonic)()
 
     def clock(self) -> float:
-        """Return the instant as the meter's clock has it."""
+        """Return the time of the meter's clock, in seconds since 1970."""
         return self.true_time() + self.clock_shift
 
     @property
     def held(self) -> float | None:
-        """The instant at which measured values are held, if they are."""
+        """The instant at which measured values are held; None if they are not held."""
         return self.options.hold_at
 
     def measuring(self) -> float:
-        """Return the instant whose values the meter shows now."""
+        """Return the instant for which the meter shows values now."""
         return self.true_time() if self.held is None else self.held
 
     # -- objects
@@ -87,7 +87,7 @@ class Meter:
         return self._objects
 
     def role_of(self, client: int) -> Role | None:
-        """Return what a client address stands for; None if the meter does not know it."""
+        """Return the role of a client address; None if the meter does not know it."""
         if client == self.options.client_address:
             return Role(self.options.authentication, everything=True)
         if client == PUBLIC_CLIENT:
@@ -95,7 +95,7 @@ class Meter:
         return None
 
     def find(self, class_id: int, name: bytes, role: Role) -> CosemObject:
-        """Return an object; raises AccessError as a meter would."""
+        """Return an object; raises AccessError with the result code of a real meter."""
         found = self._objects.get((class_id, name))
         if found is not None and (role.everything or found.public):
             return found
@@ -135,22 +135,22 @@ class Meter:
             self.keep(class_id, name, attribute, value)
 
     def invoke(self, class_id: int, name: bytes, method: int, argument: Data, role: Role) -> Data:
-        """Run a method and return what it returns; raises AccessError."""
+        """Run a method and return its result; raises AccessError."""
         found = self.find(class_id, name, role)
         if method not in found.methods or not role.everything:
             raise AccessError(access.DENIED)
         return found.methods[method](self, argument)
 
     def value(self, class_id: int, name: bytes, attribute: int) -> Data:
-        """Return an attribute's value as the meter itself sees it."""
+        """Return an attribute's value, with all access rights."""
         return self.read(class_id, name, attribute, _ITSELF)
 
     def keep(self, class_id: int, name: bytes, attribute: int, value: Data) -> None:
-        """Remember a value that was set."""
+        """Store a value that was set."""
         self._written[class_id, name, attribute] = value
 
     def put(self, class_id: int, obis: str, attribute: int, value: Data | AccessError) -> None:
-        """Make an attribute read as a value, or be refused, from now on (for tests)."""
+        """Set the value that an attribute returns, or the error it raises (for tests)."""
         self._written[class_id, Obis.parse(obis).octets, attribute] = value
 
     def note(self, event: int) -> None:

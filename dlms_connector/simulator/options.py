@@ -1,4 +1,4 @@
-"""What a simulated meter is: its addresses, its secrets, its abilities."""
+"""The options of a simulated meter: its addresses, its secrets, its capabilities."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ Authentication = Literal[
 ]
 Security = Literal["NONE", "AUTHENTICATION", "ENCRYPTION", "AUTHENTICATION_ENCRYPTION"]
 
-#: Conformance bits by name (IEC 62056-5-3, Conformance); bit 0 is the most significant of 24.
+#: Conformance bits by name (IEC 62056-5-3, Conformance); bit 0 is the most significant of 24. The
+#: table in `protocol` is not used here on purpose: an error in it would go unnoticed.
 CONFORMANCE_BITS = {
     "general-protection": 1,
     "general-block-transfer": 2,
@@ -47,7 +48,7 @@ LN_SERVICES = frozenset(
 )
 SN_SERVICES = frozenset((*_BLOCKS, "read", "write", "parameterized-access"))
 
-#: The default keys are the public examples of the Green Book: good for trials, not for meters.
+#: The default keys are the public examples of the Green Book: only for tests, not for meters.
 EXAMPLE_AUTHENTICATION_KEY = bytes.fromhex("D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF")
 EXAMPLE_BLOCK_CIPHER_KEY = bytes.fromhex("000102030405060708090A0B0C0D0E0F")
 EXAMPLE_KEY_256 = bytes(range(32))
@@ -55,13 +56,13 @@ EXAMPLE_KEY_256 = bytes(range(32))
 
 @dataclass(kw_only=True)
 class MeterOptions:
-    """A simulated meter. The defaults are the documentation.
+    """The options of a simulated meter, with their defaults.
 
-    `signed_requests` wants every service request within a general-signing APDU.
-    `skip_snrm` and `pre_established` are for meters that need no SNRM, no AARQ. Without keys of
-    their own, meter and client sign with the examples of `example_keys`.
-    `hold_at` freezes measured values at an instant (seconds since 1970); the clock goes on.
-    `now` is where the time comes from: a test passes its own.
+    `signed_requests` requires a general-signing APDU for every service request.
+    `skip_snrm` is for a meter that needs no SNRM, `pre_established` for one that needs no AARQ.
+    Without keys of their own, meter and client sign with the keys of `example_keys`.
+    `hold_at` holds measured values at an instant (seconds since 1970); the clock still runs.
+    `now` is the source of the time: a test passes its own.
     """
 
     profile: Literal["household", "microstar"] = "household"
@@ -108,7 +109,7 @@ class MeterOptions:
         return conformance(names)
 
     def title(self) -> bytes:
-        """Return the system title: three letters of a maker and the serial number."""
+        """Return the system title: three letters of the manufacturer and the serial number."""
         return self.system_title or b"SIM" + self.serial.to_bytes(5, "big")
 
 
@@ -120,15 +121,16 @@ def conformance(names: Iterable[str]) -> int:
     return bits
 
 
-#: It drops an idle association after three minutes.
+#: The Microstar meter ends an idle association after three minutes.
 MICROSTAR_FAULTS: Mapping[str, float] = {"inactivity": 180}
 
 
 def microstar(serial: int = 1, **changes: Any) -> MeterOptions:
-    """Return the options of a meter like the one of a Microstar installation.
+    """Return the options of a meter like that of a Microstar installation.
 
-    HDLC, client 1, logical 0, physical 1, a password of ten times "2", values held at what
-    that meter showed, no GET-with-list, an association forgotten after 180 s.
+    HDLC, client address 1, logical address 0, physical address 1, a password of ten times "2",
+    values held at those read from that meter, no GET-with-list. The association ends after
+    180 s without a request.
     """
     defaults: dict[str, Any] = {
         "profile": "microstar",

@@ -1,4 +1,4 @@
-"""Files that keep invocation counters, for one writer at a time."""
+"""Files that store invocation counters, for one writer at a time."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 
 from dlms_connector.state.private_files import create, make_folder
 
-#: The last number that fits; the key is worn out then.
+#: The highest number in 32 bits; after it the key cannot be used any more.
 LAST = 0xFFFF_FFFF
 
 
 def read(path: Path) -> int | None:
-    """Return the first number that is not reserved; None if the file does not tell.
+    """Return the first number that is not reserved; None without a valid file.
 
-    Raises OSError where there may be a file, and it cannot be read.
+    Raises OSError if there may be a file, but it cannot be read.
     """
     try:
         found = json.loads(path.read_text("utf-8"))["next"]
@@ -30,7 +30,7 @@ def read(path: Path) -> int | None:
 
 
 def reads(path: Path | None) -> int | None:
-    """Return the same, and None also where the file cannot be read."""
+    """Return the same as `read`, but None also if the file cannot be read."""
     try:
         return None if path is None else read(path)
     except OSError:
@@ -40,16 +40,17 @@ def reads(path: Path | None) -> int | None:
 def highest(directory: Path, owner: str) -> int:
     """Return the first number that no file of an owner reserves; 1 if there are none.
 
-    An owner is what a file's name ends in: a key and a title, whatever their devices are called.
+    An owner is the last part of a file's name. It stands for a key and a system title, and does
+    not depend on the device name.
     """
     try:
         return _highest(directory, directory.stat().st_mtime_ns, owner)
     except OSError:
-        return 1  # nothing can be kept there either, so nothing will be given out
+        return 1  # nothing can be stored there either, so no number will be used
 
 
-# A fleet asks for each of its meters before any of them counts: thousands of files, or
-# thousands of meters that share a key. `changed` is when a file was last put there.
+# A fleet calls this for each meter before any of them counts: with thousands of files, or
+# thousands of meters that share a key. `changed` is the folder's modification time.
 @lru_cache(maxsize=256)
 def _highest(directory: Path, changed: int, owner: str) -> int:
     return max(
@@ -66,7 +67,7 @@ def _by_owner(directory: Path, changed: int) -> dict[str, list[Path]]:
 
 
 def stamp(path: Path) -> tuple[int, int] | None:
-    """Return what tells one writing of a file from the next; None if there is no file."""
+    """Return a stamp that changes when the file is written; None if there is no file."""
     try:
         status = path.stat()
     except OSError:
@@ -79,7 +80,7 @@ def exists(path: Path | None) -> bool:
     try:
         return path is not None and path.exists()
     except OSError:
-        return True  # what cannot be looked at may hold numbers that were used
+        return True  # a file that cannot be accessed may hold used numbers
 
 
 @contextmanager

@@ -1,11 +1,11 @@
-"""Invocation counters: never given out twice in the life of a key, whatever crashes.
+"""Invocation counters: no number is used twice with the same key, even after a crash.
 
-A file holds the first number that is not reserved yet. Numbers are reserved a hundred at
-a time, on the disk before the first of them is used; after a crash the rest of them is
-skipped. Whoever shares the folder reserves different numbers, and goes on behind those that
-another reserved meanwhile, since a meter takes none lower than the last. The file's name comes
-from device, system title and a hash of the key: a new key begins anew, and a device goes on at
-least where files of others with its key and title are, since it may have been called so.
+A file holds the first number that is not reserved yet. Numbers are reserved a hundred at a
+time, on the disk before the first of them is used; after a crash the rest of them is skipped.
+Processes that share the folder reserve different numbers. Each continues after the numbers that
+another reserved meanwhile, since a meter accepts none lower than the last. The file's name
+comes from device, system title and a hash of the key: a new key starts a new counter. A device
+starts at least where files with the same key and title are, since it may have been renamed.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from dlms_connector.state import counter_files
 from dlms_connector.state.counter_files import LAST
 from dlms_connector.state.private_files import write
 
-#: From here on there is time left to change the key, but it has to be done.
+#: From this number on a warning is logged: there is still time to change the key.
 WARN_AT = 2_000_000_000
 
 _MARGIN = 100
-#: Neither a public client's reply nor an exception is authenticated: whoever forges one
-#: with a huge number would wear the key out, at once or little by little. No meter in use is
-#: that far ahead, nor gets there by jumps while we run.
+#: Replies to a public client and exceptions are not authenticated: an attacker could forge one
+#: with a huge number to use up the key, at once or step by step. No real meter is that far
+#: ahead, or gets there by jumps while we run.
 _LARGEST_JUMP = 100_000_000
 
 _DOING = "keeping the invocation counter"
@@ -36,11 +36,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class InvocationCounter:
-    """The invocation counter of one key, kept in a file, or in memory where there is none.
+    """The invocation counter of one key, stored in a file, or in memory without one.
 
-    `known` is false until it is certain where to go on: then `counter_reading.catch_up`,
+    While `known` is false, the next number is not certain: call `counter_reading.catch_up`,
     or `learn`.
-    `heard` is the highest number that the meter used; it is not kept on disk.
+    `heard` is the highest number that the meter used; it is not stored on disk.
     """
 
     def __init__(
@@ -53,9 +53,9 @@ class InvocationCounter:
         margin: int = _MARGIN,
         log: logging.Logger = _LOG,
     ) -> None:
-        """`name` is the meter's; `must_read` if the meter can tell where to begin.
+        """`name` is the meter's; with `must_read` the first number is read from the meter.
 
-        `first` is where to begin at least.
+        `first` is the lowest number to begin with.
         """
         self._name, self._path, self._margin, self._log = name, path, margin, log
         self._must_read = must_read
@@ -69,10 +69,10 @@ class InvocationCounter:
         self.heard = -1
 
     def next(self) -> int:
-        """Give out the next number.
+        """Return the next number.
 
-        Raises RefusedError where none is left, where it is unknown which are, or where
-        it cannot be kept.
+        Raises RefusedError if none is left, if the next number is unknown, or if it cannot
+        be stored.
         """
         if not self.known:
             raise self._unknown()
@@ -86,12 +86,12 @@ class InvocationCounter:
         return self._next - 1
 
     def learn(self, last_used: int) -> None:
-        """Take over what the meter's own counter object says; never goes back."""
+        """Continue after the value of the meter's own counter object; never goes back."""
         self._raise(min(last_used + 1, LAST))
         self.known = True
 
     def resync(self, value: int) -> None:
-        """Go on from the number that the meter asked for in an exception; never goes back.
+        """Continue at the number that the meter asked for in an exception; never goes back.
 
         Raises RefusedError the second time, unless something succeeded in between.
         """
@@ -104,15 +104,15 @@ class InvocationCounter:
         self._raise(value)
 
     def confirm(self) -> None:
-        """Note that the meter took a number."""
+        """Note that the meter accepted a number."""
         self._resynced = self._doubted = False
         self._accepted = True
 
     def doubt(self) -> None:
-        """Note a failure that a counter behind the meter's would explain.
+        """Note a failure that a too low counter would explain.
 
-        The counter is to be read again, at most once until something succeeds. Where the
-        meter took our latest number, the counter was not the cause.
+        The counter is read again, at most once until something succeeds. If the meter
+        accepted our latest number, the counter was not the cause.
         """
         if self._must_read and not self._doubted and not self._accepted:
             self._doubted = True
@@ -120,7 +120,7 @@ class InvocationCounter:
 
     @property
     def _overtaken(self) -> bool:
-        """Whether others reserved after us: what is left of ours is too low for the meter."""
+        """Whether another process reserved after us: the rest of our numbers is then too low."""
         return self._path is not None and counter_files.stamp(self._path) != self._stamp
 
     def _raise(self, value: int) -> None:
@@ -137,7 +137,7 @@ class InvocationCounter:
         self._next += jump
 
     def _unknown(self) -> RefusedError:
-        """Say why it is unknown where to go on."""
+        """Return the error that tells why the next number is unknown."""
         if self._path is not None:
             try:
                 counter_files.read(self._path)
@@ -150,7 +150,7 @@ class InvocationCounter:
         )
 
     def _begin_anew(self) -> str:
-        """Say what lets counting begin anew."""
+        """Return a hint on how to start counting again."""
         if self._path is None:
             return "set stateDirectory to a folder where it can be kept"
         return f"delete {self._path.name} in stateDirectory"
@@ -164,7 +164,7 @@ class InvocationCounter:
             )  # fmt: skip
 
     def _reserve(self) -> None:
-        """Put the numbers ahead on the disk; others may have taken some meanwhile."""
+        """Reserve the next numbers on the disk; other processes may have taken some meanwhile."""
         if self._path is None:
             self._reserved = LAST
             return
@@ -173,7 +173,7 @@ class InvocationCounter:
                 self._next = max(self._next, counter_files.read(self._path) or 0)
                 reserved = min(self._next + self._margin, LAST)
                 write(self._path, {"device": self._name, "next": reserved})
-                self._reserved = reserved  # not before: what is not on the disk is not ours
+                self._reserved = reserved  # only now: numbers are ours once they are on the disk
                 self._stamp = counter_files.stamp(self._path)
         except OSError as error:
             raise _not_kept(self._path, error) from error
@@ -182,10 +182,10 @@ class InvocationCounter:
 def counter_of(
     device: Device, directory: Path | None, log: logging.Logger = _LOG
 ) -> InvocationCounter | None:
-    """Return a device's counter, kept in a folder; None if it needs none.
+    """Return a device's counter, stored in a folder; None if it needs none.
 
-    That is without keys, and where each association counts anew. Where there is no folder,
-    the meter has to tell where to go on: numbers that nobody remembers would come again.
+    It needs none without keys, or if each association counts from 1. Without a folder, the
+    counter must be read from the meter: numbers that are not stored would be used again.
     """
     dlms = device.dlms
     if not needs_keys(dlms):

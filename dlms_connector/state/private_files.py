@@ -1,7 +1,7 @@
-"""Files of state: private, and whole after a crash.
+"""State files: private, and complete after a crash.
 
-What root makes, with a command run beside the gateway, is left to the owner of the folder:
-a gateway that cannot read what another reserved would use its numbers again.
+Files that root creates, by a command beside the gateway, are given to the owner of the folder:
+a gateway that cannot read the numbers that were reserved would use them again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def write(path: Path, content: Mapping[str, object]) -> None:
-    """Replace a file such that after a crash there is the old one or the new one, whole."""
+    """Replace a file so that after a crash the old or the new one is there, complete."""
     temporary = path.with_suffix(".new")
     with suppress(FileNotFoundError):
         temporary.unlink()
@@ -31,7 +31,7 @@ def write(path: Path, content: Mapping[str, object]) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, private, where they are missing."""
+    """Create a folder and its missing parents, as private folders."""
     if folder.is_dir():
         return
     if folder != folder.parent:
@@ -43,7 +43,7 @@ def make_folder(folder: Path) -> None:
 
 
 def create(path: Path) -> int:
-    """Make a private file that is not there yet; return its descriptor."""
+    """Create a private file that does not exist yet; return its descriptor."""
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         if (owner := _other_owner(path.parent)) is not None:
@@ -55,7 +55,7 @@ def create(path: Path) -> int:
 
 
 def _other_owner(folder: Path) -> tuple[int, int] | None:
-    """Return whom root shall leave a new entry of a folder to; None if that is nobody else."""
+    """Return the user and group that root must give a new file to; None if no other."""
     status = folder.stat()
     if os.geteuid() != 0 or status.st_uid == 0:
         return None

@@ -1,7 +1,7 @@
-"""Where state lies that outlives a run: for the gateway, and for a command beside it.
+"""Folders for persistent state: for the gateway, and for a command beside it.
 
-A command uses the invocation counters of the gateway, because a number that both use would be
-the same nonce twice.
+A command uses the invocation counters of the gateway, because a number that both use would
+repeat a nonce.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 
 _GATEWAY_FILE = "tb_gateway.json"
 _NAME = "dlms"
-#: Where the XDG Base Directory Specification has the state of a user's programs.
+#: The default folder for the state of a user's programs (XDG Base Directory Specification).
 _HOME = "~/.local/state"
 
 
 def gateways_folder(storage: Mapping[str, Any], config_dir: Path) -> Path:
     """Return the connector's folder in the gateway's data folder.
 
-    That is where the gateway's `storage` is, else beside its configuration folder.
+    It is where the gateway's `storage` is, else in `data` beside its configuration folder.
     """
     data = storage.get("data_folder_path") or storage.get("data_file_path")
     if not isinstance(data, str) or not data:
@@ -31,15 +31,15 @@ def gateways_folder(storage: Mapping[str, Any], config_dir: Path) -> Path:
 
 
 def commands_folder(configured: str | None, config_dir: Path) -> Path | None:
-    """Return the folder for a command that works with a configuration of this folder.
+    """Return the state folder for a command with a configuration in `config_dir`.
 
-    The configured one, else the gateway's if its configuration lies there too, else one of
-    the user's own, so that one run goes on where the last one ended; None for a user without
+    It is the configured folder, else the gateway's if its configuration is there too, else one
+    of the user's own, so that each run continues after the last one; None for a user without
     a home.
     """
     storage = _storage(config_dir / _GATEWAY_FILE)
     if storage is not None:
-        # The gateway's working directory is not known here; it is where its `config` lies.
+        # The gateway's working directory is not known here: assume the parent of `config_dir`.
         return config_dir.parent / (configured or gateways_folder(storage, config_dir))
     if configured:
         return Path(configured)

@@ -1,6 +1,6 @@
-"""Opening and closing words of an association: AARQ, AARE, RLRQ, RLRE (IEC 62056-5-3, ACSE).
+"""APDUs that open and close an association: AARQ, AARE, RLRQ, RLRE (IEC 62056-5-3, ACSE).
 
-Each is a value that can be written and read, so that client and simulated meter share them.
+Each can be encoded and parsed, because client and simulated meter share them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Result(IntEnum):
 
 
 class Diagnostic(IntEnum):
-    """Why an association is not accepted, by the acse-service-user."""
+    """Why an association is not accepted: diagnostics of the acse-service-user."""
 
     NULL = 0
     NO_REASON_GIVEN = 1
@@ -72,7 +72,7 @@ class Diagnostic(IntEnum):
     AUTHENTICATION_REQUIRED = 14
 
 
-#: Why an association is not accepted, by the acse-service-provider.
+#: Why an association is not accepted: diagnostics of the acse-service-provider.
 PROVIDER_DIAGNOSTICS = {0: "null", 1: "no-reason-given", 2: "no-common-acse-version"}
 
 
@@ -117,7 +117,7 @@ class Aarq:
 
 @dataclass(frozen=True, slots=True)
 class Aare:
-    """A meter's answer. `by_provider` tells whose numbers `diagnostic` is of."""
+    """A meter's answer; `by_provider`: `diagnostic` is of the service provider, not the user."""
 
     context: int | None
     result: int
@@ -168,7 +168,7 @@ class Aare:
 
     @property
     def words(self) -> str:
-        """What the meter said, as the standard spells it."""
+        """Result and diagnostic in the words of the standard."""
         table = PROVIDER_DIAGNOSTICS if self.by_provider else _USER_DIAGNOSTICS
         reason = table.get(self.diagnostic, f"diagnostic {self.diagnostic}")
         return f"{_RESULTS.get(self.result, f'result {self.result}')}, {reason}"
@@ -208,7 +208,7 @@ def _integer(value: int) -> bytes:
 
 
 def _fields(apdu: bytes, tag: int, doing: str) -> dict[int, bytes]:
-    """Return an APDU's fields by tag; a tag that comes twice makes the APDU ambiguous."""
+    """Return an APDU's fields by tag. Raises ProtocolError if a tag comes twice."""
     fields: dict[int, bytes] = {}
     for inner, content in decode_fields(decode_only(apdu, tag, doing), doing):
         if inner in fields:

@@ -1,13 +1,13 @@
 """The services that client and meter agree on, by name.
 
-The conformance block is a bit string of 24, first bit first (IEC 62056-5-3, xDLMS InitiateRequest).
+The conformance block is a bit string of 24 bits, bit 0 first (IEC 62056-5-3, InitiateRequest).
 """
 
 from __future__ import annotations
 
 from collections.abc import Set
 
-#: Bit numbers; those that two services share carry the name of the LN one.
+#: Bit numbers; a bit that an LN and an SN service share has the name of the LN service.
 BITS = {
     "general-protection": 1,
     "general-block-transfer": 2,
@@ -32,8 +32,8 @@ BITS = {
     "action": 23,
 }
 
-#: What we propose when objects are named by logical name: 7E1F, which meters know
-#: from the clients that their makers tested with.
+#: Our proposal for logical names: 7E1F, which meters know from the clients that their
+#: manufacturers tested with.
 LN_SERVICES = frozenset(
     {
         "priority",
@@ -50,7 +50,7 @@ LN_SERVICES = frozenset(
     }
 )
 
-#: What we propose when objects are named by short name.
+#: Our proposal for short names.
 SN_SERVICES = frozenset(
     {
         "read",
@@ -66,11 +66,11 @@ SN_SERVICES = frozenset(
 
 
 def encode_conformance(services: Set[str]) -> bytes:
-    """Write three octets; KeyError for a name that is no service."""
+    """Write three octets. Raises KeyError for an unknown service."""
     return sum(1 << (23 - BITS[name]) for name in services).to_bytes(3, "big")
 
 
 def decode_conformance(octets: bytes) -> frozenset[str]:
-    """Read three octets; reserved bits are passed over."""
+    """Read three octets; reserved bits are ignored."""
     block = int.from_bytes(octets, "big")
     return frozenset(name for name, bit in BITS.items() if block >> (23 - bit) & 1)

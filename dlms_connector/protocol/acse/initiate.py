@@ -1,4 +1,4 @@
-"""The xDLMS context: what is proposed and agreed inside AARQ and AARE, or why it is not."""
+"""The xDLMS context in AARQ and AARE: InitiateRequest, InitiateResponse, ConfirmedServiceError."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ INITIATE_REQUEST, INITIATE_RESPONSE, CONFIRMED_SERVICE_ERROR = 0x01, 0x08, 0x0E
 
 DLMS_VERSION = 6
 
-#: The VAA name tells how objects are named.
+#: The VAA name: logical name or short name referencing.
 LN_NAME, SN_NAME = 0x0007, 0xFA00
 
 #: The smallest PDU that any service fits in.
@@ -94,7 +94,7 @@ class InitiateRequest:
 
 @dataclass(frozen=True, slots=True)
 class InitiateResponse:
-    """What a meter agrees to; it can receive PDUs of `max_pdu` octets, 0 being no limit."""
+    """What a meter agrees to; `max_pdu` is the largest PDU it receives, in octets (0: no limit)."""
 
     conformance: frozenset[str]
     max_pdu: int
@@ -124,7 +124,7 @@ class InitiateResponse:
 
 
 def describe_service_error(apdu: bytes) -> str:
-    """Put a ConfirmedServiceError into words. Raises ProtocolError if it is none."""
+    """Put a ConfirmedServiceError into words. Raises ProtocolError for any other APDU."""
     if len(apdu) != 4 or apdu[0] != CONFIRMED_SERVICE_ERROR:
         raise ProtocolError("reading a ConfirmedServiceError", f"{apdu[:16].hex(' ')} is none")
     group, names = _SERVICE_ERRORS.get(apdu[2], (f"service error {apdu[2]}", ()))
@@ -138,7 +138,7 @@ def _encode_conformance(services: frozenset[str]) -> bytes:
 
 
 class _Reader:
-    """Walks over an APDU; every step raises ProtocolError when the APDU ends too early."""
+    """Sequential reader of an APDU; every step raises ProtocolError if it ends too early."""
 
     def __init__(self, apdu: bytes, doing: str) -> None:
         self._apdu, self._doing, self._at = apdu, doing, 0

@@ -49,16 +49,16 @@ from dlms_connector.protocol.security import (
 from dlms_connector.protocol.services import exchange
 from dlms_connector.protocol.talk import DataLink, Talk
 
-#: The invoke-id of pass 3, unless the meter wants another.
+#: The invoke-id of pass 3, unless a fixed one is configured.
 _INVOKE_ID = 1
 
-#: What all associations of this process asked their meters.
+#: The challenges that all associations of this process sent to their meters.
 _CHALLENGES = Challenges()
 
 
 @dataclass(frozen=True)
 class Negotiated:
-    """What was agreed: services by name, and the octets that the meter can receive in a PDU."""
+    """The negotiated values: names of services, and the meter's largest PDU in octets."""
 
     conformance: frozenset[str]
     max_pdu: int
@@ -72,9 +72,9 @@ class Association:
     def __init__(
         self, dlms: Dlms, workarounds: Workarounds, counter: InvocationCounter | None
     ) -> None:
-        """Without a counter, one that begins at 1 and is kept nowhere: for a single run.
+        """Without `counter`, use one that starts at 1 and is not stored (for a single run).
 
-        Raises ConfigError where keys, titles or passwords are missing or misshapen.
+        Raises ConfigError if keys, system titles or passwords are missing or malformed.
         """
         self._dlms = dlms
         self._workarounds = workarounds
@@ -87,15 +87,15 @@ class Association:
 
     @property
     def ciphered(self) -> bool:
-        """Whether APDUs carry a counter: the same bytes sent twice would be a replay."""
+        """Whether APDUs carry an invocation counter, so that sending one twice is a replay."""
         return self._security.ciphered
 
     def open(self, datalink: DataLink) -> Talk[Negotiated]:
-        """Ask for the association and prove who is who.
+        """Open the association, with HLS authentication of both sides if configured.
 
-        Raises RefusedError when the meter will not have it, SecurityError when the
-        meter does not prove itself, CounterError when it wants a higher counter even
-        after ours was raised, ProtocolError when its answer makes no sense.
+        Raises RefusedError if the meter refuses, SecurityError if the meter fails to
+        authenticate itself, CounterError if it wants a higher invocation counter even
+        after ours was raised, ProtocolError if its answer is invalid.
         """
         self._begin()
         if self._workarounds.pre_established:
@@ -111,7 +111,7 @@ class Association:
         return negotiated
 
     def close(self, datalink: DataLink) -> Talk[None]:
-        """Release the association where that is the custom; a failed goodbye is no error."""
+        """Release the association if an RLRQ is to be sent; a failed release is no error."""
         if not self._releases:
             return
         with suppress(DlmsError):
@@ -121,21 +121,21 @@ class Association:
             parse_release(reply, RLRE)
 
     def protect(self, apdu: bytes) -> bytes:
-        """Turn a plain request into what goes to the data link."""
+        """Turn a plain request into the APDU for the data link."""
         return self._security.protect(apdu)
 
     def unprotect(self, apdu: bytes) -> bytes:
-        """Turn what came from the data link into a plain reply.
+        """Turn an APDU from the data link into a plain reply.
 
-        Errors that a meter can only send in clear come out as they are. Raises
-        SecurityError for what is not to be believed; CounterError, with our counter
-        raised, when the meter wants a higher one: open the association again.
+        Errors that a meter can only send in clear are returned unchanged. Raises
+        SecurityError if the reply cannot be trusted. Raises CounterError if the meter
+        wants a higher counter; ours has been raised: open the association again.
         """
         return self._security.unprotect(apdu)
 
     @property
     def _releases(self) -> bool:
-        """Over HDLC the DISC ends the association too, and some meters know no RLRQ."""
+        """Whether to send an RLRQ: over HDLC a DISC is enough, and some meters know no RLRQ."""
         if self._workarounds.release == "auto":
             wanted = self._dlms.interface_type == "WRAPPER" or self.ciphered
             return wanted and not self._workarounds.pre_established
@@ -154,7 +154,7 @@ class Association:
         return services | general | access
 
     def _begin(self) -> None:
-        """Forget an earlier association, and draw new secrets for this one."""
+        """Discard the state of an earlier association; draw a new challenge and dedicated key."""
         self._challenge = _CHALLENGES.draw(self._workarounds.challenge_size)
         proves = self._mechanism > Mechanism.LOW and not self._workarounds.pre_established
         self._dedicated_key = self._security.begin(
@@ -162,7 +162,7 @@ class Association:
         )
 
     def _pre_established(self) -> Negotiated:
-        """Take for agreed what we would have proposed."""
+        """Return our own proposal as the negotiated values: no AARQ is sent."""
         title = self._dlms.server_system_title
         self._security.know(title)
         self._security.agree(
@@ -199,7 +199,7 @@ class Association:
         return self._security.cipher_initiate(request.encode())
 
     def _accepted(self, aare: Aare) -> Negotiated:
-        """Read what was agreed, or say why nothing was."""
+        """Return the negotiated values; raise the error if the meter does not accept."""
         information = aare.user_information
         required = aare.diagnostic == Diagnostic.AUTHENTICATION_REQUIRED and not aare.by_provider
         unproved = required and self._mechanism <= Mechanism.LOW
@@ -217,10 +217,10 @@ class Association:
         return self._negotiated(InitiateResponse.parse(plain), title)
 
     def _fits(self, context: int | None) -> bool:
-        """Return whether the meter's application context is ours.
+        """Return whether the meter's application context is acceptable.
 
-        Some servers name a ciphered one to whom asks for none: what follows is in clear all
-        the same, as asked, and what is ciphered is not taken.
+        Some servers name a ciphered context although we asked for no ciphering. Their APDUs
+        are in clear all the same, as asked; ciphered APDUs are not accepted then.
         """
         if self.ciphered:
             return context == self._context
@@ -231,7 +231,7 @@ class Association:
         return (SecurityError if self.ciphered else ProtocolError)(OPENING, problem)
 
     def _server_title(self, told: bytes | None) -> bytes | None:
-        """Return the meter's system title: as configured, and then it must not tell another."""
+        """Return the meter's system title; if it is used, it must match the configured one."""
         known = self._dlms.server_system_title
         if not self._security.titled and self._mechanism not in TITLED:
             return told or known
@@ -261,7 +261,7 @@ class Association:
         return Negotiated(services, size, response.dlms_version, title)
 
     def _authenticate(self, datalink: DataLink, aare: Aare, negotiated: Negotiated) -> Talk[None]:
-        """Hold passes 3 and 4: until the meter proved itself the association is worth nothing."""
+        """Run passes 3 and 4 of HLS; before that, the meter is not authenticated."""
         if aare.mechanism not in (None, self._mechanism) or aare.challenge is None:
             raise SecurityError(OPENING, "the meter accepts without its part of the authentication")
         handshake = Handshake(

@@ -1,4 +1,4 @@
-"""A refused association in words, and the configuration key to look at."""
+"""Errors for a refused association: the reason in words, and the configuration key to check."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _HINT_OF_COUNTER = (
 
 
 def refusal(diagnostic: str, hint: str = "") -> RefusedError:
-    """Make the error of a refused association; an empty hint keeps the usual one."""
+    """Return the error for a refused association; an empty hint keeps the default one."""
     error = RefusedError(OPENING, diagnostic)
     if hint:
         error.hint = hint
@@ -70,7 +70,7 @@ def refusal(diagnostic: str, hint: str = "") -> RefusedError:
 
 
 def refusal_of(aare: Aare, *, ciphered: bool, information: bytes | None) -> RefusedError:
-    """Make the error of an AARE that does not accept; its user-information may say more."""
+    """Return the error for an AARE that refuses; its user-information may give details."""
     if aare.by_provider:
         hint = _HINT_OF_PROVIDER
     else:
@@ -79,13 +79,13 @@ def refusal_of(aare: Aare, *, ciphered: bool, information: bytes | None) -> Refu
         if ciphered and aare.diagnostic == Diagnostic.AUTHENTICATION_FAILURE:
             hint += _HINT_OF_COUNTER
     more = ""
-    with suppress(ProtocolError):  # the refusal is news enough, whatever came with it
+    with suppress(ProtocolError):  # report the refusal even if this cannot be read
         more = f" ({describe_service_error(information or b'')})"
     return refusal(aare.words + more, hint)
 
 
 def unexpected(reply: bytes) -> DlmsError:
-    """Make the error of what came instead of an AARE."""
+    """Return the error for an APDU that came instead of an AARE."""
     if reply[:1] == bytes([CONFIRMED_SERVICE_ERROR]):
         return refusal(describe_service_error(reply))
     if reply[:1] == bytes([EXCEPTION_RESPONSE]):

@@ -1,7 +1,7 @@
-"""Passes 3 and 4 of high level security: how the answers travel (IEC 62056-5-3).
+"""Passes 3 and 4 of high level security (HLS): the APDUs with the answers (IEC 62056-5-3).
 
-With logical names by an ACTION on the current association, with short names by a read
-with parameterized access to the same method.
+With logical names the answer is sent by an ACTION on the current association. With short
+names it is sent by a Read with parameterized access to the same method.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dlms_connector.protocol.data.ber import decode_content, encode_length
 
 _OCTET_STRING = 9
 
-#: Class 15, 0-0:40.0.0, method 1, with a parameter; its invoke-id and priority come before.
+#: Class 15, 0-0:40.0.0, method 1, with a parameter; invoke-id and priority precede it.
 _LN_METHOD = bytes.fromhex("000F 0000280000FF 01 01")
 #: One variable, by parameterized access: base name FA00, method 8 at 58, selector 0.
 _SN_READ = bytes.fromhex("05 01 04 FA58 00")
@@ -19,8 +19,8 @@ _SN_READ = bytes.fromhex("05 01 04 FA58 00")
 #: The same method by a Write: one variable by name, one value.
 _SN_WRITE = bytes.fromhex("06 01 02 FA58 01")
 _WRITE_RESPONSE = 0x0D
-#: What may stand behind the meter's answer: nothing, or the success of a Write, which some
-#: meters send in the same frame, with or without LLC octets of its own.
+#: Octets accepted after the meter's answer: none, or a WriteResponse with success, which some
+#: meters send in the same frame, with or without its own LLC octets.
 _TAILS = (b"", b"\x0d\x01\x00", b"\xe6\xe7\x00\x0d\x01\x00")
 
 _DOING = "authenticating"
@@ -31,7 +31,7 @@ _HINT = (
 
 
 def encode_answer(referencing: str, answer: bytes, invoke_id: int) -> bytes:
-    """Write the request that carries our answer to the meter's challenge."""
+    """Return the request that carries our answer to the meter's challenge."""
     data = bytes([_OCTET_STRING]) + encode_length(len(answer)) + answer
     if referencing == "SN":
         return _SN_READ + data
@@ -39,10 +39,10 @@ def encode_answer(referencing: str, answer: bytes, invoke_id: int) -> bytes:
 
 
 def encode_written_answer(answer: bytes) -> bytes:
-    """Write the request for meters that let nobody read by short name before pass 3.
+    """Return the request for meters that allow no Read before pass 3.
 
-    They take the answer in a Write, as for any other method, and reply with a ReadResponse,
-    some with a WriteResponse behind it.
+    They take the answer in a Write, as for any other method. They reply with a ReadResponse;
+    some add a WriteResponse.
     """
     return _SN_WRITE + bytes([_OCTET_STRING]) + encode_length(len(answer)) + answer
 
@@ -50,8 +50,8 @@ def encode_written_answer(answer: bytes) -> bytes:
 def parse_answer(referencing: str, reply: bytes, invoke_id: int) -> bytes:
     """Return the meter's answer to our challenge.
 
-    Raises RefusedError when it did not take ours, SecurityError when it gives none,
-    ProtocolError for anything else.
+    Raises RefusedError if the meter refuses our answer, SecurityError if it sends no answer
+    to our challenge, ProtocolError for any other reply.
     """
     at = _read_sn(reply) if referencing == "SN" else _read_ln(reply, invoke_id)
     if reply[at : at + 1] != bytes([_OCTET_STRING]):
@@ -63,7 +63,7 @@ def parse_answer(referencing: str, reply: bytes, invoke_id: int) -> bytes:
 
 
 def refused(diagnostic: str) -> RefusedError:
-    """Make the error of a meter that does not take our answer."""
+    """Return the error for a meter that refuses our answer."""
     error = RefusedError(_DOING, diagnostic)
     error.hint = _HINT
     return error

@@ -1,8 +1,7 @@
-"""COSEM data in A-XDR (IEC 61334-6): strict in what is taken, symmetric in what is written.
+"""Strict A-XDR decoder of COSEM data, and the matching encoder (IEC 61334-6).
 
-What comes from a meter is never trusted: every count is held against the octets that are
-there, nesting and number of values are bounded, and whatever does not fit raises
-ProtocolError.
+Data from a meter is never trusted: every count is compared with the octets left, nesting
+and number of values are limited, and data that does not fit raises ProtocolError.
 """
 
 from __future__ import annotations
@@ -31,13 +30,13 @@ __all__ = [
 
 #: Data of meters is nested three to six deep; more is noise or an attack.
 MAX_DEPTH = 32
-#: A load profile of a year has a million; reading so many takes one or two seconds, in which
-#: no other meter is served.
+#: A load profile of a year has a million values. Decoding a million takes one or two seconds,
+#: and no other meter is served meanwhile.
 MAX_VALUES = 1 << 21
 
 
 class _Walk:
-    """How deep a decoding has come, and how many values it may still read."""
+    """State of one decoding: the depth of nesting, and how many values may still be read."""
 
     __slots__ = ("depth", "left")
 
@@ -45,13 +44,13 @@ class _Walk:
         self.depth, self.left = 0, MAX_VALUES
 
     def spend(self, values: int) -> None:
-        """Take note of values that will be read. Raises ProtocolError where they are too many."""
+        """Count values that will be read. Raises ProtocolError if they are too many."""
         self.left -= values
         if self.left < 0:
             raise ProtocolError(READING, f"more than {MAX_VALUES} values")
 
 
-#: Reads or writes the content of a value, which is what stands behind its tag.
+#: Reads or writes the content of a value, without its tag.
 _Reader = Callable[[bytes, int, _Walk], tuple[Any, int]]
 _Writer = Callable[[Any], bytes]
 
@@ -187,8 +186,8 @@ def _write_bits(value: str) -> bytes:
 
 def _read_elements(buffer: bytes, at: int, walk: _Walk) -> tuple[tuple[Data, ...], int]:
     count, at = decode_length(buffer, at)
-    # An element takes one octet at least: a count beyond what is there cannot be served,
-    # and must not make us reserve room for it.
+    # Each element has at least one octet. Refuse a count beyond the octets left, before any
+    # memory is reserved for it.
     if count > len(buffer) - at:
         raise ProtocolError(READING, f"{count} elements announced, {len(buffer) - at} octets left")
     if walk.depth >= MAX_DEPTH:
@@ -224,7 +223,7 @@ def _float(form: str) -> tuple[_Reader, _Writer]:
     return read, write
 
 
-#: For values without parts, which go no deeper.
+#: For values without elements, which are not nested.
 _LEAF = _Walk()
 
 _STRING = (_read_string, _write_string)

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from dlms_connector.errors import ProtocolError
 
-#: No APDU of ACSE is longer; a length beyond this is garbage, not patience.
+#: No ACSE APDU is longer; a greater length is garbage.
 _LONGEST = 0xFFFF
 
 
 def encode_length(size: int) -> bytes:
-    """Write a length; A-XDR writes its own the same way."""
+    """Write a length; A-XDR uses the same form."""
     if size < 0x80:
         return bytes([size])
     octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
@@ -40,7 +40,7 @@ def decode_length(data: bytes, start: int, doing: str) -> tuple[int, int]:
 
 
 def decode_content(data: bytes, start: int, doing: str) -> tuple[bytes, int]:
-    """Read a length and so many octets; return them and what comes next. Raises ProtocolError."""
+    """Read a length and its content; return the content and its end. Raises ProtocolError."""
     size, start = decode_length(data, start, doing)
     if start + size > len(data):
         raise ProtocolError(doing, f"{size} octets announced, {len(data) - start} left")

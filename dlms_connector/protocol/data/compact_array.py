@@ -14,8 +14,8 @@ from dlms_connector.errors import ProtocolError
 from dlms_connector.protocol.data.data import Data, DataType
 from dlms_connector.protocol.data.lengths import READING, cut_short, decode_length, encode_length
 
-#: Elements without content (null-data) are free of octets: so many of them come at most, and
-#: so many more for each octet of the contents, or a few octets could fill the memory.
+#: Limit of values: this many, and some more for each octet of the contents. Elements without
+#: content (null-data) take no octets, so without a limit a few octets could fill the memory.
 _FREE_ELEMENTS = 1 << 15
 _ELEMENTS_PER_OCTET = 4
 
@@ -24,13 +24,13 @@ _KINDS = {int(kind): kind for kind in DataType}
 #: Reads a value of a known type without its tag: type, octets, where it begins.
 _ReadContent = Callable[[DataType, bytes, int], tuple[Data, int]]
 _WriteContent = Callable[[Data], bytes]
-#: Takes note of values that will be read, and raises where they are too many.
+#: Counts values that will be read; raises ProtocolError if they are too many.
 _Spend = Callable[[int], None]
 
 
 @dataclass(frozen=True)
 class _Description:
-    """The type of an element; `parts` are the types of its own, each in turn, `repeat` times."""
+    """The type of an element; `parts` are the types of its own elements, `repeat` times."""
 
     kind: DataType
     parts: tuple[_Description, ...] = ()
@@ -38,14 +38,14 @@ class _Description:
 
     @cached_property
     def size(self) -> int:
-        """How many values an element comes to."""
+        """Number of values in one element, including itself."""
         return 1 + self.repeat * sum(part.size for part in self.parts)
 
 
 def unpack_compact_array(
     buffer: bytes, at: int, depth: int, read_content: _ReadContent, spend: _Spend
 ) -> tuple[tuple[Data, ...], int]:
-    """Read a compact array behind its tag; return its elements and where it ends.
+    """Read a compact array after its tag; return its elements and where it ends.
 
     `depth` is how many levels of nesting are allowed. Raises ProtocolError.
     """
@@ -71,7 +71,7 @@ def unpack_compact_array(
 
 
 def pack_compact_array(elements: tuple[Data, ...], write_content: _WriteContent) -> bytes:
-    """Write a compact array behind its tag. Raises ValueError if the elements are not alike."""
+    """Write a compact array without its tag. Raises ValueError if the elements differ in type."""
     description = _describe(elements[0]) if elements else _Description(DataType.NULL)
     if any(_describe(element) != description for element in elements):
         raise ValueError("the elements of a compact array must be alike")

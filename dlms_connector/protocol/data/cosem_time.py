@@ -1,8 +1,8 @@
-"""Dates and times of COSEM, from their octets and back (IEC 62056-6-2, date and time formats).
+"""Decode and encode COSEM dates and times (IEC 62056-6-2, date and time formats).
 
-Fields may be left unspecified, and some stand for the last day of a month or the changes of
-daylight saving time. A date that does not exist is a value of None, never an exception: it is
-the meter's clock that is wrong, not the reading.
+Fields may be unspecified. Special values mean the last day of a month or a change of daylight
+saving time. A date that does not exist gives None, never an exception: the meter's clock is
+wrong, not the reading.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ UNSPECIFIED = 0xFF
 _UNSPECIFIED_YEAR = 0xFFFF
 _UNSPECIFIED_DEVIATION = -0x8000
 
-#: Months and days of the month that stand for something else than their number.
+#: Special values of the month, and of the day of the month.
 DAYLIGHT_SAVING_END, DAYLIGHT_SAVING_BEGIN = 0xFD, 0xFE
 SECOND_LAST_DAY, LAST_DAY = 0xFD, 0xFE
 
@@ -32,7 +32,7 @@ CLOCK_STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class Date:
-    """A date as written; None for what is unspecified. `weekday` is 1 (Monday) to 7."""
+    """A date as encoded; unspecified fields are None. `weekday` is 1 (Monday) to 7."""
 
     year: int | None
     month: int | None
@@ -48,12 +48,12 @@ class Date:
 
     @property
     def unspecified(self) -> bool:
-        """Whether nothing is said at all."""
+        """Whether all fields are unspecified."""
         return self.year is self.month is self.day is self.weekday is None
 
     @property
     def exists(self) -> bool:
-        """Whether some day could be meant."""
+        """Whether at least one real day matches."""
         month, day = self.month, self.day
         if month is not None and not (1 <= month <= 12 or month >= DAYLIGHT_SAVING_END):
             return False
@@ -62,7 +62,7 @@ class Date:
         if self.weekday is not None and not 1 <= self.weekday <= 7:
             return False
         try:
-            # A year with 29 February and a month with 31 days stand for the unspecified.
+            # Replace unspecified fields by a leap year and by a month with 31 days.
             date(
                 2000 if self.year is None else self.year,
                 month if month is not None and month <= 12 else 1,
@@ -73,10 +73,10 @@ class Date:
         return True
 
     def __str__(self) -> str:
-        """Write `2026-05-31`, with stars for what is unspecified.
+        """Return `2026-05-31`, with asterisks for unspecified fields.
 
-        The day of the week follows where the date does not tell it: `****-03-last 7` is the
-        last Sunday of March.
+        The weekday is added if the date does not determine it: `****-03-last 7` is the last
+        Sunday of March.
         """
         month = _MONTHS.get(self.month or 0) or _digits(self.month, 2)
         day = _DAYS.get(self.day or 0) or _digits(self.day, 2)
@@ -87,7 +87,7 @@ class Date:
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """A time of day as written; None for what is unspecified."""
+    """A time of day as encoded; unspecified fields are None."""
 
     hour: int | None
     minute: int | None
@@ -101,24 +101,24 @@ class Time:
 
     @property
     def unspecified(self) -> bool:
-        """Whether nothing is said at all."""
+        """Whether hour, minute and second are unspecified."""
         return self.hour is self.minute is self.second is None
 
     @property
     def exists(self) -> bool:
-        """Whether there is such a time of day."""
+        """Whether every specified field is in its range."""
         limits = ((self.hour, 23), (self.minute, 59), (self.second, 59), (self.hundredths, 99))
         return all(value is None or value <= most for value, most in limits)
 
     def __str__(self) -> str:
-        """Write `06:30:00`, with stars for what is unspecified."""
+        """Return `06:30:00`, with asterisks for unspecified fields."""
         text = ":".join(_digits(part, 2) for part in (self.hour, self.minute, self.second))
         return f"{text}.{self.hundredths:02d}" if self.hundredths else text
 
 
 @dataclass(frozen=True, slots=True)
 class DateTime:
-    """A date and time as written; `deviation` in minutes and `status` None if unspecified."""
+    """A date and time as encoded; `deviation` (minutes) and `status` are None if unspecified."""
 
     date: Date
     time: Time
@@ -127,7 +127,7 @@ class DateTime:
 
     @classmethod
     def parse(cls, octets: bytes) -> DateTime:
-        """Read 12 octets; raises ValueError if it is another number of them."""
+        """Read 12 octets. Raises ValueError for any other number of octets."""
         if len(octets) != 12:
             raise ValueError(f"a date-time has 12 octets, not {len(octets)}")
         deviation = int.from_bytes(octets[9:11], "big", signed=True)
@@ -140,15 +140,15 @@ class DateTime:
 
     @property
     def exists(self) -> bool:
-        """Whether some instant could be meant."""
+        """Whether date, time and deviation are all possible."""
         deviation = self.deviation or 0
         return self.date.exists and self.time.exists and -24 * 60 < deviation < 24 * 60
 
     def instant(self, zone: tzinfo | None, *, from_utc: bool = False) -> datetime | None:
-        """Return the one instant that is meant; None if it is not one, or does not exist.
+        """Return the instant; None if it is not exactly one, or does not exist.
 
-        `zone` is where the meter's clock ticks if it does not tell its deviation. The
-        instant is aware unless neither is known.
+        `zone` is the time zone of the meter's clock, used if the deviation is unspecified.
+        The instant is aware unless both are unknown.
         """
         day, time = self.date, self.time
         if day.year is None or day.month is None or day.day is None:
@@ -162,26 +162,26 @@ class DateTime:
                 hundredths, self._zone(zone, from_utc),
             )  # fmt: skip
         except ValueError:
-            return None  # the last day of a month, a change of daylight saving time
+            return None  # a special value: last day of a month, change of daylight saving time
         return self._in_season(moment)
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Return the names of the flags that the clock status raises."""
+        """Return the names of the flags that are set in the clock status."""
         status = self.status or 0
         return tuple(name for bit, name in CLOCK_STATUS.items() if status & bit)
 
     def _in_season(self, moment: datetime) -> datetime:
-        """Tell apart what a zone has twice, by what the status says of daylight saving time.
+        """Set `fold` by the daylight saving bit of the clock status.
 
-        That is the hour that comes twice in autumn, and the one left out in spring, which
-        a clock names that changes late: with standard time its instants are behind the change.
+        This tells apart the hour that comes twice in autumn. In spring, a clock that changes
+        late gives times in the skipped hour; in standard time they are after the change.
         """
         if self.deviation is not None or self.status is None:
             return moment
         later = moment.replace(fold=1)
         offset, later_offset = moment.utcoffset(), later.utcoffset()
-        # Without a zone the choice is kept for whoever knows it: most meet the hour of autumn.
+        # Without a zone, assume the hour of autumn; `fold` serves a caller that adds the zone.
         falls = offset is None or later_offset is None or offset > later_offset
         return moment if falls == bool(self.status & DAYLIGHT_SAVING_ACTIVE) else later
 
@@ -192,7 +192,7 @@ class DateTime:
         return timezone(timedelta(minutes=sign * self.deviation))
 
     def __str__(self) -> str:
-        """Write date and time, with stars for what is unspecified."""
+        """Return date and time, with asterisks for unspecified fields."""
         return f"{self.date} {self.time}"
 
 

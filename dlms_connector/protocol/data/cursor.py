@@ -1,4 +1,4 @@
-"""A walk over an APDU; every step raises ProtocolError when the APDU ends too early."""
+"""Sequential reader of an APDU; every step raises ProtocolError if the APDU ends too early."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 
 
 class Cursor:
-    """Where reading an APDU has come to; `doing` says in errors what was being done."""
+    """A read position in an APDU; `doing` names the operation in errors."""
 
     def __init__(self, apdu: bytes, doing: str) -> None:
         self._apdu, self._doing, self._at = apdu, doing, 0
@@ -24,7 +24,7 @@ class Cursor:
         return len(self._apdu) - self._at
 
     def take(self, count: int) -> bytes:
-        """Take so many octets."""
+        """Take `count` octets."""
         if count > self.left:
             raise self.wrong(f"the answer is cut short after {len(self._apdu)} octets")
         self._at += count
@@ -35,11 +35,11 @@ class Cursor:
         return self.take(1)[0]
 
     def number(self, size: int) -> int:
-        """Take an unsigned number of so many octets."""
+        """Take an unsigned number of `size` octets."""
         return int.from_bytes(self.take(size), "big")
 
     def flag(self) -> bool:
-        """Take a boolean: 0, or whatever else the meter means by true."""
+        """Take a boolean: 0 is false, any other octet is true."""
         return self.octet() != 0
 
     def count(self, *, least: int) -> int:
@@ -50,7 +50,7 @@ class Cursor:
         return count
 
     def string(self) -> bytes:
-        """Take octets with their length in front."""
+        """Take a length, and return the octets after it."""
         size, self._at = self._named(decode_length)
         return self.take(size)
 
@@ -65,7 +65,7 @@ class Cursor:
             raise self.wrong(f"{self.left} octets too many at the end of the answer")
 
     def wrong(self, problem: str) -> ProtocolError:
-        """Return the error for what cannot be."""
+        """Return a ProtocolError for this problem."""
         return ProtocolError(self._doing, problem)
 
     def _named(self, read: Callable[[bytes, int], tuple[_T, int]]) -> tuple[_T, int]:

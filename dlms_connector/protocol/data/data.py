@@ -43,7 +43,7 @@ class DataType(IntEnum):
     DONT_CARE = 255
 
 
-#: Numbers that are the difference from the one before, in the rows of a profile.
+#: Types of numbers that are the difference from the previous row of a profile.
 DELTAS = frozenset(kind for kind in DataType if kind.name.startswith("DELTA_"))
 
 
@@ -51,10 +51,10 @@ DELTAS = frozenset(kind for kind in DataType if kind.name.startswith("DELTA_"))
 class Data:
     """A value with its type.
 
-    Arrays, structures and compact arrays hold a tuple of Data; strings of octets or
-    characters and the date and time types hold bytes; a bit string holds text of `0` and
-    `1`; floats hold a float; BCD holds a number of two digits, or the octet as bytes where
-    a meter sends what is no BCD; the others hold bool or int, null and dont-care None.
+    Arrays, structures and compact arrays hold a tuple of Data. Strings of octets or
+    characters and the date and time types hold bytes. A bit string holds text of `0` and
+    `1`. Floats hold a float. BCD holds a number of two digits, or the octet as bytes if it
+    is not valid BCD. Null and dont-care hold None. The others hold bool or int.
     """
 
     type: DataType

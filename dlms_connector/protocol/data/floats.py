@@ -1,4 +1,4 @@
-"""Floats of meters as decimals: what 32 or 64 bits stand for, without the digits they add."""
+"""Convert floats of meters to decimals, without the extra digits of the binary form."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import struct
 from decimal import Decimal
 
 _SINGLE = struct.Struct(">f")
-#: So many digits tell every 32-bit float from its neighbours.
+#: Nine digits distinguish every 32-bit float from its neighbours.
 _MOST_DIGITS = 9
 
 
 def shortest(value: float, *, single: bool) -> Decimal | None:
-    """Return the shortest decimal that a float stands for; None for what is no number.
+    """Return the shortest decimal for a float; None for infinity and NaN.
 
-    `single` says that it is one of 32 bits: 230.1 is 230.10000610351562 in 64.
+    `single` means a 32-bit float: 230.1 in 32 bits is 230.10000610351562 in 64 bits.
     """
     if not math.isfinite(value):
         return None

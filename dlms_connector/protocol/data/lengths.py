@@ -1,4 +1,4 @@
-"""Lengths and counts of A-XDR: one octet below 128, else so many octets behind a first one."""
+"""Lengths and counts of A-XDR: one octet below 128, else the octet 0x80 + n and n octets."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Addresses of HDLC stations, IEC 62056-46 clause 6.4.2.
 
 A server address has an upper part (the logical device) and a lower part (the
-physical device); it takes 1, 2 or 4 octets on the line. The last octet has its
-lowest bit set, so 7 bits of each octet count.
+physical device); it takes 1, 2 or 4 octets on the line. The lowest bit is set
+only in the last octet, so each octet holds 7 bits of the address.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ def client_address(client: int) -> bytes:
 def server_address(logical: int, physical: int, size: int | None = None) -> bytes:
     """Return the octets of a server's address.
 
-    Without a size the shortest form that holds the address is taken. An upper
-    address of 0 means "no station", so with `logical` 0 the physical address is
-    the address as a whole, in one field: 144 is then the same as 1 and 16.
-    Raises ConfigError if the address does not fit.
+    Without `size`, use the shortest form that holds the address. An upper address
+    of 0 means "no station". So with `logical` 0, `physical` is the whole address in
+    one field: 144 is then the same as logical 1, physical 16. Raises ConfigError if
+    the address does not fit.
     """
     widths = (1, 2, 4) if size is None else (size,)
     for width in widths:
@@ -36,7 +36,7 @@ def server_address(logical: int, physical: int, size: int | None = None) -> byte
 
 
 def server_address_of(dlms: Dlms) -> bytes:
-    """Return the octets of a configured server's address; ConfigError if there are none."""
+    """Return the octets of a configured server's address. Raises ConfigError."""
     physical = dlms.physical_address
     if dlms.serial_number is not None:
         formula = dlms.serial_number_formula or DEFAULT_FORMULA
@@ -50,13 +50,13 @@ def server_address_of(dlms: Dlms) -> bytes:
 
 
 def is_broadcast(address: bytes) -> bool:
-    """Whether every physical device listens to this server address."""
+    """Return whether this server address is for all physical devices."""
     lower = address[len(address) // 2 :]
     return all(octet | 1 == 0xFF for octet in lower)
 
 
 def split_server_address(address: bytes) -> tuple[int, int]:
-    """Return the logical and physical address of the octets of a server's address."""
+    """Split the octets of a server's address into logical and physical address."""
     value = 0
     for octet in address:
         value = value << 7 | octet >> 1
@@ -73,7 +73,7 @@ def evaluate_formula(formula: str, serial_number: int) -> int:
 
 
 def _whole(logical: int, physical: int, width: int) -> int | None:
-    """Return an address as one number if it fits into so many octets."""
+    """Return an address as one number; None if it does not fit into `width` octets."""
     if width == 1:
         whole = physical if logical == 0 else logical if physical == 0 else 0x80
         return whole if whole < 0x80 else None
@@ -86,7 +86,7 @@ def _whole(logical: int, physical: int, width: int) -> int | None:
 
 
 def _octets(value: int, width: int) -> bytes:
-    """Spread a number over octets of seven bits; the last one is marked."""
+    """Encode a number with seven bits per octet; the last octet has its lowest bit set."""
     octets = bytearray((value >> 7 * place & 0x7F) << 1 for place in reversed(range(width)))
     octets[-1] |= 1
     return bytes(octets)

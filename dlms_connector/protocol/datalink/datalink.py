@@ -1,4 +1,4 @@
-"""Which data link a configured meter has."""
+"""Make the data link of a configured meter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dlms_connector.protocol.talk import DataLink
 def make_datalink(dlms: Dlms, connection_retries: int, workarounds: Workarounds) -> DataLink:
     """Return the data link of a meter; raises ConfigError if its address does not fit."""
     if dlms.interface_type == "WRAPPER":
-        # Nothing would tell the answer to a repetition from that to the next question.
+        # With a fixed invoke-id, a second answer could not be told from that to the next request.
         retries = connection_retries if workarounds.fixed_invoke_id is None else 0
         return Wrapper(dlms.client_address, dlms.logical_address, retries=retries)
     hdlc = _hdlc(dlms, connection_retries, workarounds)
@@ -40,7 +40,7 @@ def _hdlc(dlms: Dlms, retries: int, workarounds: Workarounds) -> Hdlc:
 
 
 def _proposal(workarounds: Workarounds) -> HdlcParameters | None:
-    """Return what SNRM proposes; without workarounds it carries no parameters."""
+    """Return the parameters that SNRM proposes; None without workarounds."""
     proposed = {
         "info_transmit": workarounds.max_info_transmit,
         "info_receive": workarounds.max_info_receive,

@@ -1,7 +1,7 @@
 """The frame check sequence of HDLC: CRC-16/X-25, ISO/IEC 13239 annex A.
 
-X-25 is the bit-reversed twin of the CRC that `binascii.crc_hqx` computes in C, so
-one `translate` on the way in and one on the way out replace a loop over octets.
+X-25 is the bit-reversed form of the CRC that `binascii.crc_hqx` computes in C. So
+one `translate` of the input and one of the output replace a loop over octets.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The HDLC data link of a client, IEC 62056-46: whole APDUs over a stream of octets.
 
-We are the primary station in normal response mode: the meter speaks only when polled
-and finishes with the final bit. `Transfer` holds one APDU on its way out and one on
-its way in; each frame that arrives moves it on and says what to send next, which may
-be nothing. What does not fit (foreign addresses, late replies, echoes) moves nothing,
-so the worst that noise can do is to make us ask again when the time is over.
+We are the primary station in normal response mode: the meter sends only when polled
+and finishes with the final bit. `Transfer` is the state of one request APDU and one
+reply APDU. Each received frame advances it and decides the frames to send next, which
+may be none. Frames that do not fit (foreign addresses, late replies, echoes) change
+nothing, so noise can at worst cause a repetition after the timeout.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from dlms_connector.protocol.talk import Talk
 # Bounds of one exchange.
 _MOST_OCTETS = 1 << 20
 _MOST_FRAMES = 4096
-_MOST_POLLS = 200  # of a meter that says it has nothing to say yet
-_MOST_MORE = 5  # of one that has answered, for another answer
+_MOST_POLLS = 200  # polls of a meter that has no answer yet
+_MOST_MORE = 5  # polls for another answer, after a first one
 _POLL_PAUSE_S = 0.05
 _LONGEST_POLL_PAUSE_S = 0.5
 
 
 class Hdlc:
-    """One client's link to one server; addresses are as on the line."""
+    """One client's link to one server; addresses are encoded as on the line."""
 
     def __init__(
         self,
@@ -60,17 +60,17 @@ class Hdlc:
         self._proposal = proposal
         self._skip_snrm = skip_snrm
         self._reader = FrameReader()
-        self._commands: list[Frame] = []  # what was sent last
-        self._echoes: list[Frame] = []  # what of it may still come back
+        self._commands: list[Frame] = []  # the frames sent last
+        self._echoes: list[Frame] = []  # those of them that may still come back
         self._echoing = False
         self._usable = False
         self._octets = self._frames = 0
-        self._stranger = ""  # who else has answered us
+        self._stranger = ""  # another station that has answered us
         self._sent = self._received = 0  # V(S) and V(R)
         self._set_up(HdlcParameters())
 
     def connect(self) -> Talk[None]:
-        """Set the link up by SNRM; its sizes are those of the UA.
+        """Set the link up by SNRM; the UA decides the sizes.
 
         Raises RefusedError if the meter answers DM, LinkTimeoutError on silence.
         """
@@ -99,18 +99,18 @@ class Hdlc:
     def disconnect(self) -> Talk[None]:
         """Send DISC; UA and DM both mean that the session is over.
 
-        Raises LinkTimeoutError on silence, after asking once.
+        Raises LinkTimeoutError on silence; DISC is sent only once.
         """
         self._begin()
         if (yield from self._reply(self._command(DISC), (UA, DM), "closing the HDLC link")) is None:
             raise self._timeout(1)
 
     def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:
-        """Send an APDU, segmented as the meter needs it, and return the one that answers.
+        """Send an APDU, in segments if needed, and return the answer.
 
-        After silence the request is repeated; one that is not `repeatable` is repeated only
-        when the meter says that it did not get it. Raises LinkTimeoutError and ProtocolError;
-        the link must be set up anew after either.
+        After a timeout the request is repeated. A request that is not `repeatable` is repeated
+        only if the meter reports that it did not receive it. Raises LinkTimeoutError and
+        ProtocolError; after either, the link must be set up again.
         """
         data = LLC_COMMAND + apdu
         size = self._sizes.info_receive
@@ -118,9 +118,9 @@ class Hdlc:
         return (yield from self._transfer(segments, repeatable=repeatable))
 
     def receive(self) -> Talk[bytes]:
-        """Return the next APDU the meter sends, polling for it after silence.
+        """Return the next APDU the meter sends, polling for it after a timeout.
 
-        Raises LinkTimeoutError also where the meter says that there is none.
+        Raises LinkTimeoutError, also if the meter answers the polls but has no APDU.
         """
         return (yield from self._transfer([], repeatable=True, most_polls=_MOST_MORE))
 
@@ -158,7 +158,7 @@ class Hdlc:
         return apdu
 
     def _mirrored_proposal(self) -> HdlcParameters:
-        """Return what the meter would have answered to our proposal."""
+        """Return our proposal as seen by the meter, in place of a UA."""
         ours = self._proposal or HdlcParameters()
         return HdlcParameters(
             info_transmit=ours.info_receive,
@@ -168,7 +168,7 @@ class Hdlc:
         )
 
     def _set_up(self, sizes: HdlcParameters) -> None:
-        """Begin a session; a proposal of ours that is smaller than the meter's stays in force."""
+        """Begin a session; where our proposal is smaller than the meter's value, ours is used."""
         self._sizes = sizes  # as the meter sees them: what it receives, we send
         if ours := self._proposal:
             self._sizes = replace(
@@ -180,7 +180,7 @@ class Hdlc:
         self._usable = True
 
     def _begin(self) -> None:
-        """Forget what is left of earlier talks; whatever fails now leaves the link unusable."""
+        """Discard the rest of earlier exchanges; the link is unusable until this one succeeds."""
         self._usable = False
         self._reader.reset()
         self._octets = self._frames = 0
@@ -193,7 +193,10 @@ class Hdlc:
         return [Frame(self.server, self._client, *command) for command in commands]
 
     def _reply(self, command: Frame, wanted: tuple[int, ...], doing: str) -> Talk[Frame | None]:
-        """Send an unnumbered command; late frames of an earlier session are passed over."""
+        """Send an unnumbered command and return a wanted reply; None is silence.
+
+        Late frames of an earlier session are ignored. Raises ProtocolError on FRMR.
+        """
         frame = yield from self._next([command])
         while frame is not None:
             control = frame.control | POLL_FINAL
@@ -230,7 +233,7 @@ class Hdlc:
         self._reader.feed(data)
 
     def _waiting(self) -> Frame | None:
-        """Return the next frame for us of those that have arrived."""
+        """Return the next received frame for us, if there is one."""
         while (frame := self._reader.next()) is not None:
             self._frames += 1
             if self._frames > _MOST_FRAMES:
@@ -244,7 +247,7 @@ class Hdlc:
             return False
         if frame.source == self.server or is_broadcast(self.server):
             return True
-        # Some meters answer in a form of their own: with four octets where two were used.
+        # Some meters answer with another address size: four octets where two were used.
         theirs, ours = split_server_address(frame.source), split_server_address(self.server)
         if theirs != ours:
             self._stranger = "from logical address {} and physical address {}".format(*theirs)
@@ -254,9 +257,9 @@ class Hdlc:
         return LinkTimeoutError(tries, self._octets, self._stranger)
 
     def _is_echo(self, frame: Frame) -> bool:
-        """Whether the line sent our own frame back; matters where both addresses are equal.
+        """Return whether this is an echo of our frame; needed if both addresses are equal.
 
-        No server sends SNRM or DISC, so an echo of these tells that the line echoes all.
+        No server sends SNRM or DISC, so an echo of these shows that the line echoes all frames.
         """
         if frame.control in (SNRM, DISC) and frame in self._commands:
             self._echoing = True
@@ -278,7 +281,7 @@ class Hdlc:
 
 
 def _refuse_unnumbered(frame: Frame) -> None:
-    """Raise if the meter says that there is no session, or that it cannot follow."""
+    """Raise DroppedError on DM (no session), ProtocolError on FRMR (frame reject)."""
     control = frame.control | POLL_FINAL
     if control == DM:
         raise DroppedError(EXCHANGING)
@@ -287,7 +290,7 @@ def _refuse_unnumbered(frame: Frame) -> None:
 
 
 def _rejection(information: bytes) -> str:
-    """Put a frame reject in words: ISO/IEC 13239 puts the reasons in the last octet."""
+    """Put a frame reject into words; the reasons are in the last octet (ISO/IEC 13239)."""
     reasons = ("unknown control field", "unexpected information", "too long", "wrong N(R)")
     flags = information[-1] if information else 0
     named = [reason for bit, reason in enumerate(reasons) if flags >> bit & 1]

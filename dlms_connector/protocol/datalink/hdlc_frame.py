@@ -1,12 +1,11 @@
-"""HDLC frames of format type 3: from values to octets and back, IEC 62056-46 clause 6.4.
+"""Encoding and decoding of HDLC frames of format type 3, IEC 62056-46 clause 6.4.
 
-`FrameReader` finds frames in whatever arrives. Type 3 frames carry their length and
-no escapes, so a flag octet inside a frame means nothing, and any octet of garbage may
-look like the beginning of a frame. The plan: from each flag on, believe the format
-octets only once the header check sequence is right, then wait for the whole frame.
-A header is judged by its first octets that cannot be one, and by 13 octets at most, so a
-false beginning never makes the reader wait for the rest of a frame that is not there, and
-the work is linear in what arrives.
+`FrameReader` finds frames in a stream that may contain noise. Type 3 frames carry their
+length and no escapes. So a flag octet inside a frame has no meaning, and noise may look
+like the beginning of a frame. After each flag, the reader trusts the format octets only if
+the header check sequence is right, and then waits for the whole frame. An invalid header is
+rejected at its first wrong octet, and after 13 octets at most. So the reader never waits
+for the rest of a frame that does not exist, and the work is linear in the octets received.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import NamedTuple
 from dlms_connector.protocol.datalink.fcs import fcs
 
 FLAG = 0x7E
-#: The length field has 11 bits; 17 octets go to format, longest addresses, control, checks.
+#: The limit of the parameters that set the maximum length of an information field.
 LONGEST_INFORMATION = 2030
 
 SNRM = 0x93
@@ -35,7 +34,7 @@ _BEGINNING = re.compile(rb"\x7e(?:[\xa0-\xaf]|\Z)")
 
 
 class Frame(NamedTuple):
-    """One frame whose checks are right; addresses are as they were on the line."""
+    """One frame with correct checks; addresses are encoded as on the line."""
 
     destination: bytes
     source: bytes
@@ -98,21 +97,21 @@ def is_not_ready(control: int) -> bool:
 
 
 class FrameReader:
-    """Finds frames in a stream that may hold anything."""
+    """Finds frames in a stream that may contain noise."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """Take what arrived."""
+        """Add received octets."""
         self._buffer += data
 
     def reset(self) -> None:
-        """Forget what looked like the beginning of a frame."""
+        """Discard the beginning of a frame."""
         self._buffer.clear()
 
     def next(self) -> Frame | None:
-        """Return the next frame whose checks are right, or None: more is needed."""
+        """Return the next frame with correct checks; None if more octets are needed."""
         buffer = self._buffer
         start = 0
         while (start := _beginning(buffer, start)) >= 0:
@@ -129,16 +128,17 @@ class FrameReader:
 
 
 def _beginning(buffer: bytearray, start: int) -> int:
-    """Return where the next flag is with a format behind it, or nothing yet; -1 if there is none.
+    """Return the index of the next flag that may begin a frame; -1 if there is none.
 
-    Idle lines send flags by the thousand: none of them costs more than its search.
+    A format octet, or the end of the buffer, follows such a flag. Idle lines send thousands
+    of flags; each of them costs only this search.
     """
     found = _BEGINNING.search(buffer, start)
     return found.start() if found else -1
 
 
 def _end_of_frame(buffer: bytearray, start: int) -> int | None:
-    """Return where the frame's closing flag is; 0: no frame begins here; None: more is needed."""
+    """Return the index of the closing flag; 0: no frame begins here; None: more is needed."""
     there = len(buffer) - start
     if there < 2:
         return None
@@ -172,7 +172,7 @@ def _header_end(head: bytes, length: int) -> int | None:
 
 
 def _after_address(head: bytes, start: int) -> int | None:
-    """Return where the address that starts here ends; 0: it is none; None: more is needed."""
+    """Return the index after the address at `start`; 0: no address; None: more is needed."""
     for size in (1, 2, 3, 4):
         if len(head) < start + size:
             return None

@@ -2,7 +2,7 @@
 
 Both frames may carry a field `81 80 length (id length value)*`. Each side states what
 it transmits (05, 07) and what it receives (06, 08), so the meter's "receive" bounds our
-"transmit". What the field leaves out has the default: 128 octets, one frame at a time.
+"transmit". A missing parameter has its default: 128 octets, one frame at a time.
 """
 
 from __future__ import annotations
@@ -46,8 +46,9 @@ class HdlcParameters:
     def decode(cls, information: bytes) -> HdlcParameters:
         """Read the field of a UA.
 
-        Meters add parameters of their own and leave others out; what is unknown, cut
-        short or impossible leaves the default in force, which every meter must bear.
+        Meters add parameters of their own and leave others out. Unknown parameters are
+        ignored. In place of a truncated or impossible value the default is used, which
+        every meter must support.
         """
         if information[:2] != _FORMAT_AND_GROUP or len(information) < 3:
             return cls()

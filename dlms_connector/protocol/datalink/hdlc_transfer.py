@@ -1,7 +1,7 @@
-"""How one APDU goes out and one comes in over numbered HDLC frames, IEC 62056-46 clause 6.4.4.
+"""Exchange of one APDU in each direction over numbered HDLC frames, IEC 62056-46 clause 6.4.4.
 
-What is sent carries N(S) and, as N(R), the number expected next; the meter's N(R) says how
-much of it has arrived. Only a frame that fits both numbers moves a transfer on.
+Our frames carry N(S) and, as N(R), the number expected next. The meter's N(R) tells how many
+of our frames have arrived. Only a frame that fits both numbers advances a transfer.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from dlms_connector.protocol.datalink.hdlc_frame import (
 #: The LLC sublayer's octets before the first segment, IEC 62056-46 clause 5.3.2.
 LLC_COMMAND = b"\xe6\xe6\x00"
 LLC_RESPONSE = b"\xe6\xe7\x00"
-#: What begins the APDUs that some meters send without them: refusals of a whole request,
-#: ConfirmedServiceError and exception-response.
+#: Tags of the APDUs that some meters send without LLC octets: ConfirmedServiceError and
+#: exception-response, which refuse a request as a whole.
 BARE = (b"\x0e", b"\xd8")
 
 EXCHANGING = "exchanging HDLC frames"
@@ -32,7 +32,7 @@ _LONGEST_APDU = 0x10000 + 256
 
 
 class Transfer:
-    """One APDU on its way out and one on its way in, by sequence numbers."""
+    """The state of one APDU to send and one to receive, by sequence numbers."""
 
     def __init__(self, segments: list[bytes], sent: int, expected: int, window: int) -> None:
         self.sent = sent  # V(S): the number of the first segment not acknowledged
@@ -60,18 +60,18 @@ class Transfer:
         return commands
 
     def again(self, *, repeatable: bool) -> list[Command]:
-        """Return what to send after silence."""
+        """Return the frames to send after a timeout."""
         self.wants_pause = False
         return self.batch() if self._segments and repeatable else self._poll()
 
     def take(self, frame: Frame) -> list[Command]:
-        """Move on by a frame of the meter; return what to send next."""
+        """Process a frame of the meter; return the frames to send next."""
         self.wants_pause = False
         acknowledged = (frame.receive_number - self.sent) & 7
         if acknowledged > self._outstanding:
             return []
         if frame.is_information:
-            # An answer acknowledges all that it answers: others are late, or echoes.
+            # An answer acknowledges the whole request: other I frames are late, or echoes.
             if acknowledged < len(self._segments):
                 return []
             self._acknowledge(acknowledged)
@@ -81,7 +81,7 @@ class Transfer:
         return []
 
     def apdu(self) -> bytes:
-        """Return what arrived, without the LLC octets."""
+        """Return the received APDU, without the LLC octets. Raises ProtocolError."""
         if self._arrived[:1] in BARE:
             return bytes(self._arrived)
         if not self._arrived.startswith(LLC_RESPONSE):
@@ -127,7 +127,7 @@ class Transfer:
         self._outstanding -= count
 
     def _poll(self) -> list[Command]:
-        """Ask for what comes next by RR; REJ does not exist in IEC 62056-46."""
+        """Poll for the next frame by RR; IEC 62056-46 has no REJ."""
         self._polled = True
         self._gap = False
         return [(ready_control(self.expected), b"", False)]

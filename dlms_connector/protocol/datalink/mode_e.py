@@ -1,9 +1,9 @@
-"""The sign-on of optical ports: IEC 62056-21 mode E, after which the meter speaks HDLC.
+"""The sign-on of optical ports: IEC 62056-21 mode E, after which the meter uses HDLC.
 
-At 300 baud 7E1 (a few meters want another rate) we ask `/?!`, the meter identifies itself
-and names its fastest baud rate, we choose binary mode and that rate, and both change to
-it, 8N1. The meter then confirms at the new rate; not all do, and HDLC takes the
-confirmation for line noise, so we merely let the line rest meanwhile.
+We send `/?!` at 300 baud 7E1 (a few meters want another rate). The meter identifies itself
+and names its fastest baud rate. We choose binary mode and that rate, and both sides change
+to it, 8N1. The meter then confirms at the new rate, but not all meters do. HDLC treats the
+confirmation as line noise, so we only keep the line idle meanwhile.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from dlms_connector.protocol.talk import DataLink, Talk
 BAUDRATES = {"0": 300, "1": 600, "2": 1200, "3": 2400, "4": 4800, "5": 9600, "6": 19200}
 
 START_BAUDRATE = 300
-#: What meters propose most often: the likely rate of a session that nobody remembers.
+#: The rate that meters propose most often; assumed for a session that an earlier run left open.
 _USUAL_BAUDRATE = 9600
-#: Time for the answer to a DISC that is not waited for.
+#: Time for the answer to a DISC, which is not read, in seconds.
 _FAREWELL_S = 0.3
-#: Rest of the line after the change of rate, in seconds: optical heads need it.
+#: Idle time of the line after the change of rate, in seconds: optical heads need it.
 SETTLE_S = 1.0
 
 _BITS_PER_CHARACTER = 10
@@ -41,7 +41,7 @@ _IDENTIFICATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Identification:
-    """How a meter introduces itself."""
+    """The identification message of a meter."""
 
     manufacturer: str
     baud_character: str
@@ -70,9 +70,9 @@ def sign_on(
     max_baudrate: int | None = None,
     settle_s: float = SETTLE_S,
 ) -> Talk[Identification]:
-    """Bring the meter into binary mode at the rate it proposes, or a slower one of ours.
+    """Switch the meter to binary mode at the rate it proposes, or at most at `max_baudrate`.
 
-    `settle_s` seconds of rest follow the change of rate.
+    The line is idle for `settle_s` seconds after the change of rate.
     Raises LinkTimeoutError on silence, ProtocolError if the meter cannot do mode E.
     """
     yield LineSettings(start_baudrate, 7, "E")
@@ -113,8 +113,8 @@ class ModeE:
     def connect(self) -> Talk[None]:
         """Sign on, then set the data link up.
 
-        A meter that does not hear the first request may still be in the binary mode of a
-        session that broke off: then it is told to end that before it is asked again.
+        A meter that does not answer the first request may still be in the binary mode of an
+        interrupted session. Then that session is ended by a DISC before the next request.
         """
         try:
             self.identification = yield from self._sign_on(0)
@@ -127,7 +127,7 @@ class ModeE:
         yield from self._datalink.connect()
 
     def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:
-        """Send an APDU and return the one that answers."""
+        """Send an APDU and return the answer."""
         return (yield from self._datalink.exchange(apdu, repeatable=repeatable))
 
     def receive(self) -> Talk[bytes]:
@@ -137,7 +137,7 @@ class ModeE:
     def disconnect(self) -> Talk[None]:
         """End the session; the meter then returns to its first rate by itself.
 
-        Before a sign-on there is nothing to end that the meter could hear: no time is lost.
+        Before a sign-on nothing is sent, because the meter could not receive it.
         """
         if self._signed_on:
             self._signed_on = False
@@ -155,7 +155,7 @@ class ModeE:
         )
 
     def _end_earlier_session(self) -> Talk[None]:
-        """Send a DISC at the rate that session most likely had, and wait for no answer."""
+        """Send a DISC at the most likely rate of that session; do not wait for an answer."""
         rate = self._max_baudrate or _USUAL_BAUDRATE
         disconnecting = self._datalink.disconnect()
         disc = next(disconnecting)
@@ -171,7 +171,7 @@ def _identify(device_address: str, retries: int) -> Talk[Identification]:
     for _ in range(retries + 1):
         data = yield request
         while data:
-            # Where the line has no parity of its own, the parity comes as bit 7.
+            # If the line does not remove the parity bit, it arrives as bit 7.
             received += bytes(octet & 0x7F for octet in data)
             if identification := Identification.find(bytes(received)):
                 return identification

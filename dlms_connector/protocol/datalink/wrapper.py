@@ -1,7 +1,7 @@
 """The wrapper of IEC 62056-47: eight octets before each APDU on TCP and UDP.
 
 Version 1, source wPort, destination wPort, length; each two octets. Nothing marks the
-beginning of a frame, so once the version is wrong the stream cannot be understood again.
+beginning of a frame, so after a wrong version the stream cannot be synchronised again.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class WrapperReader:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """Take what arrived."""
+        """Add received octets."""
         self._buffer += data
 
     def next(self) -> tuple[int, int, bytes] | None:
-        """Return the next whole frame, or None: more is needed. Raises ProtocolError."""
+        """Return the next whole frame; None if more octets are needed. Raises ProtocolError."""
         buffer = self._buffer
         if buffer[:2] != b"\x00\x01"[: len(buffer)]:
             raise ProtocolError(
@@ -77,17 +77,17 @@ class Wrapper:
     def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:
         """Send an APDU and return the next one from the meter.
 
-        After silence a `repeatable` request is sent again; the answers to both may then
-        arrive, and only the caller can tell (by invoke-id) which belongs to what.
+        After a timeout a `repeatable` request is sent again. The answers to both may then
+        arrive, and only the caller can match them to requests (by invoke-id).
         Raises LinkTimeoutError and ProtocolError.
         """
         while self._reader.next() is not None:
-            pass  # it came before the question, so it is no answer: short names have no invoke-id
+            pass  # arrived before the request, so no answer to it: short names have no invoke-id
         tries = 1 + (self._retries if repeatable else 0)
         return (yield from self._ask(encode(self._client, self._server, apdu), tries))
 
     def receive(self) -> Talk[bytes]:
-        """Return the next APDU from the meter without asking."""
+        """Return the next APDU from the meter without sending."""
         return (yield from self._ask(b"", 1))
 
     def _ask(self, frame: bytes, tries: int) -> Talk[bytes]:
@@ -106,7 +106,7 @@ class Wrapper:
         raise LinkTimeoutError(tries, received, self._stranger)
 
     def _next(self) -> bytes | None:
-        """Return the next APDU for us of those that have arrived."""
+        """Return the next received APDU for us, if there is one."""
         while (frame := self._reader.next()) is not None:
             source, destination, apdu = frame
             if (source, destination) == (self._server, self._client):

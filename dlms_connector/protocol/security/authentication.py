@@ -1,4 +1,4 @@
-"""High level security: each side proves that it knows the secret, without telling it.
+"""High level security (HLS): each side proves that it knows the secret, without sending it.
 
 Pass 1 and 2 exchange challenges in AARQ and AARE; in pass 3 the client answers the
 meter's challenge, in pass 4 the meter answers the client's. A `Handshake` is one side
@@ -22,7 +22,7 @@ from dlms_connector.protocol.acse import Mechanism
 from dlms_connector.protocol.security.ciphering import InvocationCounter, Keys
 from dlms_connector.protocol.security.signing import Signer
 
-#: Mechanisms in which the titles take part, so that both sides must tell theirs.
+#: Mechanisms that use the system titles, so that both sides must send theirs.
 TITLED = {Mechanism.HIGH_GMAC, Mechanism.HIGH_SHA256, Mechanism.HIGH_ECDSA}
 #: Mechanisms that prove knowledge of the password.
 WITH_PASSWORD = {
@@ -33,7 +33,7 @@ WITH_PASSWORD = {
     Mechanism.HIGH_SHA256,
 }
 
-#: Octets that a challenge may have.
+#: Allowed sizes of a challenge, in octets.
 CHALLENGE_SIZES = range(8, 65)
 
 _DOING = "authenticating the meter"
@@ -43,7 +43,7 @@ _BLOCK = 16
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What one side put on the table: its system title and its challenge."""
+    """The system title and the challenge of one side."""
 
     title: bytes
     challenge: bytes = field(repr=False)
@@ -51,7 +51,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a side can prove; which of it is needed depends on the mechanism."""
+    """The secrets of one side; the mechanism decides which of them are needed."""
 
     secret: bytes = field(default=b"", repr=False)
     keys: Keys | None = None
@@ -59,14 +59,14 @@ class Credentials:
 
 
 class Challenges:
-    """Our questions, which no meter may ask us.
+    """The challenges that we sent, which no meter may send to us.
 
-    Who gets one and asks it in another association, perhaps as another meter with the same
-    secret, would be told the answer. Threads may share it: they add, and look.
+    A meter could send our challenge back in another association, perhaps as another meter with
+    the same secret, and learn the answer. Threads may share it: they only add and look up.
     """
 
     def __init__(self, remembered: int = 10_000) -> None:
-        """So many, or blocks of long ones, are remembered at least: more than can be open."""
+        """Remember at least so many challenges or their blocks: more than can be in use."""
         self._remembered = remembered
         self._latest: set[bytes] = set()
         self._earlier: set[bytes] = set()
@@ -80,7 +80,7 @@ class Challenges:
         return challenge
 
     def holds(self, mechanism: Mechanism, theirs: bytes) -> bool:
-        """Whether the answer to their challenge would tell the answer to one of ours."""
+        """Return whether the answer to their challenge would reveal the answer to one of ours."""
         asked = _blocks(theirs) if mechanism is Mechanism.HIGH else {theirs}
         return not asked.isdisjoint(self._latest) or not asked.isdisjoint(self._earlier)
 
@@ -91,23 +91,27 @@ class Handshake:
     def __init__(
         self, mechanism: Mechanism, credentials: Credentials, mine: Side, theirs: Side
     ) -> None:
-        """Take both sides; raises SecurityError for a mirror, or a challenge that is none."""
+        """Take both sides.
+
+        Raises SecurityError if the peer's challenge is invalid, or if it mirrors our challenge
+        or system title.
+        """
         if len(theirs.challenge) not in CHALLENGE_SIZES:
             size = len(theirs.challenge)
             raise SecurityError(_DOING, f"a challenge of {size} octets instead of 8 to 64")
         if _mirrors(mechanism, mine.challenge, theirs.challenge) or (
             mechanism in TITLED and mine.title == theirs.title
         ):
-            # It would have us answer our own question, and then send the answer back.
+            # A reflection attack: we would answer our own challenge, and get that answer back.
             raise SecurityError(_DOING, "it mirrors our challenge or system title")
         self._mechanism = mechanism
         self._credentials = credentials
         self._mine, self._theirs = mine, theirs
 
     def answer(self, counter: InvocationCounter | None = None) -> bytes:
-        """Answer the peer's challenge; HIGH_GMAC alone spends a number of the counter."""
+        """Return the answer to the peer's challenge; only HIGH_GMAC uses the counter."""
         if self._mechanism is Mechanism.HIGH_GMAC:
-            assert counter is not None  # whoever has keys has a counter
+            assert counter is not None  # a side with keys has a counter
             keys = self._keys()
             return keys.authenticate(self._mine.title, counter.next(), self._theirs.challenge)
         if self._mechanism is Mechanism.HIGH_ECDSA:
@@ -152,9 +156,9 @@ class Handshake:
 
 
 def _mirrors(mechanism: Mechanism, mine: bytes, theirs: bytes) -> bool:
-    """Whether our answer to their challenge would tell the answer to ours.
+    """Return whether our answer to their challenge would reveal the answer to ours.
 
-    HIGH encrypts block by block and pads with zeros: there a part of ours is enough.
+    HIGH encrypts block by block and pads with zeros, so one common block is enough.
     """
     if mechanism is not Mechanism.HIGH:
         return mine == theirs
@@ -162,7 +166,7 @@ def _mirrors(mechanism: Mechanism, mine: bytes, theirs: bytes) -> bool:
 
 
 def _blocks(challenge: bytes) -> set[bytes]:
-    """Return what is encrypted each by itself; what is left of a last block may come by chance."""
+    """Return the blocks that are encrypted separately; a rest below 8 octets may be chance."""
     parts = (challenge[at : at + _BLOCK] for at in range(0, len(challenge), _BLOCK))
     return {part.ljust(_BLOCK, b"\0") for part in parts if len(part) >= CHALLENGE_SIZES.start}
 
@@ -170,8 +174,9 @@ def _blocks(challenge: bytes) -> set[bytes]:
 def _encrypted(challenge: bytes, secret: bytes) -> bytes:
     """Encrypt the challenge with the secret as an AES-128 key, both padded with zeros.
 
-    HIGH is each maker's own affair; this is the form most clients know. A secret longer
-    than the challenge lengthens that; only its first 16 octets are the key.
+    HIGH is manufacturer-specific; most clients use this form. If the secret is longer than
+    the challenge, the challenge is padded to its length. Only the first 16 octets of the
+    secret are the key.
     """
     size = max(len(challenge), len(secret), 1)
     padded = challenge.ljust(size + -size % _BLOCK, b"\0")

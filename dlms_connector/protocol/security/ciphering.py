@@ -1,7 +1,7 @@
 """AES-GCM as DLMS uses it: security control, invocation counter, content, tag of 12 octets.
 
-The nonce is the sender's system title and its invocation counter, so a counter must
-never be used twice with one key: that is what `InvocationCounter` is for (Green Book,
+The nonce is the sender's system title and its invocation counter, so a counter value
+must never be used twice with one key. `InvocationCounter` ensures this (Green Book,
 IEC 62056-5-3, security suites 0, 1 and 2).
 """
 
@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR, GCM
 
 from dlms_connector.errors import ConfigError, ProtocolError, SecurityError
 
-#: Bits of the security control octet; its low four bits number the suite.
+#: Bits of the security control octet; its low four bits are the security suite.
 AUTHENTICATED, ENCRYPTED, BROADCAST_KEY, COMPRESSED = 0x10, 0x20, 0x40, 0x80
 SUITE = 0x0F
 
-#: Protection by the names of the configuration.
+#: Security control bits, by the names in the configuration.
 PROTECTIONS = {
     "NONE": 0,
     "AUTHENTICATION": AUTHENTICATED,
@@ -42,53 +42,53 @@ _DOING = "deciphering"
 
 
 class InvocationCounter(Protocol):
-    """Numbers for ciphered APDUs, each given out once in the life of a key.
+    """Gives out invocation counter values, each only once in the life of a key.
 
-    It outlives associations, so it also remembers what the other side used last.
+    It outlives associations, so it also keeps the last value of the other side.
     """
 
-    #: The highest number heard from the other side under the same key; -1 before any.
+    #: The highest value received from the other side with the same key; -1 before the first.
     heard: int
 
     def next(self) -> int:
-        """Give out the next number, also after a crash. Raises RefusedError when none is left."""
+        """Return the next value, unused even after a crash. Raises RefusedError if none is left."""
         ...
 
     def resync(self, value: int) -> None:
-        """Go on from `value` if that is higher: the meter expects it.
+        """Continue from `value`, which the meter expects, if it is higher.
 
-        Raises RefusedError when it is asked for again before anything succeeded.
+        Raises RefusedError on a second call, if nothing succeeded in between.
         """
         ...
 
     def confirm(self) -> None:
-        """Note that the meter accepted a number: the next failure is a new one."""
+        """Note that the meter accepted a value: `resync` is allowed again."""
         ...
 
 
 class CountUp:
-    """A counter that is kept nowhere: for the meter's side, and for a single run."""
+    """A counter that is not stored: for the meter's side, and for a single run."""
 
     def __init__(self, first: int = 1) -> None:
         self._next = first
         self.heard = -1
 
     def next(self) -> int:
-        """Give out the next number."""
+        """Return the next value."""
         self._next += 1
         return self._next - 1
 
     def resync(self, value: int) -> None:
-        """Go on from `value` if that is higher."""
+        """Continue from `value` if it is higher."""
         self._next = max(self._next, value)
 
     def confirm(self) -> None:
-        """Nothing hangs on it here."""
+        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unsealed:
-    """What was under a seal, and what the seal was like."""
+    """A deciphered APDU, with its security control and invocation counter."""
 
     control: int
     counter: int
@@ -101,7 +101,7 @@ class Keys:
     __slots__ = ("_aead", "_authentication", "_block", "suite")
 
     def __init__(self, suite: int, block: bytes, authentication: bytes = b"") -> None:
-        """Take the keys; no `authentication` where encryption is all. Raises ConfigError."""
+        """Take the keys; for encryption only, `authentication` is empty. Raises ConfigError."""
         size = KEY_SIZES[suite]
         problems = [
             f"dlms.{name}: suite {suite} takes a key of {size} bytes, not {len(key)}"
@@ -123,7 +123,7 @@ class Keys:
     ) -> bytes:
         """Protect an APDU sent by `title`.
 
-        `context` is what general-ciphering authenticates beside the content.
+        `context` is the data that general-ciphering authenticates besides the content.
         """
         header = bytes([protection | self.suite]) + counter.to_bytes(4, "big")
         nonce = title + header[1:]
@@ -135,10 +135,10 @@ class Keys:
         return header + plain + self.gmac(nonce, aad + plain)
 
     def unseal(self, title: bytes, sealed: bytes, least: int, context: bytes = b"") -> Unsealed:
-        """Verify and decipher an APDU that `title` sent, protected at least as agreed.
+        """Verify and decipher an APDU sent by `title`, with `least` as minimum protection.
 
-        Whoever calls compares the counter with those that came before. Raises
-        SecurityError, and ProtocolError for what is too short to be anything.
+        The caller must compare the counter with earlier ones. Raises SecurityError, and
+        ProtocolError if the APDU is too short.
         """
         if len(sealed) < _HEADER_SIZE + (TAG_SIZE if least & AUTHENTICATED else 0):
             raise ProtocolError(_DOING, f"{len(sealed)} octets are too few")
@@ -153,7 +153,7 @@ class Keys:
         return Unsealed(control, int.from_bytes(sealed[1:_HEADER_SIZE], "big"), plain)
 
     def gmac(self, nonce: bytes, aad: bytes) -> bytes:
-        """Return the tag over what is authenticated only."""
+        """Return the tag over data that is authenticated but not encrypted."""
         return self._aead.encrypt(nonce, b"", aad)[:TAG_SIZE]
 
     def authenticate(self, title: bytes, counter: int, challenge: bytes) -> bytes:
@@ -163,7 +163,7 @@ class Keys:
         return header + self.gmac(title + header[1:], aad)
 
     def _check(self, control: int, least: int) -> None:
-        """Refuse a seal that is not of the kind agreed."""
+        """Raise SecurityError if the protection is not as agreed."""
         if control & SUITE != self.suite:
             raise SecurityError(_DOING, f"suite {control & SUITE} instead of {self.suite}")
         if control & (BROADCAST_KEY | COMPRESSED):

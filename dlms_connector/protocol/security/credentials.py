@@ -1,4 +1,4 @@
-"""What the configuration gives us to prove and to cipher with, checked once."""
+"""Keys and secrets from the configuration, checked once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dlms_connector.protocol.security.signing import Signer, read_private_key, r
 
 
 def read_credentials(dlms: Dlms, workarounds: Workarounds) -> Credentials:
-    """Make keys and signer of a configuration. Raises ConfigError with all that is missing."""
+    """Return the keys and signer of a configuration. Raises ConfigError with all problems."""
     mechanism = Mechanism[dlms.authentication]
     if problems := list(_problems(dlms, workarounds, mechanism)):
         raise ConfigError(*problems)
@@ -19,7 +19,7 @@ def read_credentials(dlms: Dlms, workarounds: Workarounds) -> Credentials:
 
 
 def needs_keys(dlms: Dlms) -> bool:
-    """Whether anything is ciphered or proved with the symmetric keys."""
+    """Return whether the symmetric keys are used, to cipher or to authenticate."""
     return dlms.security != "NONE" or dlms.authentication == "HIGH_GMAC"
 
 

@@ -1,7 +1,7 @@
 """general-signing: an APDU with the sender's signature around it (IEC 62056-5-3).
 
-The signature covers all fields before it, lengths included. The transaction-id is the
-asker's; an answer repeats it, so that it answers this request and no other.
+The signature covers all fields before it, lengths included. The sender of a request
+chooses the transaction-id; the answer repeats it, so it can answer no other request.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TRANSACTION_SIZE = 8
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What is signed: who says what to whom, in which transaction."""
+    """The signed fields: transaction-id, originator, recipient and content."""
 
     transaction: bytes
     originator: bytes
@@ -37,7 +37,7 @@ class Signed:
 
     @classmethod
     def parse(cls, apdu: bytes, signer: Signer) -> Signed:
-        """Read and verify the APDU. Raises SecurityError, or ProtocolError for nonsense."""
+        """Read and verify the APDU. Raises SecurityError, or ProtocolError if it is malformed."""
         if apdu[:1] != bytes([GENERAL_SIGNING]):
             raise ProtocolError(_DOING, f"{apdu[:1].hex()} is not general-signing")
         fields, at = [], 1
@@ -62,13 +62,13 @@ class Signing:
         self.peer: bytes | None = None
 
     def sign(self, apdu: bytes) -> bytes:
-        """Put our signature around a request."""
+        """Return a request with our signature, as general-signing APDU."""
         self._transaction = secrets.token_bytes(_TRANSACTION_SIZE)
         signed = Signed(self._transaction, self._title, self.peer or b"", apdu)
         return signed.encode(self._signer)
 
     def open(self, apdu: bytes) -> bytes:
-        """Return what the meter signed in answer to our last request. Raises SecurityError."""
+        """Return the APDU that the meter signed for our last request. Raises SecurityError."""
         signed = Signed.parse(apdu, self._signer)
         if signed.transaction != self._transaction:
             raise SecurityError(_DOING, "it answers another request")

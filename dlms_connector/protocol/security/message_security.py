@@ -19,14 +19,14 @@ from dlms_connector.protocol.security.protection import (
 )
 
 _SIGNED = bytes([GENERAL_SIGNING])
-#: What a meter says when it could not even read the request.
+#: Tags of the errors that a meter sends if it could not read the request.
 _ERRORS = (bytes([EXCEPTION_RESPONSE]), bytes([CONFIRMED_SERVICE_ERROR]))
 
 _DOING = "reading a reply"
 
 
 class MessageSecurity:
-    """The client's side of what was agreed about the protection of APDUs."""
+    """The client's side of the agreed protection of APDUs."""
 
     def __init__(
         self,
@@ -59,9 +59,9 @@ class MessageSecurity:
         return self._protection is not None or self._signing is not None
 
     def begin(self, *, fresh: bool) -> Secret | None:
-        """Forget an earlier association; return the dedicated key to propose for this one.
+        """Discard an earlier association; return the dedicated key to propose for this one.
 
-        `fresh` says that the meter will prove who it is.
+        `fresh` also discards the last counter received from the meter.
         """
         self._dedicated = False
         if self._protection is None:
@@ -69,21 +69,21 @@ class MessageSecurity:
         self._protection.begin(fresh=fresh, peer=self._dlms.server_system_title)
         if not self._dlms.dedicated_key:
             return None
-        # What was recorded under a key of one association is worth nothing in another; so
-        # the configured key only says that, and how long, there shall be one.
+        # With a new key, APDUs recorded in another association are useless. So the configured
+        # key only says that there is a dedicated key, and its length.
         return Secret(secrets.token_bytes(len(self._dlms.dedicated_key)))
 
     def know(self, title: bytes | None) -> None:
-        """Take note of the meter's system title."""
+        """Store the meter's system title."""
         if self._protection:
             self._protection.peer = title
         if self._signing:
             self._signing.peer = title
 
     def agree(self, *, general: bool, dedicated: bytes | None, lasting: bool = False) -> None:
-        """Use general ciphering and a dedicated key from now on, or not.
+        """Set whether general ciphering and a dedicated key are used from now on.
 
-        `lasting` says that the dedicated key is not of this association alone.
+        `lasting` means that the dedicated key is not only for this association.
         """
         if self._protection is None:
             return
@@ -95,14 +95,14 @@ class MessageSecurity:
             self._dedicated = True
 
     def cipher_initiate(self, plain: bytes) -> bytes:
-        """Cipher what travels inside an AARQ or RLRQ: with the global key, never signed."""
+        """Cipher the user-information of an AARQ or RLRQ: with the global key, never signed."""
         return self._protection.protect(plain, GLOBAL) if self._protection else plain
 
     def protect(self, apdu: bytes, *, proving: bool = False) -> bytes:
-        """Sign, then cipher: the signature is nobody else's business.
+        """Sign, then cipher, so that the signature stays secret.
 
-        The other way round where the meter wants it. `proving` marks the request by which
-        we prove who we are.
+        The order is reversed if the meter wants it. `proving` marks the request with our
+        answer to the meter's challenge.
         """
         signing = self._signing if proving or self._workarounds.sign == "always" else None
         outside = self._workarounds.sign_outside
@@ -125,13 +125,13 @@ class MessageSecurity:
         return plain
 
     def decipher(self, apdu: bytes) -> bytes:
-        """Decipher what is never signed, such as the content of an AARE."""
+        """Decipher an APDU without regard to signatures, such as the content of an AARE."""
         if self._protection is None:
             if is_ciphered(apdu):
                 raise ProtocolError(_DOING, "it is ciphered, but dlms.security is NONE")
             return apdu
         if self._dedicated and key_of(apdu) == GLOBAL:
-            # Recorded under the global key it may be, from an association long ago.
+            # It may be a replay, recorded with the global key in an earlier association.
             raise SecurityError(_DOING, "it is ciphered with the global key, not the dedicated one")
         try:
             return self._protection.unprotect(apdu)
@@ -140,7 +140,7 @@ class MessageSecurity:
             raise
 
     def raise_counter(self, error: CounterError) -> None:
-        """Have our counter go on where the meter wants it; raises the error if it does not say."""
+        """Raise our counter to the value that the meter expects; raise `error` if it gives none."""
         if error.expected is None:
             raise error
         self._counter.resync(error.expected)

@@ -1,10 +1,10 @@
-"""Which APDUs are ciphered how, and which replies are believed.
+"""Ciphering of APDUs, and the checks of received ones.
 
-What is kept against replay: the highest counter received, for the global and for the
-dedicated key. The dedicated key's begins anew with every association, as does the key; one
-that is configured for good shares what is kept for the global key. That begins anew where
-one of the HIGH mechanisms proves the peer afresh (some meters count from one in each
-association); where none does, it is kept with our own counter, that is for as long as this
+Against replay, the highest invocation counter received is kept for the global and for the
+dedicated key. For the dedicated key it starts again with every association, as the key is
+new; a permanently configured dedicated key shares the value of the global key. For the global
+key it starts again if one of the HIGH mechanisms authenticates the peer (some meters count
+from one in each association). Otherwise it is kept with our own counter, as long as this
 process runs.
 """
 
@@ -20,7 +20,7 @@ EXCEPTION_RESPONSE = 0xD8
 
 GLOBAL, DEDICATED = "global", "dedicated"
 
-#: Services of short names and of logical names keep their order under ciphering.
+#: Tags of the services by short name and by logical name; the ciphered tags have an offset.
 _SN_SERVICES = (0x01, 0x05, 0x06, 0x08, 0x0C, 0x0D, 0x0E, 0x16, 0x18)
 _LN_SERVICES = (0xC0, 0xC1, 0xC2, 0xC3, 0xC4, 0xC5, 0xC6, 0xC7)
 
@@ -35,7 +35,7 @@ _PLAIN = {
 }
 _GENERAL = {GENERAL_GLO: GLOBAL, GENERAL_DED: DEDICATED}
 
-#: A meter that cannot decipher can only complain in clear: errors carry no reading.
+#: Errors may come in clear: a meter that cannot decipher has no other way. They carry no data.
 _CLEAR = (EXCEPTION_RESPONSE, CONFIRMED_SERVICE_ERROR)
 
 _DOING = "deciphering"
@@ -51,17 +51,17 @@ def key_of(apdu: bytes) -> str | None:
 
 
 def is_ciphered(apdu: bytes) -> bool:
-    """Whether an APDU says that it is ciphered."""
+    """Return whether an APDU says that it is ciphered."""
     return key_of(apdu) is not None
 
 
 class Protection:
-    """Ciphers what one side sends and believes what the other did; serves client and meter."""
+    """Ciphers the APDUs of one side and checks those of the other; for client and meter."""
 
     def __init__(
         self, keys: Keys, protection: int, title: bytes, counter: InvocationCounter
     ) -> None:
-        """`protection` is what both sides owe each other, `title` is our own system title."""
+        """`protection` is the agreed security control, `title` is our own system title."""
         self._keys = {GLOBAL: keys}
         self._protection = protection
         self._title = title
@@ -70,11 +70,11 @@ class Protection:
         self._lasting = False
         #: The other side's system title, once known.
         self.peer: bytes | None = None
-        #: Whether APDUs go out under general ciphering rather than under their service's own.
+        #: Whether APDUs are sent with general instead of service-specific ciphering.
         self.general = False
 
     def begin(self, *, fresh: bool, peer: bytes | None) -> None:
-        """Forget an earlier association; `fresh` if the peer will prove who it is anew."""
+        """Discard an earlier association; `fresh` also discards the last counter received."""
         self._keys.pop(DEDICATED, None)
         self._dedicated_heard = -1
         if fresh:
@@ -83,13 +83,13 @@ class Protection:
         self.general = False
 
     def use_dedicated(self, keys: Keys, *, lasting: bool = False) -> None:
-        """Cipher with a key of this association alone from now on, or with a `lasting` one."""
+        """Use a dedicated key from now on: of this association only, or a `lasting` one."""
         self._keys[DEDICATED], self._lasting = keys, lasting
 
     def protect(self, plain: bytes, kind: str | None = None) -> bytes:
         """Cipher an APDU, with the dedicated key if there is one.
 
-        With a `kind` it is ciphered as in an AARQ, where nothing general is agreed on yet.
+        With a `kind` it is ciphered as in an AARQ, where general ciphering is not agreed yet.
         """
         general = self.general and kind is None
         kind = kind or (DEDICATED if DEDICATED in self._keys else GLOBAL)
@@ -102,10 +102,10 @@ class Protection:
         return bytes([tag]) + encode_length(len(sealed)) + sealed
 
     def unprotect(self, apdu: bytes) -> bytes:
-        """Return the plain APDU, or an error's that came in clear.
+        """Return the plain APDU, or an error that came in clear.
 
-        Raises SecurityError for all that is not to be believed, CounterError where
-        the meter wants a higher counter, ProtocolError for what makes no sense.
+        Raises SecurityError if the APDU cannot be trusted, CounterError if the meter
+        wants a higher counter, ProtocolError if the APDU is malformed.
         """
         if not apdu:
             raise ProtocolError(_DOING, "an empty APDU")
@@ -121,7 +121,7 @@ class Protection:
         return self._unseal(kind, self._known_peer(), _only_content(apdu, 1), inner)
 
     def _read_general(self, apdu: bytes) -> tuple[bytes, bytes]:
-        """Return the sender's title and what it sealed."""
+        """Return the sender's system title and the ciphered content."""
         title, at = decode_content(apdu, 1, _DOING)
         if not title:
             title = self._known_peer()
@@ -138,7 +138,7 @@ class Protection:
         return self.peer
 
     def _unseal(self, kind: str, title: bytes, sealed: bytes, inner: int | None = None) -> bytes:
-        """Return what is under a seal; `inner` is the tag that it must have, if that is known."""
+        """Return the deciphered APDU; `inner` is the tag that it must have, if known."""
         if kind not in self._keys:
             raise SecurityError(_DOING, f"ciphered with a {kind} key that was not agreed upon")
         unsealed = self._keys[kind].unseal(title, sealed, self._protection)
@@ -149,7 +149,7 @@ class Protection:
                 _DOING, f"invocation counter {unsealed.counter} after {last}: a repeated reply"
             )
         if inner is not None and unsealed.plain[:1] != bytes([inner]):
-            # Where nothing is authenticated only this tells noise, whose counter is none.
+            # Without authentication only this check detects noise, whose counter is not valid.
             raise SecurityError(_DOING, f"it covers no APDU with the tag {inner:02X}")
         if passing:
             self._dedicated_heard = unsealed.counter

@@ -1,6 +1,6 @@
 """ECDSA as DLMS uses it: P-256 with SHA-256 in suite 1, P-384 with SHA-384 in suite 2.
 
-Signatures and public keys travel as plain numbers of fixed size, one behind the other.
+Signatures and public keys are sent as plain numbers of fixed size, one after the other.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def read_private_key(suite: int, key: bytes, name: str) -> EllipticCurvePrivateK
         if len(key) == SIZES[suite]:
             return derive_private_key(int.from_bytes(key, "big"), _CURVES[suite]())
     except ValueError:
-        pass  # not a number of this curve; the reason would only hint at the number
+        pass  # not a number of this curve; the reason could reveal something about the number
     raise ConfigError(f"dlms.{name}: suite {suite} takes a private key of {SIZES[suite]} bytes")
 
 

@@ -13,7 +13,7 @@ from dlms_connector.protocol.talk import Talk
 
 ACCESS = 0xD9
 _GET, _SET = 1, 2
-#: What a kind is called with selective access.
+#: The choice of an access specification with selective access, by the choice without it.
 _SELECTED = {_GET: 4, _SET: 5}
 
 #: Confirmed service at high priority; all accesses are tried even if one fails.
@@ -23,7 +23,7 @@ _NOTHING = Data(DataType.NULL)
 
 
 class Access(LogicalNames):
-    """The services by logical name, with ACCESS for what is asked together."""
+    """The services by logical name, with ACCESS for several attributes in one request."""
 
     def get_list(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
         """Read several attributes in one request.
@@ -41,7 +41,7 @@ class Access(LogicalNames):
     def set_list(
         self, writes: Sequence[tuple[AttributeRef, Data]]
     ) -> Talk[list[ObjectError | None]]:
-        """Write several attributes in one request; where it is too long, as a list."""
+        """Write several attributes in one request; if it is too long, use a SET with list."""
         request = self._request(_SET, writes)
         if len(request) > self._room():
             return (yield from super().set_list(writes))

@@ -20,23 +20,23 @@ from dlms_connector.protocol.talk import Talk
 
 GET, SET, ACTION = 0xC0, 0xC1, 0xC3
 
-#: Behind the invoke-id: last-block, block number and the longest length that is likely.
+#: Octets before a block's data: last-block, block number, and the longest likely length field.
 _BLOCK_HEADER = 1 + 4 + 3
 _NEXT = 2
 _FOLLOWING = {SET: 3, ACTION: 6}
 
 
 def unexpected(reply: Reply, doing: str) -> ProtocolError:
-    """Return the error for an answer of a kind that does not answer the request."""
+    """Return the error for an answer of the wrong kind."""
     return ProtocolError(doing, f"{type(reply).__name__} is no answer to this request")
 
 
 def follow_get(
     conversation: Conversation, answer: bytes, block: GetBlock, doing: str
 ) -> Talk[bytes | int]:
-    """Ask for block after block; return all of it, or the code that ended it.
+    """Request the remaining blocks; return the whole value, or the code that ended it.
 
-    `block` is the first one, and `answer` the APDU that brought it.
+    `block` is the first block, and `answer` the APDU that contained it.
     """
     collected = Collected(doing)
     while True:
@@ -59,7 +59,7 @@ def follow_get(
 def follow_action(
     conversation: Conversation, answer: bytes, block: ActionBlock, doing: str
 ) -> Talk[bytes]:
-    """Ask for block after block of what a method returns. Raises ObjectError."""
+    """Request the remaining blocks of a method's return value. Raises ObjectError."""
     collected = Collected(doing)
     while True:
         collected.add(block.number, block.raw)
@@ -79,10 +79,11 @@ def follow_action(
 def send_blocks(
     conversation: Conversation, head: bytes, octets: bytes, room: int, doing: str
 ) -> Talk[bytes]:
-    """Send a long value behind the head of its first request; return the last answer.
+    """Send a long value in blocks; return the last answer.
 
-    No request is longer than `room`. Raises ServiceError if not even the head fits,
-    ProtocolError where the meter claims success before it has all.
+    `head` begins the first request. No request is longer than `room` octets. Raises
+    ServiceError if not even the head fits, ProtocolError if the meter reports success
+    before the last block.
     """
     service, invoke_id = head[0], head[2]
     following = bytes((service, _FOLLOWING[service], invoke_id))
@@ -104,7 +105,7 @@ def send_blocks(
 
 
 def _refuses(reply: Reply) -> bool:
-    """Whether this ends a transfer before its last block."""
+    """Return whether this reply refuses a transfer before its last block."""
     match reply:
         case SetDone(_, codes):
             return any(codes)

@@ -1,4 +1,4 @@
-"""Long values, cut to blocks on their way."""
+"""Long values that are transferred in blocks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_EMPTY_BLOCKS = 8
 
 
 class Collected:
-    """Blocks that arrived, in order; refuses what would never end."""
+    """Collects received blocks in order; refuses a transfer that does not end."""
 
     def __init__(self, doing: str) -> None:
         self._doing = doing
@@ -37,7 +37,7 @@ class Collected:
             raise self._wrong(f"it does not end ({number} blocks, {len(self._octets)} octets)")
 
     def whole(self) -> bytes:
-        """Return what the blocks come to."""
+        """Return the joined blocks."""
         return bytes(self._octets)
 
     def _wrong(self, problem: str) -> ProtocolError:
@@ -45,7 +45,7 @@ class Collected:
 
 
 def cut(octets: bytes, first_size: int, size: int) -> Iterator[bytes]:
-    """Cut a long value to DataBlock-SAs: last-block, number from 1, and their part of it."""
+    """Split a long value into DataBlock-SAs: last-block, block number from 1, raw data."""
     number, at, room = 0, 0, first_size
     while at < len(octets):
         part = octets[at : at + room]

@@ -1,11 +1,11 @@
-"""The one place where gurux_dlms is imported: requests by its client, plain octets out.
+"""The only module that imports gurux_dlms: its client builds requests, as plain octets.
 
-Gurux builds whole APDUs in `InterfaceType.PDU`; framing and ciphering are ours. It is asked
-once per object and service: the request is kept and the invoke-id set in a copy, which takes
-under a microsecond. Its import costs a fifth of a second and waits for the first request.
+Gurux builds whole APDUs in `InterfaceType.PDU`; framing and ciphering are ours. It is called
+once per object and service: the request is cached and the invoke-id is set in a copy, which
+takes under a microsecond. The import takes 0.2 s and is delayed until the first request.
 
-Replies are not given to Gurux: it accepts any invoke-id, loses the results of single items
-of a list and raises what comes to hand on malformed ones; `replies` reads them.
+`replies` parses the replies, not Gurux: Gurux accepts any invoke-id, loses the results of
+single list items, and raises arbitrary exceptions on malformed replies.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any
 
 from dlms_connector.errors import CommandError
 
-#: Confirmed service at high priority, which is what Gurux sends; the invoke-id is below.
+#: Confirmed service at high priority, as Gurux sends it; the low four bits are the invoke-id.
 CONFIRMED_HIGH = 0xC0
 
-#: Requests kept: some thousand meters with the same template share a few dozen.
+#: Number of cached requests; thousands of meters with the same template share a few dozen.
 _KEPT = 4096
 
 _NO_SELECTION = b"\x00"
@@ -30,7 +30,7 @@ _INVOKE_ID_AT = 2
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """What Gurux needs to see of an object; the content of `data` is sent as it is."""
+    """The part of an object that Gurux needs; the content of `data` is sent unchanged."""
 
     name: str
     objectType: int  # noqa: N815 (Gurux's name)
@@ -96,8 +96,8 @@ def _action_template(class_id: int, name: bytes, method: int) -> bytes:
 def _target(class_id: int, name: bytes) -> _Target:
     from gurux_dlms.enums import DataType
 
-    # Gurux puts octets in place of a structure as they are, so what it is given needs
-    # no second encoding: here, nothing.
+    # Gurux sends the octets given for a structure unchanged, so they are not encoded
+    # twice. Here they are empty.
     return _Target(".".join(map(str, name)), class_id, DataType.STRUCTURE)
 
 
@@ -117,7 +117,7 @@ def _only(messages: list[Any]) -> bytes:
 
 @contextmanager
 def _our_errors(what: str) -> Iterator[None]:
-    """Turn whatever Gurux raises on a request into one of ours, keeping the cause."""
+    """Turn any exception of Gurux into a CommandError, and keep the cause."""
     try:
         yield
     except Exception as error:  # Gurux raises bare Exception too

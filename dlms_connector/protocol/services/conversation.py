@@ -1,7 +1,7 @@
-"""Questions and answers within an association: each answer is one to the question asked.
+"""Requests and their answers within an association.
 
-An answer that comes late, to a question given up, carries another invoke-id (or, with short
-names, another tag); it is passed over, as is whatever the meter says unasked.
+A late answer to an abandoned request has another invoke-id (with short names, another tag).
+It is ignored, and so are unsolicited APDUs of the meter.
 """
 
 from __future__ import annotations
@@ -17,39 +17,40 @@ from dlms_connector.protocol.services.replies import (
 )
 from dlms_connector.protocol.talk import DataLink, Talk
 
-#: Late answers and notifications passed over for one question; more is a flood.
+#: Limit of late answers and notifications that are ignored during one request.
 MAX_PASSED_OVER = 16
 
-#: Services with an invoke-id, by the tag of their answer, and its octets that count.
+#: Answers with an invoke-id, by tag: the index of its octet, and the mask of its bits.
 _INVOKE_ID = {0xC4: (2, 0x0F), 0xC5: (2, 0x0F), 0xC7: (2, 0x0F), 0xDA: (4, 0x0F)}
 
-#: What meters say unasked, some of them in clear whatever was agreed on; it is never used here.
+#: Tags of unsolicited APDUs, which are never used here; some meters send them in clear even if
+#: ciphering was agreed.
 _UNASKED = (b"\x0f", b"\xc2", b"\x18")
 
 _ANSWERS = {0xC0: 0xC4, 0xC1: 0xC5, 0xC3: 0xC7, 0xD9: 0xDA, 0x05: 0x0C, 0x06: 0x0D}
 
 
 class Protection(Protocol):
-    """What an association does to APDUs on their way."""
+    """The protection that an association applies to APDUs."""
 
     @property
     def ciphered(self) -> bool:
-        """Whether the same octets sent twice would be a replay."""
+        """Whether APDUs are ciphered, so that sending one twice is a replay."""
         ...
 
     def protect(self, apdu: bytes) -> bytes:
-        """Turn a plain request into what goes to the data link."""
+        """Turn a plain request into the APDU for the data link."""
         ...
 
     def unprotect(self, apdu: bytes) -> bytes:
-        """Turn what came from the data link into a plain reply. Raises SecurityError."""
+        """Turn an APDU from the data link into a plain reply. Raises SecurityError."""
         ...
 
 
 def exchange(datalink: DataLink, apdu: bytes, *, repeatable: bool) -> Talk[bytes]:
-    """Send an APDU before an association is there; return the first that was not said unasked.
+    """Send an APDU that opens or closes an association; return its answer.
 
-    Meters that push do so also while they are being asked. Raises LinkError.
+    Unsolicited APDUs are ignored: meters push also during a request. Raises LinkError.
     """
     answer = yield from datalink.exchange(apdu, repeatable=repeatable)
     for _ in range(MAX_PASSED_OVER):
@@ -60,23 +61,24 @@ def exchange(datalink: DataLink, apdu: bytes, *, repeatable: bool) -> Talk[bytes
 
 
 class InvokeIds:
-    """Numbers questions 1 to 15 in turn, also from one association with a meter to the next.
+    """Gives out invoke-ids 1 to 15 in turn, across the associations with one meter.
 
-    Else the first question of an association would have the number of one of the association
-    before, whose answer may still be on its way: through a converter, or over a call that is kept.
+    Otherwise the first request of an association could have the invoke-id of a request in the
+    association before. The answer to that may still arrive, through a converter or on a
+    connection that is kept open.
     """
 
     def __init__(self) -> None:
         self._last = 0
 
     def next(self) -> int:
-        """Return the number of the next question."""
+        """Return the invoke-id of the next request."""
         self._last = self._last % 15 + 1
         return self._last
 
 
 class Conversation:
-    """Asks over a data link, under the protection of an association."""
+    """Sends requests over a data link, with the protection of an association."""
 
     def __init__(
         self,
@@ -87,20 +89,21 @@ class Conversation:
         *,
         afresh: int = 0,
     ) -> None:
-        """`afresh` is how often a read is asked again here, not by the data link.
+        """`afresh` is how often a read is repeated here, not by the data link.
 
-        After silence where it has to be ciphered anew, and after a late answer to another.
+        It is repeated after a timeout if it must be ciphered again, and after a late answer
+        to another request.
         """
         self._datalink = datalink
         self._afresh = afresh
         self._protection = protection
         self._fixed = fixed_invoke_id
         self._invoke_ids = invoke_ids or InvokeIds()
-        #: Questions that were answered, if only with an error code, and not refused as a whole.
+        #: Number of requests that were answered (also with an error code), not refused as a whole.
         self.answered = 0
 
     def next_invoke_id(self) -> int:
-        """Return the invoke-id of the next question, in turn unless it is fixed."""
+        """Return the invoke-id of the next request: the next in turn, or the fixed one."""
         return self._invoke_ids.next() if self._fixed is None else self._fixed
 
     def ask(
@@ -108,10 +111,9 @@ class Conversation:
     ) -> Talk[bytes]:
         """Send a request and return the plain answer to it.
 
-        A late answer to another costs time, so after it a `repeatable` request is sent again.
-        `previous` is the answer with the block before: it may come twice where the first
-        request was sent twice. Raises ServiceError where the meter refuses the request
-        as a whole.
+        If only late answers to other requests arrive, a `repeatable` request is sent again.
+        `previous` is the answer with the block before: it may come twice if its request was
+        sent twice. Raises ServiceError if the meter refuses the request as a whole.
         """
         answer = yield from self._exchange(request, repeatable=repeatable)
         left = self._afresh if repeatable else 0
@@ -132,7 +134,7 @@ class Conversation:
         raise ProtocolError(doing, f"{MAX_PASSED_OVER} answers came, none to this request")
 
     def _exchange(self, request: bytes, *, repeatable: bool) -> Talk[bytes]:
-        """Send a request under protection; the same octets of a ciphered one are a replay."""
+        """Send a protected request; a ciphered one is ciphered again for each repetition."""
         if not self._protection.ciphered:
             apdu = self._protection.protect(request)
             return (yield from self._datalink.exchange(apdu, repeatable=repeatable))

@@ -1,6 +1,6 @@
-"""What is known of a meter from one association to the next, above all its short names.
+"""Data about a meter that outlives an association, mainly its short names.
 
-Short names tell where the attributes and methods of objects lie (IEC 62056-6-2).
+A short name is the address of an attribute or method of an object (IEC 62056-6-2).
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from dlms_connector.obis import Obis
 from dlms_connector.protocol.data import Data, DataType
 from dlms_connector.protocol.services.conversation import InvokeIds
 
-#: The association, whose short name the standard fixes; its attribute 2 lists all objects.
+#: Base name of the association, fixed by the standard; its attribute 2 lists all objects.
 ASSOCIATION = 0xFA00
 OBJECT_LIST = ASSOCIATION + 8
 
-#: Attribute n lies at base + 8 * (n - 1), and so do methods behind the first of theirs.
+#: Attribute n is at base + 8 * (n - 1); methods follow the first method in the same steps.
 STEP = 8
 _LAST = 0xFFFF
 
 _DOING = "reading the meter's object list"
 
-#: Objects that the standard gives a base name: SAP assignment and logical device name.
+#: Objects with a base name fixed by the standard: association, SAP assignment, logical device
+#: name.
 _FIXED = {
     (12, Obis.parse("0-0:40.0.0")): ASSOCIATION,
     (17, Obis.parse("0-0:41.0.0")): 0xFC00,
@@ -33,10 +34,10 @@ _FIXED = {
 
 @dataclass
 class Directory:
-    """The base names of a meter's objects; empty until the meter was asked.
+    """The base names of a meter's objects; empty until the object list is read.
 
-    It may outlive an association: a meter gives out other names only with other firmware.
-    `versions` are those of the objects' classes; `invoke_ids` number the questions to the meter.
+    It may outlive an association: base names change only with the firmware. `versions` are the
+    versions of the objects' classes; `invoke_ids` gives the requests to the meter their ids.
     """
 
     names: dict[tuple[int, Obis], int] = field(default_factory=dict)
@@ -44,9 +45,9 @@ class Directory:
     invoke_ids: InvokeIds = field(default_factory=InvokeIds, compare=False)
 
     def learn(self, object_list: Data) -> None:
-        """Take what the association lists, but for entries that make no sense.
+        """Store the object list of the association, except invalid entries.
 
-        Raises ProtocolError if it is no such list.
+        Raises ProtocolError if it is not an object list.
         """
         if object_list.type is not DataType.ARRAY:
             raise ProtocolError(_DOING, f"{object_list.type.name} came instead of an array")
@@ -65,8 +66,8 @@ class Directory:
     def method(self, ref: MethodRef) -> int | None:
         """Return the short name of a method; None if the meter does not list the object.
 
-        Raises ServiceError for classes, and versions of them, whose methods are not known to
-        have any.
+        Raises ServiceError if no short names of methods are known for the class, or for its
+        version.
         """
         base = self.names.get((ref.class_id, ref.obis))
         if base is None:
@@ -74,7 +75,7 @@ class Directory:
         row = CLASSES.get(ref.class_id)
         if row is None or row.methods_at is None:
             raise ServiceError(f"invoking {ref}", "its class has no methods by short name")
-        # Where a class has grown, its later versions have attributes at these names.
+        # Later versions of some classes have attributes at the names of earlier methods.
         grown = row.methods_at < STEP * len(row.attributes)
         if grown and (version := self.versions.get((ref.class_id, ref.obis), 0)):
             problem = f"the short names of methods are not known for version {version} of its class"
@@ -83,12 +84,12 @@ class Directory:
 
 
 def _name(number: int) -> int | None:
-    """Return a short name, of which there are only so many."""
+    """Return a short name; None if it does not fit in 16 bits."""
     return number if number <= _LAST else None
 
 
 def _entry(entry: Data) -> tuple[tuple[int, Obis], int, int] | None:
-    """Return an object, its base name and the version of its class."""
+    """Return an object, its base name and its class version; None if the entry is invalid."""
     match entry:
         case Data(
             DataType.STRUCTURE,

@@ -36,17 +36,17 @@ from dlms_connector.protocol.talk import Talk
 
 _T = TypeVar("_T")
 
-#: Tag, choice, invoke-id and count of a list.
+#: Octets before the items of a list request: tag, choice, invoke-id and count.
 LIST_HEADER = 4
 
-#: Writes the parameters of selective access: selector and data.
+#: Encodes the parameters of selective access: selector and data.
 Select = Callable[[Selection], bytes]
 
 
 class LogicalNames:
     """The services of one association, one request at a time.
 
-    `room` tells how many octets a plain request may have.
+    `room` returns the largest size of a request before ciphering, in octets.
     """
 
     def __init__(self, conversation: Conversation, room: Callable[[], int], select: Select) -> None:
@@ -55,7 +55,7 @@ class LogicalNames:
         self._select = select
 
     def get(self, ref: AttributeRef) -> Talk[Data | ObjectError]:
-        """GET one attribute; blocks are followed."""
+        """GET one attribute, with block transfer if needed."""
         doing = f"reading {ref}"
         invoke_id = self._conversation.next_invoke_id()
         request = codec.get_request(ref.class_id, ref.obis.octets, ref.attribute, invoke_id)
@@ -94,7 +94,7 @@ class LogicalNames:
         return [item(result, f"reading {ref}") for result, ref in zip(results, refs, strict=True)]
 
     def set(self, ref: AttributeRef, value: Data) -> Talk[ObjectError | None]:
-        """SET one attribute, in blocks if it must be."""
+        """SET one attribute, in blocks if needed."""
         doing = f"writing {ref}"
         invoke_id = self._conversation.next_invoke_id()
         octets = encode(value)
@@ -110,10 +110,10 @@ class LogicalNames:
     def set_list(
         self, writes: Sequence[tuple[AttributeRef, Data]]
     ) -> Talk[list[ObjectError | None]]:
-        """SET several attributes in one request, in blocks if it must be.
+        """SET several attributes in one request, in blocks if needed.
 
-        Raises ServiceError where the meter does not answer with one result for each: then
-        some of them may have been written.
+        Raises ServiceError if the meter does not answer with one result for each. Some of
+        them may have been written then.
         """
         doing = f"writing {len(writes)} attributes at once"
         flags = codec.CONFIRMED_HIGH | self._conversation.next_invoke_id()
@@ -132,9 +132,9 @@ class LogicalNames:
         ]
 
     def action(self, method: MethodRef, argument: Data | None) -> Talk[Data | None]:
-        """Invoke a method and return what it returned; blocks are followed both ways.
+        """Invoke a method and return its return value; both may be transferred in blocks.
 
-        Raises ObjectError where the meter will not.
+        Raises ObjectError if the meter refuses.
         """
         doing = f"invoking {method}"
         invoke_id = self._conversation.next_invoke_id()
@@ -145,7 +145,7 @@ class LogicalNames:
         if octets is None or len(request) <= self._room():
             answer = yield from self._conversation.ask(request, doing)
         else:
-            # The first block has no usage flag before it: it is the argument.
+            # No usage flag precedes the first block: it carries the argument itself.
             head = bytes((ACTION, 4)) + request[2 : len(request) - len(octets) - 1]
             answer = yield from send_blocks(self._conversation, head, octets, self._room(), doing)
         match parse(answer, doing):
@@ -158,7 +158,7 @@ class LogicalNames:
                 raise unexpected(other, doing)
 
     def descriptor(self, ref: AttributeRef) -> bytes:
-        """Return what names an attribute in a list, with its selection."""
+        """Return the descriptor of an attribute in a list request, with its selection."""
         name = ref.class_id.to_bytes(2, "big") + ref.obis.octets + bytes((ref.attribute,))
         if ref.selection is None:
             return name + b"\x00"
@@ -166,7 +166,7 @@ class LogicalNames:
 
 
 def item(result: Result, doing: str) -> Data | ObjectError:
-    """Return what a meter gave for an attribute, or its refusal as an error."""
+    """Return the value of an attribute, or the meter's refusal as an error."""
     return ObjectError(doing, result) if isinstance(result, int) else result
 
 
@@ -175,9 +175,10 @@ def _error(code: int, doing: str) -> ObjectError | None:
 
 
 def sensible(read: Callable[[], _T], *, several: bool = True) -> _T:
-    """Read an answer; a list that makes no sense can still be asked for singly.
+    """Parse an answer to a request of one or `several` attributes.
 
-    Raises ServiceError for a list, ProtocolError for all else.
+    Raises ServiceError if an answer to several is invalid: the caller can still request them
+    one by one. Raises ProtocolError if an answer to one is invalid.
     """
     try:
         return read()
@@ -219,16 +220,16 @@ def _returned(code: int, returned: Result | None, doing: str) -> Data | None:
         raise ObjectError(doing, code)
     if isinstance(returned, int):
         if not returned:
-            return None  # some meters say twice that it is done
+            return None  # some meters report success twice
         raise ObjectError(doing, returned)
     return returned
 
 
 def _action_of_blocks(whole: bytes, doing: str) -> tuple[int, Result | None]:
-    """Read what a method returned in blocks.
+    """Parse a method's return value from its joined blocks.
 
-    The standard leaves open whether the blocks hold the data alone or the whole result
-    with its code before it; meters do either.
+    The standard does not say whether the blocks hold the data alone, or the whole result
+    with its code before it. Meters do either.
     """
     try:
         return 0, decode_whole(whole)

@@ -1,7 +1,7 @@
-"""What meters answer by logical name, read strictly (COSEM APDUs, IEC 62056-5-3 clause 8).
+"""Strict parser of answers with logical names (COSEM APDUs, IEC 62056-5-3 clause 8).
 
-`parse` takes a whole plain APDU and raises ProtocolError for whatever is not exactly one of
-the answers below. A result is Data, or the Data-Access-Result (or Action-Result) as int.
+`parse` takes a whole plain APDU and raises ProtocolError if it is not exactly one of the
+answers below. A result is Data, or the Data-Access-Result (or Action-Result) as int.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class GetNormal:
 
 @dataclass(frozen=True, slots=True)
 class GetBlock:
-    """A part of an answer, or the code that ends the transfer."""
+    """One block of a long answer, or the code that ends the transfer."""
 
     invoke_id: int
     last: bool
@@ -47,7 +47,7 @@ class GetList:
 
 @dataclass(frozen=True, slots=True)
 class SetDone:
-    """The answer to a SET, whole or behind its last block; a code for each attribute."""
+    """The answer to a SET or to its last block; a code for each attribute."""
 
     invoke_id: int
     codes: tuple[int, ...]
@@ -55,7 +55,7 @@ class SetDone:
 
 @dataclass(frozen=True, slots=True)
 class BlockTaken:
-    """A block of a SET or ACTION arrived: send the next."""
+    """The meter received a block of a SET or ACTION: send the next."""
 
     invoke_id: int
     number: int
@@ -63,7 +63,7 @@ class BlockTaken:
 
 @dataclass(frozen=True, slots=True)
 class ActionDone:
-    """The answer to an ACTION: a code for each method, and what it returned if anything."""
+    """The answer to an ACTION: for each method a code, and its return value if any."""
 
     invoke_id: int
     results: tuple[tuple[int, Result | None], ...]
@@ -71,7 +71,7 @@ class ActionDone:
 
 @dataclass(frozen=True, slots=True)
 class ActionBlock:
-    """A part of what a method returned."""
+    """One block of a method's return value."""
 
     invoke_id: int
     last: bool
@@ -81,7 +81,7 @@ class ActionBlock:
 
 @dataclass(frozen=True, slots=True)
 class AccessDone:
-    """The answer to an ACCESS: what each specification came to, as code and data."""
+    """The answer to an ACCESS: code and data for each access specification."""
 
     invoke_id: int
     results: tuple[tuple[int, Data], ...]
@@ -96,7 +96,7 @@ class ExceptionReply:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What a meter says unasked: a DataNotification's time (may be empty) and body."""
+    """An unsolicited DataNotification: its time (may be empty) and body."""
 
     invoke_id: int
     time: bytes
@@ -120,7 +120,7 @@ _SERVICES = {
 
 
 def parse(apdu: bytes, doing: str) -> Reply:
-    """Read an answer; `doing` says in errors what was being done. Raises ProtocolError."""
+    """Parse an answer; `doing` names the operation in errors. Raises ProtocolError."""
     cursor = Cursor(apdu, doing)
     tag = cursor.octet()
     read = _WHOLE.get(tag)
@@ -134,15 +134,15 @@ def parse(apdu: bytes, doing: str) -> Reply:
 
 
 def read_results(cursor: Cursor) -> tuple[Result, ...]:
-    """Read a counted list of results, each Data or its Data-Access-Result."""
+    """Read a counted list of results, each Data or a Data-Access-Result."""
     count = cursor.count(least=2)
     return tuple(_result(cursor) for _ in range(count))
 
 
 def read_action_result(cursor: Cursor) -> tuple[int, Result | None]:
-    """Read an Action-Result and what the method returned, if anything."""
+    """Read an Action-Result and the method's return value, if any."""
     code = cursor.octet()
-    # Some meters leave the usage flag out where nothing is returned.
+    # Some meters leave out the usage flag if nothing is returned.
     return code, _result(cursor) if cursor.left and cursor.flag() else None
 
 
@@ -190,7 +190,7 @@ def _set_normal(cursor: Cursor) -> SetDone:
 
 def _set_last_block(cursor: Cursor) -> SetDone:
     done = _set_normal(cursor)
-    # Some meters leave the block number out where they refuse.
+    # Some meters leave out the block number if they refuse.
     if cursor.left or not done.codes[0]:
         cursor.number(4)
     return done
@@ -241,7 +241,7 @@ def _access(cursor: Cursor) -> AccessDone:
 
 def _exception(cursor: Cursor) -> ExceptionReply:
     state, service = cursor.octet(), cursor.octet()
-    # Behind invocation-counter-error the meter tells the counter that it expects.
+    # After invocation-counter-error the meter sends the counter value that it expects.
     cursor.take(cursor.left)
     return ExceptionReply(exception_words(state, service))
 

@@ -11,12 +11,12 @@ from dlms_connector.protocol.data import Data, DataType, array, encode, encode_d
 
 BY_RANGE, BY_ENTRY = 1, 2
 
-#: The column that ranges are about unless another is named.
+#: The column that a range restricts by default.
 CLOCK = AttributeRef(8, Obis(bytes((0, 0, 1, 0, 0, 255))), 2)
 
 
 class Selector:
-    """Writes selections the way that one meter wants them."""
+    """Encodes selections in the form that one meter wants."""
 
     def __init__(self, *, from_utc: bool, skip: Set[str]) -> None:
         self._from_utc = from_utc

@@ -1,4 +1,4 @@
-"""What meters answer by short name, read strictly (ReadResponse, WriteResponse, IEC 62056-5-3)."""
+"""Strict parser of answers with short names (ReadResponse, WriteResponse, IEC 62056-5-3)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ReadResults:
 
 @dataclass(frozen=True, slots=True)
 class ReadBlock:
-    """A part of the results, which are the answer behind its tag."""
+    """One block of the results; the joined blocks are a ReadResponse without its tag."""
 
     last: bool
     number: int
@@ -38,7 +38,7 @@ class WriteResults:
 
 @dataclass(frozen=True, slots=True)
 class BlockTaken:
-    """A block of a long request arrived: send the next."""
+    """The meter received a block of a long request: send the next."""
 
     number: int
 
@@ -55,10 +55,10 @@ def parse_read(answer: bytes, doing: str) -> ReadResults | ReadBlock | BlockTake
 
 
 def parse_read_blocks(whole: bytes, doing: str, *, several: bool) -> ReadResults:
-    """Read the results that blocks come to. Raises ProtocolError.
+    """Parse the results in the joined blocks. Raises ProtocolError.
 
-    They are the list of results, as in an answer that needs no blocks; where one variable
-    was asked for, some meters leave out its count and choice, and send the data alone.
+    The blocks hold the list of results, as in an answer without blocks. If one variable was
+    requested, some meters leave out its count and choice, and send the data alone.
     """
     try:
         results = _results(Cursor(whole, doing))

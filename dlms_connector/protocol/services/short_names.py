@@ -1,8 +1,8 @@
-"""Read and Write on objects named by short name, as older meters want it (IEC 62056-5-3).
+"""Read and Write on objects named by short name, for older meters (IEC 62056-5-3).
 
-Read and Write have no invoke-id: an answer that comes late cannot be told from the right
-one. So no request is sent twice here, unless by HDLC, which numbers what it sends.
-Gurux breaks on blocks of Read and Write; these requests are built by hand.
+Read and Write have no invoke-id: a late answer cannot be told from the right one. So requests
+are not repeated here; only HDLC may repeat them, as its frames have sequence numbers.
+Gurux fails on blocks of Read and Write; these requests are built by hand.
 """
 
 from __future__ import annotations
@@ -31,22 +31,23 @@ from dlms_connector.protocol.talk import Talk
 READ, WRITE = 0x05, 0x06
 _NAME, _PARAMETERIZED, _BLOCK_NUMBER, _WRITE_BLOCK = 2, 4, 5, 7
 
-#: Behind the tag of a Write: one variable, its kind, last-block, number; one octet string.
+#: Octets before a block's data: tag of the Write, one variable, its kind, last-block, block
+#: number; then the count, tag and length of one octet string.
 _BLOCK_HEADER = 1 + 1 + 1 + 1 + 2 + 1 + 1 + 3
 
-#: Blocks have a number of two octets.
+#: Block numbers have two octets.
 _MOST_BLOCKS = 0xFFFF
 
 _OBJECT_UNDEFINED = 4
 
-#: Methods without an argument are given this one.
+#: The argument that is written for a method without one.
 _NO_ARGUMENT = Data(DataType.INTEGER, 0)
 
 
 class ShortNames:
     """The services of one association, one request at a time.
 
-    `room` tells how many octets a plain request may have.
+    `room` returns the largest size of a request before ciphering, in octets.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class ShortNames:
         self._directory = directory
 
     def get(self, ref: AttributeRef) -> Talk[Data | ObjectError]:
-        """Read one attribute; blocks are followed."""
+        """Read one attribute, with block transfer if needed."""
         yield from self._know_names()
         doing = f"reading {ref}"
         if self._directory.attribute(ref) is None:
@@ -85,14 +86,14 @@ class ShortNames:
         return [item(results.get(ref, _OBJECT_UNDEFINED), f"reading {ref}") for ref in refs]
 
     def set(self, ref: AttributeRef, value: Data) -> Talk[ObjectError | None]:
-        """Write one attribute, in blocks if it must be."""
+        """Write one attribute, in blocks if needed."""
         (error,) = yield from self.set_list([(ref, value)])
         return error
 
     def set_list(
         self, writes: Sequence[tuple[AttributeRef, Data]]
     ) -> Talk[list[ObjectError | None]]:
-        """Write several attributes in one request, in blocks if it must be."""
+        """Write several attributes in one request, in blocks if needed."""
         yield from self._know_names()
         known = [write for write in writes if self._directory.attribute(write[0]) is not None]
         codes: Iterator[int] = iter(())
@@ -109,9 +110,9 @@ class ShortNames:
         return results
 
     def action(self, method: MethodRef, argument: Data | None) -> Talk[Data | None]:
-        """Invoke a method by writing its argument; what it returns is not seen this way.
+        """Invoke a method by writing its argument; a return value cannot be read this way.
 
-        Raises ObjectError where the meter will not.
+        Raises ObjectError if the meter refuses.
         """
         yield from self._know_names()
         doing = f"invoking {method}"
@@ -124,7 +125,7 @@ class ShortNames:
         return None
 
     def descriptor(self, ref: AttributeRef) -> bytes:
-        """Return what names an attribute in a request, with its selection."""
+        """Return the variable access specification of an attribute, with its selection."""
         name = self._directory.attribute(ref) or 0
         if ref.selection is None:
             return _variable(name)

@@ -1,6 +1,6 @@
 """The HDLC side of a simulated meter: a secondary station (IEC 62056-46, ISO/IEC 13239).
 
-Frames in, bytes out. It answers only frames with a good check sequence and its own address.
+Frames in, bytes out. It answers only frames with a correct FCS and its own address.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Sizes:
     receive_window: int = 1
 
     def negotiate(self, information: bytes) -> Sizes:
-        """Return the smaller of each side's wishes; what was not proposed is the default."""
+        """Return the smaller value of both sides; a value not proposed counts as the default."""
         wish = {5: _DEFAULT_INFO, 6: _DEFAULT_INFO, 7: 1, 8: 1} | _parameters(information)
         return Sizes(
             min(self.transmit, wish[6]),
@@ -64,10 +64,10 @@ def _parameters(information: bytes) -> dict[int, int]:
 
 @dataclass
 class Station:
-    """One meter's end of an HDLC line: one client at a time.
+    """The secondary station of one meter; it serves one client at a time.
 
-    `answer(apdu, client)` is the application layer (None = no answer); `lost()` is told
-    when the session ends or a new one begins.
+    `answer(apdu, client)` is the application layer (None = no answer). `lost()` is called
+    when the data link ends or a new one begins.
     """
 
     offered: Sizes
@@ -86,7 +86,7 @@ class Station:
     _unconfirmed: list[tuple[int, bytes, bool]] = field(default_factory=list)
 
     def take(self, frame: Frame) -> bytes:
-        """Answer a frame addressed to this meter; b"" for none."""
+        """Answer a frame addressed to this meter; return b"" to send nothing."""
         self._server = frame.destination
         control = frame.control & ~POLL
         if control == SNRM:
@@ -107,7 +107,7 @@ class Station:
         return self._say(FRMR)
 
     def disconnect(self) -> None:
-        """End the session."""
+        """End the data link."""
         self.connected = False
         self.lost()
 
@@ -133,7 +133,7 @@ class Station:
             return self._say(FRMR, bytes((frame.control, self._send << 1, 0x01)))
         if self._loses(frame.information):
             return b""
-        if frame.control >> 1 & 7 != self._receive:  # sent again, or one was lost
+        if frame.control >> 1 & 7 != self._receive:  # a repeated frame, or one was lost
             return self._supervisory(frame.control) if frame.control & POLL else b""
         too_much = len(self._request) > _LONGEST_REQUEST
         if len(frame.information) > self._sizes.receive or too_much:
@@ -165,7 +165,7 @@ class Station:
         self._unsent = [reply[at : at + size] for at in range(0, len(reply), size)]
 
     def _confirm(self, expected: int) -> None:
-        """Drop what the client has: it expects this N(S) next."""
+        """Drop the confirmed frames; the client expects N(S) = `expected` next."""
         numbers = [number for number, _, _ in self._unconfirmed]
         if expected == self._send:
             self._unconfirmed = []

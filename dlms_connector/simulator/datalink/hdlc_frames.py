@@ -1,4 +1,4 @@
-"""HDLC frames as a simulated meter finds and builds them (IEC 62056-46, ISO/IEC 13239)."""
+"""Reading and building of HDLC frames in a simulated meter (IEC 62056-46, ISO/IEC 13239)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _REVERSED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 
 
 def fcs(octets: bytes) -> bytes:
-    """Return the check sequence (CRC-16/X.25), low octet first as it is sent.
+    """Return the FCS (CRC-16/X.25), low octet first as it is sent.
 
-    crc_hqx is the same polynomial, most significant bit first: bits are mirrored around it.
+    crc_hqx has the same polynomial, but takes the most significant bit first. So the bits of
+    its input and output are mirrored.
     """
     crc = binascii.crc_hqx(octets.translate(_REVERSED), 0xFFFF) ^ 0xFFFF
     return crc.to_bytes(2, "big").translate(_REVERSED)
@@ -23,7 +24,7 @@ def fcs(octets: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A received frame whose check sequences are right."""
+    """A received frame whose HCS and FCS are correct."""
 
     destination: bytes
     source: bytes
@@ -48,7 +49,7 @@ def make_frame(
 
 
 def _address(octets: bytes) -> int:
-    """Return how many octets an address has: the last has its lowest bit set. 0 = none."""
+    """Return the number of octets of an address: the last has bit 0 set. 0 = no address."""
     for size in (1, 2, 4):
         if len(octets) >= size and octets[size - 1] & 1:
             return size
@@ -56,7 +57,7 @@ def _address(octets: bytes) -> int:
 
 
 def parse_frame(body: bytes) -> Frame | None:
-    """Read what lies between two flags; None if anything about it is wrong."""
+    """Read the octets between two flags; return None if they are not a valid frame."""
     if len(body) < 7 or fcs(body[:-2]) != body[-2:]:
         return None
     kind = int.from_bytes(body[:2], "big")
@@ -77,13 +78,13 @@ def parse_frame(body: bytes) -> Frame | None:
 
 
 class Framer:
-    """Finds frames in a stream of bytes, whatever lies between them."""
+    """Finds frames in a stream of bytes; other bytes between them are skipped."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """Take bytes; yield the good frames that they complete."""
+        """Take bytes; yield the valid frames that they complete."""
         buffer = self._buffer
         buffer += data
         while (start := buffer.find(FLAG)) >= 0:
@@ -107,9 +108,9 @@ class Framer:
 def address_matches(address: bytes, logical: int, physical: int) -> bool:
     """Tell whether an address field names this device.
 
-    One octet holds the upper address alone (or the physical address of a device with no
-    logical one); two and four octets hold both. Clients also send one number over both
-    halves for a device with no logical address.
+    One octet holds only the upper address, or the physical address of a device without a
+    logical address. Two and four octets hold both. For a device without a logical address,
+    clients also send one number across both halves.
     """
     groups = [octet >> 1 for octet in address]
     if len(groups) == 1:
@@ -121,7 +122,7 @@ def address_matches(address: bytes, logical: int, physical: int) -> bool:
 
 
 def make_address(logical: int, physical: int) -> bytes:
-    """Return a device's address in as few octets as hold it: 2, or 4 for what exceeds 7 bits."""
+    """Return a device's address field: 2 octets, or 4 if a part needs more than 7 bits."""
     size = 1 if max(logical, physical) < 0x80 else 2
     groups = [
         number >> (7 * (size - 1 - index)) & 0x7F
@@ -132,7 +133,7 @@ def make_address(logical: int, physical: int) -> bytes:
 
 
 def is_broadcast(address: bytes) -> bool:
-    """Tell whether an address field means all stations."""
+    """Tell whether an address field is the all-station address."""
     half = (len(address) + 1) // 2
     return all(octet >> 1 == 0x7F for octet in address[-half:])
 

@@ -1,4 +1,4 @@
-"""The sign-on of an optical port, meter's end: IEC 62056-21 up to binary mode (mode E)."""
+"""The meter's part of the sign-on at an optical port: IEC 62056-21 mode E, up to binary mode."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _SEVEN_BITS = bytes(octet & 0x7F for octet in range(256))
 
 
 class SignOn:
-    """Waits for a request and for the choice of binary mode; `done` afterwards.
+    """Waits for a request and for the selection of binary mode; then `done` is true.
 
-    A request may name a device address; this meter answers the empty one and its own.
+    A request may contain a device address. This meter answers an empty address and its own.
     """
 
     def __init__(self, address: bytes) -> None:
@@ -38,6 +38,6 @@ class SignOn:
         return b""
 
     def restart(self) -> None:
-        """Wait for a request again, as after the session's end."""
+        """Wait for a request again, after the end of the session."""
         self._identified = self.done = False
         self._buffer = b""

@@ -29,7 +29,7 @@ class Unwrapper:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Packet]:
-        """Take bytes; yield the packets that they complete. Noise is skipped to a version 1."""
+        """Take bytes; yield the complete packets. Bytes before a version field of 1 are skipped."""
         self._buffer += data
         while True:
             start = self._buffer.find(b"\x00\x01")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dlms_connector.simulator.encoding.data import MalformedError, Reader, length
 
 AARQ, AARE, RLRQ, RLRE = 0x60, 0x61, 0x62, 0x63
-#: Joint-iso-ccitt DLMS-UA application context and mechanism names, less their last octet.
+#: Joint-iso-ccitt DLMS-UA application context and mechanism names, without the last octet.
 _CONTEXT = bytes.fromhex("608574050801")
 _MECHANISM = bytes.fromhex("608574050802")
 LN, SN, LN_CIPHERED, SN_CIPHERED = 1, 2, 3, 4
@@ -32,7 +32,7 @@ MECHANISMS = {
 
 @dataclass
 class Request:
-    """What an AARQ asks for."""
+    """The contents of an AARQ."""
 
     context: int = 0
     mechanism: int | None = None
@@ -56,7 +56,7 @@ def parse_request(apdu: bytes) -> Request:
     reader = Reader(apdu)
     if reader.number() != AARQ:
         raise MalformedError("no AARQ")
-    reader.length()  # a maker's own example has it wrong; what is there counts
+    reader.length()  # ignored: the example of one manufacturer has a wrong length
     body = Reader(reader.rest())
     request = Request()
     while body.left:
@@ -102,9 +102,9 @@ def parse_initiate(apdu: bytes) -> Initiate:
         raise MalformedError("no InitiateRequest")
     key = reader.string() if reader.number() else b""
     if reader.number():
-        reader.number()  # response-allowed: we answer always
+        reader.number()  # response-allowed is ignored: the meter always answers
     if reader.number():
-        reader.number()  # proposed quality of service: nothing to serve
+        reader.number()  # the proposed quality of service is ignored
     version = reader.number()
     if reader.take(4) != b"\x5f\x1f\x04\x00":
         raise MalformedError("no conformance in the InitiateRequest")

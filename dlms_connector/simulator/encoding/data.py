@@ -1,6 +1,6 @@
-"""COSEM data as the simulated meter writes it: A-XDR (IEC 61334-6, types of IEC 62056-6-2).
+"""COSEM data in the simulated meter: A-XDR (IEC 61334-6, types of IEC 62056-6-2).
 
-Written apart from the client's codec on purpose: a mistake made once must not hide twice.
+It shares no code with the client's codec on purpose, so that tests find a mistake in either.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ OCTETS, TEXT, UTF8, BCD, INT8, INT16, UINT8, UINT16 = 9, 10, 12, 13, 15, 16, 17,
 COMPACT_ARRAY, INT64, UINT64, ENUM, FLOAT32, FLOAT64 = 19, 20, 21, 22, 23, 24
 DATE_TIME, DATE, TIME = 25, 26, 27
 
-#: Type names of the Blue Book, as an override file spells them.
+#: Type names of the Blue Book, as used in an override file.
 TYPE_NAMES = {
     "null-data": NULL,
     "array": ARRAY,
@@ -61,7 +61,7 @@ _DEEPEST = 16
 
 
 class MalformedError(ValueError):
-    """A client sent octets that are no APDU or no data."""
+    """A client sent octets that are not a valid APDU or not valid data."""
 
 
 class Data(NamedTuple):
@@ -123,7 +123,7 @@ NOTHING = Data(NULL)
 
 
 def length(count: int) -> bytes:
-    """Write a length as A-XDR and BER do: one octet up to 127, else counted octets."""
+    """Write a length of A-XDR and BER: one octet up to 127, else a count and that many octets."""
     if count < 0x80:
         return bytes((count,))
     size = (count.bit_length() + 7) // 8
@@ -158,7 +158,7 @@ def _write(data: Data, out: bytearray) -> None:
 
 
 class Reader:
-    """Takes an APDU apart from its start; raises MalformedError when it ends too soon."""
+    """Reads the fields of an APDU in order; raises MalformedError if it ends too early."""
 
     def __init__(self, octets_: bytes) -> None:
         self._octets = octets_
@@ -170,14 +170,14 @@ class Reader:
         return len(self._octets) - self._at
 
     def take(self, count: int) -> bytes:
-        """Take so many octets."""
+        """Take `count` octets."""
         if count > self.left:
             raise MalformedError(f"{count} octets wanted, {self.left} left")
         self._at += count
         return self._octets[self._at - count : self._at]
 
     def peek(self, count: int) -> bytes:
-        """Return the next octets, fewer at the end, and leave them."""
+        """Return the next octets without taking them; fewer at the end."""
         return self._octets[self._at : self._at + count]
 
     def rest(self) -> bytes:
@@ -185,7 +185,7 @@ class Reader:
         return self.take(self.left)
 
     def number(self, size: int = 1) -> int:
-        """Take an unsigned number of so many octets."""
+        """Take an unsigned number of `size` octets."""
         return int.from_bytes(self.take(size), "big")
 
     def length(self) -> int:
@@ -198,7 +198,7 @@ class Reader:
         return self.number(first - 0x80)
 
     def string(self) -> bytes:
-        """Take octets with their length in front."""
+        """Take octets that follow their length."""
         return self.take(self.length())
 
     def data(self, depth: int = 0) -> Data:
@@ -229,7 +229,7 @@ class Reader:
 
 
 def decode(octets_: bytes) -> Data:
-    """Read data that fills the octets; raises MalformedError."""
+    """Read data that uses all the octets; raises MalformedError."""
     reader = Reader(octets_)
     data = reader.data()
     if reader.left:

@@ -1,4 +1,4 @@
-"""ExceptionResponse: what a meter answers to a request as a whole (IEC 62056-5-3)."""
+"""ExceptionResponse: the meter rejects a request as a whole (IEC 62056-5-3)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ NOT_POSSIBLE, NOT_SUPPORTED, OTHER, PDU_TOO_LONG, DECIPHERING, COUNTER = 1, 2, 3
 
 
 def exception(state: int, service: int, counter: int | None = None) -> bytes:
-    """Write an ExceptionResponse; a counter error names the counter that is expected."""
+    """Write an ExceptionResponse; an invocation counter error has the expected `counter`."""
     expected = b"" if counter is None else counter.to_bytes(4, "big")
     return bytes((_TAG, state, service)) + expected

@@ -1,4 +1,4 @@
-"""The clock object (class 8): moves with time, can be set and shifted."""
+"""The clock object (class 8): it runs, and can be set and shifted."""
 
 from __future__ import annotations
 

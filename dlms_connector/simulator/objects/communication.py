@@ -1,4 +1,4 @@
-"""The meter's own settings of its lines (classes 23, 41, 42, 43, 40, 47) and an M-Bus meter."""
+"""Communication setup objects (classes 23, 41, 42, 43, 40, 47) and an M-Bus meter."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _mbus_serial(meter: MeterView) -> Data:
 
 
 def make_communication() -> list[CosemObject]:
-    """Make the communication settings."""
+    """Make the communication setup objects and the M-Bus meter."""
     pushed = (8, "0-0:1.0.0"), (1, "0-0:42.0.0"), (3, "1-0:1.8.0")
     push_list = array(
         *(structure(u16(c), octets(logical_name(text)), i8(2), u16(0)) for c, text in pushed)

@@ -1,8 +1,8 @@
-"""A household's consumption as a function of time: the same in the past, now and when asked twice.
+"""A household's consumption as a function of time: an instant always has the same value.
 
-Power is a sum of waves around a base that is larger than all of them together, so it is always
-positive and its integral, the energy, only grows and has a closed form: a load profile of any
-age costs no bookkeeping and agrees with the registers to the watt-hour.
+Power is a base plus a sum of waves. The base is larger than all amplitudes together, so power
+is always positive. Its integral, the energy, always grows and has a closed form: a load profile
+of any age needs no stored values and agrees with the registers to the watt-hour.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import random
 from dataclasses import dataclass
 
 DAY = 86_400.0
-#: Meters of this simulator were installed at this instant: 2024-01-01 00:00 UTC.
+#: Installation time of all simulated meters, in Unix time: 2024-01-01 00:00 UTC.
 INSTALLED = 1_704_067_200.0
 DAY_TARIFF = (6 * 3600.0, 22 * 3600.0)
 
@@ -35,7 +35,7 @@ class Wave:
         return -self.amplitude / self.omega * math.cos(self.omega * t + self.phase)
 
     def integral_over_days(self, days: int, offset: float) -> float:
-        """Return the antiderivative summed at `offset` of each of the first days."""
+        """Return the sum of the antiderivative at `offset` (s) of each of the first `days` days."""
         turn = cmath.exp(1j * self.omega * DAY)
         start = cmath.exp(1j * (self.omega * offset + self.phase))
         near_one = abs(turn - 1) < 1e-9
@@ -76,7 +76,7 @@ class Consumption:
 
 
 def make_consumption(seed: int, base_w: float = 600.0, purpose: str = "import") -> Consumption:
-    """Make a household's own pattern: a day, its meals, its fridge and its noise."""
+    """Make one household's pattern: waves for the day, the meals, the fridge and noise."""
     rng = random.Random(f"{purpose}/{seed}")  # noqa: S311 (no secret, only variety)
     base = base_w * rng.uniform(0.8, 1.25)
     shares = ((0.35, DAY), (0.25, DAY / 2), (0.15, 5400.0), (0.1, 1380.0), (0.08, 61.0))

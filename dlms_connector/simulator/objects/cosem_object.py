@@ -1,4 +1,4 @@
-"""COSEM objects as data: shared by all meters of a profile, so that a meter itself is small."""
+"""COSEM objects as data: all meters of a profile share them, so one meter is small."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NO_LONG_GET, NO_LONG_SET, BLOCK_NUMBER_INVALID, OTHER_REASON = 16, 18, 19, 250
 
 
 class AccessError(Exception):
-    """The meter will not do this with the object; `code` is a Data-Access-Result."""
+    """The meter refuses an access to an object; `code` is a Data-Access-Result."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"data-access-result {code}")
@@ -25,9 +25,9 @@ class AccessError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The buffer of a profile: its rows are made when asked for.
+    """The buffer of a profile; its rows are made when they are read.
 
-    `times` are the rows' instants in order, `row` makes the row of an instant.
+    `times` returns the times of the rows in order. `row` makes the row of one time.
     """
 
     columns: Sequence[tuple[int, bytes, int, int]]
@@ -42,7 +42,7 @@ Writer = Callable[["MeterView", Data], None]
 
 @dataclass(frozen=True, slots=True)
 class CosemObject:
-    """An object: attributes from 2 on, writable ones, methods; attribute 1 is its name."""
+    """A COSEM object; `attributes` begins at 2, because attribute 1 is the logical name."""
 
     class_id: int
     name: bytes

@@ -9,7 +9,7 @@ from dlms_connector.simulator.objects.cosem_object import CosemObject, Source, l
 from dlms_connector.simulator.objects.view import MeterView
 
 _PERIOD = 900
-#: The maximum is that of the last day: enough to move plausibly, cheap to compute.
+#: Periods of the maximum demand, one day: it changes plausibly and is cheap to compute.
 _PERIODS = 96
 
 

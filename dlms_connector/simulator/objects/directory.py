@@ -1,4 +1,4 @@
-"""What a meter says about itself: names, associations, security (classes 1, 12, 15, 17, 64)."""
+"""Objects that describe the meter: names, association, security (classes 1, 15, 17, 64)."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _suite(meter: MeterView) -> Data:
 
 
 def make_identity() -> list[CosemObject]:
-    """Make the objects that name the meter."""
+    """Make the objects that identify the meter."""
     return [
         CosemObject(1, logical_name("0-0:42.0.0"), {2: _device_name}, public=True),
         CosemObject(1, logical_name("0-0:96.1.0"), {2: _serial_number}),

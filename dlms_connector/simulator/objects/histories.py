@@ -1,4 +1,4 @@
-"""What a meter remembers: load profile, billing values, events (class 7). Rows are computed."""
+"""Profiles (class 7): load profile, billing values, events. Their rows are computed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _load_row(meter: MeterView, at: float) -> tuple[Data, ...]:
 
 
 def _months(meter: MeterView) -> Sequence[float]:
-    """Return the last months' first instants in the meter's local time."""
+    """Return the Unix times at which the last months began in the meter's local time."""
     offset = timedelta(minutes=meter.options.utc_offset_minutes)
     now = datetime.fromtimestamp(meter.measuring(), timezone.utc) + offset
     month = now.year * 12 + now.month - 1
@@ -81,7 +81,7 @@ def _billing_row(meter: MeterView, at: float) -> tuple[Data, ...]:
 
 
 def _events(meter: MeterView) -> list[tuple[float, int]]:
-    """Return the events of the past: a short power failure every other week, and what was done."""
+    """Return past events: a short power failure about every two weeks, and `meter.events`."""
     rng = random.Random(meter.seed)  # noqa: S311 (no secret, only variety)
     now, at, found = meter.measuring(), INSTALLED, []
     while (at := at + rng.randrange(5, 25) * DAY + rng.randrange(86_400)) < now:

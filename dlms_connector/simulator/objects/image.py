@@ -1,4 +1,4 @@
-"""A firmware image on its way into the meter."""
+"""A firmware image during its transfer to the meter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ IDLE, INITIATED, VERIFIED, VERIFICATION_FAILED, ACTIVATED = 0, 1, 3, 4, 6
 
 @dataclass
 class Image:
-    """An image on its way into the meter."""
+    """An image during its transfer to the meter."""
 
     identifier: bytes = b""
     size: int = 0
@@ -20,10 +20,10 @@ class Image:
 
     @property
     def count(self) -> int:
-        """How many blocks make the whole."""
+        """The number of blocks of the whole image."""
         return -(-self.size // BLOCK_SIZE)
 
     @property
     def octets(self) -> bytes:
-        """What has arrived, in order."""
+        """The octets received so far, in the order of the blocks."""
         return b"".join(self.blocks[number] for number in sorted(self.blocks))

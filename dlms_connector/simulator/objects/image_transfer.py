@@ -1,4 +1,4 @@
-"""Firmware transfer (class 18): blocks in any order, verified, activated on command."""
+"""Image transfer (class 18): blocks in any order, then verification and activation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a household's meter measures: registers as rows."""
+"""The quantities that a household's meter measures, as a table of registers."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _SHARE_NAMES = {1: 20, 2: 40, 3: 60}
 
 
 def voltage(meter: Measured, at: float, phase: int = 1) -> float:
-    """Return a phase's voltage in V: around 230, lower when more is drawn."""
+    """Return a phase's voltage in V: around 230, lower at higher power."""
     drop = meter.supply.power(at) / 1500
     return 231.5 + 2.2 * sway(meter.seed + phase, at, 7200.0) - drop
 
 
 def active_power(meter: Measured, at: float, phase: int = 0) -> float:
-    """Return the power drawn in W, of one phase or (0) of all."""
+    """Return the power drawn in W of one phase, or of all phases (0)."""
     return meter.supply.power(at) * _SHARE.get(phase, 1.0)
 
 
@@ -42,12 +42,12 @@ def power_factor(meter: Measured, at: float) -> float:
 
 
 def current(meter: Measured, at: float, phase: int = 1) -> float:
-    """Return a phase's current in A: what power, voltage and power factor make it."""
+    """Return a phase's current in A, computed from power, voltage and power factor."""
     return active_power(meter, at, phase) / voltage(meter, at, phase) / power_factor(meter, at)
 
 
 def frequency(meter: Measured, at: float) -> float:
-    """Return the net's frequency in Hz: the same for all meters."""
+    """Return the grid frequency in Hz: the same for all meters."""
     return 50.0 + 0.02 * sway(0, at, 600.0)
 
 
@@ -62,7 +62,7 @@ def energy_day(meter: Measured, at: float) -> float:
 
 
 def energy_night(meter: Measured, at: float) -> float:
-    """Return the energy drawn in Wh outside the day tariff: exactly the rest."""
+    """Return the energy drawn in Wh outside the day tariff: total minus day tariff."""
     return int(energy(meter, at)) - int(energy_day(meter, at))
 
 
@@ -72,18 +72,18 @@ def reactive_energy(meter: Measured, at: float) -> float:
 
 
 def feed_in_energy(meter: Measured, at: float) -> float:
-    """Return the energy fed into the net in Wh since the installation."""
+    """Return the energy fed into the grid in Wh since the installation."""
     return meter.feed_in.energy(at)
 
 
 def feed_in_power(meter: Measured, at: float) -> float:
-    """Return the power fed into the net in W."""
+    """Return the power fed into the grid in W."""
     return meter.feed_in.power(at)
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A register as a row: its value in the unit, the scaler it is sent with."""
+    """A register of the table: `measure` returns its value in `unit`, sent with `scaler`."""
 
     obis: str
     measure: Callable[[Measured, float], float]
@@ -92,7 +92,7 @@ class Quantity:
     tag: int = UINT32
 
     def data(self, meter: Measured, at: float) -> Data:
-        """Return the raw value at an instant: whole steps of the scaler, cut as meters count."""
+        """Return the raw value at an instant, in steps of the scaler; integers are truncated."""
         value = self.measure(meter, at) * 10**-self.scaler
         return Data(self.tag, value if self.tag == FLOAT32 else int(value))
 

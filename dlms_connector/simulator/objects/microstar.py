@@ -1,4 +1,4 @@
-"""A meter like the one of a Microstar installation: few objects, on channel B=1, no lists."""
+"""A meter like that of a Microstar installation: few objects, channel B=1, no GET-with-list."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dlms_connector.simulator.objects import measurements as m
 from dlms_connector.simulator.objects.cosem_object import CosemObject, Source
 from dlms_connector.simulator.objects.view import Measured
 
-#: What that meter showed when it was read: held values are exactly these.
+#: Raw values that were read from that meter; they are shown while values are held.
 HELD = {"1-1:32.7.0": 13519, "1-1:31.7.0": 1329, "1-1:14.7.0": 4998, "1-1:1.7.0": 170,
         "1-1:1.8.0": 1234567}  # fmt: skip
 

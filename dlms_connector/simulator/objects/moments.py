@@ -26,12 +26,12 @@ def write(meter: MeterView, at: float, *, hundredths: bool = False) -> Data:
 
 
 def deviation(meter: MeterView) -> int:
-    """Return the deviation in minutes: local to UTC, except where a standard turns the sign."""
+    """Return the deviation in minutes, local time to UTC; some standards reverse the sign."""
     return meter.options.time_zone_sign * meter.options.utc_offset_minutes
 
 
 def read(meter: MeterView, data: Data) -> float | None:
-    """Return the instant of a date-time, None if it is all wildcards; raises AccessError."""
+    """Return the instant of a date-time; None if its date is all wildcards. Raises AccessError."""
     if data.tag not in (OCTETS, DATE_TIME) or len(data.value) != 12:
         raise AccessError(TYPE_UNMATCHED)
     raw: bytes = data.value

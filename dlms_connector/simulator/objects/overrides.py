@@ -1,4 +1,4 @@
-"""Objects that a user puts into a simulated meter, from JSON.
+"""Objects that a user defines in JSON for a simulated meter.
 
 {"1-0:32.7.0": {"class": "register", "attributes": {
     "2": {"type": "long-unsigned", "value": 13519},
@@ -24,9 +24,9 @@ from dlms_connector.simulator.objects.cosem_object import AccessError, CosemObje
 def read_overrides(
     raw: Mapping[str, Any], present: Objects
 ) -> dict[tuple[int, bytes], CosemObject]:
-    """Return the objects that replace or join the present ones.
+    """Return the objects that replace present ones or are added to them.
 
-    Attributes that are not named stay as they are. Raises ValueError with a sentence.
+    Attributes that are not named do not change. Raises ValueError with a message.
     """
     return {
         (changed.class_id, changed.name): changed
@@ -65,7 +65,7 @@ def _read_object(text: str, entry: Any, present: Objects) -> CosemObject:
 
 
 def _expect(where: str, value: Any, kind: Any, words: str) -> Any:
-    """Return a part of the document; ValueError if it is of another kind."""
+    """Return a part of the document; raises ValueError if it has another type."""
     if not isinstance(value, kind):
         raise ValueError(f"{where}: {words} is expected, not {value!r}")
     return value
@@ -110,7 +110,7 @@ def read_value(where: str, raw: Any) -> Data:
         raise ValueError(f"{where}: {value!r} does not fit {raw['type']}: {error}") from error
     except ValueError:
         raise
-    except Exception as error:  # struct.error, which is a bare Exception
+    except Exception as error:  # struct.error, a direct subclass of Exception
         raise ValueError(f"{where}: {value!r} does not fit {raw['type']}: {error}") from error
     return made
 

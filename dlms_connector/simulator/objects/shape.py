@@ -1,4 +1,4 @@
-"""Whether data that a client sends has the types that an attribute or a method wants."""
+"""Checks of the types of data that a client sends to an attribute or a method."""
 
 from __future__ import annotations
 

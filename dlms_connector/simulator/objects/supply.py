@@ -1,4 +1,4 @@
-"""What flows through a meter: a household's consumption, less the times its relay was open."""
+"""Energy through a meter: a household's consumption, except while the relay was open."""
 
 from __future__ import annotations
 

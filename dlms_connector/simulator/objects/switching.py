@@ -31,7 +31,7 @@ LIMITER = logical_name("0-0:17.0.0")
 _SCRIPTS = logical_name("0-0:10.0.106")
 _TARIFF_SCRIPTS = logical_name("0-0:10.0.100")
 DISCONNECTED, CONNECTED, READY = 0, 1, 2
-#: Control modes in which a remote reconnection needs nobody at the meter (Blue Book, class 70).
+#: Control modes in which remote_reconnect needs no manual reconnection (Blue Book, class 70).
 _REMOTE_MODES = (2, 4)
 _EVENT_DISCONNECTED, _EVENT_CONNECTED = 62, 63
 
@@ -52,7 +52,7 @@ def disconnect(meter: MeterView, argument: Data = NOTHING) -> Data:
 
 
 def reconnect(meter: MeterView, argument: Data = NOTHING) -> Data:
-    """Close the relay, as remote_reconnect does; some modes want a hand at the meter then."""
+    """Close the relay, as remote_reconnect does; some modes also need a manual reconnection."""
     mode = control_mode(meter)
     if mode == 0:
         raise AccessError(DENIED)
@@ -65,7 +65,7 @@ def reconnect(meter: MeterView, argument: Data = NOTHING) -> Data:
 
 
 def press_button(meter: MeterView) -> None:
-    """Close the relay by hand where the meter is ready for it."""
+    """Close the relay manually if the meter is ready for reconnection."""
     if meter.relay_state == READY:
         meter.relay_state = CONNECTED
         meter.supply.restore(meter.measuring())
@@ -112,7 +112,7 @@ def _active_threshold(meter: MeterView) -> Data:
 
 
 def make_switching() -> list[CosemObject]:
-    """Make the relay and what acts on it."""
+    """Make the relay and the objects that control it."""
     never = octets(bytes.fromhex("FFFFFFFFFFFFFFFFFF800000"))
     limiter: dict[int, Source] = {
         2: _monitored(),

@@ -1,4 +1,4 @@
-"""What a meter offers its objects, so that objects need not know the meter."""
+"""The interface of a meter for its objects, so that they do not depend on `Meter`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from dlms_connector.simulator.options import MeterOptions
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What a client may do, and how it must prove itself."""
+    """The access rights of a client, and the authentication that it must use."""
 
     authentication: str
     everything: bool
 
 
 class Measured(Protocol):
-    """What measured values depend on."""
+    """The part of a meter on which measured values depend."""
 
     seed: int
     supply: Supply
@@ -30,16 +30,16 @@ class Measured(Protocol):
 
     @property
     def held(self) -> float | None:
-        """The instant at which values are held, if they are."""
+        """The instant at which values are held; None if they are not held."""
         ...
 
     def measuring(self) -> float:
-        """Return the instant whose values are shown now."""
+        """Return the instant for which values are shown now."""
         ...
 
 
 class MeterView(Measured, Protocol):
-    """A meter as its objects see it: its settings, its clock, and what it remembers."""
+    """A meter as its objects see it: its settings, its clock and its stored state."""
 
     options: MeterOptions
     faults: Faults
@@ -50,19 +50,19 @@ class MeterView(Measured, Protocol):
     received_counter: int
 
     def true_time(self) -> float:
-        """Return the instant as the world has it, in seconds since 1970."""
+        """Return the true time, in seconds since 1970."""
         ...
 
     def clock(self) -> float:
-        """Return the instant as the meter's clock has it."""
+        """Return the time of the meter's clock, in seconds since 1970."""
         ...
 
     def value(self, class_id: int, name: bytes, attribute: int) -> Data:
-        """Return an attribute's value as the meter itself sees it."""
+        """Return an attribute's value, with all access rights."""
         ...
 
     def keep(self, class_id: int, name: bytes, attribute: int, value: Data) -> None:
-        """Remember a value that was set."""
+        """Store a value that was set."""
         ...
 
     def note(self, event: int) -> None:

@@ -1,6 +1,6 @@
-"""AES-GCM as DLMS uses it (security suites 0, 1 and 2): 12 octets of IV and of tag.
+"""AES-GCM of DLMS (security suites 0, 1 and 2): the IV and the tag have 12 octets each.
 
-The primitive is the `cryptography` package's; what goes into it is written from the standard.
+The cipher is from the `cryptography` package. Its inputs are built according to the standard.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ class ForgedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of one direction: who sends (its title is in the IV) and with what."""
+    """The keys of one direction; `title` is the sender's system title, a part of the IV."""
 
     title: bytes
     encryption: bytes
     authentication: bytes
 
     def seal(self, control: int, counter: int, plain: bytes) -> bytes:
-        """Return cipher text and tag as the security control octet wants them."""
+        """Return the protected text and the tag, as the security control octet requires."""
         iv = self.title + counter.to_bytes(4, "big")
         encryptor = Cipher(algorithms.AES(self.encryption), modes.GCM(iv)).encryptor()
         head = bytes((control,)) + self.authentication
@@ -66,5 +66,5 @@ class Keys:
 
 
 def _first_block(iv: bytes) -> bytes:
-    """Return the counter block of GCM's first block of text: with no tag it is plain CTR."""
+    """Return GCM's counter block for the first text block: without a tag, GCM is plain CTR."""
     return iv + (2).to_bytes(4, "big")

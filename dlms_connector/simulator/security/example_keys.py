@@ -1,4 +1,4 @@
-"""Signing keys for trials with HIGH_ECDSA: the same in every run, known to everybody."""
+"""Signing keys for tests with HIGH_ECDSA: the same in every run, and public."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def _derive(whose: str, suite: int) -> ec.EllipticCurvePrivateKey:
 
 
 def private_octets(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """Return a private key as its number."""
+    """Return the octets of a private key: its number."""
     size = (key.curve.key_size + 7) // 8
     return key.private_numbers().private_value.to_bytes(size, "big")
 
 
 def public_octets(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """Return the public key as its two coordinates."""
+    """Return the octets of the public key: its two coordinates."""
     size = (key.curve.key_size + 7) // 8
     point = key.public_key().public_numbers()
     return point.x.to_bytes(size, "big") + point.y.to_bytes(size, "big")

@@ -1,7 +1,7 @@
 """High level security: the proofs that client and meter give each other (passes 3 and 4).
 
-IEC 62056-5-3, authentication mechanisms 2 to 7. Mechanism 2 is each maker's own; the one
-here, AES in ECB mode over the challenge with the secret as key, is what Gurux's tools do.
+IEC 62056-5-3, authentication mechanisms 2 to 7. Mechanism 2 is manufacturer-specific. Here it
+is AES in ECB mode over the challenge with the secret as key, as in Gurux's tools.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dlms_connector.simulator.security.signatures import is_signature, sign
 
 @dataclass(frozen=True, slots=True)
 class Challenges:
-    """What both ends sent each other, and their system titles."""
+    """The challenges of client and server, and their system titles."""
 
     client: bytes
     server: bytes

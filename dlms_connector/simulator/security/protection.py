@@ -38,12 +38,12 @@ _STRENGTH = {
 
 
 def strength(meter: Meter) -> int:
-    """Return the bits of the security control octet that the meter's security wants."""
+    """Return the bits of the security control octet that the meter's security requires."""
     return _STRENGTH[meter.options.security]
 
 
 class RejectedError(Exception):
-    """A request that is not protected as it must be; `reply` is the exception to answer."""
+    """A request without the required protection; `reply` is the ExceptionResponse to send."""
 
     def __init__(self, reply: bytes) -> None:
         super().__init__(reply.hex())
@@ -77,7 +77,7 @@ class Protection:
             self.use_dedicated(dedicated_key)
 
     def use_dedicated(self, key: bytes) -> None:
-        """Take the association's own key, which came with the InitiateRequest."""
+        """Set the dedicated key of the association, which was in the InitiateRequest."""
         options = self._meter.options
         if len(key) != len(options.block_cipher_key):
             raise MalformedError(f"a dedicated key of {len(key)} octets")
@@ -87,7 +87,7 @@ class Protection:
         self._keys[True] = (client, server)
 
     def open(self, apdu: bytes) -> tuple[bytes, Wrapping | None]:
-        """Return the plain APDU and how it was wrapped; raises RejectedError."""
+        """Return the plain APDU and how it was ciphered; raises RejectedError."""
         reader = Reader(apdu)
         tag = reader.number()
         if tag in (GENERAL_GLOBAL, GENERAL_DEDICATED):
@@ -137,7 +137,7 @@ class Protection:
             self._meter.received_counter = counter
 
     def seal(self, plain: bytes, wrapping: Wrapping) -> bytes:
-        """Cipher a reply as its request was; exceptions go in the clear."""
+        """Cipher a reply as its request was; only general ciphering covers an ExceptionResponse."""
         faults = self._meter.faults
         tags = _DEDICATED if wrapping.dedicated else _GLOBAL
         if "plain-replies" in faults or (not wrapping.general and plain[0] not in tags):

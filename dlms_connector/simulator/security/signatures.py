@@ -1,4 +1,4 @@
-"""Signatures of meter and client: ECDSA, r and s as plain numbers (suites 1 and 2)."""
+"""ECDSA signatures of meter and client: r and s as plain numbers (suites 1 and 2)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def sign(meter: Meter, text: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """The frame of a signed request, which its reply repeats with the ends turned round."""
+    """The header of a signed request; its reply exchanges originator and recipient."""
 
     transaction: bytes
     originator: bytes
@@ -59,9 +59,9 @@ class Signed:
 
 
 def open_signed(meter: Meter, apdu: bytes) -> tuple[bytes, Signed]:
-    """Return what a general-signing APDU carries; raises RejectedError, MalformedError.
+    """Return the content of a general-signing APDU; raises RejectedError, MalformedError.
 
-    The signature is over all fields before it, each with its length (IEC 62056-5-3).
+    The signature covers all fields before it, each with its length (IEC 62056-5-3).
     """
     reader = Reader(apdu[1:])
     transaction, originator, recipient = reader.string(), reader.string(), reader.string()

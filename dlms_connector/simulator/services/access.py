@@ -21,18 +21,18 @@ _GET, _SET, _ACTION, _GET_SELECTED, _SET_SELECTED = 1, 2, 3, 4, 5
 
 
 class AccessService:
-    """The services by logical name, and ACCESS on top of them."""
+    """The logical name services GET, SET and ACTION, and the ACCESS service."""
 
     def __init__(self, grant: Grant) -> None:
         self._grant = grant
         self._names = LogicalNameServices(grant)
 
     def prove(self, apdu: bytes, check: Callable[[bytes], bytes | None]) -> bytes | None:
-        """Serve the client's proof and nothing else."""
+        """Serve `reply_to_HLS_authentication`; return None for any other request."""
         return self._names.prove(apdu, check)
 
     def answer(self, apdu: bytes) -> bytes | None:
-        """Answer a request; None if it is of no kind known here."""
+        """Answer a request; return None if its type is not known."""
         if apdu[0] != ACCESS:
             return self._names.answer(apdu)
         self._grant.meter.seen["access"] += 1

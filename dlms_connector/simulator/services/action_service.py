@@ -1,4 +1,4 @@
-"""ACTION: normal, with list, and blocks both ways (IEC 62056-5-3)."""
+"""ACTION: normal, with list, and block transfer in both directions (IEC 62056-5-3)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ACTION, ACTION_RESPONSE = 0xC3, 0xC7
 
 
 class ActionService:
-    """Methods for one association; arguments and results in blocks are its state."""
+    """The ACTION service of one association; holds the state of its block transfers."""
 
     def __init__(self, grant: Grant) -> None:
         self._grant = grant

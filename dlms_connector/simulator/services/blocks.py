@@ -1,15 +1,15 @@
-"""A long value on its way, block by block."""
+"""Block transfer of a value that does not fit one APDU."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-#: More than any sound client sends in one value.
+#: Limit of a received value in octets; no correct client sends more.
 _MOST = 4_000_000
 
 
 class WrongBlockError(Exception):
-    """A block came out of order, or too much came."""
+    """A block number is out of order, or the value is too long."""
 
 
 @dataclass
@@ -31,14 +31,14 @@ class Outgoing:
 
 @dataclass
 class Incoming:
-    """A request that did not fit one APDU. `head` is what the first block brought along."""
+    """A request that does not fit one APDU; `head` holds the descriptors of its first block."""
 
     head: bytes = b""
     number: int = 0
     octets: bytearray = field(default_factory=bytearray)
 
     def add(self, number: int, part: bytes) -> None:
-        """Take a block; raises WrongBlockError."""
+        """Append a block; raises WrongBlockError."""
         if number != self.number + 1 or len(self.octets) + len(part) > _MOST:
             raise WrongBlockError
         self.number = number

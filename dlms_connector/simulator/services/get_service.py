@@ -19,7 +19,7 @@ _CLOCK = 8
 
 
 class GetService:
-    """Reads for one association; a value on its way in blocks is its state."""
+    """The GET service of one association; holds the state of its block transfer."""
 
     def __init__(self, grant: Grant) -> None:
         self._grant = grant

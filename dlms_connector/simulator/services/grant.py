@@ -1,4 +1,4 @@
-"""What one client may do with a meter's objects: its rights, and what was negotiated."""
+"""Access of one client to a meter's objects: its rights and the negotiated services."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dlms_connector.simulator.objects import Role
 from dlms_connector.simulator.objects.cosem_object import OTHER_REASON, AccessError
 from dlms_connector.simulator.services.selection import read_rows
 
-#: What a block's header needs beside its octets, with some room for ciphering.
+#: Octets for a block's header, with some reserve for ciphering.
 _OVERHEAD = 12
 
 
@@ -21,9 +21,10 @@ class NotOfferedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Accesses by logical name within one association.
+    """Access by logical name within one association.
 
-    `max_pdu` is what the client can receive, `offers` tells what was negotiated.
+    `max_pdu` is the longest APDU that the client can receive, in octets. `offers` returns
+    whether a service was negotiated.
     """
 
     meter: Meter
@@ -33,7 +34,7 @@ class Grant:
 
     @property
     def block_size(self) -> int:
-        """How many octets of a value one block carries."""
+        """The number of octets of a value in one block."""
         return max(1, self.max_pdu - _OVERHEAD)
 
     def need(self, name: str) -> None:
@@ -68,7 +69,7 @@ class Grant:
 
 
 def take_reference(reader: Reader) -> bytes:
-    """Take an attribute descriptor; where within its value to write is taken and ignored."""
+    """Take an attribute descriptor; its selective access parameters are ignored."""
     reference = reader.take(9)
     if reader.number():
         reader.number()

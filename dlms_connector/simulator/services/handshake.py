@@ -1,4 +1,4 @@
-"""How a meter lets a client in: what it objects to in an AARQ, and the passes of HLS."""
+"""Association establishment in a meter: the checks of an AARQ, and the start of HLS."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TITLED = ("HIGH_GMAC", "HIGH_SHA256", "HIGH_ECDSA")
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """An association that waits for the client's proof."""
+    """An association that waits for the client's proof (HLS pass 3)."""
 
     mechanism: str
     challenges: Challenges
@@ -32,7 +32,7 @@ def expected_context(meter: Meter, role: Role) -> int:
 
 
 def objection(meter: Meter, request: acse.Request, role: Role | None) -> int:
-    """Return the diagnostic of a refusal, 0 if there is nothing to object."""
+    """Return the diagnostic of the rejection; 0 if the AARQ is acceptable."""
     if "refuse-association" in meter.faults:
         return int(meter.faults["refuse-association"])
     if "keeps-association" in meter.faults and meter.association_held:
@@ -66,7 +66,7 @@ def _is_presentable(meter: Meter, request: acse.Request, role: Role) -> bool:
 
 
 def begin_proof(meter: Meter, request: acse.Request, role: Role) -> Pending | None:
-    """Challenge the client, if its authentication asks for it."""
+    """Make the challenges of HLS; return None if the client does not use HLS."""
     if acse.MECHANISMS[role.authentication] < acse.MECHANISMS["HIGH"]:
         return None
     return Pending(

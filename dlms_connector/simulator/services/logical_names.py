@@ -1,4 +1,4 @@
-"""The services by logical name, brought together (IEC 62056-5-3)."""
+"""The logical name services GET, SET and ACTION together (IEC 62056-5-3)."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class LogicalNameServices:
         }
 
     def answer(self, apdu: bytes) -> bytes | None:
-        """Answer a request; None if it is of no kind known here.
+        """Answer a request; return None if its type is not known.
 
-        Raises MalformedError, and NotOfferedError for what was not negotiated.
+        Raises MalformedError, and NotOfferedError for a service that was not negotiated.
         """
         kinds = self._kinds.get(apdu[0], {})
         serve = kinds.get(apdu[1]) if len(apdu) > 1 else None
@@ -45,7 +45,7 @@ class LogicalNameServices:
         return serve(invoke, Reader(apdu[3:]))
 
     def prove(self, apdu: bytes, check: Callable[[bytes], bytes | None]) -> bytes | None:
-        """Serve `reply_to_HLS_authentication` of the association, None for all else."""
+        """Serve `reply_to_HLS_authentication`; return None for any other request."""
         reader = Reader(apdu)
         if reader.take(2) != bytes((ACTION, 1)):
             return None

@@ -34,7 +34,7 @@ _CLOCK = 8
 
 
 def read_rows(meter: Meter, table: Table, selector: int, parameters: Data) -> Data:
-    """Return the buffer's rows that a selector names (0 = all); raises AccessError."""
+    """Return the rows of the buffer that a selector selects (0 = all); raises AccessError."""
     if selector in _KINDS:
         meter.seen[_KINDS[selector]] += 1
     times = table.times(meter)
@@ -83,7 +83,7 @@ def _by_range(
 
 
 def _between(meter: Meter, table: Table, column: int, limits: tuple[Data, Data]) -> list[float]:
-    """Return the instants of rows whose value in a column lies within limits of its type."""
+    """Return the times of rows whose value in a column lies within limits of the same type."""
     lowest, highest = limits
     found = []
     for at in table.times(meter):

@@ -39,7 +39,7 @@ Services = LogicalNameServices | AccessService | ShortNameServices
 _SERVICE_RESPONSES = (GET_RESPONSE, SET_RESPONSE, ACTION_RESPONSE)
 _SMALLEST_PDU = 12
 _TITLE = 8
-#: Tags, lengths, system title, control octet, counter and tag of GCM around a reply.
+#: Octets that ciphering adds: tags, lengths, system title, control octet, counter, GCM tag.
 _CIPHERING_OVERHEAD = 31
 
 
@@ -57,17 +57,17 @@ class Session:
 
     @property
     def associated(self) -> bool:
-        """Whether a client is associated, if only waiting to be believed."""
+        """Whether a client is associated; true also while its HLS proof is pending."""
         return self._services is not None
 
     def end(self) -> None:
-        """Forget the association."""
+        """End the association."""
         if self._services is not None:
             self._meter.association_held = False
         self._services = self._pending = self._protection = None
 
     def answer(self, apdu: bytes, client: int) -> bytes | None:
-        """Answer an APDU of a client; None is silence."""
+        """Answer an APDU of a client; return None to send nothing."""
         if client != self._client:
             self.end()
             self._client = client
@@ -94,7 +94,7 @@ class Session:
         return self._request(self._services, apdu, signed=False)
 
     def _request(self, services: Services, apdu: bytes, *, signed: bool) -> bytes:
-        """Serve a request; the signature may be around its ciphering or within."""
+        """Serve a request; its signature may be outside or inside the ciphering."""
         plain, wrapping = self._open(apdu)
         role = self._meter.role_of(self._client)
         signed_within = plain[:1] == bytes((GENERAL_SIGNING,)) and not signed
@@ -144,7 +144,7 @@ class Session:
         return bool(self._conformance >> (23 - CONFORMANCE_BITS[name]) & 1)
 
     def _prove(self, proof: bytes) -> bytes | None:
-        """Take the client's proof and return the meter's, or None and end the association."""
+        """Check the client's proof; return the meter's, or end the association and return None."""
         pending, self._pending = self._pending, None
         assert pending is not None
         self._meter.seen["proof"] += 1

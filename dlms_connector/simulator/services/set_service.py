@@ -1,4 +1,4 @@
-"""SET: normal, with list, and both in blocks (IEC 62056-5-3)."""
+"""SET: normal, with list, and both with block transfer (IEC 62056-5-3)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SET, SET_RESPONSE = 0xC1, 0xC5
 
 
 class SetService:
-    """Writes for one association; a value that comes in blocks is its state."""
+    """The SET service of one association; holds the state of its block transfer."""
 
     def __init__(self, grant: Grant) -> None:
         self._grant = grant

@@ -1,4 +1,4 @@
-"""Which short name stands for which attribute or method (Blue Book, mapping of short names)."""
+"""The attribute or method of each short name (Blue Book, mapping of short names)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _RESERVED = {
 }
 _FIRST, _STEP = 0x0100, 0xA0
 _ATTRIBUTE = 8
-#: Where the first method of a class lies, as an offset from the base name.
+#: Offset of the first method from the base name, by class id.
 _METHODS = {
     3: 0x28,
     4: 0x38,
@@ -44,7 +44,7 @@ _METHODS = {
 
 
 class Target(NamedTuple):
-    """What a short name stands for; one of attribute and method is 0."""
+    """The attribute or method of a short name; the other of the two is 0."""
 
     class_id: int
     name: bytes
@@ -66,7 +66,7 @@ def base_names(meter: Meter) -> Mapping[tuple[int, bytes], int]:
 
 
 def resolve(meter: Meter, short_name: int) -> Target:
-    """Return what a short name stands for; raises AccessError."""
+    """Return the attribute or method of a short name; raises AccessError."""
     for (class_id, name), base in base_names(meter).items():
         offset = short_name - base
         if not 0 <= offset < _STEP or offset % _ATTRIBUTE:

@@ -1,4 +1,4 @@
-"""The services by short name: Read and Write, with their blocks (IEC 62056-5-3)."""
+"""The short name services Read and Write, with block transfer (IEC 62056-5-3)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NAME, _PARAMETERIZED, _BLOCK_NUMBER, _READ_BLOCK, _WRITE_BLOCK = 2, 4, 5, 6, 7
 
 
 class ShortNameServices:
-    """Serves one association; block transfers in progress are its state."""
+    """The services of one association; holds the state of its block transfers."""
 
     def __init__(self, grant: Grant) -> None:
         self._grant = grant
@@ -40,7 +40,7 @@ class ShortNameServices:
         self._incoming: Incoming | None = None
 
     def answer(self, apdu: bytes) -> bytes | None:
-        """Answer a request; None if it is of no kind known here. Raises MalformedError."""
+        """Answer a request; return None if its type is not known. Raises MalformedError."""
         if apdu[0] == READ:
             return self._read(Reader(apdu[1:]))
         if apdu[0] == WRITE:
@@ -48,7 +48,7 @@ class ShortNameServices:
         return None
 
     def prove(self, apdu: bytes, check: Callable[[bytes], bytes | None]) -> bytes | None:
-        """Serve `reply_to_HLS_authentication` as Read or Write, None for all else."""
+        """Serve `reply_to_HLS_authentication` as Read or Write; None for any other request."""
         reader = Reader(apdu)
         kind, count, specification, name = (
             reader.number(),
@@ -67,7 +67,7 @@ class ShortNameServices:
         response = READ_RESPONSE if kind == READ else WRITE_RESPONSE
         if proof is None:
             return bytes((response, 1, 1, DENIED))
-        if kind == WRITE:  # has no room for the meter's own proof
+        if kind == WRITE:  # a WriteResponse cannot carry the meter's proof
             return bytes((WRITE_RESPONSE, 1, 0))
         return bytes((READ_RESPONSE, 1, 0)) + encode(octets(proof))
 
@@ -197,7 +197,7 @@ class ShortNameServices:
         return self._write(Reader(whole))
 
     def _collect(self, last: int, number: int, part: bytes) -> bytes | None:
-        """Take a block of a request; return what is there so far, None if it is out of order."""
+        """Take a block of a request; return all octets so far, None if it is out of order."""
         incoming = Incoming() if number == 1 else self._incoming
         self._incoming = None
         if incoming is None:

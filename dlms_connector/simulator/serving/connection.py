@@ -1,4 +1,4 @@
-"""One connection to an endpoint, behind which one meter or several on a line listen."""
+"""One connection to an endpoint with one meter, or with several meters on a line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MODE_E = "HDLC_WITH_MODE_E"
 
 
 class _Line:
-    """A meter as it stands at one connection."""
+    """The state of one meter at one connection."""
 
     def __init__(self, meter: Meter) -> None:
         self.meter = meter
@@ -32,7 +32,7 @@ class _Line:
         )
 
     def wakes(self) -> bool:
-        """Note a request; tell whether the meter is willing to answer at all."""
+        """Note a request; return whether the meter answers at all."""
         now, faults = self.meter.monotonic(), self.meter.faults
         idle_for, self.last_request = now - self.last_request, now
         if "inactivity" in faults and idle_for > faults["inactivity"]:
@@ -42,15 +42,15 @@ class _Line:
 
     @property
     def open(self) -> bool:
-        """Whether a client is in the middle of something."""
+        """Whether an association or a data link is open."""
         return self.session.associated or self.station.connected
 
 
 class Connection:
-    """Bytes in, bytes out; no socket, no clock but the meters' own.
+    """Takes bytes and returns bytes; uses no socket, and only the clocks of the meters.
 
-    `closing` says that the meter wants to hang up once the bytes are sent, `delay_s` how
-    long it takes to answer what was fed last.
+    `closing` means that the meter closes the connection after the bytes are sent. `delay_s`
+    is the delay of the last answer in seconds.
     """
 
     def __init__(self, meters: Sequence[Meter]) -> None:
@@ -73,7 +73,7 @@ class Connection:
 
     @property
     def fragments(self) -> bool:
-        """Whether each byte is to be sent apart."""
+        """Whether each byte is sent separately."""
         return "one-byte-fragments" in self._faults
 
     def feed(self, data: bytes) -> bytes:
@@ -104,7 +104,7 @@ class Connection:
         )
 
     def close(self) -> None:
-        """Note that the connection is gone; a meter may mind how it ended."""
+        """Note that the connection is closed; a meter may stay silent after an unclean end."""
         for line in self._lines:
             meter = line.meter
             meter.connections -= 1
@@ -168,7 +168,7 @@ class Connection:
         return out
 
     def _answered(self, line: _Line, reply: bytes) -> bytes:
-        """Let the faults of the line have their way with an answer."""
+        """Apply the faults of the line to an answer."""
         faults = line.meter.faults
         self.closing |= line.session.closing
         if not reply or faults.every("lose"):

@@ -1,4 +1,4 @@
-"""Meters that talk first: DataNotification of what the push setup lists (IEC 62056-5-3)."""
+"""Unsolicited APDUs: DataNotification of the objects in the push setup (IEC 62056-5-3)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _INVOKE_ID = b"\x40\x00\x00\x01"
 
 
 def make_notification(meter: Meter) -> bytes:
-    """Return the DataNotification, ciphered (general-glo) as the meter's security wants it."""
+    """Return the DataNotification; ciphered (general-glo) if the meter's security requires it."""
     listed = meter.value(40, PUSH_SETUP, 2).value
     columns = (tuple(field.value for field in item.value) for item in listed)
     values = (meter.value(class_id, name, index) for class_id, name, index, _ in columns)
@@ -45,7 +45,7 @@ def frame_notification(meter: Meter) -> bytes:
 
 
 async def push(meter: Meter, host: str, port: int, *, udp: bool = False) -> None:
-    """Send the notification to a listener and hang up; raises OSError."""
+    """Send the notification to a listener and close the connection; raises OSError."""
     meter.seen["push"] += 1
     if not udp:
         _, writer = await asyncio.open_connection(host, port)

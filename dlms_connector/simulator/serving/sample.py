@@ -1,4 +1,4 @@
-"""A `dlms.json` that fits simulated meters: what an engineer starts from."""
+"""A sample `dlms.json` for simulated meters, which an engineer can start from."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _DEFAULT_ADDRESSES = {"clientAddress": 16, "logicalAddress": 1, "physicalAddress
 def sample_configuration(
     meters: Sequence[tuple[MeterOptions, str, int]], *, udp: bool = False
 ) -> dict[str, Any]:
-    """Return a configuration for meters at hosts and ports; the default keys are left out."""
+    """Return a configuration for meters at hosts and ports; default values are left out."""
     return {
         "defaults": {"pollPeriod": 5000},
         "devices": [_device(options, host, port, udp=udp) for options, host, port in meters],
@@ -59,7 +59,7 @@ def _device(options: MeterOptions, host: str, port: int, *, udp: bool) -> dict[s
 
 
 def _password(octets: bytes) -> str:
-    """Write a password so that it is read as what it is, and as no reference."""
+    """Write a password so that it is not read as a hex value or a reference by mistake."""
     try:
         text = octets.decode()
     except UnicodeDecodeError:

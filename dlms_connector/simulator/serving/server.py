@@ -12,15 +12,15 @@ from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.options import MeterOptions
 from dlms_connector.simulator.serving.connection import Connection
 
-#: UDP has no goodbye: so many peers are remembered.
+#: Number of UDP peers to remember: UDP does not show the end of a connection.
 _MOST_PEERS = 1000
 
 
 class Endpoint:
-    """Where one meter, or several on one line, can be reached.
+    """The host and port of one meter, or of several meters on one line.
 
-    `stop()` takes it off the net and `start()` brings it back at the same port, with the
-    meters as they were.
+    `stop()` ends listening. `start()` listens again at the same port, with the meters
+    unchanged.
     """
 
     def __init__(self, meters: Sequence[Meter], host: str, port: int, *, udp: bool = False) -> None:
@@ -32,11 +32,11 @@ class Endpoint:
 
     @property
     def meter(self) -> Meter:
-        """The first meter: the only one, mostly."""
+        """The first meter, usually the only one."""
         return self.meters[0]
 
     async def start(self) -> None:
-        """Listen; the port is known afterwards."""
+        """Start to listen; `port` is known afterwards."""
         loop = asyncio.get_running_loop()
         if self._udp:
             transport, _ = await loop.create_datagram_endpoint(
@@ -60,7 +60,7 @@ class Endpoint:
         await asyncio.sleep(0)
 
     def drop_connections(self) -> None:
-        """Hang up on everybody without a word."""
+        """Abort all connections."""
         for protocol in list(self._protocols):
             protocol.abort()
 
@@ -118,7 +118,7 @@ class _Protocol(asyncio.Protocol):
             self._connection.close()
 
     def abort(self) -> None:
-        """Close without sending what is left."""
+        """Close without sending the remaining bytes."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -156,9 +156,9 @@ class _Datagrams(asyncio.DatagramProtocol):
 async def dial_in(
     options: MeterOptions | Meter, host: str, port: int, *, greeting: bytes = b""
 ) -> AsyncIterator[Meter]:
-    """Have a meter call a listener, as meters behind a mobile network do, and serve there.
+    """Connect a meter to a listener, as meters in a mobile network do, and serve it there.
 
-    `greeting` is what it says first: a registration of its modem, a notification, nothing.
+    `greeting` is sent first: a registration of the modem, a notification, or nothing.
     """
     meter = options if isinstance(options, Meter) else Meter(options)
     alive: set[_Protocol] = set()
@@ -183,9 +183,9 @@ async def simulate(
     *,
     udp: bool = False,
 ) -> AsyncIterator[list[Endpoint]]:
-    """Serve meters, each on an endpoint of its own; a sequence of meters shares one.
+    """Serve each meter on its own endpoint; an inner sequence of meters shares one endpoint.
 
-    Ports count up from `port`; 0 takes any free ones. One event loop serves them all.
+    Ports count up from `port`; 0 means any free ports. One event loop serves all meters.
     """
     endpoints: list[Endpoint] = []
     try:

@@ -19,7 +19,7 @@ _PATIENCE_S = 0.01
 
 @dataclass(frozen=True)
 class Terminal:
-    """Where the line is, and the meters on it. Baud rates mean nothing to it."""
+    """The path of the line and the meters on it. The baud rate has no effect."""
 
     path: str
     meters: tuple[Meter, ...]
@@ -50,7 +50,7 @@ async def simulate_terminal(
     def received() -> None:
         try:
             data = os.read(ours, _CHUNK)
-        except OSError:  # the other side is closed just now; it may be opened again
+        except OSError:  # the other side is closed; it may be opened again
             return
         if out := connection.feed(data):
             loop.call_later(connection.delay_s, send, out)
