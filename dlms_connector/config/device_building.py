@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,7 +85,7 @@ def build(
     merged = dict(raw)
     shared.put_in(merged)
     found: list[tuple[Location, str]] = list(_stray_references(merged))
-    device = _validate(merged, source, found)
+    device = _validate(merged, source, found, hides=_in_a_table(origins))
     problems = _blamed(found, origins)
     if device is not None:
         reported = {location for location, _ in found}
@@ -117,10 +117,15 @@ def check_partially(layers: Sequence[Layer]) -> list[Problem]:
     outcomes: list[list[tuple[Location, str]]] = []
     for variant in variants:
         found: list[tuple[Location, str]] = list(_stray_references(variant))
-        _validate(variant, secret.SecretSource(environment=None), found, whole=False)
+        checking = secret.SecretSource(environment=None)
+        _validate(variant, checking, found, whole=False, hides=_in_a_table(origins))
         outcomes.append(found)
     fewest = min(outcomes, key=len)
     return _blamed(fewest, origins)
+
+
+def _in_a_table(origins: Origins) -> Callable[[Location], bool]:
+    return lambda location: origins.of(location)[0].secretive
 
 
 def _blamed(found: Iterable[tuple[Location, str]], origins: Origins) -> list[Problem]:
@@ -132,6 +137,7 @@ def _validate(
     source: secret.SecretSource,
     found: list[tuple[Location, str]],
     *,
+    hides: Callable[[Location], bool],
     whole: bool = True,
 ) -> Device | None:
     """Validate, note the problems in `found`, and try again without the wrong values.
@@ -143,7 +149,7 @@ def _validate(
         try:
             return Device.model_validate(merged, context=context)
         except ValidationError as error:
-            problems = list(problems_of(error, Device))
+            problems = list(problems_of(error, Device, hides))
         found += [
             (location, sentence)
             for location, sentence, kind in problems

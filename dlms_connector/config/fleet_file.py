@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,25 @@ from dlms_connector.errors import ConfigError
 _LONGEST_CELL = 65_536
 
 
-def rows(name: str, base: Path) -> Iterator[Layer]:
+@dataclass(frozen=True)
+class OutOfStep:
+    """A row with more or fewer cells than there are columns.
+
+    A secret may stand in any of its cells, so none of them is used, not even as a name.
+    """
+
+    place: Place
+    cells: int
+    columns: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.place.path}: has {self.cells} cells for {self.columns} columns; "
+            "a cell is missing, or a delimiter is not quoted"
+        )
+
+
+def rows(name: str, base: Path) -> Iterator[Layer | OutOfStep]:
     """Yield one layer per row of a table in the folder of the configuration.
 
     Raises ConfigError if the table as a whole cannot be used.
@@ -75,9 +94,11 @@ def _check(columns: list[str], name: str) -> None:
             raise ConfigError(f"{name} line 1: {column} is there whole and in parts")
 
 
-def _layer(columns: list[str], cells: list[str], place: Place) -> Layer:
+def _layer(columns: list[str], cells: list[str], place: Place) -> Layer | OutOfStep:
+    if len(cells) != len(columns):
+        return OutOfStep(place, len(cells), len(columns))
     values: dict[str, Any] = {}
-    for column, cell in zip(columns, cells, strict=False):
+    for column, cell in zip(columns, cells, strict=True):
         if not (text := cell.strip()) or not column:
             continue
         *parents, last = column.split(".")
@@ -85,9 +106,6 @@ def _layer(columns: list[str], cells: list[str], place: Place) -> Layer:
         for parent in parents:
             node = node.setdefault(parent, {})
         node[last] = _value(text) if parents[:1] != ["dlms"] else text
-    if extra := [cell for cell in cells[len(columns) :] if cell.strip()]:
-        # No device has this key, so the row is refused with its line number.
-        values[f"{len(extra)} cells without a column"] = True
     return Layer(place, values)
 
 

@@ -31,6 +31,11 @@ class Place:
     path: str
     columns: bool = False  #: True for a row of a table, whose columns are key paths
 
+    @property
+    def secretive(self) -> bool:
+        """Whether any value may be a secret: in a table, a shifted row puts it anywhere."""
+        return self.columns
+
     def at(self, location: Location) -> str:
         """Write the path of a location in the layer."""
         if self.columns and location:

@@ -23,7 +23,7 @@ from dlms_connector.config.model import Configuration, Device
 from dlms_connector.config.problems import did_you_mean, problems_of
 from dlms_connector.config.secret import RUN_SECRETS, SecretSource
 from dlms_connector.config.templates import DEFAULTS, OWN_KEYS, TEMPLATES, Templates
-from dlms_connector.config.types import LONGEST_NAME, shown
+from dlms_connector.config.types import LONGEST_NAME, shown, without
 from dlms_connector.errors import ConfigError
 
 #: Keys that the gateway or its user interface adds, and reads itself.
@@ -207,7 +207,11 @@ class _Loading:
         name = self._raw.get(DEVICES_FILE)
         if isinstance(name, str) and name:
             try:
-                yield from fleet_file.rows(name, self._base)
+                for row in fleet_file.rows(name, self._base):
+                    if isinstance(row, fleet_file.OutOfStep):
+                        yield Refused(row.place.path, row.place.path, (str(row),))
+                    else:
+                        yield row
             except ConfigError as error:
                 self._note(list(error.problems))
         elif name is not None:
@@ -231,7 +235,10 @@ class _Loading:
             built = build(layers, source, self._shared)
         except LookupError as error:
             if "template" in row.values:
-                problems.append(f"{row.place.at(('template',))}: {error.args[0]}")
+                sentence = str(error.args[0])
+                if row.place.secretive:
+                    sentence = without(sentence, row.values["template"])
+                problems.append(f"{row.place.at(('template',))}: {sentence}")
             else:
                 problems.append(_unusable(row.place, Place(DEFAULTS)))
             rest = {key: value for key, value in row.values.items() if key != "template"}
@@ -240,7 +247,8 @@ class _Loading:
         if isinstance(built, Device):
             if other := self._paths.get(name):
                 where = row.place.at(("deviceName",))
-                problems.append(f"{where}: {shown(name)} is the name of {other} already")
+                named = "this" if row.place.secretive else shown(name)
+                problems.append(f"{where}: {named} is the name of {other} already")
         else:
             problems += self._sorted_out(built, row.place)
         if problems or not isinstance(built, Device):

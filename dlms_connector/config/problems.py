@@ -1,12 +1,15 @@
 """Turn pydantic's errors into sentences for the author of a configuration.
 
-A sentence names the allowed values. It shows the wrong value only if that cannot be a secret.
+A sentence names the allowed values. It shows the wrong value only if that cannot be a secret:
+never in an object that has secrets among its keys, nor below it, since a password under a wrong
+key is a common mistake.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -15,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from dlms_connector.config.base import NOT_FOR_DOCUMENTS
 from dlms_connector.config.connection import CONNECTION_KINDS
 from dlms_connector.config.inheritance import Location
-from dlms_connector.config.types import shown
+from dlms_connector.config.types import is_short_number, shown, without
 
 Schema = Mapping[str, Any]
 
@@ -24,36 +27,57 @@ _MEMBERS = {"enum", "const"}
 
 
 def problems_of(
-    error: ValidationError, model: type[BaseModel]
+    error: ValidationError,
+    model: type[BaseModel],
+    hides: Callable[[Location], bool] = lambda location: False,
 ) -> Iterator[tuple[Location, str, str]]:
-    """Yield location, sentence and pydantic's error type for each problem."""
-    errors = [(found, *_locate(model, found["loc"])) for found in error.errors(include_url=False)]
-    seen = {location[:length] for _, location, _, _ in errors for length in range(1, len(location))}
-    for found, location, schema, parent in errors:
+    """Yield location, sentence and pydantic's error type for each problem.
+
+    `hides` tells locations whose value must not be shown, for reasons outside of the model.
+    """
+    errors = [(found, _locate(model, found["loc"])) for found in error.errors(include_url=False)]
+    seen = {
+        place.location[:length] for _, place in errors for length in range(1, len(place.location))
+    }
+    for found, place in errors:
+        location = place.location
         if location in seen:  # a union has one error per member: the deepest one is used
             continue
         seen.add(location)
         if found["type"] == "union_tag_invalid":
             location = (*location, "type")
+        secret = place.holds_secrets or hides(location)
         make = _SENTENCES.get(found["type"], _fallback)
-        yield location, make(_Found(found, location, schema, parent)), found["type"]
+        sentence = make(_Found(found, place, secret=secret))
+        yield location, without(sentence, found["input"]) if secret else sentence, found["type"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A location, its schema, that of the object around it, and whether secrets lie there."""
+
+    location: Location
+    schema: Schema
+    parent: Schema
+    holds_secrets: bool
 
 
 class _Found:
     """One error with the schema of its location."""
 
-    def __init__(self, error: Any, location: Location, schema: Schema, parent: Schema) -> None:
+    def __init__(self, error: Any, place: _Place, *, secret: bool) -> None:
         self.context: Mapping[str, Any] = error.get("ctx") or {}
         self.message: str = error["msg"]
         self.value = error["input"]
-        self.key = str(location[-1]) if location else ""
-        self.schema = schema
-        self.parent = parent
+        self.key = str(place.location[-1]) if place.location else ""
+        self.schema, self.parent = place.schema, place.parent
+        self._secret = secret
 
     @property
     def shown(self) -> str:
         """The wrong value, unless it may be a secret."""
-        return "this" if is_secret(self.schema) else shown(self.value)
+        hidden = self._secret and not is_short_number(self.value)
+        return "this" if hidden and isinstance(self.value, str | int | float) else shown(self.value)
 
 
 def is_secret(schema: Schema) -> bool:
@@ -146,12 +170,14 @@ def schema_of(model: type[BaseModel]) -> Schema:
     return model.model_json_schema(by_alias=True)
 
 
-def _locate(model: type[BaseModel], where: tuple[Any, ...]) -> tuple[Location, Schema, Schema]:
+def _locate(model: type[BaseModel], where: tuple[Any, ...]) -> _Place:
     """Follow pydantic's location through the schema, without steps that are not keys."""
     schema = schema_of(model)
     defs, parent = schema.get("$defs", {}), schema
     location: list[str | int] = []
+    secret = False
     for step in where:
+        secret = secret or _has_secrets(schema)
         if isinstance(step, int):
             location.append(step)
             parent, schema = (
@@ -173,7 +199,16 @@ def _locate(model: type[BaseModel], where: tuple[Any, ...]) -> tuple[Location, S
             continue  # the name of a union's member
         location.append(step.removeprefix(NOT_FOR_DOCUMENTS))
         parent, schema = schema, _joined(defs, inner)
-    return tuple(location), schema, parent
+    return _Place(tuple(location), schema, parent, secret or is_secret(schema))
+
+
+def _has_secrets(schema: Schema) -> bool:
+    """Whether an object of this schema has secrets among its keys."""
+    return any(
+        is_secret(value)
+        for branch in _branches(schema)
+        for value in branch.get("properties", {}).values()
+    )
 
 
 def _joined(defs: Schema, schemas: Iterable[Schema]) -> Schema:

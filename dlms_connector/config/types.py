@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta, timezone, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
@@ -27,6 +27,9 @@ _DURATION = re.compile(
 _HOST_AND_PORT = re.compile(r"[^:]+:\d*|\[.*\]:\d+")
 _OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
 _LONGEST_SHOWN = 60
+#: Texts of fewer characters occur in sentences by chance.
+_SHORTEST_SECRET = 4
+_SHORT_NUMBER = re.compile(r"[+-]?\d{1,5}")
 _SOME_SERIAL_NUMBER = 12_345_678
 #: One year; a longer period is taken for a typing error.
 LONGEST_PERIOD_MS = 366 * 24 * 3_600_000
@@ -50,6 +53,34 @@ def shown(value: Any) -> str:
             return "NaN"
     text = repr(value)
     return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
+
+
+def without(sentence: str, value: Any) -> str:
+    """Return a sentence without the value that it complains about: it may be a secret."""
+    for leaf in sorted(_leaves(value), key=lambda leaf: len(str(leaf)), reverse=True):
+        sentence = sentence.replace(shown(leaf), "this")
+        if len(text := str(leaf).strip()) >= _SHORTEST_SECRET:
+            sentence = sentence.replace(shown(text), "this").replace(text, "this")
+    return sentence
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    match value:
+        case dict():
+            for key, inner in value.items():
+                yield key
+                yield from _leaves(inner)
+        case list() | tuple():
+            for inner in value:
+                yield from _leaves(inner)
+        case str() | int() | float() if not isinstance(value, bool):
+            if str(value).strip() and not is_short_number(value):
+                yield value
+
+
+def is_short_number(value: Any) -> bool:
+    """Whether a value is a number with too few digits for a password or a key."""
+    return not isinstance(value, bool) and bool(_SHORT_NUMBER.fullmatch(str(value)))
 
 
 def _obis(value: Any) -> Obis:

@@ -52,12 +52,13 @@ def test_problems_name_line_and_column(tmp_path: Path) -> None:
     assert [device.device_name for device in loaded.configuration.devices] == ["D"]
     assert loaded.every_problem == (
         "meters.csv line 2, column dlms.clientAddress: 0 is not in 1..127",
-        "meters.csv line 3, column template: 'hose' is neither in templates nor a preset; "
+        "meters.csv line 3, column template: this is neither in templates nor a preset; "
         "did you mean house?",
         "meters.csv line 3, column connection.prot: unknown key; did you mean port?",
         "meters.csv line 4, column deviceName: required",
-        "meters.csv line 5, column 1 cells without a column: unknown key",
-        "meters.csv line 7, column deviceName: 'D' is the name of meters.csv line 6 already",
+        "meters.csv line 5: has 6 cells for 5 columns; a cell is missing, or a delimiter is not "
+        "quoted",
+        "meters.csv line 7, column deviceName: this is the name of meters.csv line 6 already",
     )
 
 
@@ -147,3 +148,43 @@ def test_a_table_without_a_head_does_not_show_passwords(tmp_path: Path) -> None:
     (sentence,) = loaded.every_problem
     assert "meters.csv line 1: expected key paths" in sentence
     assert "treasure" not in sentence
+
+
+SECRET = "Tr3asure-4711"
+
+
+@pytest.mark.parametrize("column", ["deviceName", "connection.host", "connection.port"])
+@pytest.mark.parametrize("column_after", ["pollPeriod", "dlms.clientAddress", "dlms.timeZone"])
+def test_a_row_that_slipped_shows_no_secret(
+    column: str, column_after: str, tmp_path: Path
+) -> None:
+    columns = ["deviceName", "connection.host", "connection.port", "dlms.password", column_after]
+    cells = {"deviceName": "A", "connection.host": "h", "dlms.password": SECRET}
+    good = [cells.get(each, "") for each in columns]
+    slips = [good[:-2] + ["", SECRET], good[1:], [*good, SECRET], [SECRET, *good]]
+    slips.append([SECRET if each == column and each != "deviceName" else "" for each in columns])
+    text = "\n".join(",".join(row) for row in [columns, *slips])
+    loaded = fleet(tmp_path, text)
+    told = [*loaded.every_problem, *(one.name for one in loaded.refused)]
+    assert loaded.refused
+    assert SECRET not in " ".join(told)
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ("template", SECRET),
+        ("attributes", f'["{SECRET}"]'),
+        ("timeseries", f'[{{"key": "k", "obis": "{SECRET}"}}]'),
+        ("connection.type", SECRET),
+        ("connection.allow", f'["{SECRET}"]'),
+        ("reportStrategy", SECRET),
+        ("allowWrite", f'["{SECRET}"]'),
+        ("workarounds.release", SECRET),
+    ],
+)
+def test_no_cell_of_a_table_is_shown(column: str, cell: str, tmp_path: Path) -> None:
+    cell = '"' + cell.replace('"', '""') + '"'
+    loaded = fleet(tmp_path, f"deviceName,connection.host,{column}\nA,h,{cell}\n")
+    assert loaded.refused
+    assert SECRET not in " ".join(loaded.every_problem)

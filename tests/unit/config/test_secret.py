@@ -209,3 +209,15 @@ def test_find_below_takes_the_first_folder_that_has_it(tmp_path: Path) -> None:
 def test_what_looks_like_a_reference() -> None:
     assert holds_reference("${env:X}")
     assert not holds_reference("pa$$word{}")
+
+
+@pytest.mark.parametrize("key", sorted(field.alias or "" for field in Dlms.model_fields.values()))
+@pytest.mark.parametrize(
+    "value", [TREASURE, 47_114_711, [TREASURE], {"a": TREASURE}, f"{TREASURE}!", f"LOW {TREASURE}"]
+)
+def test_a_secret_under_a_wrong_key_is_not_shown(key: str, value: Any, tmp_path: Path) -> None:
+    device = {"deviceName": "a", "connection": {"host": "h"}, "dlms": {key: value}}
+    for raw in ({"devices": [device]}, {"templates": {"t": {"dlms": device["dlms"]}}}):
+        told = " ".join(load(raw, base=tmp_path).every_problem)
+        assert TREASURE not in told
+        assert "47114711" not in told
