@@ -85,6 +85,7 @@ def build(
     merged = dict(raw)
     shared.put_in(merged)
     found: list[tuple[Location, str]] = list(_stray_references(merged))
+    source = source.made_for(merged.get("deviceName"), merged.get("connection"))
     device = _validate(merged, source, found, hides=_in_a_table(origins))
     problems = _blamed(found, origins)
     if device is not None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dlms_connector.config.inheritance import Location
 from dlms_connector.errors import ConfigError
 
 #: The gateway prepends this to a text that it could not parse itself.
@@ -51,6 +53,28 @@ def too_deep(value: Any) -> bool:
         if not level:
             return False
     return True
+
+
+def without_odd_keys(value: Any, odd: list[Location], location: Location = ()) -> Any:
+    """Return a value without keys that cannot be keys; add their locations to `odd`.
+
+    No key of a configuration has characters that are not printable: control characters, or
+    halves of a surrogate pair, which cannot even be written as UTF-8.
+    """
+    if isinstance(value, Mapping):
+        kept = {}
+        for key, inner in value.items():
+            there = (*location, str(key))
+            if str(key).isprintable():
+                kept[str(key)] = without_odd_keys(inner, odd, there)
+            else:
+                odd.append(there)
+        return kept
+    if isinstance(value, list | tuple):
+        return [
+            without_odd_keys(inner, odd, (*location, index)) for index, inner in enumerate(value)
+        ]
+    return value
 
 
 def read(path: Path) -> str:

@@ -46,7 +46,8 @@ class Place:
 def json_path(path: str, location: Iterable[str | int]) -> str:
     """Append a location to a path, as in `devices[2].dlms.clientAddress`."""
     for step in location:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+        key = step if isinstance(step, int) or step.isprintable() else repr(step)
+        path += f"[{key}]" if isinstance(key, int) else f".{key}" if path else key
     return path
 
 

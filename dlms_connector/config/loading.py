@@ -7,6 +7,7 @@ template or in `defaults` is reported once, even if many devices use it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,8 @@ from pydantic import ValidationError
 from dlms_connector.config import document, fleet_file
 from dlms_connector.config.base import DOCUMENT
 from dlms_connector.config.device_building import Problem, SharedLists, build, check_partially
-from dlms_connector.config.document import too_deep
-from dlms_connector.config.inheritance import Layer, Place
+from dlms_connector.config.document import too_deep, without_odd_keys
+from dlms_connector.config.inheritance import Layer, Location, Place, json_path
 from dlms_connector.config.model import Configuration, Device
 from dlms_connector.config.problems import did_you_mean, problems_of
 from dlms_connector.config.secret import RUN_SECRETS, SecretSource
@@ -35,7 +36,15 @@ GATEWAY_KEYS = frozenset(
     )
 )
 DEVICES_FILE = "devicesFile"
+#: Folders that only somebody at the host may choose, and the variables that name them.
+FOLDER_VARIABLES = {
+    "stateDirectory": "DLMS_STATE_DIRECTORY",
+    "secretsDirectory": "DLMS_SECRETS_DIRECTORY",
+}
+#: Keys that the gateway adds to each configuration that the platform has sent.
+_FROM_PLATFORM = frozenset({"enableRemoteLogging", "configVersion"})
 _TOO_DEEP = "nested too deeply"
+_ODD_KEY = "unknown key: it has characters that are not printable"
 _DEVICE_TYPE: str = Device.model_fields["device_type"].default
 _BUILT_HERE = frozenset({"devices", DEVICES_FILE, TEMPLATES, DEFAULTS})
 
@@ -104,8 +113,14 @@ class _Loading:
         for key in [
             key for key, value in self._raw.items() if key != "devices" and too_deep(value)
         ]:
-            self._note([f"{key}: {_TOO_DEEP}"])
+            self._note([f"{json_path('', (key,))}: {_TOO_DEEP}"])
             del self._raw[key]
+        devices = self._raw.pop("devices", None)
+        odd: list[Location] = []
+        self._raw = without_odd_keys(self._raw, odd)
+        self._note([f"{json_path('', location)}: {_ODD_KEY}" for location in odd])
+        if devices is not None:
+            self._raw["devices"] = devices
         self._refused: list[Refused] = []
         self._devices: dict[str, Device] = {}
         self._paths: dict[str, str] = {}
@@ -136,6 +151,7 @@ class _Loading:
             for key, value in self._raw.items()
             if key not in _BUILT_HERE and key not in GATEWAY_KEYS
         }
+        own |= self._folders(own)
         context = {DOCUMENT: True}
         try:
             return Configuration.model_validate(own, context=context)
@@ -148,6 +164,27 @@ class _Loading:
                 own.pop(str(location[0]), None)
         return Configuration.model_validate(own, context=context)
 
+    def _folders(self, own: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the folders for state and secrets: the environment's, else the document's.
+
+        The platform must not choose them: it could read the gateway's own files as a secret and
+        send it to a host of its choice, or have invocation counters begin again.
+        """
+        found = {}
+        for key, variable in FOLDER_VARIABLES.items():
+            found[key] = own.get(key)
+            if named := os.environ.get(variable):
+                found[key] = named
+            elif found[key] is not None and _FROM_PLATFORM & self._raw.keys():
+                found[key] = None
+                self._note(
+                    [
+                        f"{key}: not taken from a configuration that the platform has written; "
+                        f"set the environment variable {variable} of the gateway's process"
+                    ]
+                )
+        return found
+
     def _secret_directories(self, named: str | None) -> tuple[Path, ...]:
         config_dir = self._config_dir.resolve()
         if named is None:
@@ -159,7 +196,8 @@ class _Loading:
             return (config_dir / "secrets", RUN_SECRETS)
         # The configuration may come from the platform: it must not make every file of the host
         # readable as a secret, nor the gateway's own files, which contain its access token.
-        if config_dir in path.parents or "secret" in path.name.lower():
+        trusted = bool(os.environ.get(FOLDER_VARIABLES["secretsDirectory"]))
+        if trusted or config_dir in path.parents or "secret" in path.name.lower():
             return (path, RUN_SECRETS)
         self._note(
             [
@@ -226,6 +264,12 @@ class _Loading:
         path = row.place.path
         if too_deep(row.values):
             self._refused.append(Refused(path, path, (f"{path}: {_TOO_DEEP}",)))
+            return
+        odd: list[Location] = []
+        without_odd_keys(row.values, odd)
+        if odd:
+            told = tuple(f"{row.place.at(location)}: {_ODD_KEY}" for location in odd)
+            self._refused.append(Refused(_text_of("deviceName", [row]) or path, path, told))
             return
         problems: list[str] = []
         template = row.values.get("template", templates.default_template())

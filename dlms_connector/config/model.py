@@ -161,12 +161,14 @@ class Configuration(Model):
     state_directory: str | None = Field(
         default=None,
         description="folder for cursors, counters and the journal; "
-        "if not set, `dlms/` in the gateway's data folder",
+        "if not set, `dlms/` in the gateway's data folder. The environment variable "
+        "`DLMS_STATE_DIRECTORY` goes before it; the platform cannot set it",
     )
     secrets_directory: str | None = Field(
         default=None,
         description="folder for the files of `${file:…}`, in addition to `/run/secrets`; "
-        "if not set, `secrets/` in the gateway's configuration folder",
+        "if not set, `secrets/` in the gateway's configuration folder. The environment variable "
+        "`DLMS_SECRETS_DIRECTORY` goes before it; the platform cannot set it",
     )
     audit_telemetry: bool = Field(
         default=False,

@@ -2,8 +2,9 @@
 
 A configuration may come from the platform, so a reference must not give access to other
 data of the host. Names of environment variables have a fixed prefix. Files are below the
-folders for secrets, and neither links nor `..` lead out of them. No error message contains
-the value found there.
+folders for secrets, and neither links nor `..` lead out of them. A file may say for which device
+or host its secret is, so that nobody who can only write the configuration sends it elsewhere. No
+error message contains the value found there.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +32,8 @@ RUN_SECRETS = Path("/run/secrets")
 
 _LARGEST_FILE = 4096
 _ENVIRONMENT_NAME = re.compile(r"(?:DLMS|METER)_[A-Za-z0-9_]+")
+#: A line behind a secret that says for whom it is.
+_PURPOSE = re.compile(rb"\s*(device|host)\s*:\s*(\S.*?)\s*")
 _REFERENCE = re.compile(r"\$\{(env|file):([^}]*)\}")
 
 
@@ -57,6 +60,20 @@ class SecretSource:
 
     directories: tuple[Path, ...] = (RUN_SECRETS,)
     environment: Mapping[str, str] | None = field(default_factory=lambda: os.environ, repr=False)
+    device: str = ""
+    host: str = ""
+
+    def made_for(self, device: object, connection: object) -> SecretSource:
+        """Return the source for one device, whose secrets may be bound to its name or host."""
+        reached = connection if isinstance(connection, Mapping) else {}
+        place = reached.get("host") or reached.get("port")  # of a serial line, its port
+        if reached.get("type") == "listen":
+            place = reached.get("peer")
+        return replace(
+            self,
+            device=device if isinstance(device, str) else "",
+            host=place if isinstance(place, str) else "",
+        )
 
     def read(self, reference: str) -> bytes | None:
         """Return the value of `${env:NAME}` or `${file:PATH}`; None if only its syntax is checked.
@@ -94,7 +111,30 @@ class SecretSource:
             content = file.read(_LARGEST_FILE + 1)
         if len(content) > _LARGEST_FILE:
             raise ValueError(f"${{file:PATH}} is larger than {_LARGEST_FILE} bytes")
-        return content.removesuffix(b"\n").removesuffix(b"\r")
+        secret, purposes = _split(content)
+        self._check(purposes)
+        return secret
+
+    def _check(self, purposes: Mapping[str, set[str]]) -> None:
+        """Refuse a secret that is for others: each kind of purpose must name this device."""
+        ours = {"device": self.device, "host": self.host.casefold()}
+        for kind, allowed in purposes.items():
+            if ours[kind] not in allowed:
+                raise ValueError(f"the secret's file says that it is for another {kind}")
+
+
+def _split(content: bytes) -> tuple[bytes, dict[str, set[str]]]:
+    """Return the secret of a file, and for which devices and hosts it is.
+
+    Purposes are the last lines, such as `device: Meter-01` or `host: 192.168.1.127`.
+    """
+    lines = content.removesuffix(b"\n").split(b"\n")
+    purposes: dict[str, set[str]] = {}
+    while len(lines) > 1 and (match := _PURPOSE.fullmatch(lines[-1])):
+        kind, name = match[1].decode(), match[2].decode("utf-8", "replace")
+        purposes.setdefault(kind, set()).add(name.casefold() if kind == "host" else name)
+        lines.pop()
+    return b"\n".join(lines).removesuffix(b"\r"), purposes
 
 
 def find_below(directories: Iterable[Path], name: str) -> Path:

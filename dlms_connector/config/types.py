@@ -29,6 +29,7 @@ _OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
 _LONGEST_SHOWN = 60
 #: Texts of fewer characters occur in sentences by chance.
 _SHORTEST_SECRET = 4
+_EVERY_OCTET = bytes(range(256))
 _SHORT_NUMBER = re.compile(r"[+-]?\d{1,5}")
 _SOME_SERIAL_NUMBER = 12_345_678
 #: One year; a longer period is taken for a typing error.
@@ -121,13 +122,13 @@ def read_zone(text: str) -> tzinfo:
 
 
 def _encoding(value: Any) -> str:
-    """Take the name of a text encoding."""
+    """Take the name of a text encoding that can decode whatever a meter sends."""
     if isinstance(value, str):
         try:
-            "".encode(value)
+            _EVERY_OCTET.decode(value, "replace").encode("utf-8")
             return value
-        except (LookupError, ValueError):
-            pass
+        except (LookupError, ValueError, OverflowError):
+            pass  # such as idna, which knows no replacement
     raise ValueError(f"{shown(value)} is no text encoding such as cp1251")
 
 

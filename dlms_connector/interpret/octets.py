@@ -29,7 +29,7 @@ def text(octets: bytes, context: Context) -> str:
     """
     try:
         found = _trimmed(octets).decode(context.options.encoding or "utf-8")
-    except UnicodeDecodeError:
+    except UnicodeError:
         return context.doubt(hexadecimal(octets, context))
     return context.doubt(hexadecimal(octets, context)) if "\0" in found else found
 
@@ -146,7 +146,7 @@ def _text(octets: bytes, context: Context) -> str | None:
     """Return the text of octets in the configured encoding; None if it is not printable."""
     try:
         found = octets.decode(context.options.encoding or "ascii")
-    except UnicodeDecodeError:
+    except UnicodeError:
         return None
     return found if found.isprintable() else None
 

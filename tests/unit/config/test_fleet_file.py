@@ -155,13 +155,11 @@ SECRET = "Tr3asure-4711"
 
 @pytest.mark.parametrize("column", ["deviceName", "connection.host", "connection.port"])
 @pytest.mark.parametrize("column_after", ["pollPeriod", "dlms.clientAddress", "dlms.timeZone"])
-def test_a_row_that_slipped_shows_no_secret(
-    column: str, column_after: str, tmp_path: Path
-) -> None:
+def test_a_row_that_slipped_shows_no_secret(column: str, column_after: str, tmp_path: Path) -> None:
     columns = ["deviceName", "connection.host", "connection.port", "dlms.password", column_after]
     cells = {"deviceName": "A", "connection.host": "h", "dlms.password": SECRET}
     good = [cells.get(each, "") for each in columns]
-    slips = [good[:-2] + ["", SECRET], good[1:], [*good, SECRET], [SECRET, *good]]
+    slips = [[*good[:-2], "", SECRET], good[1:], [*good, SECRET], [SECRET, *good]]
     slips.append([SECRET if each == column and each != "deviceName" else "" for each in columns])
     text = "\n".join(",".join(row) for row in [columns, *slips])
     loaded = fleet(tmp_path, text)

@@ -336,3 +336,42 @@ def test_the_gateways_own_files_are_no_secrets(tmp_path: Path) -> None:
         loaded = load({"secretsDirectory": folder, "devices": [device]}, base=tmp_path)
         assert not loaded.configuration.devices
         assert loaded.problems[0].startswith("secretsDirectory: name a folder within")
+
+
+ODD_KEYS = ["\ud800", "\0", "\n", "timeseries\0", "a\x7f"]
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_keys_that_are_not_printable_are_problems(key: str, tmp_path: Path) -> None:
+    good = {"deviceName": "good", "connection": {"host": "h"}}
+    odd = {"deviceName": "odd", "connection": {"host": "h", key: [{key: 1}]}}
+    raw = {"devices": [good, odd], key: 1, "templates": {key: {}, "t": {"dlms": {key: 1}}}}
+    loaded = load(raw, base=tmp_path)
+    assert [device.device_name for device in loaded.configuration.devices] == ["good"]
+    assert [one.name for one in loaded.refused] == ["odd"]
+    assert loaded.every_problem == (
+        f"{key!r}: unknown key: it has characters that are not printable",
+        f"templates.{key!r}: unknown key: it has characters that are not printable",
+        f"templates.t.dlms.{key!r}: unknown key: it has characters that are not printable",
+        f"devices[1].connection.{key!r}: unknown key: it has characters that are not printable",
+    )
+
+
+_KEY = st.one_of(
+    st.sampled_from(["dlms", "connection", "timeseries", "host", "key", "obis", "tcp", "type", ""]),
+    st.sampled_from(ODD_KEYS),
+    st.text(max_size=4),
+)
+_VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEY, inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(_KEY, _VALUE, max_size=4), st.dictionaries(_KEY, _VALUE, max_size=4))
+def test_no_document_raises_anything_else(top: dict[str, Any], own: dict[str, Any]) -> None:
+    good = {"deviceName": "good", "connection": {"host": "h"}}
+    loaded = load({**top, "devices": [good, {**good, "deviceName": "a", **own}]}, base=Path())
+    assert loaded.configuration.devices[0].device_name == "good"
+    "\n".join(loaded.every_problem).encode()

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic.alias_generators import to_snake
 
 from dlms_connector.config.loading import Loaded, load
 from dlms_connector.config.model import Dlms
@@ -221,3 +222,84 @@ def test_a_secret_under_a_wrong_key_is_not_shown(key: str, value: Any, tmp_path:
         told = " ".join(load(raw, base=tmp_path).every_problem)
         assert TREASURE not in told
         assert "47114711" not in told
+
+
+@pytest.mark.parametrize("mark", ["enableRemoteLogging", "configVersion"])
+@pytest.mark.parametrize("key", ["secretsDirectory", "stateDirectory"])
+def test_the_platform_chooses_no_folders(key: str, mark: str, tmp_path: Path) -> None:
+    (tmp_path / "backup").mkdir()
+    (tmp_path / "backup" / "tb_gateway.json").write_text(TREASURE)
+    dlms = {"authentication": "LOW", "password": "${file:tb_gateway.json}"}
+    device = {"deviceName": "m", "connection": {"host": "far"}, "dlms": dlms}
+    loaded = load({key: "backup", mark: False, "devices": [device]}, base=tmp_path)
+    assert loaded.configuration.devices == ()
+    assert getattr(loaded.configuration, to_snake(key)) is None
+    assert loaded.problems[0].startswith(f"{key}: not taken from a configuration that the platform")
+    assert f"DLMS_{to_snake(key).upper()}" in loaded.problems[0]
+
+
+def test_the_environment_chooses_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "m").write_text(TREASURE)
+    monkeypatch.setenv("DLMS_SECRETS_DIRECTORY", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("DLMS_STATE_DIRECTORY", str(tmp_path / "state"))
+    config = tmp_path / "config"
+    config.mkdir()
+    loaded = loaded_with(config, authentication="LOW", password="${file:m}")
+    assert dlms_of(loaded).password == TREASURE.encode()
+    assert loaded.configuration.state_directory == str(tmp_path / "state")
+
+
+@pytest.mark.parametrize(
+    ("lines", "wrong"),
+    [
+        ("device: m", ""),
+        ("host: h", ""),
+        ("host: 10.0.0.1\nhost: H", ""),
+        ("device: m\nhost: h", ""),
+        ("device: other", "device"),
+        ("host: 10.0.0.1", "host"),
+        ("device: m\nhost: 10.0.0.1", "host"),
+        ("device: other\nhost: h", "device"),
+    ],
+)
+def test_a_secret_is_for_the_device_and_host_that_its_file_names(
+    lines: str, wrong: str, tmp_path: Path
+) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "m").write_text(f"{TREASURE}\n{lines}\n")
+    loaded = loaded_with(tmp_path, authentication="LOW", password="${file:m}")
+    if not wrong:
+        assert dlms_of(loaded).password == TREASURE.encode()
+        return
+    (problem,) = loaded.every_problem
+    assert (
+        problem
+        == f"devices[0].dlms.password: the secret's file says that it is for another {wrong}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("connection", "bound"),
+    [
+        ({"type": "udp", "host": "H"}, "host: h"),
+        ({"type": "serial", "port": "/dev/ttyUSB0"}, "host: /dev/ttyUSB0"),
+        ({"type": "listen", "peer": "10.0.0.9"}, "host: 10.0.0.9"),
+    ],
+)
+def test_a_secret_is_bound_on_every_kind_of_connection(
+    connection: dict[str, str], bound: str, tmp_path: Path
+) -> None:
+    (tmp_path / "secrets").mkdir()
+    device = {"deviceName": "m", "connection": connection}
+    device["dlms"] = {"authentication": "LOW", "password": "${file:m}"}
+    for line, refused in ((bound, 0), ("host: elsewhere", 1)):
+        (tmp_path / "secrets" / "m").write_text(f"{TREASURE}\n{line}\n")
+        assert len(load({"devices": [device]}, base=tmp_path).refused) == refused
+
+
+def test_lines_that_name_nobody_belong_to_the_secret(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "m").write_text("first\nsecond: line\n")
+    loaded = loaded_with(tmp_path, authentication="LOW", password="${file:m}")
+    assert dlms_of(loaded).password == b"first\nsecond: line"
