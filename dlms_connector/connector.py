@@ -35,6 +35,7 @@ from dlms_connector.gateway import (
     UplinkQueue,
     denied_by,
     id_of,
+    last_good,
     name_of,
     prepare,
     shorten,
@@ -249,6 +250,8 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             Path(self._gateway.get_config_path()),
             self._log,
         )
+        if folder is not None:
+            last_good.keep(self._config, folder, self.name, self._log)
         factory = type(self).fleet_factory
         fleet = factory(self._prepared.devices, self._uplink, self._log, state_dir=folder)
         self._downlink.start(fleet, folder)

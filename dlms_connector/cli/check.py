@@ -42,6 +42,8 @@ def command(file: Path, connect: bool, timeout_s: float) -> None:
     loaded = load_file(file)
     for problem in loaded.every_problem:
         click.echo(problem, err=True)
+    for note in loaded.notes:
+        click.echo(f"note: {note}", err=True)
     click.echo(_summary(loaded))
     failed = bool(connect and loaded.configuration.devices) and not asyncio.run(
         _read_all(loaded.configuration, timeout_s, file.resolve().parent)

@@ -8,7 +8,7 @@ from dlms_connector.config import preset
 from dlms_connector.config.dlms import SECRET_KEYS, Authentication, Dlms, InterfaceType
 from dlms_connector.config.formula import DEFAULT_FORMULA, evaluate
 from dlms_connector.config.items import Item, ValueFormat
-from dlms_connector.config.loading import Loaded, Refused, load, load_file
+from dlms_connector.config.loading import Loaded, Refused, is_empty, load, load_file
 from dlms_connector.config.model import (
     AttributeUpdate,
     Configuration,
@@ -49,6 +49,7 @@ __all__ = [
     "document_schema",
     "evaluate",
     "holds_reference",
+    "is_empty",
     "load",
     "load_file",
     "preset",

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from dlms_connector.config import document, fleet_file
 from dlms_connector.config.base import DOCUMENT
 from dlms_connector.config.device_building import Problem, SharedLists, build, check_partially
 from dlms_connector.config.document import too_deep, without_odd_keys
+from dlms_connector.config.echo import too_large
 from dlms_connector.config.inheritance import Layer, Location, Place, json_path
 from dlms_connector.config.model import Configuration, Device
 from dlms_connector.config.problems import did_you_mean, problems_of
@@ -72,6 +73,8 @@ class Loaded:
     configuration: Configuration
     refused: tuple[Refused, ...] = ()
     problems: tuple[str, ...] = ()
+    #: What works, but has a cost that its author may not know.
+    notes: tuple[str, ...] = ()
 
     @property
     def every_problem(self) -> tuple[str, ...]:
@@ -102,10 +105,22 @@ def load_file(path: Path) -> Loaded:
         raise ConfigError(*(f"{path}: {problem}" for problem in error.problems)) from None
 
 
+def is_empty(raw: object) -> bool:
+    """Whether nobody has configured anything yet: there are the gateway's own keys at most.
+
+    This is what the gateway's user interface sends when a connector is added.
+    """
+    return isinstance(raw, Mapping) and all(
+        key in GATEWAY_KEYS or (key == "devices" and value in (None, []))
+        for key, value in raw.items()
+    )
+
+
 class _Loading:
     """Loads one document."""
 
     def __init__(self, raw: Mapping[Any, Any], base: Path, config_dir: Path) -> None:
+        self._document = raw
         self._raw = {str(key): value for key, value in raw.items()}
         self._base = base
         self._config_dir = config_dir
@@ -139,6 +154,7 @@ class _Loading:
             whole.model_copy(update={"devices": devices}),
             tuple(self._refused),
             tuple(self._problems),
+            notes=tuple(note for note in (too_large(self._document),) if note),
         )
 
     def _note(self, problems: list[str]) -> None:
@@ -158,8 +174,7 @@ class _Loading:
         except ValidationError as error:
             for location, sentence, kind in problems_of(error, Configuration):
                 if kind == "extra_forbidden" and len(location) == 1:
-                    known = [*_BUILT_HERE, *(f.alias or "" for f in _top_fields())]
-                    sentence = "unknown key" + did_you_mean(location[0], known)
+                    sentence = _unknown_at_the_top(str(location[0]))
                 self._note([str(Problem(Place(""), location, sentence))])
                 own.pop(str(location[0]), None)
         return Configuration.model_validate(own, context=context)
@@ -254,7 +269,7 @@ class _Loading:
                 self._note(list(error.problems))
         elif name is not None:
             self._note([f"{DEVICES_FILE}: expected the name of a file, got {shown(name)}"])
-        if devices is None and name is None and not self._problems:
+        if devices is None and name is None and not self._problems and not is_empty(self._raw):
             self._note(["devices: required, or a devicesFile"])
 
     def _build(self, row: Layer | Refused, templates: Templates, source: SecretSource) -> None:
@@ -324,5 +339,11 @@ def _unusable(own: Place, shared: Place) -> str:
     return f"{own.path}: not usable as long as {shared.path} has problems"
 
 
-def _top_fields() -> list[Any]:
-    return list(Configuration.model_fields.values())
+def _unknown_at_the_top(key: str) -> str:
+    if key in _aliases(Device):
+        return f"belongs to a device, or as `{DEFAULTS}.{key}` to all of them"
+    return "unknown key" + did_you_mean(key, [*_BUILT_HERE, *_aliases(Configuration)])
+
+
+def _aliases(model: type[BaseModel]) -> list[str]:
+    return [field.alias or "" for field in model.model_fields.values()]

@@ -6,6 +6,7 @@ runs in a thread of its own. Only `connector` uses this room. `call_entry` and `
 are the modules that import the gateway.
 """
 
+from dlms_connector.gateway import last_good
 from dlms_connector.gateway.announcer import Announcer
 from dlms_connector.gateway.call_entry import CallEntry
 from dlms_connector.gateway.device_filter import denied_by
@@ -26,6 +27,7 @@ __all__ = [
     "UplinkQueue",
     "denied_by",
     "id_of",
+    "last_good",
     "name_of",
     "prepare",
     "shorten",

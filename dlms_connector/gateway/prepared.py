@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from logging import Logger
 from pathlib import Path
+from time import sleep
 from typing import Any
 
-from dlms_connector.config import Configuration, Device, Loaded, Refused, load
+from dlms_connector import __version__
+from dlms_connector.config import Configuration, Device, Loaded, Refused, is_empty, load
 from dlms_connector.errors import ConfigError
+from dlms_connector.gateway.log_size import LONGEST_MESSAGE
 from dlms_connector.gateway.uplink import Converter
 from dlms_connector.state import gateways_folder
+
+#: Time between two records, so that they differ in the gateway's timestamps.
+_NEXT_RECORD_S = 0.002
 
 #: How the gateway marks the id in a configuration that is not JSON.
 _ID_MARK = re.compile(r"^\{id_var_start\}(.*?)\{id_var_end\}", re.DOTALL)
@@ -80,10 +86,12 @@ def prepare(
             devices.append(device)
         except ConfigError as error:
             refused.append(Refused(device.device_name, "", error.problems, device.device_type))
-    for one in refused:
-        for problem in one.problems:
-            log.error("%s is not polled: %s", one.name, problem)
+    _tell(
+        [f"{one.name} is not polled: {problem}" for one in refused for problem in one.problems],
+        log,
+    )
     _tell_what_waits(loaded.configuration, log)
+    _tell_count(len(devices), len(refused), raw, log)
     return Prepared(
         loaded.configuration,
         tuple(devices),
@@ -137,6 +145,33 @@ def _load(raw: Any, folder: Path, log: Logger) -> Loaded:
     except Exception:  # our fault must not stop the gateway's other connectors
         log.exception("the configuration could not be read: no meter is polled")
         return Loaded(Configuration())
-    for problem in loaded.problems:
-        log.error("configuration: %s", problem)
+    _tell([f"configuration: {problem}" for problem in loaded.problems], log)
+    for note in loaded.notes:
+        log.warning("%s", note)
     return loaded
+
+
+def _tell(problems: Sequence[str], log: Logger) -> None:
+    """Log problems, several in one record.
+
+    The gateway's remote logging stores one record per millisecond: of many records in a row,
+    most would be lost.
+    """
+    record: list[str] = []
+    for problem in problems:
+        if record and sum(map(len, record)) + len(record) + len(problem) > LONGEST_MESSAGE:
+            log.error("%s", "\n".join(record))
+            sleep(_NEXT_RECORD_S)
+            record = []
+        record.append(problem)
+    if record:
+        log.error("%s", "\n".join(record))
+        sleep(_NEXT_RECORD_S)
+
+
+def _tell_count(polled: int, refused: int, raw: Any, log: Logger) -> None:
+    """Log the result of each start in one line."""
+    if is_empty(raw):
+        log.info("no devices yet (version %s)", __version__)
+        return
+    log.info("%d meters are polled, %d refused (version %s)", polled, refused, __version__)

@@ -81,7 +81,9 @@ def test_a_bad_device_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_no_devices_at_all(tmp_path: Path) -> None:
-    assert load({}, base=tmp_path).problems == ("devices: required, or a devicesFile",)
+    assert load({"auditTelemetry": True}, base=tmp_path).problems == (
+        "devices: required, or a devicesFile",
+    )
     assert load({"devices": []}, base=tmp_path).problems == ()
     assert load({"devices": {}}, base=tmp_path).problems == (
         "devices: expected a list, got an object",
@@ -339,6 +341,29 @@ def test_the_gateways_own_files_are_no_secrets(tmp_path: Path) -> None:
 
 
 ODD_KEYS = ["\ud800", "\0", "\n", "timeseries\0", "a\x7f"]
+
+
+@pytest.mark.parametrize("key", ["pollPeriod", "timeseries", "dlms", "deviceType", "connection"])
+def test_keys_of_devices_at_the_top_are_shown_their_place(key: str, tmp_path: Path) -> None:
+    loaded = load({"devices": [GOOD], key: 1}, base=tmp_path)
+    assert loaded.problems == (
+        f"{key}: belongs to a device, or as `defaults.{key}` to all of them",
+    )
+
+
+def test_a_configuration_that_the_platform_cannot_be_told(tmp_path: Path) -> None:
+    def many(count: int) -> Any:
+        devices = [{**GOOD, "deviceName": f"DLMS-Meter-{number:04}"} for number in range(count)]
+        return load({"devices": devices}, base=tmp_path)
+
+    assert many(10).notes == ()
+    loaded = many(1200)
+    assert loaded.every_problem == ()
+    (note,) = loaded.notes
+    assert "bytes and the platform takes 65536" in note
+    assert "devicesFile" in note
+    (tmp_path / "m.csv").write_text("deviceName,connection.host\n" + "A,h\n" * 1200)
+    assert load({"devicesFile": "m.csv"}, base=tmp_path).notes == ()
 
 
 @pytest.mark.parametrize("key", ODD_KEYS)

@@ -158,3 +158,13 @@ def test_values_are_shown_briefly() -> None:
         *("null", "true", "1.5", "'a'", "a list", "an object", "NaN")
     ]
     assert len(shown("x" * 1000)) < 80
+
+
+@pytest.mark.parametrize("name", ["idna", "punycode", "undefined", "hex", "rot13", "zip", "gone"])
+def test_encodings_that_do_not_decode_every_octet_are_refused(name: str) -> None:
+    assert "no text encoding" in sentence(types.Encoding, name)
+
+
+@pytest.mark.parametrize("name", ["cp1251", "latin-1", "UTF-8", "koi8-r", "utf-16"])
+def test_encodings(name: str) -> None:
+    assert read(types.Encoding, name) == name

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from dlms_connector import __version__
 from dlms_connector.config.model import Configuration, Device
 from dlms_connector.errors import ConfigError
+from dlms_connector.gateway.log_size import LONGEST_MESSAGE
 from dlms_connector.gateway.prepared import id_of, name_of, prepare, state_directory
 
 LOG = logging.getLogger("prepared")
@@ -89,9 +91,44 @@ def test_good_bad_and_half_good(tmp_path: Path, caplog: pytest.LogCaptureFixture
     }
     own = next(one for one in prepared.misconfigured if one.name == "Own")
     assert own.problems == ("uplinkConverter: no such class",)
-    lines = [record.getMessage() for record in caplog.records]
+    lines = "\n".join(caplog.messages).splitlines()
     for start in ("Own", "Bad", "Good", "Half", "devices[6]"):
         assert [line for line in lines if line.startswith(f"{start} is not polled: ")]
+
+
+def test_many_problems_are_few_records(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    raw = {"devices": [device(f"M{number}", pollPeriod=number) for number in range(60)]}
+    prepare(raw, tmp_path, LOG, converter_of)
+    lines = "\n".join(caplog.messages).splitlines()
+    assert lines == [
+        f"M{number} is not polled: devices[{number}].pollPeriod: "
+        f"{number} is not in 100..31622400000"
+        for number in range(60)
+    ]
+    assert len(caplog.records) == 3
+    assert max(map(len, caplog.messages)) <= LONGEST_MESSAGE
+    assert len({int(record.created * 1000) for record in caplog.records}) == 3
+
+
+@pytest.mark.parametrize(
+    "raw", [{}, {"id": "a", "name": "DLMS", "logLevel": "INFO"}, {"devices": []}, {"devices": None}]
+)
+def test_a_connector_that_was_just_added(
+    raw: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    prepare(raw, tmp_path, LOG, converter_of)
+    assert caplog.messages == [f"no devices yet (version {__version__})"]
+
+
+def test_each_start_is_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    raw = {"devices": [device("A"), device("B"), device("Bad", pollPeriod=1)]}
+    prepare(raw, tmp_path, LOG, converter_of)
+    told = f"2 meters are polled, 1 refused (version {__version__})"
+    assert [record.getMessage() for record in caplog.records if record.levelname == "INFO"] == [
+        told
+    ]
 
 
 def test_what_is_configured_and_not_in_use_is_said_once(
