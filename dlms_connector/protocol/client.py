@@ -19,6 +19,7 @@ from dlms_connector.protocol.services import (
     Conversation,
     Directory,
     LogicalNames,
+    ObjectList,
     Selector,
     ShortNames,
 )
@@ -38,6 +39,10 @@ class Services(Protocol):
 
     def get_list(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
         """Read several attributes in one request."""
+        ...
+
+    def object_list(self) -> Talk[ObjectList | ObjectError]:
+        """Read the object list of the association."""
         ...
 
     def set(self, ref: AttributeRef, value: Data) -> Talk[ObjectError | None]:
@@ -137,6 +142,13 @@ class Client:
         for ref in refs:
             results.append((yield from self._services.get(ref)))
         return results
+
+    def object_list(self) -> Talk[ObjectList | ObjectError]:
+        """Read the object list of the association: the entries that are there.
+
+        Some meters announce more entries than they send. Raises ServiceError, LinkError.
+        """
+        return (yield from self._services.object_list())
 
     def set(self, writes: Sequence[tuple[AttributeRef, Data]]) -> Talk[list[ObjectError | None]]:
         """SET attributes, in one request if that was negotiated; None means success."""

@@ -5,7 +5,7 @@ are A-XDR. `ber` and `cursor` are for APDUs.
 """
 
 from dlms_connector.protocol.data import ber
-from dlms_connector.protocol.data.axdr import decode_whole, encode
+from dlms_connector.protocol.data.axdr import decode_entries, decode_whole, encode
 from dlms_connector.protocol.data.cosem_time import (
     CLOCK_STATUS,
     DAYLIGHT_SAVING_BEGIN,
@@ -39,6 +39,7 @@ __all__ = [
     "Time",
     "array",
     "ber",
+    "decode_entries",
     "decode_whole",
     "encode",
     "encode_date_time",

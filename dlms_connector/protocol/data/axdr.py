@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +22,7 @@ __all__ = [
     "DataType",
     "array",
     "decode",
+    "decode_entries",
     "decode_length",
     "decode_whole",
     "encode",
@@ -66,6 +68,25 @@ def decode_whole(buffer: bytes, start: int = 0) -> Data:
     if end != len(buffer):
         raise ProtocolError(READING, f"{len(buffer) - end} octets too many behind the data")
     return data
+
+
+def decode_entries(buffer: bytes, start: int = 0) -> tuple[Data, int]:
+    """Read an array as far as its entries are whole; return it and the announced number.
+
+    For object lists only: some meters announce more entries than they send, or fewer. Raises
+    ProtocolError if it is no array.
+    """
+    if buffer[start : start + 1] != bytes((DataType.ARRAY,)):
+        data = decode_whole(buffer, start)
+        return data, len(data.value) if isinstance(data.value, tuple) else 0
+    announced, at = decode_length(buffer, start + 1)
+    entries: list[Data] = []
+    walk = _Walk()
+    with suppress(ProtocolError):
+        while at < len(buffer):
+            entry, at = _read(buffer, at, walk)
+            entries.append(entry)
+    return array(*entries), announced
 
 
 def encode(data: Data) -> bytes:

@@ -6,7 +6,7 @@ parsed in `replies` and `short_name_replies`.
 
 from dlms_connector.protocol.services.access import Access
 from dlms_connector.protocol.services.conversation import Conversation, exchange
-from dlms_connector.protocol.services.directory import Directory
+from dlms_connector.protocol.services.directory import Directory, ObjectList
 from dlms_connector.protocol.services.logical_names import LIST_HEADER, LogicalNames
 from dlms_connector.protocol.services.replies import exception_words
 from dlms_connector.protocol.services.selection import Selector
@@ -18,6 +18,7 @@ __all__ = [
     "Conversation",
     "Directory",
     "LogicalNames",
+    "ObjectList",
     "Selector",
     "ShortNames",
     "exception_words",

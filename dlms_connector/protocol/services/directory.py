@@ -10,18 +10,21 @@ from dataclasses import dataclass, field
 from dlms_connector.cosem import CLASSES, AttributeRef, MethodRef
 from dlms_connector.errors import ProtocolError, ServiceError
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.data import Data, DataType
+from dlms_connector.protocol.data import Data, DataType, decode_entries
 from dlms_connector.protocol.services.conversation import InvokeIds
 
 #: Base name of the association, fixed by the standard; its attribute 2 lists all objects.
 ASSOCIATION = 0xFA00
 OBJECT_LIST = ASSOCIATION + 8
 
+#: Class, logical name and attribute of the same list for meters with logical names.
+OBJECT_LIST_LN = (15, Obis.parse("0-0:40.0.0").octets, 2)
+
 #: Attribute n is at base + 8 * (n - 1); methods follow the first method in the same steps.
 STEP = 8
 _LAST = 0xFFFF
 
-_DOING = "reading the meter's object list"
+DOING = "reading the meter's object list"
 
 #: Objects with a base name fixed by the standard: association, SAP assignment, logical device
 #: name.
@@ -30,6 +33,32 @@ _FIXED = {
     (17, Obis.parse("0-0:41.0.0")): 0xFC00,
     (1, Obis.parse("0-0:42.0.0")): 0xFD00,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectList:
+    """The object list of an association, and how many entries the meter announced in it."""
+
+    data: Data
+    announced: int
+
+    @property
+    def count(self) -> int:
+        """The number of entries that came."""
+        return len(self.data.value)
+
+    @classmethod
+    def parse(cls, octets: bytes) -> ObjectList:
+        """Read the entries that are there, also if others are announced. Raises ProtocolError."""
+        try:
+            data, announced = decode_entries(octets)
+        except ProtocolError as error:
+            raise ProtocolError(DOING, error.problem) from error
+        if data.type not in (DataType.ARRAY, DataType.COMPACT_ARRAY):
+            raise ProtocolError(DOING, f"{data.type.name} came instead of an array")
+        if announced and not data.value:
+            raise ProtocolError(DOING, f"{announced} entries are announced, not one is there")
+        return cls(data, announced)
 
 
 @dataclass
@@ -50,11 +79,11 @@ class Directory:
         Raises ProtocolError if it is not an object list.
         """
         if object_list.type is not DataType.ARRAY:
-            raise ProtocolError(_DOING, f"{object_list.type.name} came instead of an array")
+            raise ProtocolError(DOING, f"{object_list.type.name} came instead of an array")
         known = [entry for entry in map(_entry, object_list.value) if entry]
         if object_list.value and not known:
             entry = str(object_list.value[0])[:120]
-            raise ProtocolError(_DOING, f"{entry} does not describe an object")
+            raise ProtocolError(DOING, f"{entry} does not describe an object")
         self.names = {**_FIXED, **{object_: base for object_, base, _ in known}}
         self.versions = {object_: version for object_, _, version in known}
 

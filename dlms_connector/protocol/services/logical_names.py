@@ -19,7 +19,9 @@ from dlms_connector.protocol.services.block_transfer import (
     unexpected,
 )
 from dlms_connector.protocol.services.conversation import Conversation
+from dlms_connector.protocol.services.directory import DOING, OBJECT_LIST_LN, ObjectList
 from dlms_connector.protocol.services.replies import (
+    GET_RESPONSE,
     ActionBlock,
     ActionDone,
     GetBlock,
@@ -70,6 +72,23 @@ class LogicalNames:
                 return item(whole if isinstance(whole, int) else decode_whole(whole), doing)
             case other:
                 raise unexpected(other, doing)
+
+    def object_list(self) -> Talk[ObjectList | ObjectError]:
+        """GET the object list of the association: the entries that are there."""
+        invoke_id = self._conversation.next_invoke_id()
+        request = codec.get_request(*OBJECT_LIST_LN, invoke_id)
+        answer = yield from self._conversation.ask(request, DOING, repeatable=True)
+        if answer[:2] == bytes((GET_RESPONSE, 1)) and answer[3:4] == b"\x00":
+            return ObjectList.parse(answer[4:])
+        whole: bytes | int
+        match parse(answer, DOING):
+            case GetNormal(_, int() as code):
+                whole = code
+            case GetBlock() as block:
+                whole = yield from follow_get(self._conversation, answer, block, DOING)
+            case other:
+                raise unexpected(other, DOING)
+        return ObjectError(DOING, whole) if isinstance(whole, int) else ObjectList.parse(whole)
 
     def get_list(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
         """GET several attributes in one request.

@@ -14,7 +14,12 @@ from dlms_connector.errors import ObjectError, ProtocolError, ServiceError
 from dlms_connector.protocol.data import Data, DataType, encode, encode_length
 from dlms_connector.protocol.services.blocks import Collected
 from dlms_connector.protocol.services.conversation import Conversation
-from dlms_connector.protocol.services.directory import OBJECT_LIST, Directory
+from dlms_connector.protocol.services.directory import (
+    DOING,
+    OBJECT_LIST,
+    Directory,
+    ObjectList,
+)
 from dlms_connector.protocol.services.logical_names import Select, item, sensible
 from dlms_connector.protocol.services.replies import Result
 from dlms_connector.protocol.services.short_name_replies import (
@@ -30,6 +35,9 @@ from dlms_connector.protocol.talk import Talk
 
 READ, WRITE = 0x05, 0x06
 _NAME, _PARAMETERIZED, _BLOCK_NUMBER, _WRITE_BLOCK = 2, 4, 5, 7
+
+#: Count and choice of an answer with one result.
+_ONE_VALUE, _ONE_ERROR, _ONE_BLOCK = b"\x01\x00", b"\x01\x01", b"\x01\x02"
 
 #: Octets before a block's data: tag of the Write, one variable, its kind, last-block, block
 #: number; then the count, tag and length of one octet string.
@@ -85,6 +93,22 @@ class ShortNames:
             results = dict(zip(known, found, strict=True))
         return [item(results.get(ref, _OBJECT_UNDEFINED), f"reading {ref}") for ref in refs]
 
+    def object_list(self) -> Talk[ObjectList | ObjectError]:
+        """Read the object list, and learn its base names: the entries that are there."""
+        request = bytes((READ, 1)) + _variable(OBJECT_LIST)
+        answer = yield from self._conversation.ask(request, DOING)
+        whole = answer[1:]
+        if whole[:2] == _ONE_BLOCK:
+            match parse_read(answer, DOING):
+                case ReadBlock() as block:
+                    whole = yield from self._follow(answer, block, DOING)
+        if len(whole) == 3 and whole[:2] == _ONE_ERROR:
+            return ObjectError(DOING, whole[2])
+        # Some meters leave out count and choice where the list comes in blocks.
+        listed = ObjectList.parse(whole[2:] if whole[:2] == _ONE_VALUE else whole)
+        self._directory.learn(listed.data)
+        return listed
+
     def set(self, ref: AttributeRef, value: Data) -> Talk[ObjectError | None]:
         """Write one attribute, in blocks if needed."""
         (error,) = yield from self.set_list([(ref, value)])
@@ -133,11 +157,9 @@ class ShortNames:
 
     def _know_names(self) -> Talk[None]:
         if not self._directory.names:
-            doing = "reading the meter's object list"
-            (result,) = yield from self._read([_variable(OBJECT_LIST)], doing)
-            if isinstance(result, int):
-                raise ServiceError(doing, str(ObjectError(doing, result)))
-            self._directory.learn(result)
+            listed = yield from self.object_list()
+            if isinstance(listed, ObjectError):
+                raise ServiceError(DOING, str(listed))
 
     def _read(self, variables: Sequence[bytes], doing: str) -> Talk[tuple[Result, ...]]:
         request = bytes((READ,)) + encode_length(len(variables)) + b"".join(variables)
