@@ -19,11 +19,13 @@ def discover_objects(context: Context, arguments: Arguments) -> Work:
     `listOnly` reads no values. `all` adds registers of unknown meaning to the entry too.
     """
     list_only, every = arguments.flag("listOnly"), arguments.flag("all")
-    referencing = context.device.dlms.referencing
 
     def talk(client: Client) -> Talk[Value]:
         description = yield from describe(
-            client, referencing=referencing, options=context.options, values=not list_only
+            client,
+            referencing=context.device.dlms.referencing,
+            options=context.options,
+            values=not list_only,
         )
         return brief(description, every=every)
 

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from dlms_connector.config import Dlms
 from dlms_connector.discovery.candidates import Wanted
 from dlms_connector.discovery.probes import WRONG_CONTEXT, Attempt
+from dlms_connector.errors import DlmsError
 
 _FLAG, _WRAPPER_VERSION = b"\x7e", b"\x00\x01"
 _SHOWN_BYTES = 12
@@ -57,12 +59,40 @@ class Refusal:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A ciphered association that failed without a refusal that tells why."""
+
+    client: int
+    authentication: str
+    problem: str
+    tried: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, client: int, dlms: Dlms, error: DlmsError, tried: tuple[str, ...]) -> Failure:
+        """Return the failure of this association; `tried` are keys of `workarounds`."""
+        return cls(client, dlms.authentication, str(error), tried)
+
+    @property
+    def advice(self) -> str:
+        """What may be the cause: many things, of which wrong keys are one."""
+        also = f"; also tried with {', '.join(self.tried)} of workarounds" if self.tried else ""
+        return (
+            f"client {self.client} with authentication {self.authentication} and ciphering: "
+            f"{self.problem}{also}. A meter says the same to a client that it does not know, to "
+            "another security, suite or systemTitle than agreed, to an invocation counter that is "
+            "not above its last one (--dlms invocationCounter=0-0:43.1.0 reads it), and to wrong "
+            "keys: suspect them in this order"
+        )
+
+
 def advise(
     attempts: Sequence[Attempt],
     refusals: Sequence[Refusal],
     wanted: Wanted,
     *,
     let_in: Sequence[int] = (),
+    failures: Sequence[Failure] = (),
     serial: bool,
     timeout_s: float,
 ) -> tuple[str, ...]:
@@ -71,9 +101,10 @@ def advise(
     `let_in` are clients whose association was opened, but whose objects could not be read.
     """
     if let_in:
-        return tuple(_of_let_in(let_in, refusals))
-    if refusals:
-        return tuple(_of_refusals(refusals))
+        return (*_of_let_in(let_in, refusals), *(each.advice for each in failures))
+    if refusals or failures:
+        told = tuple(_of_refusals(refusals)) if refusals else ()
+        return (*told, *(each.advice for each in failures))
     if any(attempt.answered for attempt in attempts):
         return tuple(_of_links(attempts))
     return tuple(_of_silence(attempts, wanted, serial=serial, timeout_s=timeout_s))
@@ -102,8 +133,17 @@ def _addresses(attempts: Sequence[Attempt]) -> str:
     )
 
 
-def further(refusals: Sequence[Refusal], *, measures: bool) -> tuple[str, ...]:
-    """Return how to read more, if one association was opened and others were refused."""
+def further(
+    refusals: Sequence[Refusal],
+    failures: Sequence[Failure] = (),
+    *,
+    measures: bool,
+    unnamed: int = 0,
+) -> tuple[str, ...]:
+    """Return how to read more, if one association was opened and others were refused.
+
+    `unnamed` is the number of registers that are left out because their meaning is unknown.
+    """
     if measures:
         refusals = [each for each in refusals if each.authentication != "NONE"]
     lines = [
@@ -113,7 +153,10 @@ def further(refusals: Sequence[Refusal], *, measures: bool) -> tuple[str, ...]:
     ]
     hints = _hints(refusals)
     lines += hints
-    if not measures and not hints:
+    lines += [each.advice for each in failures]
+    if unnamed:
+        lines.append(f"{unnamed} registers of unknown meaning have values: --all takes them")
+    if not measures and not hints and not unnamed:
         lines.append(
             "this client reads no measured values: give --client, --authentication and "
             "--password-env of one that does; the meter's owner knows them"
@@ -214,6 +257,10 @@ def _of_silence(
 ) -> Iterator[str]:
     yield f"no meter answered; tried {tried(attempts) or 'nothing'}"
     closed = [attempt for attempt in attempts if attempt.kind == "closed"]
+    busy = next((attempt for attempt in attempts if attempt.kind == "foreign"), None)
+    if busy:
+        yield _of_others(busy)
+        return
     noise = next((attempt for attempt in attempts if attempt.noise), None)
     if noise:
         yield _of_noise(noise, serial=serial)
@@ -230,7 +277,10 @@ def _of_silence(
             "(--server LOGICAL/PHYSICAL)"
         )
     if not wanted.interfaces and not serial:
-        yield "then the framing: HDLC behind converters, WRAPPER on meters with their own IP"
+        yield (
+            "then the framing: HDLC behind converters, WRAPPER on meters with their own IP; behind "
+            "an optical head HDLC_WITH_MODE_E, for which the converter must begin at 300 baud 7E1"
+        )
     if serial and not noise:
         yield (
             "then baud rate, parity and wiring (A and B swapped, no termination); an optical "
@@ -244,6 +294,18 @@ def _of_silence(
     yield (
         f"each probe waited {timeout_s:g} s: behind slow modems raise --timeout; a meter that was "
         "cut off in the middle of a session may stay silent until its inactivity timeout"
+    )
+
+
+def _of_others(attempt: Attempt) -> str:
+    found = attempt.found
+    at = f"server wPort {found.server.logical}" if found and not found.is_hdlc else "server {}/{}"
+    if found is not None:
+        at = at.format(found.server.logical, found.server.physical)
+    return (
+        f"a valid frame {attempt.detail} came ({at}): another client's session is open, so framing "
+        "and baud rate are right. End the other program, or wait until the meter ends its "
+        "session by itself (its inactivity timeout, often 120 s), and try again"
     )
 
 

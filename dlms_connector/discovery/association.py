@@ -22,6 +22,50 @@ T = TypeVar("T")
 
 #: Most seconds to read all objects: the slowest lines read one register per second.
 _LONGEST_S = 1800.0
+#: The meter answered its address just now: this often, and so long, an association is waited for.
+_RETRIES = 1
+_LEAST_S = 2.5
+#: How much longer than its slowest answer so far a meter is waited for.
+_ALLOWANCE = 8
+
+
+class Patience:
+    """How long to wait for an answer of one meter, from how long its answers took so far."""
+
+    def __init__(self) -> None:
+        self.slowest_s = 0.0
+        #: Whether an answer failed to come: then no other is waited for as long as configured.
+        self.tried = False
+
+    def timeout_s(self, device: Device, *, opening: bool = False) -> float:
+        """Return the seconds to wait for one answer."""
+        configured = device.connection.timeout_ms / 1000
+        # Ciphering and proofs take some meters long; an AARQ without them is answered at once.
+        if not self.tried and not (opening and device.dlms.authentication == "NONE"):
+            return configured
+        return min(configured, max(_LEAST_S, _ALLOWANCE * self.slowest_s))
+
+    def timing(self, talk: Talk[T]) -> Talk[T]:
+        """Run a talk and note how long the meter takes to answer."""
+        now = asyncio.get_running_loop().time
+        try:
+            out, sent = next(talk), now()
+            while True:
+                try:
+                    data = yield out
+                except DlmsError as error:
+                    out = talk.throw(error)
+                    continue
+                if data:
+                    self.slowest_s = max(self.slowest_s, now() - sent)
+                out = talk.send(data)
+                if out:
+                    sent = now()
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        finally:
+            talk.close()
 
 
 async def in_association(
@@ -30,6 +74,7 @@ async def in_association(
     job: Callable[[Client], Talk[T]],
     *,
     reopen_s: float,
+    patience: Patience,
     state_dir: Path | None = None,
 ) -> T:
     """Open an association, run a conversation in it, and always release it.
@@ -38,17 +83,22 @@ async def in_association(
     kept. The association is requested only once: a refused request is not repeated.
     Raises DlmsError.
     """
+    retries = min(_RETRIES, device.connection.retries)
     if device.dlms.interface_type == "WRAPPER" and device.dlms.authentication != "NONE":
-        # HDLC numbers its frames; over the wrapper a repeated AARQ would be a second attempt.
-        once = device.connection.model_copy(update={"retries": 0})
-        device = device.model_copy(update={"connection": once})
+        retries = 0  # HDLC numbers its frames; here a repeated AARQ would be a second attempt
+    connection = device.connection.model_copy(update={"retries": retries})
+    device = device.model_copy(update={"connection": connection})
     link = make_link(device.connection)
-    conversation = _Conversation(device, link, reopen_s, state_dir)
+    conversation = _Conversation(device, link, reopen_s, state_dir, patience)
     try:
         await conversation.open()
         client = await conversation.associate()
         try:
             return await conversation.hold(job(client))
+        except LinkError:
+            patience.tried = True
+            await conversation.break_off(client)
+            raise
         finally:
             await conversation.part(client)
     finally:
@@ -58,10 +108,17 @@ async def in_association(
 class _Conversation:
     """The conversations with one meter, with its timeout and pauses."""
 
-    def __init__(self, device: Device, link: Link, reopen_s: float, state_dir: Path | None) -> None:
+    def __init__(
+        self,
+        device: Device,
+        link: Link,
+        reopen_s: float,
+        state_dir: Path | None,
+        patience: Patience,
+    ) -> None:
         self._device, self._link, self._reopen_s = device, link, reopen_s
-        self._state_dir = state_dir
-        self._timeout_s = device.connection.timeout_ms / 1000
+        self._state_dir, self._patience = state_dir, patience
+        self._parted = False
 
     async def open(self) -> None:
         """Open the link and end a session that an earlier run may have left open."""
@@ -69,7 +126,7 @@ class _Conversation:
         if self._device.dlms.interface_type != "HDLC":
             return
         try:
-            await self.hold(make_client(self._device).clear())
+            await self.hold(make_client(self._device).clear(), opening=True)
         except LinkClosedError:
             # Some meters close the connection after an unexpected DISC.
             await self._link.close()
@@ -85,7 +142,7 @@ class _Conversation:
             await self._open()
         client = make_client(device, counter)
         try:
-            await self.hold(client.connect())
+            await self.hold(client.connect(), opening=True)
         except LinkError:
             raise
         except DlmsError:
@@ -93,19 +150,26 @@ class _Conversation:
             raise
         return client
 
-    async def hold(self, talk: Talk[T]) -> T:
+    async def hold(self, talk: Talk[T], *, opening: bool = False) -> T:
         """Run one conversation."""
         return await converse(
-            talk,
+            self._patience.timing(talk),
             self._link,
-            timeout_s=self._timeout_s,
+            timeout_s=self._patience.timeout_s(self._device, opening=opening),
             pause_s=self._device.workarounds.pause_between_frames_ms / 1000,
             overall_s=_LONGEST_S,
         )
 
-    async def part(self, client: Client) -> None:
-        """Release the association; ignore errors."""
+    async def break_off(self, client: Client) -> None:
+        """End the session after an exchange was interrupted; ignore errors."""
+        self._parted = True
         if self._link.is_open:
+            with suppress(DlmsError):
+                await self.hold(client.break_off())
+
+    async def part(self, client: Client) -> None:
+        """Release the association if it was not broken off; ignore errors."""
+        if self._link.is_open and not self._parted:
             await asyncio.sleep(self._device.workarounds.pause_before_disconnect_ms / 1000)
             with suppress(DlmsError):
                 await self.hold(client.release())

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from dlms_connector.config import DEFAULT_FORMULA, InterfaceType, preset
 from dlms_connector.errors import ConfigError
 from dlms_connector.protocol.datalink import evaluate_formula, server_address
+
+Referencing = Literal["LN", "SN"]
 
 PUBLIC_CLIENT = 16
 #: Client addresses met in the field, the public one first: management, the readers of
@@ -62,6 +64,7 @@ class Candidate:
     interface: InterfaceType
     client: int
     server: Server
+    referencing: Referencing = "LN"
 
     @property
     def is_hdlc(self) -> bool:
@@ -76,7 +79,8 @@ class Candidate:
     def __str__(self) -> str:
         logical, physical, size = self.server
         if not self.is_hdlc:
-            return f"client {self.client}, server wPort {logical}"
+            names = " by short names" if self.referencing == "SN" else ""
+            return f"client {self.client}, server wPort {logical}{names}"
         form = "" if size is None else f" in {size} octet{'s' * (size > 1)}"
         return f"client {self.client}, server {logical}/{physical}{form}"
 

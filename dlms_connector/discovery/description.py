@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
-from dlms_connector.cosem import CLASSES, AttributeRef
-from dlms_connector.discovery.naming import free_name, name_of, plain_name, profile_name
-from dlms_connector.discovery.object_list import ListedObject, read_object_list, usual_objects
-from dlms_connector.errors import DlmsError, ObjectError, ProtocolError, ServiceError
+from dlms_connector.cosem import AttributeRef
+from dlms_connector.discovery.candidates import Referencing
+from dlms_connector.discovery.gathering import (
+    DEMAND_REGISTER,
+    EXTENDED_REGISTER,
+    PROFILE_GENERIC,
+    REGISTER,
+    VALUE_ATTRIBUTES,
+    Gathering,
+    Progress,
+    Read,
+    scaler_of,
+    value_of,
+)
+from dlms_connector.discovery.naming import (
+    free_name,
+    name_of,
+    own_name,
+    plain_name,
+    profile_name,
+)
+from dlms_connector.discovery.object_list import ListedObject
+from dlms_connector.errors import DlmsError, LinkClosedError, LinkError, ProtocolError
 from dlms_connector.interpret import DEFAULTS, Options, ScalerUnit, interpret, scaler_unit
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client
@@ -17,28 +35,9 @@ from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 
-DATA, REGISTER, EXTENDED_REGISTER, DEMAND_REGISTER = 1, 3, 4, 5
-PROFILE_GENERIC, CLOCK, SAP_ASSIGNMENT, DISCONNECT_CONTROL = 7, 8, 17, 70
 REGISTERS = (REGISTER, EXTENDED_REGISTER, DEMAND_REGISTER)
-
-#: The attribute with the value, for each class that is read; for profiles the capture objects.
-VALUE_ATTRIBUTES = {
-    DATA: 2,
-    REGISTER: 2,
-    EXTENDED_REGISTER: 2,
-    DEMAND_REGISTER: 2,
-    CLOCK: 2,
-    SAP_ASSIGNMENT: 2,
-    DISCONNECT_CONTROL: 2,
-    PROFILE_GENERIC: 3,
-}
-#: Attributes per request: meters answer long lists late.
-_AT_ONCE = 16
-_MOST_OBJECTS = 5000
-
-#: Receives the number of attributes read so far, and of all attributes to read.
-Progress = Callable[[int, int], None]
-Read = Mapping[AttributeRef, Data | ObjectError]
+_SERIAL_NUMBERS = ("0-0:96.1.0", "1-0:0.0.0", "1-1:0.0.0", "0-0:96.1.1")
+_DEVICE_NAME = "0-0:42.0.0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +54,8 @@ class FoundObject:
     unit: str | None = None
     problem: str = ""
     columns: tuple[Obis, ...] = ()
+    #: The octets of an octet string, which are not always text.
+    octets: bytes | None = None
 
     @property
     def obis(self) -> Obis:
@@ -76,23 +77,32 @@ class Description:
     max_pdu: int = 0xFFFF
     #: Why usual objects were tried instead of the meter's object list; empty if it was read.
     unlisted: str = ""
+    #: Attributes that cost the association, and how: they are silent, malformed, or end it.
+    skipped: tuple[tuple[AttributeRef, str], ...] = ()
+    #: What else is to be told about the list.
+    notes: tuple[str, ...] = ()
 
     def value_of(self, *codes: str) -> Value:
         """Return the value of the first of these objects that has one."""
         values = {str(one.obis): one.value for one in self.objects if one.is_read}
         return next((values[code] for code in codes if code in values), None)
 
+    def name_of(self, *codes: str) -> str | None:
+        """Return the first value of these objects that is a name or a number."""
+        found = {one.obis: one for one in self.objects if one.is_read}
+        named = (found.get(Obis.parse(code)) for code in codes)
+        names = (own_name(one.value, one.octets) for one in named if one is not None)
+        return next((name for name in names if name), None)
+
     @property
     def logical_device_name(self) -> str | None:
         """The logical device name; its first three letters identify the manufacturer."""
-        name = self.value_of("0-0:42.0.0")
-        return None if name is None else str(name)
+        return self.name_of(_DEVICE_NAME)
 
     @property
     def serial_number(self) -> str | None:
         """The serial number, as on the nameplate; None if the meter does not give it."""
-        number = self.value_of("0-0:96.1.0", "1-0:0.0.0", "1-1:0.0.0", "0-0:96.1.1")
-        return None if number is None else str(number)
+        return self.name_of(*_SERIAL_NUMBERS)
 
     @property
     def logical_devices(self) -> Mapping[int, str]:
@@ -106,7 +116,7 @@ class Description:
 def describe(
     client: Client,
     *,
-    referencing: Literal["LN", "SN"] = "LN",
+    referencing: Referencing = "LN",
     options: Options = DEFAULTS,
     progress: Progress | None = None,
     values: bool = True,
@@ -114,90 +124,49 @@ def describe(
     """Read the objects of an open association once: scalers and units, and values.
 
     Without `values` the objects are only listed. If the meter refuses its object list, usual
-    objects are read instead. Raises ObjectError or ServiceError if it has none of them either,
+    objects are read instead. After an object that costs the association, it is opened again over
+    the same link. Raises ObjectError or ServiceError if the meter has none of them either,
     LinkError if it stops answering.
     """
-    try:
-        listed = (yield from read_object_list(client, referencing))[:_MOST_OBJECTS]
-    except (ObjectError, ServiceError) as error:
-        if not values:
-            raise
-        return (yield from _describe_usual(client, options, progress, error))
-    wanted = list(_wanted(listed)) if values else []
-    read: Read = (yield from _read(client, wanted, progress)) if wanted else {}
-    return Description(
-        objects=_named(listed, read, options, values=values),
-        conformance=client.conformance,
-        max_pdu=client.max_pdu,
-    )
-
-
-def _describe_usual(
-    client: Client, options: Options, progress: Progress | None, error: DlmsError
-) -> Talk[Description]:
-    """Read objects that meters usually have; raise `error` if this one has none of them."""
-    usual = tuple(usual_objects())
-    read = yield from _read(client, list(_wanted(usual)), progress)
-    there = [one for one in usual if isinstance(read.get(_value_of(one)), Data)]
-    if not there:
-        raise error
-    return Description(
-        objects=_named(there, read, options, values=True),
-        conformance=client.conformance,
-        max_pdu=client.max_pdu,
-        unlisted=str(error),
-    )
-
-
-def _wanted(listed: Iterable[ListedObject]) -> Iterable[AttributeRef]:
-    for one in listed:
-        attribute = VALUE_ATTRIBUTES.get(one.class_id)
-        if attribute is None or not one.may_read(attribute):
-            continue
-        if (scaler := _scaler_of(one)) is not None:
-            yield scaler
-        yield _value_of(one)
-
-
-def _value_of(one: ListedObject) -> AttributeRef:
-    return AttributeRef(one.class_id, one.obis, VALUE_ATTRIBUTES[one.class_id])
-
-
-def _scaler_of(one: ListedObject) -> AttributeRef | None:
-    row = CLASSES.get(one.class_id)
-    index = row.scalers.get(VALUE_ATTRIBUTES[one.class_id]) if row else None
-    return AttributeRef(one.class_id, one.obis, index) if index else None
-
-
-def _read(
-    client: Client, wanted: Sequence[AttributeRef], progress: Progress | None
-) -> Talk[dict[AttributeRef, Data | ObjectError]]:
-    """Read attributes, several per request unless the meter refuses that."""
-    read: dict[AttributeRef, Data | ObjectError] = {}
-    most = _AT_ONCE
-    at = 0
-    while at < len(wanted):
-        refs = wanted[at : at + most]
-        refs = refs[: max(1, client.max_items(refs))]
+    gathering = Gathering(progress, referencing=referencing, values=values)
+    while True:
         try:
-            results = yield from client.get(refs)
-        except ServiceError as error:
-            if len(refs) > 1:
-                most = 1
-                continue
-            results = [_refused(refs[0], error)]
-        read |= zip(refs, results, strict=True)
-        at += len(refs)
-        if progress:
-            progress(at, len(wanted))
-    return read
+            yield from gathering.talk(client)
+            break
+        except LinkError as error:
+            again, closed = gathering.broke(error), isinstance(error, LinkClosedError)
+            if closed and gathering.answered:
+                # The next association needs a new connection, which is not ours to open.
+                gathering.give_up(error)
+                break
+            if closed or not again:
+                raise
+            yield from client.break_off()
+            yield from client.connect()
+    return description_of(gathering, client, options, values=values)
 
 
-def _refused(ref: AttributeRef, error: ServiceError) -> ObjectError:
-    """Return a refusal of the request as one of the object, so that discovery goes on."""
-    refusal = ObjectError(f"reading {ref}", 250)
-    refusal.__cause__ = error
-    return refusal
+def description_of(
+    gathering: Gathering, client: Client | None, options: Options, *, values: bool = True
+) -> Description:
+    """Return what was gathered, with keys and values."""
+    read = gathering.read
+    objects: Sequence[ListedObject] = gathering.objects
+    if gathering.listing is None:
+        objects = [one for one in objects if isinstance(read.get(value_of(one)), Data)]
+    elif gathering.given_up is not None:
+        values = False  # what was not read may be readable all the same
+    notes = [gathering.listing.lie] if gathering.listing and gathering.listing.lie else []
+    if gathering.given_up is not None:
+        notes.append(f"not all objects were read: {gathering.given_up}")
+    return Description(
+        objects=_named(objects, read, options, values=values),
+        conformance=client.conformance if client else frozenset(),
+        max_pdu=client.max_pdu if client else 0xFFFF,
+        unlisted=str(gathering.unlisted) if gathering.listing is None else "",
+        skipped=tuple((ref, str(error)) for ref, error in gathering.skipped()),
+        notes=tuple(notes),
+    )
 
 
 def _named(
@@ -224,12 +193,16 @@ def _found(
 ) -> FoundObject:
     if one.class_id not in VALUE_ATTRIBUTES:
         return FoundObject(listed=one, key=key, known=known, problem="not read: its class has none")
-    ref = _value_of(one)
+    ref, scaler = value_of(one), scaler_of(one)
     data = read.get(ref)
+    lost = next((each for each in (data, read.get(scaler) if scaler else None)
+                 if isinstance(each, LinkError)), None)  # fmt: skip
+    if lost is not None:
+        return FoundObject(listed=one, key=key, known=known, problem=f"skipped: {lost}")
     if data is None:
         problem = "no right to read" if values else "not read"
         return FoundObject(listed=one, key=key, known=known, problem=problem)
-    if isinstance(data, ObjectError):
+    if isinstance(data, DlmsError):
         problem = str(data).rpartition(": ")[2]
         return FoundObject(listed=one, key=key, known=known, problem=problem)
     if one.class_id == PROFILE_GENERIC:
@@ -242,14 +215,17 @@ def _found(
         value, unit = interpret(ref, data, _scaling(one, read), options)
     except ProtocolError as error:
         return FoundObject(listed=one, key=key, known=known, problem=error.problem)
-    return FoundObject(listed=one, key=key, known=known, value=value, unit=unit)
+    octets = data.value if isinstance(data.value, bytes) else None
+    return FoundObject(
+        listed=one, key=key, known=known, value=value, unit=unit, octets=octets,
+    )  # fmt: skip
 
 
 def _scaling(one: ListedObject, read: Read) -> ScalerUnit | None:
     """Return an object's scaler and unit; None if it has none or refuses to give it."""
-    ref = _scaler_of(one)
+    ref = scaler_of(one)
     data = read.get(ref) if ref else None
-    if data is None or isinstance(data, ObjectError):
+    if data is None or isinstance(data, DlmsError):
         return None
     return scaler_unit(data)
 

@@ -46,9 +46,20 @@ class Draft:
         self._request = request
         self.credentials = _credentials(request)
 
-    def device(self, dlms: Mapping[str, Any], connection: Connection | None = None) -> Device:
-        """Return a device with this section `dlms` and connection. Raises ConfigError."""
-        return device_of(self.entry(_NAMELESS, dlms, {}, connection), self._request.folder)
+    @property
+    def workarounds(self) -> Mapping[str, Any]:
+        """The workarounds of the preset."""
+        return self._of_preset("workarounds")
+
+    def device(
+        self,
+        dlms: Mapping[str, Any],
+        connection: Connection | None = None,
+        workarounds: Mapping[str, Any] | None = None,
+    ) -> Device:
+        """Return a device with these sections. Raises ConfigError."""
+        entry = self.entry(_NAMELESS, dlms, {}, connection, workarounds)
+        return device_of(entry, self._request.folder)
 
     def entry(
         self,
@@ -56,12 +67,13 @@ class Draft:
         dlms: Mapping[str, Any],
         items: Mapping[str, Sequence[Mapping[str, Any]]],
         connection: Connection | None = None,
+        workarounds: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Return an element of `devices`, with the preset's timing and workarounds."""
+        """Return an element of `devices`: timing is the preset's, workarounds add to its."""
         reached = {**self._of_preset("connection"), **self._request.connection}
         if isinstance(connection, SerialConnection):
             reached["baudrate"] = connection.baudrate
-        return make_entry(name, reached, dlms, items, self._of_preset("workarounds"))
+        return make_entry(name, reached, dlms, items, {**self.workarounds, **(workarounds or {})})
 
     def _of_preset(self, key: str) -> Mapping[str, Any]:
         name = self._request.wanted.preset
@@ -95,6 +107,8 @@ def section_of(candidate: Candidate) -> dict[str, Any]:
         section["physicalAddress"] = physical
         if size is not None:
             section["addressSize"] = size
+    if candidate.referencing != "LN":
+        section["referencing"] = candidate.referencing
     return section
 
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from dlms_connector.cosem import CLASSES
-from dlms_connector.discovery.description import (
+from dlms_connector.discovery.description import REGISTERS, Description, FoundObject
+from dlms_connector.discovery.gathering import (
     CLOCK,
     DATA,
     DISCONNECT_CONTROL,
     PROFILE_GENERIC,
     REGISTER,
-    REGISTERS,
-    Description,
-    FoundObject,
 )
 
+#: What a device name does not contain: it becomes part of topics and file names.
+_UNFIT = re.compile(r"[^\w.]+|\s+")
 #: Meters count Wh, dashboards show kWh.
 _SHOWN_IN = {"Wh": "kWh", "varh": "kvarh", "VAh": "kVAh"}
 _DAY_MS = 86_400_000
@@ -77,12 +78,14 @@ def make_entry(
     return {key: value for key, value in entry.items() if value}
 
 
-def device_name(description: Description | None, fallback: str) -> str:
-    """Return a name for the platform that distinguishes meters."""
-    serial = description.serial_number if description else None
-    own = description.logical_device_name if description else None
-    number = "".join(each for each in serial or own or fallback if each.isalnum() or each in "-_.")
-    return f"DLMS-Meter-{number}"
+def device_name(description: Description | None, endpoint: str) -> str:
+    """Return a name for the platform that distinguishes meters.
+
+    It is made of the serial number, else of the logical device name, else of the endpoint.
+    """
+    own = description and (description.serial_number or description.logical_device_name)
+    name = _UNFIT.sub("-", own or endpoint.rpartition("/")[2]).strip("-.")
+    return f"DLMS-Meter-{name}"
 
 
 def _is_wanted(one: FoundObject, *, every: bool) -> bool:

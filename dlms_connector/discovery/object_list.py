@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
-from dlms_connector.cosem import CLASSES, AttributeRef
+from dlms_connector.cosem import CLASSES
 from dlms_connector.errors import ObjectError, ProtocolError
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.data import Data, DataType
 from dlms_connector.protocol.talk import Talk
 
-CURRENT_ASSOCIATION = Obis.parse("0-0:40.0.0")
-ASSOCIATION_SN, ASSOCIATION_LN = 12, 15
-_OBJECT_LIST = 2
+_ASSOCIATION_LN = 15
 #: Objects to try if a meter gives no object list, by class; electricity on channels 0 and 1.
 _USUAL = {
     1: ("0-0:42.0.0", "0-0:96.1.0", "1-0:0.0.0"),
@@ -58,15 +55,23 @@ class ListedObject:
         return row.name if row else str(self.class_id)
 
 
-def read_object_list(
-    client: Client, referencing: Literal["LN", "SN"]
-) -> Talk[tuple[ListedObject, ...]]:
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The objects that an association lists; `lie` tells of a list of another length."""
+
+    objects: tuple[ListedObject, ...]
+    lie: str = ""
+
+
+def read_object_list(client: Client) -> Talk[Listing]:
     """Read the object list of the open association. Raises ObjectError, ProtocolError."""
-    class_id = ASSOCIATION_LN if referencing == "LN" else ASSOCIATION_SN
-    (data,) = yield from client.get([AttributeRef(class_id, CURRENT_ASSOCIATION, _OBJECT_LIST)])
-    if isinstance(data, ObjectError):
-        raise data
-    return parse_object_list(data)
+    listed = yield from client.object_list()
+    if isinstance(listed, ObjectError):
+        raise listed
+    lie = ""
+    if listed.count != listed.announced:
+        lie = f"the object list announces {listed.announced} entries and has {listed.count}"
+    return Listing(parse_object_list(listed.data), lie)
 
 
 def usual_objects() -> Iterator[ListedObject]:
@@ -98,7 +103,7 @@ def _own_version(data: Data) -> int:
     """Return the version of the association object: it defines the form of access rights."""
     for element in data.value:
         entry = _entry(element, as_bits=False)
-        if entry and entry.class_id == ASSOCIATION_LN and entry.obis.octets[2] == 40:
+        if entry and entry.class_id == _ASSOCIATION_LN and entry.obis.octets[2] == 40:
             return entry.version
     return 0
 

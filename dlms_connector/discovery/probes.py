@@ -8,11 +8,13 @@ from typing import Literal
 from dlms_connector.config import Dlms, Workarounds
 from dlms_connector.discovery.candidates import Candidate, Server
 from dlms_connector.errors import (
+    DlmsError,
     LinkClosedError,
     LinkTimeoutError,
     ProtocolError,
     RefusedError,
 )
+from dlms_connector.protocol.acse import AARE
 from dlms_connector.protocol.association import Association
 from dlms_connector.protocol.datalink import (
     DISC,
@@ -32,17 +34,23 @@ from dlms_connector.protocol.datalink import (
 from dlms_connector.protocol.talk import Talk
 
 #: `accepted`: UA, or an AARE that accepts. `refused`: DM, FRMR, or an AARE that rejects.
-#: `noise`: bytes that are not a frame. `closed`: the peer closed the connection.
-Kind = Literal["accepted", "refused", "noise", "silence", "closed"]
+#: `noise`: bytes that are not a frame. `closed`: the peer closed the connection. `foreign`: a
+#: valid frame, but of another client's session.
+Kind = Literal["accepted", "refused", "noise", "silence", "closed", "foreign"]
 
 #: Part of the diagnostic of a meter that wants the other referencing, or ciphering.
 WRONG_CONTEXT = "application-context-name"
 #: Part of the diagnostic of a meter that does not know the client.
 NOT_RECOGNIZED = "calling-AP-title-not-recognized"
 
+#: What a meter says that may mind only the referencing: nothing else was checked.
+_MINDS = (WRONG_CONTEXT, "application context", "exception:", "DLMS version")
+
 _MOST_NOISE = 32
+#: Octets after which a peer that never ends is no meter.
+_MOST_OCTETS = 1 << 14
 _REFUSALS = {DM: "the meter is in disconnected mode (DM)", FRMR: "the meter rejects frames (FRMR)"}
-_ANSWERS = (UA, DM, FRMR)
+_ANSWERS, _COMMANDS = (UA, DM, FRMR), (SNRM, DISC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +76,25 @@ class Attempt:
         return self.kind in ("accepted", "refused")
 
     @property
+    def minds_referencing(self) -> bool:
+        """Whether the other referencing (LN or SN) may be accepted."""
+        return self.kind == "refused" and _minds(self.detail)
+
+    @property
     def is_decisive(self) -> bool:
         """Whether a refusal shows that the client is right, and what else is required."""
         return WRONG_CONTEXT in self.detail or "authentication" in self.detail
+
+
+def minds_referencing(error: DlmsError) -> bool:
+    """Whether a failed association says that the other referencing may be accepted."""
+    if isinstance(error, LinkTimeoutError | LinkClosedError):
+        return False
+    return _minds(str(error))
+
+
+def _minds(said: str) -> bool:
+    return any(words in said for words in _MINDS)
 
 
 def located(interface_of: Candidate, client: int, server: bytes) -> Candidate:
@@ -89,34 +113,60 @@ def knock(candidate: Candidate) -> Talk[Attempt]:
 
 def leave(attempt: Attempt) -> Talk[Attempt]:
     """Send DISC to the address that answered, else to the probed one; return the answer."""
-    target = attempt.found or attempt.candidate
+    target = (attempt.found if attempt.answered else None) or attempt.candidate
     frame = Frame(target.octets, client_address(target.client), DISC)
     return (yield from _ask(target, frame))
 
 
 def _ask(candidate: Candidate, command: Frame) -> Talk[Attempt]:
     reader = FrameReader()
-    received = b""
+    received, octets = b"", 0
+    stray: Attempt | None = None
     data = yield command.encode()
-    while data:
+    while data and octets < _MOST_OCTETS:
+        octets += len(data)
         received = (received + data)[-4096:]
         reader.feed(data)
         while (frame := reader.next()) is not None:
-            control = frame.control | POLL_FINAL
-            # Some lines echo our own frames: those are commands, not responses.
-            if control in _ANSWERS and len(frame.destination) == 1:
-                return _heard(candidate, frame, control)
+            if frame == command:  # some lines echo
+                continue
+            heard = _heard(candidate, frame)
+            if heard.answered and frame.destination == command.source:
+                return heard
+            stray = _better(stray, heard)
         data = yield b""
+    if stray is not None:
+        return stray
     noise = received.replace(command.encode(), b"")[:_MOST_NOISE]
     return Attempt(candidate=candidate, kind="noise" if noise else "silence", noise=noise)
 
 
-def _heard(candidate: Candidate, frame: Frame, control: int) -> Attempt:
-    found = located(candidate, frame.destination[0] >> 1, frame.source)
+def _better(stray: Attempt | None, heard: Attempt) -> Attempt:
+    """Return which of two frames that are not for us to keep: an answer, else the first."""
+    return heard if stray is None or (heard.answered and not stray.answered) else stray
+
+
+def _heard(candidate: Candidate, frame: Frame) -> Attempt:
+    """Return what a frame tells: an answer to SNRM or DISC, or that others are talking."""
+    control = frame.control | POLL_FINAL
+    is_command = len(frame.destination) > 1 or control in _COMMANDS
+    if is_command:
+        found = located(candidate, frame.source[0] >> 1, frame.destination)
+    else:
+        found = located(candidate, frame.destination[0] >> 1, frame.source)
+    if is_command or control not in _ANSWERS:
+        way = f"from client {found.client}" if is_command else f"for client {found.client}"
+        return Attempt(candidate=candidate, kind="foreign", found=found, detail=way)
     if control == UA:
         sizes = HdlcParameters.decode(frame.information)
         return Attempt(candidate=candidate, kind="accepted", found=found, sizes=sizes)
     return Attempt(candidate=candidate, kind="refused", found=found, detail=_REFUSALS[control])
+
+
+def foreign(attempt: Attempt) -> Attempt:
+    """Return an answer to a client that never asked as what it is: another's session."""
+    client = attempt.found.client if attempt.found else 0
+    return replace(attempt, kind="foreign", detail=f"for client {client}")
 
 
 class _OpenEars:
@@ -124,7 +174,7 @@ class _OpenEars:
 
     def __init__(self, client: int, server: int) -> None:
         self.heard = (server, client)
-        self.received = b""
+        self.received = self.reply = b""
         self._sends = (client, server)
 
     def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:
@@ -138,6 +188,7 @@ class _OpenEars:
                 *addresses, reply = frame
                 self.heard = (addresses[0], addresses[1])
                 self._sends = (addresses[1], addresses[0])
+                self.reply = reply
                 return reply
             data = yield b""
         raise LinkTimeoutError(1, len(self.received))
@@ -156,11 +207,11 @@ class _OpenEars:
         yield from ()
 
 
-def greet(candidate: Candidate, referencing: Literal["LN", "SN"] = "LN") -> Talk[Attempt]:
+def greet(candidate: Candidate) -> Talk[Attempt]:
     """Ask for an association without authentication over the wrapper, and release it again."""
     dlms = Dlms(
         interface_type="WRAPPER",
-        referencing=referencing,
+        referencing=candidate.referencing,
         client_address=candidate.client,
         logical_address=candidate.server.logical,
     )
@@ -172,18 +223,32 @@ def greet(candidate: Candidate, referencing: Literal["LN", "SN"] = "LN") -> Talk
         noise = line.received[:_MOST_NOISE]
         return Attempt(candidate=candidate, kind="noise" if noise else "silence", noise=noise)
     except RefusedError as error:
-        found = _from(candidate, line.heard)
-        return Attempt(
-            candidate=candidate, kind="refused", found=found,
-            detail=error.diagnostic, hint=error.hint,
-        )  # fmt: skip
+        return _refused(candidate, line, error.diagnostic, error.hint)
     except LinkClosedError:
         return Attempt(candidate=candidate, kind="closed")
     except ProtocolError as error:
+        if line.reply:
+            return _answered_oddly(candidate, line, error)
         noise = line.received[:_MOST_NOISE]
         return Attempt(candidate=candidate, kind="noise", noise=noise, detail=str(error))
     yield from association.close(line)
     return Attempt(candidate=candidate, kind="accepted", found=_from(candidate, line.heard))
+
+
+def _answered_oddly(candidate: Candidate, line: _OpenEars, error: ProtocolError) -> Attempt:
+    """Return what a valid frame tells whose APDU does not answer an AARQ."""
+    client = line.heard[1]
+    if line.reply[0] != AARE and client != candidate.client:
+        found = _from(candidate, line.heard)
+        return Attempt(
+            candidate=candidate, kind="foreign", found=found, detail=f"for client {client}"
+        )
+    return _refused(candidate, line, error.problem, error.hint)
+
+
+def _refused(candidate: Candidate, line: _OpenEars, detail: str, hint: str) -> Attempt:
+    found = _from(candidate, line.heard)
+    return Attempt(candidate=candidate, kind="refused", found=found, detail=detail, hint=hint)
 
 
 def _from(candidate: Candidate, heard: tuple[int, int]) -> Candidate:

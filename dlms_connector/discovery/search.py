@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from dlms_connector.config import Connection, SerialConnection, UdpConnection
+from dlms_connector.config import Connection, SerialConnection
 from dlms_connector.discovery import candidates
 from dlms_connector.discovery.candidates import Candidate, Wanted
-from dlms_connector.discovery.probes import Attempt, greet, knock, leave
+from dlms_connector.discovery.probes import Attempt, foreign, greet, knock, leave
+from dlms_connector.discovery.stages import Stage, stages
 from dlms_connector.errors import (
     ConnectError,
     LinkClosedError,
@@ -25,7 +28,13 @@ MakeLink = Callable[[Connection], Link]
 Trying = Callable[[str, int, int], None]
 
 #: Seconds to wait for an answer to DISC after a silent probe: enough for most meters.
-_GOODBYE_S = 0.5
+_GOODBYE_S = 0.3
+#: Of a meter that answered, answers are waited for so long at least, and so many times longer
+#: than the first one took.
+_LEAST_S, _ALLOWANCE = 0.5, 5
+#: Waits before a connection is tried again, in times of the usual wait; stages in a row that
+#: find no connection before the search ends.
+_PATIENCE, _MOST_LOST = (1, 3), 2
 #: After this many closed connections in a row, the present setting of the line is given up.
 _MOST_HANG_UPS = 4
 #: At a server that answered but refuses: other clients tried (HDLC), refusals (wrapper).
@@ -38,23 +47,13 @@ _HALF_DUPLEX_S = 0.03
 class Pace:
     """The limits of a search in rate and duration, to spare meters that are in use."""
 
-    timeout_s: float = 2.0
+    timeout_s: float = 1.2
     per_second: float = 2.0
     max_probes: int = 120
-    max_s: float = 600.0
+    max_s: float = 50.0
     #: Wait before reconnecting: many converters need time to release the last connection.
     reopen_s: float = 0.3
     settle_s: float = SETTLE_S
-
-
-@dataclass(frozen=True, slots=True)
-class _Stage:
-    """The candidates for one setting of the line."""
-
-    connection: Connection
-    candidates: tuple[Candidate, ...]
-    baudrate: int | None = None
-    signs_on: bool = False
 
 
 class Search:
@@ -80,16 +79,23 @@ class Search:
         self._given, self._wanted, self._pace = connection, wanted, pace
         self._make_link, self._trying = make_link, trying
         self._all_baudrates = all_baudrates
+        self._timeout_s = pace.timeout_s
+        self._latency_s = 0.0
+        self._tried: set[Candidate] = set()
+        self._ours: set[int] = set()  # the clients that were probed
         self._next = self._end = 0.0
         self._total = 0
 
     async def run(self) -> None:
         """Search until a meter answers. Raises ConnectError if the endpoint is not reachable."""
         self._end = asyncio.get_running_loop().time() + self._pace.max_s
-        stages = list(_stages(self._given, self._wanted, all_baudrates=self._all_baudrates))
-        wanted = sum(len(stage.candidates) for stage in stages)
+        every = list(stages(self._given, self._wanted, all_baudrates=self._all_baudrates))
+        wanted = sum(len(stage.candidates) for stage in every)
         self._total = min(wanted, self._pace.max_probes)
-        for index, stage in enumerate(stages):
+        lost = 0
+        for index, stage in enumerate(every):
+            if self._is_over():
+                return
             link = self._make_link(stage.connection)
             try:
                 await self._open(link, first=index == 0)
@@ -100,6 +106,9 @@ class Search:
                 if not self.attempts:
                     raise
                 self.lost = f"{error}, in the middle of the search: not all was tried"
+                lost += 1
+                if lost == _MOST_LOST:
+                    return
             finally:
                 await link.close()
             if self.answers:
@@ -113,17 +122,20 @@ class Search:
         return [attempt for attempt in self.attempts if attempt.answered]
 
     async def _open(self, link: Link, *, first: bool) -> None:
-        try:
-            await link.open()
-        except ConnectError:
-            if first:
-                raise
+        """Open the connection; again after a while, if a converter has not freed the last one."""
+        if not first:
             await asyncio.sleep(self._pace.reopen_s)
-            await link.open()
+        for factor in _PATIENCE if not first else ():
+            with suppress(ConnectError):
+                await link.open()
+                return
+            await asyncio.sleep(factor * self._pace.reopen_s)
+        await link.open()
 
     async def _sign_on(self, link: Link) -> bool:
         self._trying("sign-on at 300 baud (mode E)", len(self.attempts), self._total)
-        talk = sign_on(retries=1, settle_s=self._pace.settle_s)
+        serial = isinstance(self._given, SerialConnection)
+        talk = sign_on(retries=1 if serial else 0, settle_s=self._pace.settle_s)
         try:
             found = await converse(talk, link, timeout_s=max(1.5, self._pace.timeout_s))
         except LinkTimeoutError:
@@ -134,9 +146,11 @@ class Search:
         self.identification = f"{found.manufacturer} {found.name}".strip()
         return True
 
-    async def _stage(self, stage: _Stage, link: Link) -> None:
+    async def _stage(self, stage: Stage, link: Link) -> None:
         hang_ups = 0
-        for candidate in stage.candidates:
+        queue = deque(stage.candidates)
+        while queue:
+            candidate = queue.popleft()
             if not await self._may_go_on():
                 return
             if not link.is_open:
@@ -149,8 +163,13 @@ class Search:
                 await self._ask_around(attempt, stage, link)
             if attempt.answered:
                 return
+            if attempt.kind == "foreign" and attempt.found is not None:
+                # Others talk to a meter there: so that address is a likely one for us too.
+                there = replace(attempt.found, client=candidate.client)
+                if there not in self._tried:
+                    queue.appendleft(there)
 
-    async def _ask_around(self, first: Attempt, stage: _Stage, link: Link) -> None:
+    async def _ask_around(self, first: Attempt, stage: Stage, link: Link) -> None:
         """Try other clients at the server that answered, unless its answer is decisive."""
         found = first.found
         if found is None or first.is_decisive:
@@ -160,6 +179,8 @@ class Search:
         if first.kind == "accepted" and not (found.is_hdlc and clients):
             return
         most = _MOST_CLIENTS if found.is_hdlc else _MOST_REFUSALS - 1
+        # The meter is there, so it answers as fast as before, or not at all.
+        self._timeout_s = min(self._pace.timeout_s, max(_LEAST_S, _ALLOWANCE * self._latency_s))
         for client in clients[:most]:
             if not await self._may_go_on():
                 return
@@ -172,30 +193,50 @@ class Search:
     async def _may_go_on(self) -> bool:
         """Wait until the next probe is due; false if a limit of the search is reached."""
         loop = asyncio.get_running_loop()
-        if len(self.attempts) >= self._pace.max_probes:
-            self.stopped = f"stopped after {len(self.attempts)} probes (--max-probes)"
-        elif loop.time() >= self._end:
-            self.stopped = f"stopped after {self._pace.max_s:g} s (--max-seconds)"
-        if self.stopped:
+        if self._is_over():
             return False
         await asyncio.sleep(max(0.0, self._next - loop.time()))
         self._next = loop.time() + 1 / self._pace.per_second
         return True
 
+    def _is_over(self) -> bool:
+        """Note and return whether a limit of the search is reached."""
+        if len(self.attempts) >= self._pace.max_probes:
+            self.stopped = f"stopped after {len(self.attempts)} probes (--max-probes)"
+        elif asyncio.get_running_loop().time() >= self._end:
+            self.stopped = f"stopped after {self._pace.max_s:g} s (--max-seconds)"
+        return bool(self.stopped)
+
     async def _probe(self, candidate: Candidate, link: Link, baudrate: int | None) -> Attempt:
         self._trying(_words(candidate, baudrate), len(self.attempts), self._total)
-        link.drain()
-        attempt = await self._knock(candidate, link)
+        self._tried.add(candidate)
+        self._ours.add(candidate.client)
+        attempt = self._judged(await self._knock(candidate, link))
         if candidate.is_hdlc and link.is_open:
-            attempt = await self._leave(attempt, link)
+            attempt = self._judged(await self._leave(attempt, link))
         attempt = replace(attempt, baudrate=baudrate)
         self.attempts.append(attempt)
         return attempt
 
+    def _judged(self, attempt: Attempt) -> Attempt:
+        """Return an answer to a client that we never were as what it is: another's session."""
+        if attempt.found is None:
+            return attempt
+        ours = attempt.found.client in self._ours
+        if attempt.answered and not ours:
+            return foreign(attempt)
+        if attempt.kind == "foreign" and ours and attempt.found.client != attempt.candidate.client:
+            return Attempt(candidate=attempt.candidate, kind="silence")  # a late echo
+        return attempt
+
     async def _knock(self, candidate: Candidate, link: Link) -> Attempt:
         talk = knock(candidate) if candidate.is_hdlc else greet(candidate)
+        now = asyncio.get_running_loop().time
+        begun = now()
         try:
-            return await converse(talk, link, timeout_s=self._pace.timeout_s)
+            attempt = await converse(talk, link, timeout_s=self._timeout_s)
+            self._latency_s = now() - begun
+            return attempt
         except LinkClosedError:
             await link.close()
             return Attempt(candidate=candidate, kind="closed")
@@ -205,16 +246,14 @@ class Search:
 
         A meter without a link to us answers DISC with DM: so it is there.
         """
-        wait_s = self._pace.timeout_s if attempt.answered else _GOODBYE_S
+        wait_s = self._timeout_s if attempt.answered else _GOODBYE_S
         await asyncio.sleep(_HALF_DUPLEX_S if attempt.answered else 0)
         try:
-            goodbye = await converse(
-                leave(attempt), link, timeout_s=min(wait_s, self._pace.timeout_s)
-            )
+            goodbye = await converse(leave(attempt), link, timeout_s=min(wait_s, self._timeout_s))
         except LinkClosedError:
             await link.close()
             return attempt
-        if attempt.kind in ("silence", "noise") and goodbye.answered:
+        if not attempt.answered and goodbye.answered:
             return replace(goodbye, candidate=attempt.candidate)
         return attempt
 
@@ -222,53 +261,3 @@ class Search:
 def _words(candidate: Candidate, baudrate: int | None) -> str:
     baud = f" {baudrate} baud" if baudrate else ""
     return f"{candidate.interface}{baud} {candidate}"
-
-
-def _stages(given: Connection, wanted: Wanted, *, all_baudrates: bool) -> Iterator[_Stage]:
-    if isinstance(given, SerialConnection):
-        yield from _serial_stages(given, wanted, all_baudrates=all_baudrates)
-    elif isinstance(given, UdpConnection):
-        yield _Stage(given, tuple(candidates.wrapper(wanted)))
-    else:
-        yield from _tcp_stages(given, wanted)
-
-
-def _tcp_stages(given: Connection, wanted: Wanted) -> Iterator[_Stage]:
-    interfaces = wanted.interfaces or ("HDLC", "WRAPPER")
-    quick = tuple(candidates.hdlc(wanted, quick=True))
-    if "HDLC" in interfaces and "WRAPPER" in interfaces:
-        yield _Stage(given, quick)
-        yield _Stage(given, tuple(candidates.wrapper(wanted)))
-        yield _Stage(given, tuple(_without(candidates.hdlc(wanted), quick)))
-    elif "WRAPPER" in interfaces:
-        yield _Stage(given, tuple(candidates.wrapper(wanted)))
-    elif "HDLC" in interfaces:
-        yield _Stage(given, tuple(candidates.hdlc(wanted)))
-    if "HDLC_WITH_MODE_E" in interfaces:
-        yield _mode_e(given, wanted)
-
-
-def _serial_stages(
-    given: SerialConnection, wanted: Wanted, *, all_baudrates: bool
-) -> Iterator[_Stage]:
-    interfaces = wanted.interfaces or ("HDLC", "HDLC_WITH_MODE_E")
-    quick = tuple(candidates.hdlc(wanted, quick=True))
-    if "HDLC" in interfaces:
-        rates = candidates.BAUDRATES if all_baudrates else ()
-        for rate in dict.fromkeys((given.baudrate, *rates)):
-            yield _Stage(given.model_copy(update={"baudrate": rate}), quick, rate)
-    if "HDLC_WITH_MODE_E" in interfaces:
-        yield _mode_e(given, wanted)
-    if "HDLC" in interfaces:
-        rest = tuple(_without(candidates.hdlc(wanted), quick))
-        yield _Stage(given, rest, given.baudrate)
-
-
-def _mode_e(given: Connection, wanted: Wanted) -> _Stage:
-    every = candidates.hdlc(wanted, quick=not wanted.servers, interface="HDLC_WITH_MODE_E")
-    return _Stage(given, tuple(every), None, signs_on=True)
-
-
-def _without(all_of: Iterable[Candidate], some: Sequence[Candidate]) -> Iterator[Candidate]:
-    done = {(one.client, one.octets) for one in some}
-    return (one for one in all_of if (one.client, one.octets) not in done)

@@ -4,32 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
-from dlms_connector.config import Connection, Device, Dlms, SerialConnection
-from dlms_connector.discovery.advice import Refusal, advise, further, others
-from dlms_connector.discovery.association import in_association
+from dlms_connector.config import Connection, Device, SerialConnection
+from dlms_connector.discovery.advice import Failure, Refusal, advise, further, others
 from dlms_connector.discovery.candidates import (
     PUBLIC_CLIENT,
     Candidate,
+    Referencing,
     clients_first,
     preset_dlms,
 )
-from dlms_connector.discovery.description import Description, Progress, describe
+from dlms_connector.discovery.description import Description
 from dlms_connector.discovery.draft import Draft, Request, device_of, section_of
-from dlms_connector.discovery.entry import device_name, items_of
+from dlms_connector.discovery.entry import device_name, items_of, left_out
+from dlms_connector.discovery.gathering import Progress
+from dlms_connector.discovery.opening import Opening, Shown
 from dlms_connector.discovery.preset_fit import fitting
-from dlms_connector.discovery.probes import NOT_RECOGNIZED, WRONG_CONTEXT, Attempt
+from dlms_connector.discovery.probes import NOT_RECOGNIZED, Attempt, minds_referencing
 from dlms_connector.discovery.search import MakeLink, Search, Trying
-from dlms_connector.errors import DlmsError, RefusedError
-from dlms_connector.interpret import options_of
+from dlms_connector.discovery.trials import changes, is_about_ciphering, trials
+from dlms_connector.errors import (
+    ConfigError,
+    ConnectError,
+    DlmsError,
+    LinkError,
+    RefusedError,
+)
 from dlms_connector.link import make_link as make_real_link
-from dlms_connector.protocol import Client
-from dlms_connector.protocol.talk import Talk
 
-#: Most associations to try without authentication: the meter may log each attempt.
+#: Most clients to ask for an association without authentication: the meter may log each.
 _MOST_OPEN_DOORS = 4
+#: A client that gives so many measured values is not compared with others.
+_PLENTY = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +52,11 @@ class Discovery:
     presets: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def measures(self) -> bool:
+        """Whether there is an entry that reads measured values."""
+        return self.entry is not None and bool(self.entry.get("timeseries"))
 
     @property
     def answers(self) -> tuple[Attempt, ...]:
@@ -72,11 +84,14 @@ class _Survey:
         self, request: Request, trying: Trying, reading: Progress | None, make_link: MakeLink
     ) -> None:
         self._request, self._reading, self._make_link = request, reading, make_link
+        self._trying = trying
         self._refusals: list[Refusal] = []
+        self._failures: list[Failure] = []
         self._notes: list[str] = []
         self._let_in: list[int] = []
-        self._referencing: str | None = None  #: the one that the meter uses
-        self._dlms: Mapping[str, Any] | None = None
+        self._referencing: Referencing | None = None  #: the one that the meter uses
+        #: Whether the other referencing was met by silence too.
+        self._deaf = False
         self._draft = Draft(request)
         self._credentials = self._draft.credentials
         first = self._draft.device(self._credentials)
@@ -90,42 +105,51 @@ class _Survey:
         await self._search.run()
         self._connection = self._search.connection
         self._note_search()
-        description = await self._without_authentication()
+        shown = await self._without_authentication()
         if self._credentials:
-            description = await self._with_credentials() or description
+            shown = self._better(shown, await self._with_credentials())
         result = Discovery(
             endpoint=self._connection.endpoint,
             attempts=tuple(self._search.attempts),
             refusals=tuple(self._refusals),
-            dlms=self._dlms,
-            description=description,
             notes=tuple(self._notes),
         )
-        if description is None or self._dlms is None:
+        if shown is None:
             return replace(result, dlms=self._found_address(), advice=self._advice())
-        return self._complete(result, description, self._dlms)
+        return self._complete(result, shown)
 
     # -- associations
 
-    async def _without_authentication(self) -> Description | None:
+    async def _without_authentication(self) -> Shown | None:
         """Try associations without authentication, the public client's first.
 
-        Stop at the first one that shows measured values, or at the first client that requires
-        authentication: that is the client to have a secret for.
+        Return what the client shows that gives most. A client that wants authentication does
+        not end this, unless there is a secret for it.
         """
-        best: tuple[Description, Mapping[str, Any]] | None = None
+        best: Shown | None = None
         for candidate in self._doors()[:_MOST_OPEN_DOORS]:
-            described = await self._describe(candidate, {})
-            if described is not None and self._dlms is not None:
-                best = best or (described, self._dlms)
-                if items_of(described)["timeseries"]:
-                    return described
-            elif self._wanting_proof() is not None:
+            shown = await self._show(candidate, {}, best.size if best else 0)
+            if shown is not None and (best is None or shown.rank > best.rank):
+                best = shown
+            if best is not None and best.measured >= _PLENTY:
                 break
-        if best is None:
-            return None
-        description, self._dlms = best
-        return description
+            if self._credentials and self._wanting_proof() is not None:
+                break
+        return best
+
+    def _better(self, freely: Shown | None, proved: Shown | None) -> Shown | None:
+        """Return what gives more: without a secret, or with it."""
+        if freely is None or proved is None:
+            return proved or freely
+        told = bool(self._request.wanted.clients) and proved.measured > 0
+        if told or proved.rank >= freely.rank:
+            return proved
+        client = freely.dlms["clientAddress"]
+        self._notes.append(
+            f"client {client} gives more without a secret than client "
+            f"{proved.dlms['clientAddress']} with it: the entry is for client {client}"
+        )
+        return freely
 
     def _doors(self) -> list[Candidate]:
         """Return the candidates to try without authentication, the public client first."""
@@ -146,15 +170,15 @@ class _Survey:
         return next((each.client for each in refusals), None)
 
     def _places(self) -> list[Candidate]:
-        """Return the addresses that accepted, or refused only the application context."""
+        """Return the addresses that accepted, or that may mind only the referencing."""
         return list(dict.fromkeys(
             attempt.found
             for attempt in self._search.answers
             if attempt.found is not None
-            and (attempt.kind == "accepted" or WRONG_CONTEXT in attempt.detail)
+            and (attempt.kind == "accepted" or attempt.minds_referencing)
         ))  # fmt: skip
 
-    async def _with_credentials(self) -> Description | None:
+    async def _with_credentials(self) -> Shown | None:
         """Try the association with the user's secret, only once."""
         found = next((each.found for each in self._search.answers if each.found), None)
         if found is None:
@@ -165,7 +189,7 @@ class _Survey:
                 "the secret was not used: no client is known to want it; give --client"
             )
             return None
-        return await self._describe(replace(found, client=client), self._credentials)
+        return await self._show(replace(found, client=client), self._credentials)
 
     def _own_client(self) -> int | None:
         """Return the client that the secret is for: the given one, else from the answers."""
@@ -189,90 +213,146 @@ class _Survey:
         client = known.get("clientAddress")
         return None if client is None else int(client)
 
-    async def _describe(
-        self, candidate: Candidate, credentials: Mapping[str, Any]
-    ) -> Description | None:
+    async def _show(
+        self, candidate: Candidate, credentials: Mapping[str, Any], worth: int = 0
+    ) -> Shown | None:
         """Open an association and read its objects; if that fails, note why and return None."""
-        for referencing in self._referencings(credentials):
-            dlms = {**section_of(candidate), **credentials}
-            if referencing != "LN":
-                dlms["referencing"] = referencing
-            device = self._draft.device(dlms, self._connection)
-            try:
-                description = await in_association(
-                    device,
-                    self._make_link,
-                    partial(self._read, device),
-                    reopen_s=self._request.pace.reopen_s,
-                    state_dir=self._request.state_dir,
-                )
-            except RefusedError as error:
-                self._refuse(device.dlms, error)
-                # Only for this reason it makes sense to try the other referencing.
-                if credentials or WRONG_CONTEXT not in error.diagnostic:
+        for referencing in self._referencings(candidate, credentials):
+            dlms = {**section_of(replace(candidate, referencing=referencing)), **credentials}
+            result = await self._attempt(candidate, dlms, {}, worth)
+            if isinstance(result, DlmsError) and credentials:
+                result = await self._with_workarounds(candidate, dlms, result)
+            if isinstance(result, DlmsError):
+                self._note_failure(candidate, dlms, result)
+                if credentials or not self._tries_other(result):
                     return None
                 continue
-            except DlmsError as error:
-                self._notes.append(f"{candidate}: {error}")
-                return None
-            self._dlms = dlms
-            return description
+            return result
         return None
 
-    def _referencings(self, credentials: Mapping[str, Any]) -> tuple[str, ...]:
+    async def _with_workarounds(
+        self, candidate: Candidate, dlms: Mapping[str, Any], error: DlmsError
+    ) -> Shown | DlmsError | None:
+        """Try the association with the workarounds that suit this failure, each once."""
+        device = self._draft.device(dlms, self._connection)
+        kept: dict[str, Any] = {}
+        done: dict[str, Any] = {}
+        while row := next(trials(device.dlms, error, self._draft.workarounds, done), None):
+            done[row.key] = row.value
+            try:
+                result = await self._attempt(candidate, dlms, {**kept, row.key: row.value})
+            except ConfigError:
+                continue  # it does not go with the other keys
+            if not isinstance(result, DlmsError):
+                self._notes.append(f"the meter needs workarounds.{row.key}: it is in the entry")
+                return result
+            if changes(error, result):
+                kept, error = {**kept, row.key: row.value}, result
+        if is_about_ciphering(device.dlms, error):
+            self._failures.append(Failure.of(candidate.client, device.dlms, error, tuple(done)))
+        return error
+
+    async def _attempt(
+        self,
+        candidate: Candidate,
+        dlms: Mapping[str, Any],
+        workarounds: Mapping[str, Any],
+        worth: int = 0,
+    ) -> Shown | DlmsError | None:
+        """Open an association and read; None if it shows no more than `worth`, or the error."""
+        device = self._draft.device(dlms, self._connection, workarounds)
+        proof = device.dlms.authentication
+        more = "".join(f", {key}" for key in workarounds)
+        count = len(self._search.attempts)
+        words = f"association: {candidate}, {device.dlms.referencing}, {proof}{more}"
+        self._trying(words, count, count)
+        opening = Opening(self._request, device, self._make_link, self._reading)
+        try:
+            found = await opening.gather(worth)
+        except ConfigError:
+            raise
+        except DlmsError as error:
+            if opening.let_in:
+                self._know(device)
+            return error
+        self._know(device)
+        if found is None:
+            return None
+        description, size = found
+        return Shown(description=description, size=size, dlms=dlms, workarounds=workarounds)
+
+    def _know(self, device: Device) -> None:
+        """Note that the meter opened the association of this device."""
+        self._referencing = device.dlms.referencing
+        self._let_in.append(device.dlms.client_address)
+
+    def _referencings(
+        self, candidate: Candidate, credentials: Mapping[str, Any]
+    ) -> tuple[Referencing, ...]:
         """Return the referencings to try: the given one, or the found or preset one first."""
         if given := credentials.get("referencing"):
             return (given,)
-        usual = preset_dlms(self._request.wanted.preset).get("referencing", "LN")
+        usual = preset_dlms(self._request.wanted.preset).get("referencing", candidate.referencing)
         first = self._referencing or usual
         return (first, "SN" if first == "LN" else "LN")
 
-    def _read(self, device: Device, client: Client) -> Talk[Description]:
-        """Read the objects of the association that was just opened."""
-        self._referencing = device.dlms.referencing
-        self._let_in.append(device.dlms.client_address)
-        return describe(
-            client,
-            referencing=device.dlms.referencing,
-            options=options_of(device.dlms),
-            progress=self._reading,
-        )
+    def _tries_other(self, error: DlmsError) -> bool:
+        """Whether the other referencing may help; where nothing is said, it is tried once."""
+        if minds_referencing(error):
+            return True
+        silent = isinstance(error, LinkError) and not isinstance(error, ConnectError)
+        if not silent or self._let_in or self._deaf:
+            return False
+        self._deaf = True
+        return True
 
-    def _refuse(self, dlms: Dlms, error: RefusedError) -> None:
-        if WRONG_CONTEXT not in error.diagnostic:
-            self._referencing = dlms.referencing  # the meter understood this one, though it refused
+    def _note_failure(
+        self, candidate: Candidate, dlms: Mapping[str, Any], error: DlmsError
+    ) -> None:
+        device = self._draft.device(dlms, self._connection).dlms
+        if not isinstance(error, RefusedError):
+            names = " by short names" if device.referencing == "SN" else ""
+            note = f"{replace(candidate, referencing='LN')}{names}: {error}"
+            if note not in self._notes:
+                self._notes.append(note)
+            return
+        if not minds_referencing(error):
+            self._referencing = device.referencing  # the meter understood it, though it refused
         self._refusals.append(
             Refusal(
-                dlms.client_address, dlms.authentication, error.diagnostic, error.hint,
-                dlms.referencing,
+                device.client_address, device.authentication, error.diagnostic, error.hint,
+                device.referencing,
             )
         )  # fmt: skip
 
     # -- result
 
-    def _complete(
-        self, result: Discovery, description: Description, dlms: Mapping[str, Any]
-    ) -> Discovery:
-        request = self._request
-        notes = result.notes
+    def _complete(self, result: Discovery, shown: Shown) -> Discovery:
+        request, description, dlms = self._request, shown.description, shown.dlms
+        notes = (*result.notes, *description.notes)
         if description.unlisted:
             notes += (f"{description.unlisted}; asked for what is usual instead",)
-        name = request.name or device_name(description, result.endpoint.rpartition("/")[2])
+        name = request.name or device_name(description, result.endpoint)
+        if not (request.name or description.serial_number or description.logical_device_name):
+            notes += ("the meter tells no number and no name: --name gives it another deviceName",)
         items = items_of(description, every=request.every_register)
-        entry = self._draft.entry(name, dlms, items, self._connection)
+        entry = self._draft.entry(name, dlms, items, self._connection, shown.workarounds)
         device_of(entry, request.folder)
         objects = [one.obis for one in description.objects]
         presets = fitting(dlms, objects, description.logical_device_name)
-        advice = self._further(items) + others(description.logical_devices, dlms)
-        return replace(result, entry=entry, presets=presets, notes=notes, advice=advice)
-
-    def _further(self, items: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return how to read more than the opened association shows."""
-        return further(self._refusals, measures=bool(items["timeseries"]))
+        measures = bool(items["timeseries"])
+        advice = further(
+            self._refusals, self._failures, measures=measures,
+            unnamed=0 if measures else len(left_out(description)),
+        ) + others(description.logical_devices, dlms)  # fmt: skip
+        return replace(
+            result, dlms=dlms, description=description, entry=entry, presets=presets,
+            notes=notes, advice=advice,
+        )  # fmt: skip
 
     def _advice(self) -> tuple[str, ...]:
         refusals = [*self._refusals]
-        if not refusals:
+        if not refusals and not self._failures:
             refusals = [
                 Refusal(each.found.client, "NONE", each.detail, each.hint)
                 for each in self._search.answers
@@ -280,6 +360,7 @@ class _Survey:
             ]
         return advise(
             self._search.attempts, refusals, self._request.wanted, let_in=self._let_in,
+            failures=self._failures,
             serial=isinstance(self._connection, SerialConnection),
             timeout_s=self._request.pace.timeout_s,
         )  # fmt: skip

@@ -86,9 +86,7 @@ def test_a_list_that_lies_about_its_length_gives_the_entries_that_are_there(
     assert (found.count, found.announced) == (whole, announced)
     octets = listed(BY_SHORT_NAME, announced, there, cut=cut)
     directory = Directory()
-    found = held(
-        short_names(directory).object_list(), *by_short_names(octets, blocks=blocks)
-    )
+    found = held(short_names(directory).object_list(), *by_short_names(octets, blocks=blocks))
     assert isinstance(found, ObjectList)
     assert (found.count, found.announced) == (whole, announced)
     assert directory.attribute(ENERGY) == 0x0108
@@ -102,7 +100,9 @@ def test_short_names_are_read_with_such_a_list() -> None:
 
 @pytest.mark.parametrize("form", [by_logical_names, by_short_names])
 @pytest.mark.parametrize("octets", [b"\x01\x05", b"\x11\x05", b"\x02\x01\x11\x05", b"\x01"])
-def test_what_has_no_entry_at_all_is_no_list(form: Callable[..., list[bytes]], octets: bytes) -> None:
+def test_what_has_no_entry_at_all_is_no_list(
+    form: Callable[..., list[bytes]], octets: bytes
+) -> None:
     services = logical_names() if form is by_logical_names else short_names(Directory())
     with pytest.raises(ProtocolError, match="object list"):
         held(services.object_list(), *form(octets, blocks=False))

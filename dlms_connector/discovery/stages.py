@@ -1,0 +1,107 @@
+"""The order of a search: which addresses are tried over which setting of the line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from dlms_connector.config import Connection, SerialConnection, UdpConnection
+from dlms_connector.discovery import candidates
+from dlms_connector.discovery.candidates import Candidate, Wanted, preset_dlms
+
+#: How many addresses of each framing are tried first, where nothing is known of the meter.
+_FIRST = 2
+#: Addresses over the wrapper that are also greeted by short names.
+_FEW_SHORT_NAMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The candidates for one setting of the line."""
+
+    connection: Connection
+    candidates: tuple[Candidate, ...]
+    baudrate: int | None = None
+    signs_on: bool = False
+
+
+def stages(given: Connection, wanted: Wanted, *, all_baudrates: bool) -> Iterator[Stage]:
+    """Yield the stages of a search, the most likely first."""
+    if isinstance(given, SerialConnection):
+        found = _serial(given, wanted, all_baudrates=all_baudrates)
+    elif isinstance(given, UdpConnection):
+        found = (Stage(given, part) for part in (*_wrapper(wanted), _short_names(wanted)))
+    else:
+        found = _tcp(given, wanted)
+    return (stage for stage in found if stage.candidates)
+
+
+def _tcp(given: Connection, wanted: Wanted) -> Iterator[Stage]:
+    """Alternate between the framings: the first ones of each, the likely ones, the rest."""
+    interfaces = wanted.interfaces or ("HDLC", "WRAPPER", "HDLC_WITH_MODE_E")
+    hdlc: tuple[tuple[Candidate, ...], ...] = ((), (), ())
+    wrapped = hdlc
+    short: tuple[Candidate, ...] = ()
+    if "HDLC" in interfaces:
+        hdlc = _hdlc(wanted)
+    if "WRAPPER" in interfaces:
+        wrapped, short = _wrapper(wanted), _short_names(wanted)
+    preferred = preset_dlms(wanted.preset).get("interfaceType") == "WRAPPER"
+    order = (wrapped, hdlc) if preferred else (hdlc, wrapped)
+    for part in range(2):
+        for framing in order:
+            yield Stage(given, framing[part])
+    yield Stage(given, short)
+    if "HDLC_WITH_MODE_E" in interfaces:
+        yield _mode_e(given, wanted)
+    for framing in order:
+        yield Stage(given, framing[2])
+
+
+def _serial(given: SerialConnection, wanted: Wanted, *, all_baudrates: bool) -> Iterator[Stage]:
+    interfaces = wanted.interfaces or ("HDLC", "HDLC_WITH_MODE_E")
+    quick = tuple(candidates.hdlc(wanted, quick=True))
+    if "HDLC" in interfaces:
+        rates = candidates.BAUDRATES if all_baudrates else ()
+        for rate in dict.fromkeys((given.baudrate, *rates)):
+            yield Stage(given.model_copy(update={"baudrate": rate}), quick, rate)
+    if "HDLC_WITH_MODE_E" in interfaces:
+        yield _mode_e(given, wanted)
+    if "HDLC" in interfaces:
+        rest = tuple(_without(candidates.hdlc(wanted), quick))
+        yield Stage(given, rest, given.baudrate)
+
+
+def _hdlc(wanted: Wanted) -> tuple[tuple[Candidate, ...], ...]:
+    quick = tuple(candidates.hdlc(wanted, quick=True))
+    known = wanted.preset is not None or wanted.serial_number is not None or wanted.servers
+    first = len(quick) if known else _FIRST
+    rest = tuple(_without(candidates.hdlc(wanted), quick))
+    return quick[:first], quick[first:], rest
+
+
+def _wrapper(wanted: Wanted) -> tuple[tuple[Candidate, ...], ...]:
+    """Return the first two clients, then every client and every wPort once, then the rest."""
+    every = tuple(candidates.wrapper(wanted))
+    if not every:
+        return (), (), ()
+    first = every[:_FIRST]
+    place, client = every[0].server, every[0].client
+    likely = tuple(one for one in every[_FIRST:] if one.server == place or one.client == client)
+    return first, likely, tuple(one for one in every[_FIRST:] if one not in likely)
+
+
+def _short_names(wanted: Wanted) -> tuple[Candidate, ...]:
+    """Return a few addresses again by short names: some meters are silent to the other."""
+    few = tuple(candidates.wrapper(wanted))[:_FEW_SHORT_NAMES]
+    return tuple(replace(one, referencing="SN") for one in few)
+
+
+def _mode_e(given: Connection, wanted: Wanted) -> Stage:
+    every = candidates.hdlc(wanted, quick=not wanted.servers, interface="HDLC_WITH_MODE_E")
+    return Stage(given, tuple(every), None, signs_on=True)
+
+
+def _without(all_of: Iterable[Candidate], some: Sequence[Candidate]) -> Iterator[Candidate]:
+    done = {(one.client, one.octets) for one in some}
+    return (one for one in all_of if (one.client, one.octets) not in done)
