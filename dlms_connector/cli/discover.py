@@ -38,6 +38,10 @@ from dlms_connector.discovery import (
 from dlms_connector.errors import ConfigError
 from dlms_connector.state import commands_folder
 
+#: Seconds for all probes on a serial port, where every baud rate is tried.
+_SERIAL_MAX_S = 600.0
+_USUAL = Pace()
+
 _SEEN = "a secret on the command line is seen by all users of this computer: "
 
 
@@ -98,12 +102,15 @@ def _read_server(text: str) -> Server:
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False),
               help="Write a complete dlms.json; never overwrites a file.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Write a report as JSON.")
-@click.option("--timeout", default=2.0, show_default=True, type=click.FloatRange(0.05, 120),
+@click.option("--timeout", default=_USUAL.timeout_s, show_default=True,
+              type=click.FloatRange(0.05, 120),
               help="Seconds to wait for an answer to a probe.")  # fmt: skip
 @click.option("--rate", default=2.0, show_default=True, type=click.FloatRange(0.01, 1000),
               help="Probes per second at most.")  # fmt: skip
 @click.option("--max-probes", default=120, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--max-seconds", default=600.0, show_default=True, type=click.FloatRange(1, 86_400))
+@click.option("--max-seconds", default=None, type=click.FloatRange(1, 86_400),
+              help="Seconds for all probes.  [default: 50, more with a longer --timeout; 600 with "
+              "--serial]")  # fmt: skip
 def command(
     serial_port: str | None,
     host: str | None,
@@ -116,8 +123,8 @@ def command(
     Give --host (and --port), or --serial. The public client is tried first, without a
     password. Passwords are never guessed; a given password is tried once.
 
-    Exit codes: 0 the entry is written, 1 no meter answered or no association was accepted
-    (the last lines say what to check), 2 an option is wrong.
+    Exit codes: 0 the entry is written, 1 no meter answered, no association was accepted, or its
+    client shows no measured values (the last lines say what to try), 2 an option is wrong.
     """
     if (host is None) == (serial_port is None):
         raise click.UsageError("give either --host or --serial")
@@ -132,7 +139,7 @@ def command(
             timeout_s=options["timeout"],
             per_second=options["rate"],
             max_probes=options["max_probes"],
-            max_s=options["max_seconds"],
+            max_s=_most_seconds(options["max_seconds"], options["timeout"], serial_port),
         ),
         name=options["name"],
         every_register=options["every"],
@@ -141,14 +148,24 @@ def command(
         state_dir=commands_folder(None, folder),
     )
     found = _run(request)
+    if output is not None and not found.measures:
+        output = None  # a file that reads nothing would only be in the way of the next try
     if output is not None and found.entry is not None:
         output = _write(output, document(found.entry) + "\n")
     if as_json:
         click.echo(_json(report(found)))
     else:
         _show(found, output)
-    if found.entry is None:
+    if not found.measures:
         sys.exit(FAILED)
+
+
+def _most_seconds(given: float | None, timeout_s: float, serial_port: str | None) -> float:
+    """Return the seconds for all probes: as many probes as usual, where each takes longer."""
+    if given is not None:
+        return given
+    usual = _USUAL.max_s if serial_port is None else _SERIAL_MAX_S
+    return usual * max(1.0, timeout_s / _USUAL.timeout_s)
 
 
 def _check_output(output: Path) -> None:
@@ -177,7 +194,14 @@ def _run(request: Request) -> Discovery:
     with _progress() as progress:
         probing = progress.add_task("looking for the meter", total=None)
 
+        shown = ""
+
         def trying(what: str, done: int, total: int) -> None:
+            nonlocal shown
+            kind = what.partition(" client")[0]
+            if progress.disable and kind != shown:
+                shown = kind
+                click.echo(f"trying {what}", err=True)
             progress.update(probing, description=what, completed=done, total=total)
 
         def reading(done: int, total: int) -> None:
@@ -289,6 +313,8 @@ def _show(found: Discovery, output: Path | None) -> None:
             f"{description.serial_number or 'unknown'}")  # fmt: skip
         read = sum(one.is_read for one in description.objects)
         say(f"  {len(description.objects)} objects, {read} of them read")
+        for ref, problem in description.skipped:
+            say(f"  skipped {ref}: {problem}")
         unnamed = left_out(description)
         if unnamed:
             say(f"  {len(unnamed)} registers of unknown meaning left out (--all takes them)")
@@ -296,6 +322,8 @@ def _show(found: Discovery, output: Path | None) -> None:
         say(f"  presets that fit: {fits}" if fits else "  no preset fits")
     elif found.dlms:
         say(f"a meter answers at {found.endpoint}: {_words(found.dlms)}")
+    if found.entry is not None and not found.measures:
+        say("the entry reads no measured value; what to try:")
     for line in found.advice:
         say(line)
     if found.entry is None:

@@ -100,14 +100,14 @@ def advise(
 
     `let_in` are clients whose association was opened, but whose objects could not be read.
     """
+    causes = tuple(each.advice for each in failures)
     if let_in:
-        return (*_of_let_in(let_in, refusals), *(each.advice for each in failures))
-    if refusals or failures:
-        told = tuple(_of_refusals(refusals)) if refusals else ()
-        return (*told, *(each.advice for each in failures))
+        return (*_of_let_in(let_in, refusals), *causes)
+    if refusals:
+        return (*_of_refusals(refusals), *causes)
     if any(attempt.answered for attempt in attempts):
-        return tuple(_of_links(attempts))
-    return tuple(_of_silence(attempts, wanted, serial=serial, timeout_s=timeout_s))
+        return causes or tuple(_of_links(attempts))
+    return (*_of_silence(attempts, wanted, serial=serial, timeout_s=timeout_s), *causes)
 
 
 def tried(attempts: Iterable[Attempt]) -> str:

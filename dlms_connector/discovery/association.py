@@ -11,10 +11,11 @@ from typing import TypeVar
 
 from dlms_connector.config import Device
 from dlms_connector.discovery.search import MakeLink
-from dlms_connector.errors import DlmsError, LinkClosedError, LinkError
+from dlms_connector.errors import DlmsError, LinkClosedError, LinkError, LinkTimeoutError
 from dlms_connector.link import Link
 from dlms_connector.meter import catch_up, converse
 from dlms_connector.protocol import Client, make_client
+from dlms_connector.protocol.directive import Pause
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.state import counter_of
 
@@ -27,6 +28,8 @@ _RETRIES = 1
 _LEAST_S = 2.5
 #: How much longer than its slowest answer so far a meter is waited for.
 _ALLOWANCE = 8
+#: How many times longer a meter is polled that says it is busy.
+_BUSY = 2
 
 
 class Patience:
@@ -45,12 +48,23 @@ class Patience:
             return configured
         return min(configured, max(_LEAST_S, _ALLOWANCE * self.slowest_s))
 
-    def timing(self, talk: Talk[T]) -> Talk[T]:
-        """Run a talk and note how long the meter takes to answer."""
+    def timing(self, talk: Talk[T], most_busy_s: float) -> Talk[T]:
+        """Run a talk and note how long the meter takes to answer.
+
+        A meter that only says that it is still busy (RR over HDLC) is polled for `most_busy_s`.
+        """
         now = asyncio.get_running_loop().time
+        pause_s = busy_s = 0.0
         try:
             out, sent = next(talk), now()
             while True:
+                if isinstance(out, Pause):
+                    # The pauses of one exchange grow, so a shorter one begins another.
+                    busy_s = out.seconds + (busy_s if out.seconds >= pause_s else 0.0)
+                    pause_s = out.seconds
+                    if busy_s > most_busy_s:
+                        out = talk.throw(LinkTimeoutError(1, 0))
+                        continue
                 try:
                     data = yield out
                 except DlmsError as error:
@@ -152,10 +166,11 @@ class _Conversation:
 
     async def hold(self, talk: Talk[T], *, opening: bool = False) -> T:
         """Run one conversation."""
+        timeout_s = self._patience.timeout_s(self._device, opening=opening)
         return await converse(
-            self._patience.timing(talk),
+            self._patience.timing(talk, _BUSY * timeout_s),
             self._link,
-            timeout_s=self._patience.timeout_s(self._device, opening=opening),
+            timeout_s=timeout_s,
             pause_s=self._device.workarounds.pause_between_frames_ms / 1000,
             overall_s=_LONGEST_S,
         )

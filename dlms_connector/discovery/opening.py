@@ -94,6 +94,17 @@ class Opening:
         options = options_of(self._device.dlms)
         return description_of(gathering, self._client, options), gathering.size
 
+    async def again(self) -> DlmsError | None:
+        """Open the association once more; return why that failed, if it did.
+
+        A meter may accept one invocation counter and no other: that shows the second time.
+        """
+        try:
+            await self._once(None)
+        except DlmsError as error:
+            return error
+        return None
+
     def _may_retry(self, error: DlmsError, refused: int) -> bool:
         """Whether to open again where that failed after a broken session."""
         proves = self._device.dlms.authentication != "NONE"
@@ -104,10 +115,11 @@ class Opening:
         quiet_s = self._device.workarounds.quiet_after_failure_ms / 1000
         return quiet_s + _REST_FACTOR * refused * self._request.pace.reopen_s
 
-    async def _once(self, gathering: Gathering) -> None:
+    async def _once(self, gathering: Gathering | None) -> None:
         def job(client: Client) -> Talk[None]:
             self._client = client
-            return gathering.talk(client)
+            if gathering is not None:
+                yield from gathering.talk(client)
 
         await in_association(
             self._device, self._make_link, job,

@@ -20,7 +20,7 @@ def report(found: Discovery) -> dict[str, Any]:
     description = found.description
     result: dict[str, Any] = {
         "endpoint": found.endpoint,
-        "found": found.entry is not None,
+        "found": found.measures,
         "dlms": dict(found.dlms) if found.dlms else None,
         "answers": [
             {"probe": str(each.candidate), "from": str(each.found), "result": each.kind,
@@ -41,6 +41,10 @@ def report(found: Discovery) -> dict[str, Any]:
             "services": sorted(description.conformance),
             "maxPdu": description.max_pdu,
             "objects": objects_as_json(description.objects),
+            "skipped": [
+                {"obis": str(ref.obis), "attribute": ref.attribute, "problem": problem}
+                for ref, problem in description.skipped
+            ],
         }
     return result
 

@@ -14,6 +14,7 @@ from dlms_connector.discovery.candidates import (
     Referencing,
     clients_first,
     preset_dlms,
+    wrapper,
 )
 from dlms_connector.discovery.description import Description
 from dlms_connector.discovery.draft import Draft, Request, device_of, section_of
@@ -182,6 +183,8 @@ class _Survey:
         """Try the association with the user's secret, only once."""
         found = next((each.found for each in self._search.answers if each.found), None)
         if found is None:
+            found = self._unheard()
+        if found is None:
             return None
         client = self._own_client()
         if client is None:
@@ -190,6 +193,18 @@ class _Survey:
             )
             return None
         return await self._show(replace(found, client=client), self._credentials)
+
+    def _unheard(self) -> Candidate | None:
+        """Return where to use keys though nothing answered: some meters hear ciphered AARQ only.
+
+        Over HDLC the link would have been answered. A password in clear is not sent to nobody.
+        """
+        proof = self._credentials.get("authentication", "NONE")
+        first = next(wrapper(self._request.wanted), None)
+        interfaces = self._request.wanted.interfaces or ("WRAPPER",)
+        known = self._request.wanted.clients and "WRAPPER" in interfaces
+        serial = isinstance(self._connection, SerialConnection)
+        return first if known and proof not in ("NONE", "LOW") and not serial else None
 
     def _own_client(self) -> int | None:
         """Return the client that the secret is for: the given one, else from the answers."""
@@ -220,8 +235,8 @@ class _Survey:
         for referencing in self._referencings(candidate, credentials):
             dlms = {**section_of(replace(candidate, referencing=referencing)), **credentials}
             result = await self._attempt(candidate, dlms, {}, worth)
-            if isinstance(result, DlmsError) and credentials:
-                result = await self._with_workarounds(candidate, dlms, result)
+            if credentials:
+                result = await self._proved(candidate, dlms, result)
             if isinstance(result, DlmsError):
                 self._note_failure(candidate, dlms, result)
                 if credentials or not self._tries_other(result):
@@ -229,6 +244,24 @@ class _Survey:
                 continue
             return result
         return None
+
+    async def _proved(
+        self, candidate: Candidate, dlms: Mapping[str, Any], result: Shown | DlmsError | None
+    ) -> Shown | DlmsError | None:
+        """Return the result; where the meter ciphers, that with the workarounds it needs."""
+        if isinstance(result, DlmsError):
+            return await self._with_workarounds(candidate, dlms, result)
+        device = self._draft.device(dlms, self._connection)
+        if result is None or device.dlms.security == "NONE":
+            return result
+        error = await Opening(self._request, device, self._make_link, None).again()
+        if error is None:
+            return result
+        other = await self._with_workarounds(candidate, dlms, error)
+        if isinstance(other, Shown):
+            return other
+        self._notes.append(f"the association opened once, and then not again: {error}")
+        return result
 
     async def _with_workarounds(
         self, candidate: Candidate, dlms: Mapping[str, Any], error: DlmsError

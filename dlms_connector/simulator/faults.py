@@ -51,9 +51,15 @@ FAULTS = {
         Fault("dm-at", "request", 1, "answers the n-th information frame from now with DM"),
         Fault("frmr-at", "request", 1, "answers the n-th information frame from now with FRMR"),
         Fault("foreign-frames", _SWITCH, 1, "precedes answers by a frame for another client"),
+        Fault("others-session", "client", 18, "answers only with frames for this other client"),
         Fault("fixed-sizes", _SWITCH, 1, "names its own frame sizes, whatever was proposed"),
         # association
         Fault("refuse-association", "diagnostic", 1, "refuses with this ACSE diagnostic"),
+        Fault("silent-refusals", _SWITCH, 1, "is silent where it would refuse an association"),
+        Fault("frmr-refusals", _SWITCH, 1, "rejects the frame where it would refuse an AARQ"),
+        Fault(
+            "own-context", _SWITCH, 1, "accepts any application context, and answers with its own"
+        ),
         Fault("silent-to-wrong-sap", _SWITCH, 1, "does not answer clients that it does not know"),
         Fault("close-on-wrong-sap", _SWITCH, 1, "hangs up on clients that it does not know"),
         Fault(
@@ -80,6 +86,12 @@ FAULTS = {
         Fault("refuse-list", _SWITCH, 1, "answers GET-with-list with an exception, though offered"),
         Fault("malformed-list", _SWITCH, 1, "cuts list answers short in the middle of a value"),
         Fault("short-list", "missing", 1, "leaves so many items off list answers"),
+        Fault(
+            "malformed-object", "C", 52, "cuts the values of objects with this value group C short"
+        ),
+        Fault("silent-object", "C", 52, "answers no request for objects with this value group C"),
+        Fault("killing-object", "C", 52, "hangs up when asked for objects with this value group C"),
+        Fault("long-list", "entries", 5, "announces so many more objects than it lists"),
         Fault("empty-blocks", _SWITCH, 1, "sends endless empty blocks that are not the last"),
         Fault("double-wrapped-clock", _SWITCH, 1, "wraps the clock of a list in two octet strings"),
         Fault("stale-replies", _SWITCH, 1, "sends the last answer again before each answer"),

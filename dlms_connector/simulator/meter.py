@@ -6,7 +6,7 @@ import time
 from collections import Counter
 
 from dlms_connector.obis import Obis
-from dlms_connector.simulator.encoding.data import Data, octets
+from dlms_connector.simulator.encoding.data import Data, announcing, octets
 from dlms_connector.simulator.faults import Faults
 from dlms_connector.simulator.objects import (
     CONNECTED,
@@ -114,11 +114,19 @@ class Meter:
         if written is not None:
             return written
         if class_id == _ASSOCIATION_LN and attribute == 2:
-            return object_list(self._objects, role)
+            return self.announced(object_list(self._objects, role))
         source = found.attributes.get(attribute)
         if source is None:
             raise AccessError(access.DENIED)
         return source(self) if callable(source) else source
+
+    def announced(self, listed: Data) -> Data:
+        """Return the object list, with the count that this meter announces."""
+        return (
+            announcing(listed, int(self.faults["long-list"]))
+            if self.faults["long-list"]
+            else listed
+        )
 
     def write(self, class_id: int, name: bytes, attribute: int, value: Data, role: Role) -> None:
         """Set an attribute; raises AccessError."""

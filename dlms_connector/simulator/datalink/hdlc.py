@@ -14,6 +14,8 @@ from dlms_connector.simulator.faults import Faults
 SNRM, DISC, UA, DM, FRMR, UI = 0x83, 0x43, 0x63, 0x0F, 0x87, 0x03
 POLL = 0x10
 _COMMAND_LLC, _RESPONSE_LLC = b"\xe6\xe6\x00", b"\xe6\xe7\x00"
+#: An answer that another client waits for.
+_OTHERS_REPLY = _RESPONSE_LLC + bytes.fromhex("C401C1001208FE")
 _DEFAULT_INFO = 128
 _LONGEST_REQUEST = 0x10000
 
@@ -88,6 +90,8 @@ class Station:
     def take(self, frame: Frame) -> bytes:
         """Answer a frame addressed to this meter; return b"" to send nothing."""
         self._server = frame.destination
+        if other := int(self.faults["others-session"]):
+            return make_frame(bytes((other << 1 | 1,)), self._server, 0x30, _OTHERS_REPLY, False)
         control = frame.control & ~POLL
         if control == SNRM:
             return self._snrm(frame)
@@ -150,6 +154,8 @@ class Station:
         reply = self.answer(request[3:], self._client[0] >> 1)
         if reply is None:
             return b""
+        if not reply:
+            return self._say(FRMR, bytes((frame.control, self._send << 1, 0x01)))
         self._queue(_RESPONSE_LLC + reply)
         return self._window()
 

@@ -79,6 +79,26 @@ def array(*items: Data) -> Data:
     return Data(ARRAY, items)
 
 
+class _Announcing(tuple[Data, ...]):
+    """Elements that announce more than there are."""
+
+    more = 0
+
+    def __len__(self) -> int:
+        return super().__len__() + self.more
+
+
+def announcing(listed: Data, more: int) -> Data:
+    """Make an array that announces so many more elements than it has."""
+    elements = _Announcing(listed.value)
+    elements.more = more
+    return Data(listed.tag, elements)
+
+
+#: What is no value: fewer octets follow than its length says.
+CUT_SHORT = Data(COMPACT_ARRAY, b"\x12\x04\x00")
+
+
 def structure(*items: Data) -> Data:
     """Make a structure."""
     return Data(STRUCTURE, items)

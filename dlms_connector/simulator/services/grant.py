@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dlms_connector.simulator.encoding.data import NOTHING, Data, Reader
+from dlms_connector.simulator.encoding.data import CUT_SHORT, NOTHING, Data, Reader
 from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.objects import Role
 from dlms_connector.simulator.objects.cosem_object import OTHER_REASON, AccessError
@@ -17,6 +17,27 @@ _OVERHEAD = 12
 
 class NotOfferedError(Exception):
     """The service was not negotiated."""
+
+
+class WithheldError(Exception):
+    """The meter sends no answer; with `closes` it hangs up."""
+
+    def __init__(self, *, closes: bool) -> None:
+        super().__init__()
+        self.closes = closes
+
+
+def misbehaved(meter: Meter, name: bytes, value: Data) -> Data:
+    """Return the value of an object with the fault of its value group C, if there is one.
+
+    Raises WithheldError.
+    """
+    faults, c = meter.faults, name[2]
+    for fault in ("silent-object", "killing-object"):
+        if fault in faults and faults[fault] == c:
+            raise WithheldError(closes=fault == "killing-object")
+    cut = "malformed-object" in faults and faults["malformed-object"] == c
+    return CUT_SHORT if cut else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +74,8 @@ class Grant:
             return read_rows(self.meter, found.table, selector, parameters)
         if selector:
             raise AccessError(OTHER_REASON)
-        return self.meter.read(class_id, name, attribute, self.role)
+        value = self.meter.read(class_id, name, attribute, self.role)
+        return misbehaved(self.meter, name, value)
 
     def write(self, reference: bytes, value: Data) -> int:
         """Set the attribute that a descriptor names; return the Data-Access-Result."""

@@ -41,7 +41,7 @@ def objection(meter: Meter, request: acse.Request, role: Role | None) -> int:
         return acse.NO_REASON
     if role is None:
         return acse.TITLE_UNKNOWN
-    if request.context != expected_context(meter, role):
+    if request.context != expected_context(meter, role) and "own-context" not in meter.faults:
         return acse.CONTEXT_UNKNOWN
     ciphered = request.context in (acse.LN_CIPHERED, acse.SN_CIPHERED)
     if ciphered and len(request.calling_title) != _TITLE:

@@ -29,7 +29,7 @@ from dlms_connector.simulator.services import handshake
 from dlms_connector.simulator.services.access import AccessService
 from dlms_connector.simulator.services.action_service import ACTION_RESPONSE
 from dlms_connector.simulator.services.get_service import GET_RESPONSE
-from dlms_connector.simulator.services.grant import Grant, NotOfferedError
+from dlms_connector.simulator.services.grant import Grant, NotOfferedError, WithheldError
 from dlms_connector.simulator.services.logical_names import LogicalNameServices
 from dlms_connector.simulator.services.set_service import SET_RESPONSE
 from dlms_connector.simulator.services.short_names import ShortNameServices
@@ -73,6 +73,9 @@ class Session:
             self._client = client
         try:
             return self._answer(apdu) if apdu else None
+        except WithheldError as withheld:
+            self.closing |= withheld.closes
+            return None
         except MalformedError:
             return exception(SERVICE_UNKNOWN, OTHER)
         except RejectedError as rejected:
@@ -196,7 +199,7 @@ class Session:
         challenged = pending.challenges.server if pending else b""
         titled = self._protection is not None or bool(challenged)
         return acse.make_response(
-            request.context,
+            handshake.expected_context(self._meter, role),
             acse.AUTHENTICATION_REQUIRED if pending else 0,
             self._seal(self._initiate_response(), wrapping),
             title=self._meter.options.title() if titled else b"",
@@ -233,9 +236,15 @@ class Session:
             self._conformance, options.max_pdu, short_names=options.referencing == "SN"
         )
 
-    def _refuse(self, request: acse.Request, diagnostic: int, information: bytes = b"") -> bytes:
+    def _refuse(
+        self, request: acse.Request, diagnostic: int, information: bytes = b""
+    ) -> bytes | None:
         self.end()
         self._meter.seen["refused"] += 1
+        if "silent-refusals" in self._meter.faults:
+            return None
+        if "frmr-refusals" in self._meter.faults:
+            return b""  # no APDU: the station rejects the frame
         self._conformance = self._meter.options.offered_services()
         return acse.make_response(
             request.context or acse.LN,

@@ -22,7 +22,7 @@ from dlms_connector.simulator.objects.cosem_object import (
 )
 from dlms_connector.simulator.services import short_name_map as short
 from dlms_connector.simulator.services.blocks import Incoming, Outgoing, WrongBlockError
-from dlms_connector.simulator.services.grant import Grant
+from dlms_connector.simulator.services.grant import Grant, misbehaved
 from dlms_connector.simulator.services.selection import read_rows
 
 READ, WRITE, READ_RESPONSE, WRITE_RESPONSE = 0x05, 0x06, 0x0C, 0x0D
@@ -111,7 +111,7 @@ class ShortNameServices:
     def _value(self, name: int, selector: int, parameters: Data) -> Data:
         meter, role = self._meter, self._role
         if name == short.OBJECT_LIST:
-            return short.object_list(meter, role)
+            return meter.announced(short.object_list(meter, role))
         if name == short.ASSOCIATION:
             return octets(short.ASSOCIATION_NAME)
         target = short.resolve(meter, name)
@@ -120,7 +120,8 @@ class ShortNameServices:
         found = meter.find(target.class_id, target.name, role)
         if found.table is not None and target.attribute == 2:
             return read_rows(meter, found.table, selector, parameters)
-        return meter.read(target.class_id, target.name, target.attribute, role)
+        value = meter.read(target.class_id, target.name, target.attribute, role)
+        return misbehaved(meter, target.name, value)
 
     def _block(self) -> bytes:
         assert self._outgoing is not None

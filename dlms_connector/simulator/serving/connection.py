@@ -12,6 +12,8 @@ from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.services import Session
 
 _MODE_E = "HDLC_WITH_MODE_E"
+#: An answer that another client waits for.
+_OTHERS_REPLY = bytes.fromhex("C401C1001208FE")
 
 
 class _Line:
@@ -162,8 +164,11 @@ class Connection:
                 if not opens and "silent-once-dropped" in line.meter.faults:
                     continue
                 reply = line.session.answer(packet.apdu, packet.source)
-                if reply is not None:
-                    reply = wrapper.make_packet(packet.destination, packet.source, reply)
+                client = int(line.meter.faults["others-session"]) or packet.source
+                if client != packet.source:
+                    reply = _OTHERS_REPLY
+                if reply:
+                    reply = wrapper.make_packet(packet.destination, client, reply)
                 out += self._answered(line, reply or b"")
         return out
 

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dlms_connector.cli import main
+from dlms_connector.cli.discover import _most_seconds
 from dlms_connector.config.loading import load_file
 from dlms_connector.simulator import MeterOptions, microstar, simulate, simulate_terminal
 from tests.support.peers import free_port
@@ -80,6 +81,44 @@ async def test_a_refusal_is_exit_1_and_names_the_suspects() -> None:
     assert found.stdout == ""
     assert "a meter answers at" in found.stderr
     assert "client 16 wants authentication" in found.stderr
+
+
+async def test_an_entry_without_measured_values_is_exit_1_and_says_what_to_try(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "dlms.json"
+    async with simulate([microstar()]) as (server,):
+        found = await discover(server.port, "--interface", "HDLC", "--output", str(file))
+        listed = await discover(server.port, "--interface", "HDLC", "--json")
+    assert found.exit_code == listed.exit_code == 1
+    assert "the entry reads no measured value; what to try:" in found.stderr
+    assert "--client 1 --authentication LOW --password-env" in found.stderr
+    assert json.loads(found.stdout)["devices"][0]["attributes"]
+    assert not file.exists()  # it would be in the way of the next try
+    assert json.loads(listed.stdout)["found"] is False
+
+
+async def test_what_was_skipped_and_what_is_tried_are_told() -> None:
+    options = MeterOptions(faults={"malformed-object": 52})
+    async with simulate([options]) as (server,):
+        found = await discover(server.port, "--interface", "HDLC")
+        listed = await discover(server.port, "--interface", "HDLC", "--json")
+    assert found.exit_code == 0, found.output
+    assert "  skipped 1-0:52.7.0" in found.stderr
+    assert "trying HDLC client 16, server 1/1" in found.stderr
+    skipped = json.loads(listed.stdout)["skipped"]
+    assert {one["obis"] for one in skipped} == {"1-0:52.7.0"}
+
+
+@pytest.mark.parametrize(
+    ("given", "timeout_s", "serial_port", "seconds"),
+    [(None, 1.2, None, 50), (None, 12, None, 500), (None, 0.1, None, 50), (7, 12, None, 7),
+     (None, 1.2, "/dev/ttyUSB0", 600)],
+)  # fmt: skip
+def test_a_search_ends_within_a_minute_unless_told_to_wait_longer(
+    given: float | None, timeout_s: float, serial_port: str | None, seconds: float
+) -> None:
+    assert _most_seconds(given, timeout_s, serial_port) == pytest.approx(seconds)
 
 
 async def test_silence_is_exit_1_and_names_the_suspects() -> None:

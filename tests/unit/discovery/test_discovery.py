@@ -279,7 +279,7 @@ async def test_other_logical_devices_are_named(
 
 @pytest.mark.parametrize("fault", ["exception", "drop-after"])
 async def test_a_meter_that_lets_us_in_and_tells_nothing_does_not_refuse(fault: str) -> None:
-    options = MeterOptions(faults={fault: 300})
+    options = MeterOptions(faults={fault: 200})
     async with simulate([options]) as (server,):
         found = await look(server, interfaces=("HDLC",))
     assert found.entry is None

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from dlms_connector.config import preset
-from dlms_connector.discovery.naming import free_name, name_of, plain_name, profile_name
+from dlms_connector.discovery.entry import device_name
+from dlms_connector.discovery.naming import (
+    free_name,
+    name_of,
+    own_name,
+    plain_name,
+    profile_name,
+)
 from dlms_connector.obis import Obis
 
 NAMES = {
@@ -109,3 +116,38 @@ def test_a_name_that_is_taken_is_made_different() -> None:
 def test_the_plain_name_keeps_a_value_group_f_that_says_something() -> None:
     assert plain_name(Obis.parse("1-0:1.8.0")) == "obis_1_0_1_8_0"
     assert plain_name(Obis.parse("1-0:1.8.0*2")) == "obis_1_0_1_8_0_2"
+
+
+@pytest.mark.parametrize(
+    ("value", "octets", "name"),
+    [
+        ("00000001", b"00000001", "00000001"),
+        (12345678, None, "12345678"),
+        ("LGZ1030655933512", b"LGZ1030655933512", "LGZ1030655933512"),
+        ("4C475A6773785501", bytes.fromhex("4C475A6773785501"), "LGZ6773785501"),
+        ("192.168.1.127", b"192.168.1.127", None),
+        ("192.168.1.127:4059", b"192.168.1.127:4059", None),
+        ("C0A8017F", bytes.fromhex("C0A8017F"), None),
+        ("02:00:5E:10:00:01", None, None),
+        ("0100010800FF", bytes.fromhex("0100010800FF"), None),
+        ("2026-11-27T04:44:17+00:00", bytes.fromhex("07EA0B1B05042C11FF000000"), None),
+        ("1-0:1.8.0*255", None, None),
+        ("fe80::1", None, None),
+        ("00000000", b"00000000", None),
+        ("FFFFFFFF", None, None),
+        ("", b"", None),
+        (0, None, None),
+        (True, None, None),
+        ([1], None, None),
+        (None, None, None),
+    ],
+)
+def test_only_what_names_a_meter_is_its_name(
+    value: object, octets: bytes | None, name: str | None
+) -> None:
+    assert own_name(value, octets) == name
+
+
+def test_a_device_without_a_name_is_called_by_its_endpoint() -> None:
+    assert device_name(None, "tcp://192.168.1.127:4059") == "DLMS-Meter-192.168.1.127-4059"
+    assert device_name(None, "serial:/dev/ttyUSB0") == "DLMS-Meter-ttyUSB0"

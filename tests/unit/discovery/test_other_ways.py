@@ -1,0 +1,189 @@
+"""Meters that refuse by other means than an AARE, other clients' sessions, and workarounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlms_connector.config import TcpConnection
+from dlms_connector.discovery import Discovery, Pace, Request, Wanted, discover
+from dlms_connector.discovery.candidates import Candidate, Server
+from dlms_connector.discovery.description import Description
+from dlms_connector.discovery.opening import Shown
+from dlms_connector.discovery.stages import stages
+from dlms_connector.discovery.survey import _Survey
+from dlms_connector.simulator import Endpoint, MeterOptions, microstar, simulate
+from dlms_connector.simulator.objects import Role
+
+FAST = Pace(timeout_s=0.04, per_second=1000, settle_s=0.01, reopen_s=0)
+
+
+@pytest.fixture(autouse=True)
+def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DLMS_A", "D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF")
+    monkeypatch.setenv("DLMS_E", "000102030405060708090A0B0C0D0E0F")
+    monkeypatch.setenv("DLMS_OTHER", "FF0102030405060708090A0B0C0D0E0F")
+
+
+async def look(
+    server: Endpoint,
+    credentials: Mapping[str, Any] | None = None,
+    state_dir: Path | None = None,
+    **wanted: Any,
+) -> Discovery:
+    section = {"host": "127.0.0.1", "port": server.port, "timeoutMs": 100}
+    request = Request(
+        connection=section, wanted=Wanted(**wanted), pace=FAST, credentials=credentials or {},
+        state_dir=state_dir,
+    )  # fmt: skip
+    return await discover(request)
+
+
+def ciphered(key: str = "DLMS_E", authentication: str = "HIGH_GMAC") -> Mapping[str, Any]:
+    return {
+        "authentication": authentication,
+        "security": "AUTHENTICATION_ENCRYPTION",
+        "systemTitle": "0102030405060708",
+        "authenticationKey": "${env:DLMS_A}",
+        "blockCipherKey": f"${{env:{key}}}",
+        "invocationCounter": "0-0:43.1.0",
+    }
+
+
+@pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
+@pytest.mark.parametrize("fault", ["silent-refusals", "frmr-refusals", "own-context"])
+async def test_short_names_are_tried_however_the_other_names_are_refused(
+    fault: str, framing: Any
+) -> None:
+    options = MeterOptions(framing=framing, referencing="SN", faults={fault: 1})
+    async with simulate([options]) as (server,):
+        found = await look(server, clients=(16,))
+    assert found.dlms is not None
+    assert found.dlms.get("referencing") == "SN"
+    assert found.measures
+
+
+@pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
+async def test_another_clients_session_is_told_from_noise(framing: Any) -> None:
+    options = MeterOptions(framing=framing, faults={"others-session": 19})
+    async with simulate([options]) as (server,):
+        found = await look(server, interfaces=(framing,), clients=(16, 1))
+    advice = "\n".join(found.advice)
+    assert found.entry is None
+    assert "a valid frame for client 19 came" in advice
+    assert "another client's session is open" in advice
+    assert "suspect" not in advice
+    assert "no frames" not in advice
+
+
+async def test_frames_for_others_do_not_hide_the_answer_to_us() -> None:
+    async with simulate([MeterOptions(faults={"foreign-frames": 1})]) as (server,):
+        found = await look(server, interfaces=("HDLC",))
+    assert found.dlms is not None
+    assert found.dlms["clientAddress"] == 16
+
+
+@pytest.mark.parametrize("silent", [True, False])
+@pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
+async def test_a_workaround_for_ciphering_is_found_by_trial(
+    framing: Any, silent: bool, tmp_path: Path
+) -> None:
+    faults = {"counter-from-one": 1.0} | ({"silent-refusals": 1.0} if silent else {})
+    options = MeterOptions(
+        framing=framing,
+        client_address=1,
+        authentication="HIGH_GMAC",
+        security="AUTHENTICATION_ENCRYPTION",
+        faults=faults,
+    )
+    keys = {key: value for key, value in ciphered().items() if key != "invocationCounter"}
+    async with simulate([options]) as (server,):
+        found = await look(server, keys, tmp_path, clients=(1,), interfaces=(framing,))
+    assert found.measures, found
+    assert found.entry is not None
+    assert found.entry["workarounds"] == {"counterFromOne": True}
+    assert any("counterFromOne" in note for note in found.notes)
+
+
+async def test_silence_to_ciphering_does_not_blame_the_keys_alone() -> None:
+    options = MeterOptions(
+        client_address=1,
+        authentication="HIGH_GMAC",
+        security="AUTHENTICATION_ENCRYPTION",
+        faults={"silent-refusals": 1},
+    )
+    async with simulate([options]) as (server,):
+        found = await look(server, ciphered("DLMS_OTHER"), clients=(1,), interfaces=("HDLC",))
+        assert server.meter.seen["refused"] <= 4
+    advice = "\n".join(found.advice)
+    for word in ("invocation counter", "systemTitle", "suite", "counterFromOne", "wrong keys"):
+        assert word in advice
+    assert not found.measures
+
+
+async def test_a_password_that_was_judged_is_not_repeated_with_workarounds() -> None:
+    options = MeterOptions(
+        client_address=1, authentication="LOW", security="AUTHENTICATION_ENCRYPTION"
+    )
+    secret = {**ciphered(authentication="LOW"), "password": "${env:DLMS_A}"}
+    async with simulate([options]) as (server,):
+        found = await look(server, secret, clients=(1,), interfaces=("HDLC",))
+        refused = server.meter.seen["refused"]
+    assert not found.measures
+    assert refused == 1
+
+
+async def test_an_open_client_is_found_behind_one_that_wants_a_secret() -> None:
+    """Two logical devices of one address: each knows a client."""
+    open_one = MeterOptions(client_address=32)
+    async with simulate([replace(open_one)]) as (server,):
+        known = server.meter.role_of
+
+        def role_of(client: int) -> Any:
+            if client != 1:
+                return known(client)
+            return Role("LOW", everything=True)
+
+        server.meter.role_of = role_of  # type: ignore[method-assign]
+        found = await look(server, interfaces=("HDLC",))
+    assert found.dlms is not None
+    assert found.dlms["clientAddress"] == 32
+    assert found.measures
+
+
+async def test_what_gives_more_without_a_secret_is_preferred() -> None:
+    rich = Shown(description=Description(), size=9, dlms={"clientAddress": 16})
+    poor = Shown(description=Description(), size=1, dlms={"clientAddress": 1})
+    object.__setattr__(rich, "workarounds", {})
+    survey = _Survey(
+        Request(connection={"host": "h"}),
+        lambda *_: None,
+        None,
+        lambda _: None,  # type: ignore
+    )
+    assert survey._better(rich, None) is rich
+    assert survey._better(None, poor) is poor
+
+
+async def test_a_client_without_measured_values_makes_no_entry_that_counts() -> None:
+    async with simulate([microstar()]) as (server,):
+        found = await look(server, interfaces=("HDLC",))
+    assert found.entry is not None
+    assert not found.measures
+    assert "client 1 wants authentication" in "\n".join(found.advice)
+
+
+def test_both_framings_are_tried_before_guesses() -> None:
+    every = list(stages(TcpConnection(host="h"), Wanted(), all_baudrates=True))
+    first = [(stage.candidates[0].interface, len(stage.candidates)) for stage in every[:2]]
+    assert first == [("HDLC", 2), ("WRAPPER", 2)]
+    assert every[0].candidates[0] == Candidate("HDLC", 16, Server(1, 1, 2))
+    assert every[1].candidates[0] == Candidate("WRAPPER", 16, Server(1))
+    flat = [one for stage in every for one in stage.candidates]
+    assert len(flat) == len(set(flat))
+    assert {one.referencing for one in flat} == {"LN", "SN"}
+    assert any(stage.signs_on for stage in every)
