@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dlms_connector.config import Connection, Device, SerialConnection
-from dlms_connector.discovery.advice import Failure, Refusal, advise, further, others
+from dlms_connector.config import Connection, SerialConnection
+from dlms_connector.discovery.advice import advise, further, others
+from dlms_connector.discovery.associations import Associations
 from dlms_connector.discovery.candidates import (
     PUBLIC_CLIENT,
     Candidate,
-    Referencing,
     clients_first,
     preset_dlms,
     wrapper,
@@ -20,18 +20,11 @@ from dlms_connector.discovery.description import Description
 from dlms_connector.discovery.draft import Draft, Request, device_of, section_of
 from dlms_connector.discovery.entry import device_name, items_of, left_out
 from dlms_connector.discovery.gathering import Progress
-from dlms_connector.discovery.opening import Opening, Shown
+from dlms_connector.discovery.opening import Shown
 from dlms_connector.discovery.preset_fit import fitting
-from dlms_connector.discovery.probes import NOT_RECOGNIZED, Attempt, minds_referencing
+from dlms_connector.discovery.probes import NOT_RECOGNIZED, Attempt
+from dlms_connector.discovery.refusals import Refusal
 from dlms_connector.discovery.search import MakeLink, Search, Trying
-from dlms_connector.discovery.trials import changes, is_about_ciphering, trials
-from dlms_connector.errors import (
-    ConfigError,
-    ConnectError,
-    DlmsError,
-    LinkError,
-    RefusedError,
-)
 from dlms_connector.link import make_link as make_real_link
 
 #: Most clients to ask for an association without authentication: the meter may log each.
@@ -84,19 +77,12 @@ class _Survey:
     def __init__(
         self, request: Request, trying: Trying, reading: Progress | None, make_link: MakeLink
     ) -> None:
-        self._request, self._reading, self._make_link = request, reading, make_link
-        self._trying = trying
-        self._refusals: list[Refusal] = []
-        self._failures: list[Failure] = []
-        self._notes: list[str] = []
-        self._let_in: list[int] = []
-        self._referencing: Referencing | None = None  #: the one that the meter uses
-        #: Whether the other referencing was met by silence too.
-        self._deaf = False
+        self._request = request
         self._draft = Draft(request)
         self._credentials = self._draft.credentials
         first = self._draft.device(self._credentials)
         self._connection: Connection = first.connection
+        self._tries = Associations(request, self._draft, make_link, trying, reading)
         self._search = Search(
             first.connection, request.wanted, request.pace,
             make_link=make_link, trying=trying, all_baudrates=request.all_baudrates,
@@ -105,6 +91,7 @@ class _Survey:
     async def run(self) -> Discovery:
         await self._search.run()
         self._connection = self._search.connection
+        self._tries.use(self._connection, len(self._search.attempts))
         self._note_search()
         shown = await self._without_authentication()
         if self._credentials:
@@ -112,8 +99,8 @@ class _Survey:
         result = Discovery(
             endpoint=self._connection.endpoint,
             attempts=tuple(self._search.attempts),
-            refusals=tuple(self._refusals),
-            notes=tuple(self._notes),
+            refusals=tuple(self._tries.refusals),
+            notes=tuple(self._tries.notes),
         )
         if shown is None:
             return replace(result, dlms=self._found_address(), advice=self._advice())
@@ -129,7 +116,7 @@ class _Survey:
         """
         best: Shown | None = None
         for candidate in self._doors()[:_MOST_OPEN_DOORS]:
-            shown = await self._show(candidate, {}, best.size if best else 0)
+            shown = await self._tries.show(candidate, {}, best.size if best else 0)
             if shown is not None and (best is None or shown.rank > best.rank):
                 best = shown
             if best is not None and best.measured >= _PLENTY:
@@ -146,7 +133,7 @@ class _Survey:
         if told or proved.rank >= freely.rank:
             return proved
         client = freely.dlms["clientAddress"]
-        self._notes.append(
+        self._tries.notes.append(
             f"client {client} gives more without a secret than client "
             f"{proved.dlms['clientAddress']} with it: the entry is for client {client}"
         )
@@ -167,7 +154,7 @@ class _Survey:
 
     def _wanting_proof(self) -> int | None:
         """Return the client from which the meter requires authentication, or None."""
-        refusals = (each for each in self._refusals if each.wants_proof)
+        refusals = (each for each in self._tries.refusals if each.wants_proof)
         return next((each.client for each in refusals), None)
 
     def _places(self) -> list[Candidate]:
@@ -188,11 +175,11 @@ class _Survey:
             return None
         client = self._own_client()
         if client is None:
-            self._notes.append(
+            self._tries.notes.append(
                 "the secret was not used: no client is known to want it; give --client"
             )
             return None
-        return await self._show(replace(found, client=client), self._credentials)
+        return await self._tries.show(replace(found, client=client), self._credentials)
 
     def _unheard(self) -> Candidate | None:
         """Return where to use keys though nothing answered: some meters hear ciphered AARQ only.
@@ -211,7 +198,7 @@ class _Survey:
         known = self._told_client() or self._wanting_proof()
         if known is not None:
             return known
-        if any(NOT_RECOGNIZED in each.diagnostic for each in self._refusals):
+        if any(NOT_RECOGNIZED in each.diagnostic for each in self._tries.refusals):
             return None  # it also answers clients that it does not know
         answered = [each.found.client for each in self._search.answers if each.found]
         others = (each for each in answered if each != PUBLIC_CLIENT)
@@ -227,136 +214,6 @@ class _Survey:
             return None  # the preset's client is one that needs no secret
         client = known.get("clientAddress")
         return None if client is None else int(client)
-
-    async def _show(
-        self, candidate: Candidate, credentials: Mapping[str, Any], worth: int = 0
-    ) -> Shown | None:
-        """Open an association and read its objects; if that fails, note why and return None."""
-        for referencing in self._referencings(candidate, credentials):
-            dlms = {**section_of(replace(candidate, referencing=referencing)), **credentials}
-            result = await self._attempt(candidate, dlms, {}, worth)
-            if credentials:
-                result = await self._proved(candidate, dlms, result)
-            if isinstance(result, DlmsError):
-                self._note_failure(candidate, dlms, result)
-                if credentials or not self._tries_other(result):
-                    return None
-                continue
-            return result
-        return None
-
-    async def _proved(
-        self, candidate: Candidate, dlms: Mapping[str, Any], result: Shown | DlmsError | None
-    ) -> Shown | DlmsError | None:
-        """Return the result; where the meter ciphers, that with the workarounds it needs."""
-        if isinstance(result, DlmsError):
-            return await self._with_workarounds(candidate, dlms, result)
-        device = self._draft.device(dlms, self._connection)
-        if result is None or device.dlms.security == "NONE":
-            return result
-        error = await Opening(self._request, device, self._make_link, None).again()
-        if error is None:
-            return result
-        other = await self._with_workarounds(candidate, dlms, error)
-        if isinstance(other, Shown):
-            return other
-        self._notes.append(f"the association opened once, and then not again: {error}")
-        return result
-
-    async def _with_workarounds(
-        self, candidate: Candidate, dlms: Mapping[str, Any], error: DlmsError
-    ) -> Shown | DlmsError | None:
-        """Try the association with the workarounds that suit this failure, each once."""
-        device = self._draft.device(dlms, self._connection)
-        kept: dict[str, Any] = {}
-        done: dict[str, Any] = {}
-        while row := next(trials(device.dlms, error, self._draft.workarounds, done), None):
-            done[row.key] = row.value
-            try:
-                result = await self._attempt(candidate, dlms, {**kept, row.key: row.value})
-            except ConfigError:
-                continue  # it does not go with the other keys
-            if not isinstance(result, DlmsError):
-                self._notes.append(f"the meter needs workarounds.{row.key}: it is in the entry")
-                return result
-            if changes(error, result):
-                kept, error = {**kept, row.key: row.value}, result
-        if is_about_ciphering(device.dlms, error):
-            self._failures.append(Failure.of(candidate.client, device.dlms, error, tuple(done)))
-        return error
-
-    async def _attempt(
-        self,
-        candidate: Candidate,
-        dlms: Mapping[str, Any],
-        workarounds: Mapping[str, Any],
-        worth: int = 0,
-    ) -> Shown | DlmsError | None:
-        """Open an association and read; None if it shows no more than `worth`, or the error."""
-        device = self._draft.device(dlms, self._connection, workarounds)
-        proof = device.dlms.authentication
-        more = "".join(f", {key}" for key in workarounds)
-        count = len(self._search.attempts)
-        words = f"association: {candidate}, {device.dlms.referencing}, {proof}{more}"
-        self._trying(words, count, count)
-        opening = Opening(self._request, device, self._make_link, self._reading)
-        try:
-            found = await opening.gather(worth)
-        except ConfigError:
-            raise
-        except DlmsError as error:
-            if opening.let_in:
-                self._know(device)
-            return error
-        self._know(device)
-        if found is None:
-            return None
-        description, size = found
-        return Shown(description=description, size=size, dlms=dlms, workarounds=workarounds)
-
-    def _know(self, device: Device) -> None:
-        """Note that the meter opened the association of this device."""
-        self._referencing = device.dlms.referencing
-        self._let_in.append(device.dlms.client_address)
-
-    def _referencings(
-        self, candidate: Candidate, credentials: Mapping[str, Any]
-    ) -> tuple[Referencing, ...]:
-        """Return the referencings to try: the given one, or the found or preset one first."""
-        if given := credentials.get("referencing"):
-            return (given,)
-        usual = preset_dlms(self._request.wanted.preset).get("referencing", candidate.referencing)
-        first = self._referencing or usual
-        return (first, "SN" if first == "LN" else "LN")
-
-    def _tries_other(self, error: DlmsError) -> bool:
-        """Whether the other referencing may help; where nothing is said, it is tried once."""
-        if minds_referencing(error):
-            return True
-        silent = isinstance(error, LinkError) and not isinstance(error, ConnectError)
-        if not silent or self._let_in or self._deaf:
-            return False
-        self._deaf = True
-        return True
-
-    def _note_failure(
-        self, candidate: Candidate, dlms: Mapping[str, Any], error: DlmsError
-    ) -> None:
-        device = self._draft.device(dlms, self._connection).dlms
-        if not isinstance(error, RefusedError):
-            names = " by short names" if device.referencing == "SN" else ""
-            note = f"{replace(candidate, referencing='LN')}{names}: {error}"
-            if note not in self._notes:
-                self._notes.append(note)
-            return
-        if not minds_referencing(error):
-            self._referencing = device.referencing  # the meter understood it, though it refused
-        self._refusals.append(
-            Refusal(
-                device.client_address, device.authentication, error.diagnostic, error.hint,
-                device.referencing,
-            )
-        )  # fmt: skip
 
     # -- result
 
@@ -375,7 +232,7 @@ class _Survey:
         presets = fitting(dlms, objects, description.logical_device_name)
         measures = bool(items["timeseries"])
         advice = further(
-            self._refusals, self._failures, measures=measures,
+            self._tries.refusals, self._tries.failures, measures=measures,
             unnamed=0 if measures else len(left_out(description)),
         ) + others(description.logical_devices, dlms)  # fmt: skip
         return replace(
@@ -384,16 +241,16 @@ class _Survey:
         )  # fmt: skip
 
     def _advice(self) -> tuple[str, ...]:
-        refusals = [*self._refusals]
-        if not refusals and not self._failures:
+        refusals = [*self._tries.refusals]
+        if not refusals and not self._tries.failures:
             refusals = [
                 Refusal(each.found.client, "NONE", each.detail, each.hint)
                 for each in self._search.answers
                 if each.found and each.kind == "refused" and not each.candidate.is_hdlc
             ]
         return advise(
-            self._search.attempts, refusals, self._request.wanted, let_in=self._let_in,
-            failures=self._failures,
+            self._search.attempts, refusals, self._request.wanted, let_in=self._tries.let_in,
+            failures=self._tries.failures,
             serial=isinstance(self._connection, SerialConnection),
             timeout_s=self._request.pace.timeout_s,
         )  # fmt: skip
@@ -403,6 +260,6 @@ class _Survey:
         return section_of(found) if found else None
 
     def _note_search(self) -> None:
-        self._notes += [each for each in (self._search.stopped, self._search.lost) if each]
+        self._tries.notes += [each for each in (self._search.stopped, self._search.lost) if each]
         if self._search.identification:
-            self._notes.append(f"IEC 62056-21: {self._search.identification}")
+            self._tries.notes.append(f"IEC 62056-21: {self._search.identification}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from dlms_connector.discovery.advice import Refusal, advise, further, tried
+from dlms_connector.discovery.advice import advise, further, tried
 from dlms_connector.discovery.candidates import Candidate, Server, Wanted
 from dlms_connector.discovery.preset_fit import fitting
 from dlms_connector.discovery.probes import Attempt, greet, knock, leave
+from dlms_connector.discovery.refusals import Refusal
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.datalink import wrapper
 from dlms_connector.protocol.datalink.hdlc_frame import DISC, DM, SNRM, UA, Frame, FrameReader
