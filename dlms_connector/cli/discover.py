@@ -41,6 +41,8 @@ from dlms_connector.state import commands_folder
 #: Seconds for all probes on a serial port, where every baud rate is tried.
 _SERIAL_MAX_S = 600.0
 _USUAL = Pace()
+#: Seconds that the connector waits for an answer, unless the entry says otherwise.
+_ANSWER_S = 5.0
 
 _SEEN = "a secret on the command line is seen by all users of this computer: "
 
@@ -104,7 +106,8 @@ def _read_server(text: str) -> Server:
 @click.option("--json", "as_json", is_flag=True, help="Write a report as JSON.")
 @click.option("--timeout", default=_USUAL.timeout_s, show_default=True,
               type=click.FloatRange(0.05, 120),
-              help="Seconds to wait for an answer to a probe.")  # fmt: skip
+              help="Seconds to wait for an answer to a probe; above 5 also in the entry."
+              )  # fmt: skip
 @click.option("--rate", default=2.0, show_default=True, type=click.FloatRange(0.01, 1000),
               help="Probes per second at most.")  # fmt: skip
 @click.option("--max-probes", default=120, show_default=True, type=click.IntRange(1, 10_000))
@@ -231,6 +234,7 @@ def _with_options(error: ConfigError) -> ConfigError:
 def _connection(
     host: str | None, serial_port: str | None, options: Mapping[str, Any]
 ) -> dict[str, Any]:
+    slow = {"timeoutMs": int(options["timeout"] * 1000)} if options["timeout"] > _ANSWER_S else {}
     if serial_port is not None:
         if options["port"] is not None or options["udp"]:
             raise click.UsageError("--port and --udp go with --host")
@@ -240,9 +244,9 @@ def _connection(
         given = {"bytesize": int(options["bytesize"]), "parity": options["parity"],
                  "stopbits": int(options["stopbits"])}  # fmt: skip
         usual = {"bytesize": 8, "parity": "N", "stopbits": 1}
-        return section | {key: value for key, value in given.items() if value != usual[key]}
+        return section | {key: each for key, each in given.items() if each != usual[key]} | slow
     kind = {"type": "udp"} if options["udp"] else {"type": "tcp"}
-    return {**kind, "host": host, "port": options["port"] or 4059}
+    return {**kind, "host": host, "port": options["port"] or 4059, **slow}
 
 
 def _wanted(options: Mapping[str, Any]) -> Wanted:

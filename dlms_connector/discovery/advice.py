@@ -76,7 +76,7 @@ def further(
     lines = [
         f"refused: {each}"
         for each in refusals
-        if each.authentication != "NONE" or not each.wants_other_context
+        if each.authentication != "NONE" or not (each.wants_other_context or each.is_unknown)
     ]
     hints = _hints(refusals)
     lines += hints

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dlms_connector.config import Dlms
 from dlms_connector.discovery.candidates import Referencing
-from dlms_connector.discovery.probes import WRONG_CONTEXT
+from dlms_connector.discovery.probes import NOT_RECOGNIZED, WRONG_CONTEXT
 from dlms_connector.errors import DlmsError
 
 
@@ -29,6 +29,11 @@ class Refusal:
     def wants_other_context(self) -> bool:
         """Whether the referencing or the ciphering was wrong; then nothing else was checked."""
         return WRONG_CONTEXT in self.diagnostic
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the meter does not know the client: one that we only tried."""
+        return NOT_RECOGNIZED in self.diagnostic
 
     @property
     def advice(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from dlms_connector.config import Connection, SerialConnection
@@ -35,6 +34,8 @@ _LEAST_S, _ALLOWANCE = 0.5, 5
 #: Waits before a connection is tried again, in times of the usual wait; stages in a row that
 #: find no connection before the search ends.
 _PATIENCE, _MOST_LOST = (1, 3), 2
+#: An endpoint that was reached before is reached again within so many milliseconds.
+_RECONNECT_MS = 2000
 #: After this many closed connections in a row, the present setting of the line is given up.
 _MOST_HANG_UPS = 4
 #: At a server that answered but refuses: other clients tried (HDLC), refusals (wrapper).
@@ -96,7 +97,7 @@ class Search:
         for index, stage in enumerate(every):
             if self._is_over():
                 return
-            link = self._make_link(stage.connection)
+            link = self._make_link(stage.connection if index == 0 else _hasty(stage.connection))
             try:
                 await self._open(link, first=index == 0)
                 if stage.signs_on and not await self._sign_on(link):
@@ -126,9 +127,12 @@ class Search:
         if not first:
             await asyncio.sleep(self._pace.reopen_s)
         for factor in _PATIENCE if not first else ():
-            with suppress(ConnectError):
+            try:
                 await link.open()
                 return
+            except ConnectError:
+                if self._is_over():
+                    raise
             await asyncio.sleep(factor * self._pace.reopen_s)
         await link.open()
 
@@ -256,6 +260,14 @@ class Search:
         if not attempt.answered and goodbye.answered:
             return replace(goodbye, candidate=attempt.candidate)
         return attempt
+
+
+def _hasty(connection: Connection) -> Connection:
+    """Return the connection with less patience for it to be established, as it was before."""
+    if isinstance(connection, SerialConnection):
+        return connection
+    most = min(connection.connect_timeout_ms, _RECONNECT_MS)
+    return connection.model_copy(update={"connect_timeout_ms": most})
 
 
 def _words(candidate: Candidate, baudrate: int | None) -> str:

@@ -98,6 +98,12 @@ async def test_an_entry_without_measured_values_is_exit_1_and_says_what_to_try(
     assert json.loads(listed.stdout)["found"] is False
 
 
+async def test_a_slow_line_is_waited_for_in_the_entry_too() -> None:
+    async with simulate([MeterOptions()]) as (server,):
+        found = await discover(server.port, "--interface", "HDLC", "--timeout", "8")
+    assert json.loads(found.stdout)["devices"][0]["connection"]["timeoutMs"] == 8000
+
+
 async def test_what_was_skipped_and_what_is_tried_are_told() -> None:
     options = MeterOptions(faults={"malformed-object": 52})
     async with simulate([options]) as (server,):

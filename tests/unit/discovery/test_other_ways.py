@@ -12,10 +12,7 @@ import pytest
 from dlms_connector.config import TcpConnection
 from dlms_connector.discovery import Discovery, Pace, Request, Wanted, discover
 from dlms_connector.discovery.candidates import Candidate, Server
-from dlms_connector.discovery.description import Description
-from dlms_connector.discovery.opening import Shown
 from dlms_connector.discovery.stages import stages
-from dlms_connector.discovery.survey import _Survey
 from dlms_connector.simulator import Endpoint, MeterOptions, microstar, simulate
 from dlms_connector.simulator.objects import Role
 
@@ -155,18 +152,20 @@ async def test_an_open_client_is_found_behind_one_that_wants_a_secret() -> None:
     assert found.measures
 
 
-async def test_what_gives_more_without_a_secret_is_preferred() -> None:
-    rich = Shown(description=Description(), size=9, dlms={"clientAddress": 16})
-    poor = Shown(description=Description(), size=1, dlms={"clientAddress": 1})
-    object.__setattr__(rich, "workarounds", {})
-    survey = _Survey(
-        Request(connection={"host": "h"}),
-        lambda *_: None,
-        None,
-        lambda _: None,  # type: ignore
-    )
-    assert survey._better(rich, None) is rich
-    assert survey._better(None, poor) is poor
+async def test_what_gives_more_without_a_secret_is_preferred(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DLMS_PASSWORD", "12345678")
+    secret = {"authentication": "LOW", "password": "${env:DLMS_PASSWORD}"}
+    roles = {16: Role("NONE", everything=True), 1: Role("LOW", everything=False)}
+    async with simulate([MeterOptions()]) as (server,):
+        server.meter.role_of = roles.get  # type: ignore[method-assign]
+        found = await look(server, secret, interfaces=("HDLC",))
+    assert found.dlms is not None
+    assert found.dlms["clientAddress"] == 16
+    assert "password" not in found.dlms
+    assert found.measures
+    assert any("gives more without a secret" in note for note in found.notes)
 
 
 async def test_a_client_without_measured_values_makes_no_entry_that_counts() -> None:
