@@ -159,7 +159,7 @@ async def test_what_gives_more_without_a_secret_is_preferred(
     secret = {"authentication": "LOW", "password": "${env:DLMS_PASSWORD}"}
     roles = {16: Role("NONE", everything=True), 1: Role("LOW", everything=False)}
     async with simulate([MeterOptions()]) as (server,):
-        server.meter.role_of = roles.get  # type: ignore[method-assign]
+        server.meter.role_of = lambda client: roles.get(client)  # type: ignore[method-assign]
         found = await look(server, secret, interfaces=("HDLC",))
     assert found.dlms is not None
     assert found.dlms["clientAddress"] == 16
