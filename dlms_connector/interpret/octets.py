@@ -6,15 +6,18 @@ import ipaddress
 
 from dlms_connector.interpret.context import Context
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.data import Date, DateTime, Time
+from dlms_connector.protocol.data import Date, DateTime, Time, date_time_of, unwrapped
 
 _DATE_TIME, _DATE, _TIME = 12, 5, 4
-#: Tag and length of an octet string inside an octet string: some meters encode dates twice.
-_WRAPPED = {b"\x09\x0c": _DATE_TIME, b"\x09\x05": _DATE, b"\x09\x04": _TIME}
-
 #: 12 octets that could be a date-time are taken for one if the year is in this range.
 _PLAUSIBLE_YEARS = range(1990, 2120)
 _DOUBTFUL = {"invalidValue", "doubtfulValue"}
+
+
+def visible(octets: bytes, context: Context) -> str | None:
+    """Read a string that should be text; some meters write a binary date-time into one."""
+    binary = _printable(octets, context) is None and is_date_time(octets)
+    return date_time(octets, context) if binary else text(octets, context)
 
 
 def hexadecimal(octets: bytes, _context: Context) -> str:
@@ -53,9 +56,7 @@ def guess(octets: bytes, context: Context) -> str | None:
     if found is not None:
         return found
     octets = unwrapped(octets)
-    if len(octets) == _DATE_TIME and _plausible(DateTime.parse(octets)):
-        return date_time(octets, context)
-    return hexadecimal(octets, context)
+    return date_time(octets, context) if is_date_time(octets) else hexadecimal(octets, context)
 
 
 def date_time(octets: bytes, context: Context) -> str | None:
@@ -63,13 +64,12 @@ def date_time(octets: bytes, context: Context) -> str | None:
 
     A date-time that cannot exist or is wholly unspecified is None, and suspect.
     """
-    octets = unwrapped(octets)
-    if len(octets) != _DATE_TIME:
-        return _other_moment(octets, context)
-    moment = DateTime.parse(octets)
-    if not moment.exists or (moment.date.unspecified and moment.time.unspecified):
+    moment = date_time_of(octets)
+    if moment is None:
+        return _other_moment(unwrapped(octets), context)
+    if not moment.exists or moment.unspecified:
         return context.doubt(None)
-    if _DOUBTFUL.intersection(moment.flags):
+    if moment.doubtful or _DOUBTFUL.intersection(moment.flags):
         context.suspect = True
     options = context.options
     instant = moment.instant(options.zone, from_utc=options.from_utc)
@@ -88,6 +88,7 @@ def date(octets: bytes, context: Context) -> str | None:
     if len(octets) != _DATE:
         return _other_moment(octets, context)
     day = Date.parse(octets)
+    context.suspect |= day.doubtful
     return str(day) if day.exists else context.doubt(None)
 
 
@@ -97,6 +98,7 @@ def time(octets: bytes, context: Context) -> str | None:
     if len(octets) != _TIME:
         return _other_moment(octets, context)
     moment = Time.parse(octets)
+    context.suspect |= moment.doubtful
     return str(moment) if moment.exists else context.doubt(None)
 
 
@@ -125,12 +127,6 @@ def _other_moment(octets: bytes, context: Context) -> str | None:
     return context.doubt(None) if octets else None
 
 
-def unwrapped(octets: bytes) -> bytes:
-    """Remove tag and length of an octet string that some meters put into an octet string."""
-    size = _WRAPPED.get(octets[:2])
-    return octets[2:] if size == len(octets) - 2 else octets
-
-
 def _trimmed(octets: bytes) -> bytes:
     """Remove the zeros or blanks that fill up a field of fixed size."""
     return octets.rstrip(b"\0 ")
@@ -149,6 +145,12 @@ def _text(octets: bytes, context: Context) -> str | None:
     except UnicodeError:
         return None
     return found if found.isprintable() else None
+
+
+def is_date_time(octets: bytes) -> bool:
+    """Return whether octets of unknown meaning are a date-time: one of our time, and complete."""
+    moment = date_time_of(octets)
+    return moment is not None and not moment.unusual and _plausible(moment)
 
 
 def _plausible(moment: DateTime) -> bool:

@@ -18,7 +18,7 @@ _MOMENTS = {
     DataType.TIME: octets.time,
 }
 _STRINGS = {
-    DataType.VISIBLE_STRING: octets.text,
+    DataType.VISIBLE_STRING: octets.visible,
     DataType.UTF8_STRING: octets.text,
     **_MOMENTS,
 }

@@ -20,6 +20,7 @@ from dlms_connector.protocol.data.cosem_time import (
 )
 from dlms_connector.protocol.data.cursor import Cursor
 from dlms_connector.protocol.data.data import DELTAS, Data, DataType, array, structure
+from dlms_connector.protocol.data.date_time_forms import date_time_of, unwrapped
 from dlms_connector.protocol.data.floats import shortest
 from dlms_connector.protocol.data.lengths import encode_length
 
@@ -39,6 +40,7 @@ __all__ = [
     "Time",
     "array",
     "ber",
+    "date_time_of",
     "decode_entries",
     "decode_whole",
     "encode",
@@ -46,4 +48,5 @@ __all__ = [
     "encode_length",
     "shortest",
     "structure",
+    "unwrapped",
 ]

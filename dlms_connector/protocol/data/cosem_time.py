@@ -2,7 +2,8 @@
 
 Fields may be unspecified. Special values mean the last day of a month or a change of daylight
 saving time. A date that does not exist gives None, never an exception: the meter's clock is
-wrong, not the reading.
+wrong, not the reading. Fields that repeat what others say (the weekday of a whole date) or add
+little (hundredths, status) never cost the instant: where they cannot be true they are `doubtful`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from datetime import date, datetime, timedelta, timezone, tzinfo
 UNSPECIFIED = 0xFF
 _UNSPECIFIED_YEAR = 0xFFFF
 _UNSPECIFIED_DEVIATION = -0x8000
+#: Time zones differ from UTC by quarters of an hour, and by 14 hours at most.
+_DEVIATION_STEP, _MOST_DEVIATION = 15, 14 * 60
 
 #: Special values of the month, and of the day of the month.
 DAYLIGHT_SAVING_END, DAYLIGHT_SAVING_BEGIN = 0xFD, 0xFE
@@ -28,6 +31,7 @@ CLOCK_STATUS = {
     0x08: "invalidClockStatus",
     DAYLIGHT_SAVING_ACTIVE: "daylightSavingActive",
 }
+_RESERVED_STATUS = 0xFF & ~sum(CLOCK_STATUS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Date:
             return False
         if day is not None and not (1 <= day <= 31 or day >= SECOND_LAST_DAY):
             return False
-        if self.weekday is not None and not 1 <= self.weekday <= 7:
+        if not self._whole and self.weekday is not None and not 1 <= self.weekday <= 7:
             return False
         try:
             # Replace unspecified fields by a leap year and by a month with 31 days.
@@ -71,6 +75,19 @@ class Date:
         except ValueError:
             return False
         return True
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the weekday contradicts the date; the date is what counts."""
+        if self.weekday is None or not (self._whole and self.exists):
+            return False
+        return self.weekday != date(self.year or 0, self.month or 0, self.day or 0).isoweekday()
+
+    @property
+    def _whole(self) -> bool:
+        """Whether year, month and day name a day, so that the weekday says nothing new."""
+        month, day = self.month, self.day
+        return None not in (self.year, month, day) and (month or 0) <= 12 and (day or 0) <= 31
 
     def __str__(self) -> str:
         """Return `2026-05-31`, with asterisks for unspecified fields.
@@ -106,24 +123,56 @@ class Time:
 
     @property
     def exists(self) -> bool:
-        """Whether every specified field is in its range."""
-        limits = ((self.hour, 23), (self.minute, 59), (self.second, 59), (self.hundredths, 99))
+        """Whether every specified field is in its range.
+
+        Also 24:00:00, the end of a day, and second 60, a leap second. Hundredths do not matter.
+        """
+        if self.hour == _END_OF_DAY:
+            return not self.minute and not self.second
+        limits = ((self.hour, 23), (self.minute, 59), (self.second, _LEAP_SECOND))
         return all(value is None or value <= most for value, most in limits)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a field is outside of its range in the standard."""
+        beyond = self.hour == _END_OF_DAY or self.second == _LEAP_SECOND
+        return beyond or self._fraction != (self.hundredths or 0)
+
+    @property
+    def _fraction(self) -> int:
+        """The hundredths; 0 if they are not specified or cannot be."""
+        return self.hundredths if self.hundredths is not None and self.hundredths <= 99 else 0
+
+    def on(self, day: datetime) -> datetime:
+        """Return a day at this time; unspecified seconds and hundredths are 0."""
+        hour, second = self.hour or 0, self.second or 0
+        later = timedelta(days=hour == _END_OF_DAY, minutes=second == _LEAP_SECOND)
+        return later + day.replace(
+            hour=hour % _END_OF_DAY,
+            minute=self.minute or 0,
+            second=second % _LEAP_SECOND,
+            microsecond=self._fraction * 10_000,
+        )
 
     def __str__(self) -> str:
         """Return `06:30:00`, with asterisks for unspecified fields."""
         text = ":".join(_digits(part, 2) for part in (self.hour, self.minute, self.second))
-        return f"{text}.{self.hundredths:02d}" if self.hundredths else text
+        return f"{text}.{self._fraction:02d}" if self._fraction else text
 
 
 @dataclass(frozen=True, slots=True)
 class DateTime:
-    """A date and time as encoded; `deviation` (minutes) and `status` are None if unspecified."""
+    """A date and time as encoded; `deviation` (minutes) and `status` are None if unspecified.
+
+    A deviation that no time zone has is not specified either: -1 is one maker's "not given".
+    `unusual` says that it was written in a form that the standard does not have.
+    """
 
     date: Date
     time: Time
     deviation: int | None
     status: int | None
+    unusual: bool = False
 
     @classmethod
     def parse(cls, octets: bytes) -> DateTime:
@@ -134,15 +183,25 @@ class DateTime:
         return cls(
             Date.parse(octets[:5]),
             Time.parse(octets[5:9]),
-            None if deviation == _UNSPECIFIED_DEVIATION else deviation,
+            deviation if _is_deviation(deviation) else None,
             _specified(octets[11]),
         )
 
     @property
     def exists(self) -> bool:
-        """Whether date, time and deviation are all possible."""
-        deviation = self.deviation or 0
-        return self.date.exists and self.time.exists and -24 * 60 < deviation < 24 * 60
+        """Whether date and time are possible."""
+        return self.date.exists and self.time.exists
+
+    @property
+    def unspecified(self) -> bool:
+        """Whether neither date nor time is told."""
+        return self.date.unspecified and self.time.unspecified
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a field cannot be true that does not change the instant."""
+        reserved = (self.status or 0) & _RESERVED_STATUS
+        return self.unusual or self.date.doubtful or self.time.doubtful or bool(reserved)
 
     def instant(self, zone: tzinfo | None, *, from_utc: bool = False) -> datetime | None:
         """Return the instant; None if it is not exactly one, or does not exist.
@@ -155,13 +214,10 @@ class DateTime:
             return None
         if time.hour is None or time.minute is None or not self.exists:
             return None
-        hundredths = 10_000 * (time.hundredths or 0)
         try:
-            moment = datetime(
-                day.year, day.month, day.day, time.hour, time.minute, time.second or 0,
-                hundredths, self._zone(zone, from_utc),
-            )  # fmt: skip
-        except ValueError:
+            midnight = datetime(day.year, day.month, day.day, tzinfo=self._zone(zone, from_utc))
+            moment = time.on(midnight)
+        except (ValueError, OverflowError):
             return None  # a special value: last day of a month, change of daylight saving time
         return self._in_season(moment)
 
@@ -221,12 +277,17 @@ def encode_date(day: date, *, weekday: bool = True) -> bytes:
     return day.year.to_bytes(2, "big") + bytes((day.month, day.day, last))
 
 
+_END_OF_DAY, _LEAP_SECOND = 24, 60
 _MONTHS = {DAYLIGHT_SAVING_END: "dstEnd", DAYLIGHT_SAVING_BEGIN: "dstBegin"}
 _DAYS = {SECOND_LAST_DAY: "secondLast", LAST_DAY: "last"}
 
 
 def _specified(octet: int) -> int | None:
     return None if octet == UNSPECIFIED else octet
+
+
+def _is_deviation(minutes: int) -> bool:
+    return abs(minutes) <= _MOST_DEVIATION and minutes % _DEVIATION_STEP == 0
 
 
 def _digits(value: int | None, count: int) -> str:

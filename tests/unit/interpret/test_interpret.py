@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -229,6 +230,41 @@ class TestClocks:
     )
     def test_what_no_clock_shows_is_suspect(self, octets: str) -> None:
         assert examine(CLOCK, data(octets)) == (None, None, "suspect")
+
+    @pytest.mark.parametrize(
+        ("octets", "expected", "quality"),
+        [
+            # An impossible deviation is as good as none.
+            ("09 0C 07 E6 0B 16 02 10 25 1E 00 FF FF FF", "2022-11-22T16:37:30+05:00", "good"),
+            # The weekday, the hundredths and the reserved status bits tell nothing needed.
+            ("09 0C 07 E6 0B 16 00 10 25 1E 00 FF C4 00", "2022-11-22T16:37:30+01:00", "suspect"),
+            ("09 0C 07 E6 0B 16 07 10 25 1E 00 FF C4 00", "2022-11-22T16:37:30+01:00", "suspect"),
+            ("09 0C 07 E6 0B 16 02 10 25 1E C8 FF C4 00", "2022-11-22T16:37:30+01:00", "suspect"),
+            ("09 0C 07 E6 0B 16 02 10 25 1E 00 FF C4 70", "2022-11-22T16:37:30+01:00", "suspect"),
+            # In other types and forms.
+            ("19 07 E6 0B 16 02 10 25 1E 00 FF C4 00", "2022-11-22T16:37:30+01:00", "good"),
+            ("0A 0C 07 E6 0B 16 02 10 25 1E 00 FF C4 00", "2022-11-22T16:37:30+01:00", "good"),
+            ("09 0D 19 07E6 0B16 02 10 25 1E 00 FFC4 00", "2022-11-22T16:37:30+01:00", "good"),
+            ("09 0C 20 22 11 22 02 16 37 30 FF FF C4 00", "2022-11-22T16:37:30+01:00", "suspect"),
+            ("0A 0E 32303232 31313232 313633373330", "2022-11-22T16:37:30+05:00", "good"),
+        ],
+    )
+    def test_what_is_odd_but_certain(self, octets: str, expected: str, quality: str) -> None:
+        options = Options(zone=timezone(timedelta(hours=5)))
+        assert examine(CLOCK, data(octets), None, options) == (expected, None, quality)
+
+    def test_octets_of_unknown_meaning(self) -> None:
+        assert value(DATA, "0A 0C 07 E6 0B 16 02 10 25 1E 00 FF C4 00") == (
+            "2022-11-22T16:37:30+01:00"
+        )
+        digits = "20 22 11 22 02 16 37 30 FF FF C4 00"
+        assert value(DATA, "09 0C" + digits) == digits.replace(" ", "")
+
+    def test_a_date_and_a_time_that_contradict_themselves_are_suspect(self) -> None:
+        found = examine(DATA, data("09 05 07 E6 0B 16 07"), None, Options(format="date"))
+        assert found == ("2022-11-22", None, "suspect")
+        found = examine(DATA, data("09 04 10 25 1E C8"), None, Options(format="time"))
+        assert found == ("16:37:30", None, "suspect")
 
     def test_any_monday_is_something(self) -> None:
         assert value(CLOCK, "09 0C FF FF FF FF 01 FF FF FF FF 80 00 FF") == "****-**-** 1 **:**:**"

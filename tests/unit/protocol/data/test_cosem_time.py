@@ -87,12 +87,11 @@ def test_an_instant_without_any_zone_is_naive() -> None:
         "07EA 01 00 FF 0A 00 00 00 0000 00",
         "07EA 0D 01 FF 0A 00 00 00 0000 00",
         "07EA 01 20 FF 0A 00 00 00 0000 00",
-        "07EA 01 01 08 0A 00 00 00 0000 00",
-        "07EA 01 01 FF 18 00 00 00 0000 00",
+        "07EA FF 01 08 0A 00 00 00 0000 00",
+        "07EA 01 01 FF 18 00 01 00 0000 00",
+        "07EA 01 01 FF 19 00 00 00 0000 00",
         "07EA 01 01 FF 0A 3C 00 00 0000 00",
-        "07EA 01 01 FF 0A 00 3C 00 0000 00",
-        "07EA 01 01 FF 0A 00 00 64 0000 00",
-        "07EA 01 01 FF 0A 00 00 00 7FFF 00",
+        "07EA 01 01 FF 0A 00 3D 00 0000 00",
         "0000 00 00 00 00 00 00 00 0000 00",
     ],
 )
@@ -100,6 +99,57 @@ def test_what_cannot_be_does_not_exist(octets: str) -> None:
     moment = parse(octets)
     assert not moment.exists
     assert moment.instant(timezone.utc) is None
+
+
+@pytest.mark.parametrize("deviation", ["8000", "FFFF", "0001", "FFC5", "7FFF", "0357", "FCA9"])
+def test_a_deviation_that_no_zone_has_is_not_given(deviation: str) -> None:
+    moment = parse(f"07E6 0B 16 02 10 25 1E 00 {deviation} FF")
+    assert moment.deviation is None
+    assert not moment.doubtful
+    instant = moment.instant(BERLIN)
+    assert instant is not None
+    assert instant.isoformat() == "2022-11-22T16:37:30+01:00"
+    assert str(moment.instant(None)) == "2022-11-22 16:37:30"
+
+
+@pytest.mark.parametrize(
+    ("deviation", "minutes"), [("FCB8", -840), ("0348", 840), ("000F", 15), ("FEB6", -330)]
+)
+def test_a_deviation_of_any_zone_is_given(deviation: str, minutes: int) -> None:
+    assert parse(f"07E6 0B 16 02 10 25 1E 00 {deviation} FF").deviation == minutes
+
+
+@pytest.mark.parametrize(
+    ("octets", "text"),
+    [
+        ("07EA 01 01 00 0A 00 00 00 0000 00", "2026-01-01T10:00:00+00:00"),  # no such weekday
+        ("07EA 01 01 08 0A 00 00 00 0000 00", "2026-01-01T10:00:00+00:00"),
+        ("07EA 01 01 05 0A 00 00 00 0000 00", "2026-01-01T10:00:00+00:00"),  # it was a Thursday
+        ("07EA 01 01 04 0A 00 00 64 0000 00", "2026-01-01T10:00:00+00:00"),  # hundredths
+        ("07EA 01 01 04 0A 00 00 FE 0000 00", "2026-01-01T10:00:00+00:00"),
+        ("07EA 01 01 04 0A 00 00 00 0000 10", "2026-01-01T10:00:00+00:00"),  # reserved status bits
+        ("07EA 01 01 04 0A 00 00 00 FFC4 40", "2026-01-01T10:00:00+01:00"),
+        ("07EA 0C 1F 04 18 00 00 00 0000 00", "2027-01-01T00:00:00+00:00"),  # the end of a day
+        ("07EA 0C 1F 04 17 3B 3C 00 0000 00", "2027-01-01T00:00:00+00:00"),  # a leap second
+    ],
+)
+def test_a_redundant_field_that_cannot_be_true_does_not_cost_the_instant(
+    octets: str, text: str
+) -> None:
+    moment = parse(octets)
+    instant = moment.instant(None)
+    assert instant is not None
+    assert instant.isoformat() == text
+    assert moment.doubtful
+
+
+def test_the_end_of_the_calendar_has_no_next_day() -> None:
+    assert parse("270F 0C 1F FF 18 00 00 00 0000 00").instant(None) is None
+
+
+@pytest.mark.parametrize("octets", ["07EA 01 01 04 0A 00 00 63 FFC4 8F", "07EA 01 01" + "FF" * 8])
+def test_what_can_be_is_not_doubtful(octets: str) -> None:
+    assert not parse(octets).doubtful
 
 
 @pytest.mark.parametrize(
@@ -159,11 +209,11 @@ def test_a_datetime_without_a_zone_is_not_written() -> None:
 
 @given(
     st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)),
-    st.integers(-720, 840),
+    st.integers(-48, 56),
     st.booleans(),
 )
-def test_round_trip(moment: datetime, minutes: int, from_utc: bool) -> None:
-    zone = timezone(timedelta(minutes=minutes))
+def test_round_trip(moment: datetime, quarters: int, from_utc: bool) -> None:
+    zone = timezone(timedelta(minutes=15 * quarters))
     aware = moment.replace(microsecond=moment.microsecond // 10_000 * 10_000, tzinfo=zone)
     octets = encode_date_time(aware, from_utc=from_utc)
     read = DateTime.parse(octets).instant(None, from_utc=from_utc)
