@@ -14,6 +14,7 @@
     ├── RefusedError         wait for a while: meters lock out clients that try often
     ├── CommandError         tell the caller: the call itself cannot be carried out
     ├── ServiceError         the meter does not support this service: ask in another way
+    ├── ScalerError          do not use this value, keep the rest; the configuration can help
     └── ObjectError          skip this object, keep the rest
 
 Details are attributes; the message is one sentence; `hint` says what to try.
@@ -207,4 +208,18 @@ class ObjectError(DlmsError):
     def __init__(self, doing: str, code: int) -> None:
         super().__init__(f"{doing}: {DATA_ACCESS_RESULTS.get(code, 'unknown result')} ({code})")
         self.doing = doing
+        self.code = code
+
+
+class ScalerError(DlmsError):
+    """The meter gives a value but no scaler for it: the value may be wrong by powers of ten.
+
+    `code` is the Data-Access-Result of the scaler, None if it makes no sense.
+    """
+
+    def __init__(self, problem: str, code: int | None = None) -> None:
+        super().__init__(
+            f"{problem}; without a scaler the value may be wrong by powers of ten: "
+            "set `scaler` and `unit` for it in the configuration"
+        )
         self.code = code

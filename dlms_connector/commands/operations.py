@@ -11,6 +11,7 @@ from dlms_connector.errors import (
     DlmsError,
     ObjectError,
     ProtocolError,
+    ScalerError,
     ServiceError,
 )
 from dlms_connector.interpret import Options, ScalerUnit, interpret, scaler_unit
@@ -68,11 +69,11 @@ def get_scaled(
     if isinstance(unit, ObjectError):
         if isinstance(data, ObjectError):
             return data, None
-        raise unit
+        raise ScalerError(str(unit), unit.code)
     try:
         return data, scaler_unit(unit)
     except ProtocolError as error:  # concerns this object only; the line is fine
-        raise CommandError(f"{refs[1]}: {error.problem}") from error
+        raise ScalerError(f"reading {refs[1]}: {error.problem}") from error
 
 
 def read(client: Client, ref: AttributeRef, options: Options, scaler: int | None) -> Talk[Value]:

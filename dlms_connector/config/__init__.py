@@ -7,7 +7,7 @@ what all other rooms see of a configuration. `preset` holds the presets that are
 from dlms_connector.config import preset
 from dlms_connector.config.dlms import SECRET_KEYS, Authentication, Dlms, InterfaceType
 from dlms_connector.config.formula import DEFAULT_FORMULA, evaluate
-from dlms_connector.config.items import Item, ValueFormat
+from dlms_connector.config.items import Item, Profile, ProfileColumn, ValueFormat
 from dlms_connector.config.loading import Loaded, Refused, is_empty, load, load_file
 from dlms_connector.config.model import (
     AttributeUpdate,
@@ -38,6 +38,8 @@ __all__ = [
     "Item",
     "ListenConnection",
     "Loaded",
+    "Profile",
+    "ProfileColumn",
     "Refused",
     "RpcMethod",
     "Secret",

@@ -30,6 +30,10 @@ _OBIS = "OBIS code of the object, `A-B:C.D.E[*F]` or `A.B.C.D.E.F`"
 _CLASS = "interface class by name (`register`, `data`, `clock` …) or number"
 _ATTRIBUTE = "index of the attribute"
 _SCALER = "scaler (power of ten) to use instead of the meter's own"
+_NO_VALUE = (
+    'raw values (before the scaler) that mean "no reading", such as `[4294967295]`: they are not '
+    "sent"
+)
 _TYPE = "COSEM type of the value, such as `uint16`; if not set, the type that the meter uses"
 
 
@@ -45,6 +49,7 @@ class Item(Model):
         default=None,
         description="unit to send; the value is converted from the meter's unit (`Wh` to `kWh`)",
     )
+    no_value: tuple[Whole, ...] = Field(default=(), description=_NO_VALUE)
     multiplier: Multiplier | None = Field(
         default=None, description="factor for the value, such as a transformer ratio"
     )
@@ -70,12 +75,39 @@ class Item(Model):
         default=None, description="the gateway's report strategy for this key"
     )
 
+    def has_no_value(self, raw: object) -> bool:
+        """Whether a raw value means that there is no reading."""
+        return _stands_for_none(raw, self.no_value)
+
+
+class ProfileColumn(Model):
+    """A captured attribute of a profile, and how its values are read."""
+
+    obis: ObisCode = Field(description=_OBIS)
+    attribute: AttributeIndex = Field(default=2, description=_ATTRIBUTE)
+    no_value: tuple[Whole, ...] = Field(default=(), description=_NO_VALUE)
+
+    def has_no_value(self, raw: object) -> bool:
+        """Whether a raw value means that there is no reading."""
+        return _stands_for_none(raw, self.no_value)
+
 
 class Profile(Model):
     """A load profile, billing profile or event log to read regularly."""
 
     obis: ObisCode = Field(description=_OBIS)
     key: str | None = Field(default=None, description="prefix for the keys of its columns")
+    capture_period_s: Whole | None = Field(
+        default=None,
+        ge=0,
+        le=366 * 86_400,
+        alias="capturePeriod",
+        description="seconds between two rows, where the meter does not tell or tells it wrongly; "
+        "rows without a time get theirs from it",
+    )
+    columns: tuple[ProfileColumn, ...] = Field(
+        default=(), description="columns with settings of their own; the others need no entry"
+    )
     backfill: Duration | None = Field(
         default=None,
         description="how far back the first reading goes, as ISO 8601 duration such as `P7D`",
@@ -123,3 +155,8 @@ class RpcMethod(Model):
         alias="requestTimeout",
         description="timeout for the whole call, in ms",
     )
+
+
+def _stands_for_none(raw: object, no_value: tuple[int, ...]) -> bool:
+    """Whether a raw value is one of the numbers that mean "no reading"; True is not 1 here."""
+    return isinstance(raw, int) and not isinstance(raw, bool) and raw in no_value

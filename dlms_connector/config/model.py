@@ -27,7 +27,7 @@ from dlms_connector.config.dlms import (
     Standard,
     Workarounds,
 )
-from dlms_connector.config.items import AttributeUpdate, Item, Profile, RpcMethod
+from dlms_connector.config.items import AttributeUpdate, Item, Profile, ProfileColumn, RpcMethod
 from dlms_connector.config.report_strategy import ReportStrategy
 from dlms_connector.config.types import (
     LONGEST_PERIOD_MS,
@@ -55,6 +55,7 @@ __all__ = [
     "ModeE",
     "Model",
     "Profile",
+    "ProfileColumn",
     "PushListener",
     "RpcMethod",
     "Security",
@@ -91,7 +92,9 @@ class Device(Model):
     attributes: tuple[Item, ...] = Field(default=(), description="items sent as client attributes")
     timeseries: tuple[Item, ...] = Field(default=(), description="items sent as time series")
     profiles: tuple[Profile, ...] = Field(
-        default=(), description="load profiles and event logs to read regularly; not in use yet"
+        default=(),
+        description="load profiles and event logs; `readProfile` follows their settings, but they "
+        "are not read regularly yet",
     )
     attribute_updates: tuple[AttributeUpdate, ...] = Field(
         default=(), description="shared attributes that are written to the meter"

@@ -147,6 +147,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
         f"keys-{section}": _keys(section)
         for section in (
             *("top", "Device", "Connection", "Dlms", "ModeE", "Workarounds", "Item", "Profile"),
+            "ProfileColumn",
             *("AttributeUpdate", "RpcMethod", "Journal", "PushListener"),
         )
     },

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from dlms_connector.cosem import unit_symbol
 from dlms_connector.errors import ProtocolError
-from dlms_connector.protocol.data import DELTAS, Data, DataType, shortest
+from dlms_connector.protocol.data import DELTAS, Data, DataType, encode, shortest
 
 _INTEGERS = frozenset(
     {
@@ -23,6 +23,14 @@ _INTEGERS = frozenset(
         *DELTAS,
     }
 )
+#: Of 255, 65535 and so on it depends on the length whether they are -1.
+_UNSIGNED_BITS = {
+    DataType.UNSIGNED: (8,),
+    DataType.ENUM: (8,),
+    DataType.LONG_UNSIGNED: (16, 8),
+    DataType.DOUBLE_LONG_UNSIGNED: (32, 8),
+    DataType.LONG64_UNSIGNED: (64, 8),
+}
 _FLOATS = frozenset({DataType.FLOAT32, DataType.FLOAT64})
 _NUMBERS = _INTEGERS | _FLOATS
 
@@ -38,18 +46,43 @@ class ScalerUnit:
 def scaler_unit(data: Data) -> ScalerUnit:
     """Read an attribute scaler_unit; an undefined unit code means no unit.
 
+    Any integers will do, and elements behind the first two are ignored: the meaning is certain.
     Raises ProtocolError if the data is not a scaler_unit.
     """
     match data:
-        case Data(
-            DataType.STRUCTURE,
-            (Data(DataType.INTEGER | DataType.UNSIGNED as kind, int(scaler)),
-             Data(DataType.ENUM | DataType.UNSIGNED, int(unit))),
-        ):  # fmt: skip
-            # Some meters send the scaler as unsigned: FD is -3 there too.
-            signed = scaler - 256 if kind is DataType.UNSIGNED and scaler > 127 else scaler
-            return ScalerUnit(signed, unit_symbol(unit))
-    raise ProtocolError("reading scaler and unit", f"{str(data)[:120]} is not a scaler with a unit")
+        case Data(DataType.STRUCTURE | DataType.ARRAY, (power, code, *_)):
+            scaler, unit = _signed(power), _unsigned(code)
+            if scaler is not None and unit is not None:
+                return ScalerUnit(scaler, unit_symbol(unit))
+    raise ProtocolError("reading scaler and unit", f"{_shown(data)} is not a scaler with a unit")
+
+
+def _signed(data: Data) -> int | None:
+    """Return a scaler; some meters send it in an unsigned type: FD is -3 there too."""
+    number = _whole(data)
+    for bits in _UNSIGNED_BITS.get(data.type, ()):
+        if number is not None and 1 << bits - 1 <= number < 1 << bits:
+            number -= 1 << bits
+    return number if number is not None and -128 <= number <= 127 else None
+
+
+def _unsigned(data: Data) -> int | None:
+    """Return the code of a unit; some meters send it in a signed type: FF is -1 there."""
+    number = _whole(data)
+    if number is not None and data.type is DataType.INTEGER:
+        number %= 256
+    return number if number is not None and 0 <= number <= 255 else None
+
+
+def _whole(data: Data) -> int | None:
+    whole = data.type is DataType.ENUM or data.type in _INTEGERS - DELTAS
+    return data.value if whole and isinstance(data.value, int) else None
+
+
+def _shown(data: Data) -> str:
+    """Return data for a message: its type as the standard names it, and its octets."""
+    name = data.type.name.lower().replace("_", "-")
+    return "null-data" if data.type is DataType.NULL else f"{name} ({encode(data)[:40].hex(' ')})"
 
 
 def is_number(data: Data) -> bool:

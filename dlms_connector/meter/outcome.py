@@ -8,7 +8,13 @@ from decimal import Decimal
 
 from dlms_connector.config import Dlms
 from dlms_connector.cosem import CLOCK_CLASS, AttributeRef
-from dlms_connector.errors import DlmsError
+from dlms_connector.errors import (
+    DlmsError,
+    ObjectError,
+    ProtocolError,
+    ScalerError,
+    ServiceError,
+)
 from dlms_connector.interpret import (
     Options,
     ScalerUnit,
@@ -61,8 +67,8 @@ def learn_scalers(
             continue
         try:
             scalers[ref] = scaler_unit(data)
-        except DlmsError as error:
-            wrong[ref] = error
+        except ProtocolError as error:  # concerns this object only; the line is fine
+            wrong[ref] = ScalerError(f"reading {ref}: {error.problem}")
     return wrong
 
 
@@ -92,8 +98,11 @@ def outcome(
             unread.append(one)
             failures.append(_failure(one, broken))
             continue
+        answer = answers[one.value]
+        if _is_no_value(one, answer):
+            continue
         try:
-            readings.append(_reading(one, answers[one.value], answers, scalers, wrong, dlms))
+            readings.append(_reading(one, answer, answers, scalers, wrong, dlms))
         except DlmsError as error:
             failures.append(_failure(one, error))
     poll = Poll(readings=tuple(readings), failures=tuple(failures))
@@ -145,6 +154,11 @@ def _reading(
     )
 
 
+def _is_no_value(one: Wanted, answer: Answer) -> bool:
+    """Whether the meter says that it has no reading, by a number that stands for that."""
+    return isinstance(answer.data, Data) and one.item.has_no_value(answer.data.value)
+
+
 def _failure(one: Wanted, error: DlmsError) -> Failure:
     return Failure(key=one.item.key, kind=one.kind, obis=one.item.obis, error=error)
 
@@ -161,8 +175,15 @@ def _scaler(
         answer = wrong.get(one.scaler) or answers[one.scaler].data if one.scaler else None
         if isinstance(answer, DlmsError) and item.scaler is None:
             # No value at all is better than one that is wrong by powers of ten.
-            raise answer
+            raise _unscaled(answer)
         if item.scaler is None and item.unit is None:
             return None
         return ScalerUnit(item.scaler or 0, item.unit)
     return theirs if item.scaler is None else replace(theirs, scaler=item.scaler)
+
+
+def _unscaled(answer: DlmsError) -> DlmsError:
+    """Return why a value is not used, from the answer to the request for its scaler."""
+    if isinstance(answer, ObjectError):
+        return ScalerError(str(answer), answer.code)
+    return ScalerError(str(answer)) if isinstance(answer, ServiceError) else answer

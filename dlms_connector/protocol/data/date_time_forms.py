@@ -77,7 +77,7 @@ def _from_text(text: bytes) -> DateTime | None:
     if match is None:
         return None
     year, _, *parts, zone = match.groups()
-    month, day, hour, minute, second, hundredths = (part and int(part) for part in parts)
+    month, day, hour, minute, second, hundredths = (int(part) if part else None for part in parts)
     date, time = Date(int(year), month, day, None), Time(hour, minute, second, hundredths)
     if zone is None:
         return DateTime(date, time, None, None)

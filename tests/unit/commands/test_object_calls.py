@@ -40,7 +40,10 @@ async def test_a_scaler_that_makes_no_sense_costs_the_call_and_not_the_line() ->
     desk.meter.put(3, "1-0:32.7.0", 3, u16(9))
     sentence = await desk.error("readObject", {"obis": "1-0:32.7.0"})
     assert "1-0:32.7.0 attribute 3 (class 3)" in sentence
+    assert "long-unsigned (12 00 09)" in sentence
     assert "is not a scaler with a unit" in sentence
+    assert "set `scaler`" in sentence
+    assert "Data(" not in sentence
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -121,15 +122,39 @@ class TestScalerUnit:
             ("02 02 0F 00 16 3A", ScalerUnit(0, None)),  # 58 is nobody's
             ("02 02 0F 00 16 F0", ScalerUnit(0, None)),
             ("02 02 11 FD 11 1E", ScalerUnit(-3, "Wh")),
+            # In other integer types, with further elements, or in an array.
+            ("02 02 10 FFFE 16 1E", ScalerUnit(-2, "Wh")),
+            ("02 02 12 FFFE 16 1E", ScalerUnit(-2, "Wh")),
+            ("02 02 12 00FE 12 001E", ScalerUnit(-2, "Wh")),
+            ("02 02 05 FFFFFFFE 16 1E", ScalerUnit(-2, "Wh")),
+            ("02 02 06 FFFFFFFE 16 1E", ScalerUnit(-2, "Wh")),
+            ("02 02 14 FFFFFFFFFFFFFFFE 0F 1E", ScalerUnit(-2, "Wh")),
+            ("02 02 16 FE 10 001E", ScalerUnit(-2, "Wh")),
+            ("02 02 0F 00 0F FF", ScalerUnit(0, None)),
+            ("02 03 0F FE 16 1E 00", ScalerUnit(-2, "Wh")),
+            ("01 02 0F FE 0F 1E", ScalerUnit(-2, "Wh")),
         ],
     )
     def test_is_read(self, octets: str, expected: ScalerUnit) -> None:
         assert scaler_unit(data(octets)) == expected
 
-    @pytest.mark.parametrize("octets", ["00", "02 00", "02 01 0F 00", "02 02 0F 00 09 00", "11 01"])
+    @pytest.mark.parametrize(
+        "octets",
+        [
+            *("00", "02 00", "02 01 0F 00", "02 02 0F 00 09 00", "11 01"),
+            *("02 02 00 16 1E", "02 02 0F 00 00", "02 02 10 0100 16 1E", "02 02 03 01 16 1E"),
+            *("02 02 0F 00 12 0100", "02 02 17 00000000 16 1E"),
+        ],
+    )
     def test_is_refused(self, octets: str) -> None:
-        with pytest.raises(ProtocolError, match="not a scaler with a unit"):
+        with pytest.raises(ProtocolError, match="not a scaler with a unit") as caught:
             scaler_unit(data(octets))
+        assert "Data" not in str(caught.value)
+
+    @given(ANY)
+    def test_noise_is_read_or_refused(self, noise: Data) -> None:
+        with suppress(ProtocolError):
+            assert -128 <= scaler_unit(noise).scaler <= 127
 
     def test_is_shown(self) -> None:
         assert of(3, 3, "02 02 0F FE 16 23") == {"scaler": -2, "unit": "V"}

@@ -1,4 +1,4 @@
-"""What a clock that was read tells of itself."""
+"""What the meter's answers become: readings, failures, and what the clock tells of itself."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 
 from dlms_connector.config.model import Item
 from dlms_connector.cosem import AttributeRef
-from dlms_connector.errors import ObjectError
+from dlms_connector.errors import DlmsError, ObjectError, ScalerError, ServiceError
 from dlms_connector.interpret import DEFAULTS, Options
-from dlms_connector.meter.outcome import Answer, clock_drift_s
+from dlms_connector.meter.outcome import Answer, Outcome, clock_drift_s, outcome
 from dlms_connector.meter.plan import Wanted
 from dlms_connector.protocol.data.data import Data, DataType
 
@@ -64,3 +64,89 @@ def test_a_clock_that_was_not_told_has_no_drift() -> None:
     assert clock_drift_s([one], {one.value: refused}, BERLIN) is None
     status = AttributeRef(8, CLOCK.obis, 4)
     assert clock_drift_s([one], {status: refused}, BERLIN) is None
+
+
+ENERGY = {"key": "energy", "obis": "1-0:1.8.0"}
+
+
+def polled(value: Data, theirs: Data | DlmsError, **keys: object) -> Outcome:
+    one = Wanted("timeseries", Item.model_validate({**ENERGY, **keys}), 60)
+    answers = {one.value: Answer(value, NOW_MS)}
+    if one.scaler is not None:
+        answers[one.scaler] = Answer(theirs, NOW_MS)
+    return outcome([one], answers, {}, broken=None, down=False)
+
+
+def wh(value: int) -> Data:
+    return Data(DataType.DOUBLE_LONG_UNSIGNED, value)
+
+
+def scaling(type_: DataType, power: int | None) -> Data:
+    return Data(DataType.STRUCTURE, (Data(type_, power), Data(DataType.ENUM, 30)))
+
+
+TENTHS = scaling(DataType.INTEGER, -1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        (ObjectError("reading 1-0:1.8.0 attribute 3", 3), "read-write-denied (3)"),
+        (ObjectError("reading 1-0:1.8.0 attribute 3", 11), "object-unavailable (11)"),
+        (ServiceError("reading 1-0:1.8.0 attribute 3", "service-not-supported"), "not-supported"),
+        (Data(DataType.NULL), "null-data is not a scaler with a unit"),
+        (Data(DataType.UNSIGNED, 9), "unsigned (11 09) is not a scaler with a unit"),
+        (scaling(DataType.NULL, None), "is not a scaler with a unit"),
+    ],
+)
+def test_without_a_scaler_the_message_tells_what_to_configure(
+    answer: Data | DlmsError, what: str
+) -> None:
+    poll = polled(wh(5), answer).poll
+    assert poll.readings == ()
+    (failure,) = poll.failures
+    assert isinstance(failure.error, ScalerError)
+    sentence = str(failure.error)
+    assert sentence.startswith("reading 1-0:1.8.0 attribute 3")
+    assert what in sentence
+    assert "set `scaler` and `unit` for it in the configuration" in sentence
+    assert "Data(" not in sentence
+    assert failure.error.code == getattr(answer, "code", None)
+
+
+def test_the_configured_scaler_is_the_way_out() -> None:
+    (reading,) = polled(wh(5), Data(DataType.NULL), scaler=-1).poll.readings
+    assert (reading.value, reading.unit) == (Decimal("0.5"), None)
+    (reading,) = polled(wh(5), Data(DataType.NULL), scaler=-1, unit="kWh").poll.readings
+    assert (reading.value, reading.unit) == (Decimal("0.5"), "kWh")
+
+
+def test_a_scaler_in_another_integer_type_is_used() -> None:
+    (reading,) = polled(wh(5), scaling(DataType.LONG, -1)).poll.readings
+    assert (reading.value, reading.unit) == (Decimal("0.5"), "Wh")
+
+
+@pytest.mark.parametrize(
+    ("raw", "no_value"),
+    [
+        (wh(0xFFFFFFFF), [0xFFFFFFFF]),
+        (Data(DataType.DOUBLE_LONG, 0x7FFFFFFF), [0xFFFFFFFF, 0x7FFFFFFF]),
+        (Data(DataType.DOUBLE_LONG, -(2**31)), [-(2**31)]),
+        (Data(DataType.LONG64_UNSIGNED, 2**64 - 1), [2**64 - 1]),
+        (wh(0), [0]),
+    ],
+)
+def test_a_raw_value_that_means_no_reading_is_not_sent(raw: Data, no_value: list[int]) -> None:
+    poll = polled(raw, TENTHS, noValue=no_value).poll
+    assert (poll.readings, poll.failures) == ((), ())
+    assert polled(raw, Data(DataType.NULL), noValue=no_value).poll.failures == ()
+    (reading,) = polled(raw, TENTHS).poll.readings
+    assert reading.value == Decimal(raw.value) / 10
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [wh(0xFFFFFFFE), Data(DataType.BOOLEAN, True), Data(DataType.FLOAT64, 1.0), wh(10)],
+)
+def test_other_values_are_readings(raw: Data) -> None:
+    assert len(polled(raw, TENTHS, noValue=[1, 0xFFFFFFFF]).poll.readings) == 1
