@@ -32,12 +32,12 @@ def read_profile(context: Context, arguments: Arguments) -> Work:
 
 def read_rows(context: Context, obis: Obis, arguments: Arguments) -> Work:
     """Return the work of reading the rows given by `last`, or by `from` and `to`."""
-    options = context.options
+    options, stated = context.options, context.profile(obis)
     if "last" in arguments.values:
         count = arguments.integer("last", None, least=1, most=_MOST_ROWS)
 
         def newest(client: Client) -> Talk[Value]:
-            return _shown((yield from last(client, obis, count, options)))
+            return _shown((yield from last(client, obis, count, options, stated)))
 
         return Work(talk=newest, what=f"reading {obis}", timeout_s=_TIMEOUT_S)
     start, end = _moment(context, arguments, "from"), _moment(context, arguments, "to")
@@ -45,7 +45,8 @@ def read_rows(context: Context, obis: Obis, arguments: Arguments) -> Work:
         raise CommandError(f"{arguments.method}: `to` lies before `from`")
 
     def between(client: Client) -> Talk[Value]:
-        return _shown((yield from by_time(client, obis, start, end, options, context.ways)))
+        rows = by_time(client, obis, start, end, options, context.ways, stated)
+        return _shown((yield from rows))
 
     return Work(talk=between, what=f"reading {obis}", timeout_s=_TIMEOUT_S)
 

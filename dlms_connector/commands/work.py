@@ -11,7 +11,7 @@ from dlms_connector.commands.kept import Kept
 from dlms_connector.commands.operations import Attempt, Encode, Written
 from dlms_connector.commands.request import Arguments
 from dlms_connector.compose import Target
-from dlms_connector.config import Device
+from dlms_connector.config import Device, Profile
 from dlms_connector.cosem import AttributeRef, MethodRef
 from dlms_connector.errors import CommandError
 from dlms_connector.history import Ways
@@ -24,6 +24,7 @@ from dlms_connector.interpret import (
     options_of,
     shape_of,
 )
+from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.data import Data, DataType
 from dlms_connector.protocol.talk import Talk
@@ -90,6 +91,10 @@ class Context:
     def options(self) -> Options:
         """How the meter's values are read."""
         return options_of(self.device.dlms)
+
+    def profile(self, obis: Obis) -> Profile | None:
+        """Return what the configuration says about a profile."""
+        return next((one for one in self.device.profiles if one.obis == obis), None)
 
     def encoder(self, ref: AttributeRef, value: Any, type_: str | None) -> Encode:
         """Return a function that encodes a value, given the data that the meter holds."""

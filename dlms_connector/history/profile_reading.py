@@ -8,25 +8,32 @@ way that worked, and it is tried first the next time.
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, tzinfo
-from math import ceil, floor
+from dataclasses import replace
+from datetime import datetime
 
-from dlms_connector.cosem import CLOCK_CLASS, AttributeRef, ByEntry, ByRange, Selection
+from dlms_connector.config import Profile
+from dlms_connector.cosem import AttributeRef, ByEntry
 from dlms_connector.errors import CommandError, ObjectError, ServiceError
 from dlms_connector.history.profiles import (
-    BUFFER,
     ENTRIES_IN_USE,
     PROFILE_GENERIC,
     Layout,
     Row,
     layout,
     rows_of,
+    with_clock,
 )
+from dlms_connector.history.range_reading import (
+    Answer,
+    buffer,
+    meters_zone,
+    read_around,
+    read_range,
+)
+from dlms_connector.history.range_reading import Question as _Question
 from dlms_connector.interpret import Options
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client, get_one
-from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.talk import Talk
 
 #: The way of reading that worked, by profile; one mapping for each meter.
@@ -37,104 +44,96 @@ _DOUBTFUL = frozenset({"deviation", "status", "hundredths", "dayOfWeek"})
 #: Entries read first, and the factor for the next try if there is no capture period.
 _FIRST_ENTRIES = 32
 _GROWTH = 4
-#: Unix times are sent as 32-bit numbers.
-_LAST_UNIX_TIME = 0xFFFFFFFF
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """The wanted rows, and the layout of the profile."""
-
-    obis: Obis
-    shape: Layout
-    start: datetime
-    end: datetime
-    options: Options
-
-    def within(self, rows: Sequence[Row]) -> list[Row]:
-        """Return the wanted rows only: meters may send more than requested."""
-        # As Unix times: Python compares datetimes of one zone by their local time.
-        start, end = self.start.timestamp(), self.end.timestamp()
-        return [row for row in rows if row.at is None or start <= row.at.timestamp() <= end]
 
 
 def by_time(
-    client: Client, obis: Obis, start: datetime, end: datetime, options: Options, ways: Ways
+    client: Client,
+    obis: Obis,
+    start: datetime,
+    end: datetime,
+    options: Options,
+    ways: Ways,
+    stated: Profile | None = None,
 ) -> Talk[list[Row]]:
     """Read the rows captured from `start` to `end`, both included, oldest first.
 
-    Raises ObjectError or ServiceError if the meter refuses the profile, CommandError if
-    its rows have no capture time.
+    `stated` is what the configuration says about the profile. Raises ObjectError or ServiceError
+    if the meter refuses the profile, CommandError if its rows have no capture time.
     """
-    shape = yield from layout(client, obis)
+    shape = yield from layout(client, obis, stated)
     if shape.clock is None:
-        raise CommandError(f"{obis} does not capture its clock: ask for its `last` rows")
-    question = _Question(obis, shape, start, end, options)
+        shape = yield from _with_clock(client, obis, shape)
+    zone = yield from meters_zone(client, shape, options)
+    question = _Question(obis, shape, start, end, options, zone)
     learned = ways.get(obis)
     order = [] if learned is None else [learned]
     order += [way for way in range(len(_WAYS)) if way != learned]
     refusal: ObjectError | ServiceError | None = None
-    answered = False
+    best: Answer | None = None
     for way in order:
         # The whole buffer is long: read it only if there is no other way.
-        if _WAYS[way] is _whole and answered:
+        if _WAYS[way] is _whole and best is not None:
             break
         try:
-            rows = question.within((yield from _WAYS[way](client, question)))
+            answer = yield from _WAYS[way](client, question)
+            if way == learned and not answer.rows and question.expects_rows and way in _RANGES:
+                answer = yield from read_around(client, question, _RANGES[way])
         except (ObjectError, ServiceError) as error:
             refusal = refusal or error
             continue
-        answered = True
-        if rows or way == learned:
-            if rows:
+        if best is None or answer.value > best.value:
+            best = answer
+            if answer.rows:
                 ways[obis] = way
-            return _sorted(rows)
-    if refusal and not answered:
+        if answer.certain and (answer.rows or way == learned):
+            break
+    if best is None and refusal:
         raise refusal
-    return []
+    return _sorted(best.rows) if best else []
 
 
-def last(client: Client, obis: Obis, count: int, options: Options) -> Talk[list[Row]]:
+def last(
+    client: Client, obis: Obis, count: int, options: Options, stated: Profile | None = None
+) -> Talk[list[Row]]:
     """Read the newest rows, at most `count`, oldest first.
 
     Raises ObjectError, ServiceError, or CommandError if its rows make no sense.
     """
-    shape = yield from layout(client, obis)
+    shape = yield from layout(client, obis, stated)
+    rows: list[Row] = []
     try:
         entries = yield from _entries_in_use(client, obis)
         if entries == 0:
             return []
         rows = yield from _newest(client, obis, shape, min(count, entries), entries, options)
     except (ObjectError, ServiceError):
-        rows = rows_of((yield from _buffer(client, obis, None)), shape, options)
+        pass
+    if not rows:  # by entry they are not to be had
+        rows = rows_of((yield from buffer(client, obis, None)), shape, options)
     rows = _sorted(rows[::-1] if shape.newest_first else rows)
     return rows[-count:]
 
 
-def _by_range(skip: frozenset[str] | None) -> Callable[[Client, _Question], Talk[list[Row]]]:
-    def read(client: Client, wanted: _Question) -> Talk[list[Row]]:
-        clock, zone = wanted.shape.clock, wanted.options.zone
-        start: datetime | int = _in_zone(wanted.start, zone)
-        end: datetime | int = _in_zone(wanted.end, zone)
-        if clock is not None and clock.class_id != CLOCK_CLASS:
-            start = max(0, min(ceil(wanted.start.timestamp()), _LAST_UNIX_TIME))
-            end = max(0, min(floor(wanted.end.timestamp()), _LAST_UNIX_TIME))
-        selection = ByRange(start=start, end=end, clock=clock, skip=skip)
-        data = yield from _buffer(client, wanted.obis, selection)
-        return rows_of(data, wanted.shape, wanted.options)
+def _with_clock(client: Client, obis: Obis, shape: Layout) -> Talk[Layout]:
+    """Return the layout with the column that holds the time: one row shows which one it is."""
+    try:
+        sample = yield from buffer(client, obis, ByEntry(first=1, last=1))
+    except (ObjectError, ServiceError):
+        sample = yield from buffer(client, obis, None)
+    shape = with_clock(shape, sample)
+    if shape.clock is None:
+        raise CommandError(f"{obis} does not capture its clock: ask for its `last` rows")
+    return shape
+
+
+def _by_range(skip: frozenset[str] | None) -> Callable[[Client, _Question], Talk[Answer]]:
+    def read(client: Client, wanted: _Question) -> Talk[Answer]:
+        return (yield from read_range(client, wanted, skip))
 
     return read
 
 
-def _in_zone(moment: datetime, zone: tzinfo | None) -> datetime:
-    """Return a moment in the meter's zone; unchanged where datetime would overflow."""
-    try:
-        return moment.astimezone(zone) if zone else moment
-    except OverflowError:
-        return moment
-
-
-def _by_entries(client: Client, wanted: _Question) -> Talk[list[Row]]:
+def _by_entries(client: Client, wanted: _Question) -> Talk[Answer]:
     """Read the newest rows, so many that the oldest one is before the range."""
     obis, shape = wanted.obis, wanted.shape
     entries = yield from _entries_in_use(client, obis)
@@ -145,23 +144,24 @@ def _by_entries(client: Client, wanted: _Question) -> Talk[list[Row]]:
         rows = yield from _newest(client, obis, shape, count, entries, wanted.options)
         known = [row.at.timestamp() for row in rows if row.at is not None]
         if count == entries or (known and min(known) < start):
-            return rows
+            return Answer(wanted.within(rows))
         count *= _GROWTH
         if known and shape.period_s:
             missing_s = min(known) - start
             count = max(len(rows) + int(missing_s // shape.period_s) + 2, len(rows) + 1)
-    return []
+    return Answer([])
 
 
-def _whole(client: Client, wanted: _Question) -> Talk[list[Row]]:
-    data = yield from _buffer(client, wanted.obis, None)
-    return rows_of(data, wanted.shape, wanted.options)
+def _whole(client: Client, wanted: _Question) -> Talk[Answer]:
+    data = yield from buffer(client, wanted.obis, None)
+    return Answer(wanted.within(rows_of(data, wanted.shape, wanted.options)))
 
 
+#: The ways by range, and the fields that are left unspecified.
+_RANGES = {0: None, 1: _DOUBTFUL}
 #: In the order in which they are tried.
-_WAYS: Sequence[Callable[[Client, _Question], Talk[list[Row]]]] = (
-    _by_range(None),
-    _by_range(_DOUBTFUL),
+_WAYS: Sequence[Callable[[Client, _Question], Talk[Answer]]] = (
+    *(_by_range(skip) for skip in _RANGES.values()),
     _by_entries,
     _whole,
 )
@@ -170,21 +170,36 @@ _WAYS: Sequence[Callable[[Client, _Question], Talk[list[Row]]]] = (
 def _newest(
     client: Client, obis: Obis, shape: Layout, count: int, entries: int, options: Options
 ) -> Talk[list[Row]]:
-    """Read the newest rows by entry number; numbers follow the order of the buffer."""
-    if shape.newest_first:
-        selection = ByEntry(first=1, last=count)
-    else:
-        selection = ByEntry(first=entries - count + 1)
-    return rows_of((yield from _buffer(client, obis, selection)), shape, options)
+    """Read the newest rows by entry number; numbers follow the order of the buffer.
+
+    The order that the rows themselves show counts more than what the meter says of it.
+    """
+    rows = yield from _end_of_buffer(client, obis, shape, count, entries, options)
+    falls = _falls(rows)
+    if falls is None or falls == shape.newest_first or count >= entries:
+        return rows
+    shape = replace(shape, newest_first=falls)
+    return (yield from _end_of_buffer(client, obis, shape, count, entries, options))
+
+
+def _end_of_buffer(
+    client: Client, obis: Obis, shape: Layout, count: int, entries: int, options: Options
+) -> Talk[list[Row]]:
+    # Both numbers are given, from 1 and forwards: not every meter takes 0 for the last entry.
+    first = 1 if shape.newest_first else entries - count + 1
+    selection = ByEntry(first=first, last=first + count - 1)
+    return rows_of((yield from buffer(client, obis, selection)), shape, options)
+
+
+def _falls(rows: Sequence[Row]) -> bool | None:
+    """Return whether the newest row comes first; None if the rows do not show it."""
+    known = [row.at.timestamp() for row in rows if row.at is not None]
+    return known[0] > known[-1] if known and known[0] != known[-1] else None
 
 
 def _entries_in_use(client: Client, obis: Obis) -> Talk[int]:
     used = yield from get_one(client, AttributeRef(PROFILE_GENERIC, obis, ENTRIES_IN_USE))
-    return used.value if isinstance(used.value, int) else 0
-
-
-def _buffer(client: Client, obis: Obis, selection: Selection | None) -> Talk[Data]:
-    return (yield from get_one(client, AttributeRef(PROFILE_GENERIC, obis, BUFFER, selection)))
+    return max(0, used.value) if isinstance(used.value, int) else 0
 
 
 def _sorted(rows: list[Row]) -> list[Row]:

@@ -1,6 +1,7 @@
 """Rows of a Profile Generic: its capture objects, and the values of its rows.
 
-IEC 62056-6-2, Profile generic (class 7). The requests for rows are in `profile_reading`.
+IEC 62056-6-2, Profile generic (class 7). The requests for rows are in `profile_reading`, the
+times of rows in `row_times`.
 """
 
 from __future__ import annotations
@@ -8,14 +9,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
+from dlms_connector.config import Profile, ProfileColumn
 from dlms_connector.cosem import CLASSES, CLOCK_CLASS, AttributeRef
 from dlms_connector.errors import CommandError, ObjectError, ProtocolError, ServiceError
-from dlms_connector.interpret import Options, ScalerUnit, aware, interpret, moment_of, scaler_unit
+from dlms_connector.history.row_times import NOTHING, expanded, instants
+from dlms_connector.interpret import (
+    Options,
+    ScalerUnit,
+    interpret,
+    is_date_time,
+    moment_of,
+    scaler_unit,
+)
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client, get_one
-from dlms_connector.protocol.data import DELTAS, Data, DataType
+from dlms_connector.protocol.data import Data, DataType
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 
@@ -26,31 +36,49 @@ _DATA = 1
 _UNIX_CLOCK = bytes((1, 1, 0, 255))
 #: Values of sort_method with the newest row first: 2 (LIFO), and 3 (largest) by the clock.
 _NEWEST_FIRST = (2, 3)
-
-#: A cell with an unknown value. Null-data would mean the value of the row before.
-_NOTHING = Data(DataType.DONT_CARE)
+#: Classes whose attributes beside the value are times of that value, not of the row.
+_WITH_CAPTURE_TIME = (4, 5)
+#: Value groups C to E of the time stamp of a billing period (IEC 62056-6-1).
+_BILLING_TIME = bytes((0, 1, 2))
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """A captured attribute, or a `part` of it (its data_index), and the scaler of its values.
 
-    `scaled` is false if the scaler of its values could not be read.
+    `scaled` is false if the scaler of its values could not be read. `stated` are the settings
+    that the configuration has for it.
     """
 
     ref: AttributeRef
     scaler: ScalerUnit | None
     part: int = 0
     scaled: bool = True
+    stated: ProfileColumn | None = None
 
     @property
     def is_clock(self) -> bool:
-        """Whether the column contains the capture time."""
+        """Whether the column contains the capture time, by the object that it captures."""
+        ref = self.ref
+        return (ref.class_id == CLOCK_CLASS or self.is_unix_clock) and ref.attribute == 2
+
+    @property
+    def is_unix_clock(self) -> bool:
+        """Whether the column contains the capture time as a number."""
         ref = self.ref
         unix = ref.class_id == _DATA and ref.obis.octets[2:] == _UNIX_CLOCK
-        return (
-            ref.class_id == CLOCK_CLASS or (unix and not ref.obis.octets[0])
-        ) and ref.attribute == 2
+        return unix and not ref.obis.octets[0]
+
+    @property
+    def may_tell_time(self) -> bool:
+        """Whether a date-time in the column may be the row's, not that of a maximum."""
+        ref = self.ref
+        return ref.attribute == 2 or ref.class_id not in _WITH_CAPTURE_TIME
+
+    @property
+    def is_billing_time(self) -> bool:
+        """Whether the column is known as the time stamp of a billing period."""
+        return self.may_tell_time and self.ref.obis.octets[2:5] == _BILLING_TIME
 
     @property
     def name(self) -> str:
@@ -67,6 +95,8 @@ class Column:
     def value(self, cell: Data, options: Options) -> Value:
         """Return the value of a cell."""
         ref, scaler = self.ref, self.scaler
+        if self.stated and self.stated.has_no_value(cell.value):
+            return None
         if self.part:
             # A part has another data type than the whole attribute.
             ref = AttributeRef(ref.class_id, ref.obis, 0)
@@ -85,25 +115,37 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The columns of a profile, and its capture period in seconds (0 if there is none)."""
+    """The columns of a profile, and its capture period in seconds (0 if there is none).
+
+    `found` is the column that was found to hold the capture time if no clock is captured.
+    """
 
     columns: tuple[Column, ...]
     period_s: int
     newest_first: bool = False
+    found: int | None = None
 
     @property
     def clock_column(self) -> int | None:
         """The index of the column with the capture time, None if there is none."""
-        return next((index for index, one in enumerate(self.columns) if one.is_clock), None)
+        clocks = (index for index, one in enumerate(self.columns) if one.is_clock)
+        return next(clocks, self.found)
 
     @property
     def clock(self) -> AttributeRef | None:
         """The attribute with the capture time, None if there is none."""
-        return next((one.ref for one in self.columns if one.is_clock), None)
+        column = self.clock_column
+        return None if column is None else self.columns[column].ref
+
+    @property
+    def counts_time(self) -> bool:
+        """Whether the capture time is a number instead of a date-time."""
+        column = self.clock_column
+        return column is not None and self.columns[column].is_unix_clock
 
 
-def layout(client: Client, obis: Obis) -> Talk[Layout]:
-    """Read the layout of a profile.
+def layout(client: Client, obis: Obis, stated: Profile | None = None) -> Talk[Layout]:
+    """Read the layout of a profile; what the configuration states is not asked for.
 
     Raises ObjectError, ServiceError, or CommandError if it is invalid.
     """
@@ -114,8 +156,8 @@ def layout(client: Client, obis: Obis) -> Talk[Layout]:
         raise CommandError(f"{obis} captures nothing")
     columns = []
     for column in captured:
-        columns.append((yield from _with_scaler(client, column)))
-    period_s = yield from capture_period_s(client, obis)
+        columns.append((yield from _with_scaler(client, _with_settings(column, stated))))
+    period_s = yield from capture_period_s(client, obis, stated)
     order = yield from _number(client, obis, SORT_METHOD)
     return Layout(tuple(columns), period_s, order in _NEWEST_FIRST)
 
@@ -129,8 +171,13 @@ def _number(client: Client, obis: Obis, attribute: int) -> Talk[int | None]:
     return data.value if isinstance(data.value, int) else None
 
 
-def capture_period_s(client: Client, obis: Obis) -> Talk[int]:
-    """Read a profile's capture period in seconds; 0 if there is none or it is not given."""
+def capture_period_s(client: Client, obis: Obis, stated: Profile | None = None) -> Talk[int]:
+    """Return a profile's capture period in seconds: the configured one, else the meter's.
+
+    0 if there is none or the meter does not give it.
+    """
+    if stated is not None and stated.capture_period_s is not None:
+        return stated.capture_period_s
     return max(0, (yield from _number(client, obis, CAPTURE_PERIOD)) or 0)
 
 
@@ -145,6 +192,12 @@ def _captured(data: Data) -> Column:
             part = more[0].value if more else 0
             return Column(ref, None, part if isinstance(part, int) else 0)
     raise CommandError("what the profile captures is no list of objects")
+
+
+def _with_settings(column: Column, stated: Profile | None) -> Column:
+    ref, settings = column.ref, stated.columns if stated else ()
+    named = (one for one in settings if (one.obis, one.attribute) == (ref.obis, ref.attribute))
+    return replace(column, stated=next(named, None))
 
 
 def _with_scaler(client: Client, column: Column) -> Talk[Column]:
@@ -170,35 +223,60 @@ def _with_scaler(client: Client, column: Column) -> Talk[Column]:
 
 def rows_of(buffer: Data, shape: Layout, options: Options) -> list[Row]:
     """Return the rows in buffer order. Raises CommandError if the number of cells is wrong."""
-    if not isinstance(buffer.value, tuple):
-        return []
-    rows: list[Row] = []
-    at: datetime | None = None
-    names, clock = _names(shape.columns), shape.clock_column
-    before: list[Data] = [_NOTHING] * len(names)
-    for entry in buffer.value:
-        cells: Sequence[Data] = entry.value if isinstance(entry.value, tuple) else ()
-        if len(cells) != len(names):
-            raise CommandError(
-                f"a row of the profile has {len(cells)} cells for {len(names)} columns"
-            )
-        told = [_expanded(*pair) for pair in zip(cells, before, strict=True)]
-        if clock is not None:
-            if cells[clock].type is DataType.NULL:
-                told[clock] = _NOTHING
-                at = _one_period_on(at, shape)
-            else:
-                at = _instant(told[clock], at, shape, options)
-        before = told
+    rows = [_cells(entry, len(shape.columns)) for entry in _elements(buffer)]
+    clock = shape.clock_column
+    if clock is None:
+        clock = _moment_column(rows, shape.columns)
+    times: Sequence[datetime | None] = [None] * len(rows)
+    if clock is not None:
+        cells = [row[clock] for row in rows]
+        times = instants(cells, shape.period_s, options, newest_first=shape.newest_first)
+    named = list(zip(_names(shape.columns), shape.columns, strict=True))
+    found: list[Row] = []
+    before: Sequence[Data] = [NOTHING] * len(named)
+    for row, at in zip(rows, times, strict=True):
+        before = [expanded(*pair) for pair in zip(row, before, strict=True)]
         values = {
             name: column.value(cell, options)
-            for index, (name, column, cell) in enumerate(
-                zip(names, shape.columns, told, strict=True)
-            )
+            for index, ((name, column), cell) in enumerate(zip(named, before, strict=True))
             if index != clock
         }
-        rows.append(Row(at, values))
-    return rows
+        found.append(Row(at, values))
+    return found
+
+
+def with_clock(shape: Layout, buffer: Data) -> Layout:
+    """Return the layout with the column that holds the time in these rows; unchanged if none."""
+    rows = [_elements(entry) for entry in _elements(buffer)]
+    if any(len(row) != len(shape.columns) for row in rows):
+        return shape
+    known = (index for index, one in enumerate(shape.columns) if one.is_billing_time)
+    found = _moment_column(rows, shape.columns) if rows else next(known, None)
+    return replace(shape, found=found)
+
+
+def _moment_column(rows: Sequence[Sequence[Data]], columns: Sequence[Column]) -> int | None:
+    """Return the column whose cells are date-times: that of a billing period, else the first."""
+    indexes = [index for index, one in enumerate(columns) if one.may_tell_time]
+    indexes.sort(key=lambda index: not columns[index].is_billing_time)
+    return next((index for index in indexes if _are_moments([row[index] for row in rows])), None)
+
+
+def _are_moments(cells: Sequence[Data]) -> bool:
+    told = [cell for cell in cells if cell.type is not DataType.NULL]
+    certain = any(isinstance(cell.value, bytes) and is_date_time(cell.value) for cell in told)
+    return certain and all(moment_of(cell) is not None for cell in told)
+
+
+def _elements(buffer: Data) -> tuple[Data, ...]:
+    return buffer.value if isinstance(buffer.value, tuple) else ()
+
+
+def _cells(entry: Data, count: int) -> Sequence[Data]:
+    cells = _elements(entry)
+    if len(cells) != count:
+        raise CommandError(f"a row of the profile has {len(cells)} cells for {count} columns")
+    return cells
 
 
 def _names(columns: Sequence[Column]) -> list[str]:
@@ -209,60 +287,3 @@ def _names(columns: Sequence[Column]) -> list[str]:
         seen[name] += 1
         names.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
     return names
-
-
-def _expanded(cell: Data, before: Data) -> Data:
-    """Undo the compression of rows (IEC 62056-5-3): null-data repeats the value of the row before.
-
-    A delta type is the difference from that value; without such a number the cell is unknown.
-    """
-    if cell.type is DataType.NULL:
-        return before
-    if cell.type not in DELTAS:
-        return cell
-    known = isinstance(before.value, int) and not isinstance(before.value, bool)
-    return Data(before.type, before.value + cell.value) if known else _NOTHING
-
-
-def _instant(
-    cell: Data, before: datetime | None, shape: Layout, options: Options
-) -> datetime | None:
-    """Return the capture time of a row, from its clock cell and the row before it."""
-    if cell.type is DataType.STRUCTURE and len(cell.value) > 1:
-        cell = cell.value[1]  # the whole clock object: logical name, time …
-    if moment := moment_of(cell):
-        found = moment.instant(options.zone, from_utc=options.from_utc)
-        if found is None:
-            return None
-        told = moment.deviation is not None or moment.status is not None
-        found = aware(found, options)
-        return found if told or before is None else _in_order(found, before, shape)
-    if isinstance(cell.value, int) and not isinstance(cell.value, bool):
-        try:
-            return datetime.fromtimestamp(cell.value, timezone.utc)
-        except (OverflowError, ValueError, OSError):
-            return None
-    return None
-
-
-def _one_period_on(before: datetime | None, shape: Layout) -> datetime | None:
-    """Return the time that null-data means in a clock column: one period after the row before."""
-    if before is None or not shape.period_s:
-        return None
-    seconds = -shape.period_s if shape.newest_first else shape.period_s
-    try:
-        # In UTC: local time skips or repeats an hour at DST changes.
-        later = before.astimezone(timezone.utc) + timedelta(seconds=seconds)
-        return later.astimezone(before.tzinfo)
-    except OverflowError:
-        return None
-
-
-def _in_order(found: datetime, before: datetime, shape: Layout) -> datetime:
-    """Choose the first or second of the repeated hours in autumn, by the row before."""
-    second = found.replace(fold=1)
-    if second.utcoffset() == found.utcoffset():
-        return found
-    if shape.newest_first:
-        return second if second.timestamp() < before.timestamp() else found
-    return second if found.timestamp() <= before.timestamp() else found

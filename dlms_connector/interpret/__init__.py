@@ -5,8 +5,9 @@ Use `interpret` for a value and its unit, `examine` for its quality too. Nothing
 
 from dlms_connector.interpret.attributes import examine, interpret
 from dlms_connector.interpret.context import DEFAULTS, Interpretation, Options, options_of
-from dlms_connector.interpret.moments import aware, moment_of
+from dlms_connector.interpret.moments import aware, moment_of, of_unix_time
 from dlms_connector.interpret.objects import shape_of
+from dlms_connector.interpret.octets import is_date_time
 from dlms_connector.interpret.scaling import ScalerUnit, is_number, scaler_unit
 from dlms_connector.interpret.shapes import hidden
 
@@ -19,8 +20,10 @@ __all__ = [
     "examine",
     "hidden",
     "interpret",
+    "is_date_time",
     "is_number",
     "moment_of",
+    "of_unix_time",
     "options_of",
     "scaler_unit",
     "shape_of",

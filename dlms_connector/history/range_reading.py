@@ -1,0 +1,223 @@
+"""Reads rows of a time range, also where the meter compares times in its own way.
+
+A range is compared by instants (IEC 62056-6-2), but some meters compare the local fields and
+leave out the deviation: then the dates must be in the zone in which the meter wrote its rows, and
+that changes with daylight saving time. So the rows are checked: what lies outside of the range, or
+is missing at its ends by the capture period, is asked for again in the zone of the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone, tzinfo
+from math import ceil, floor
+
+from dlms_connector.cosem import CLOCK_CLASS, AttributeRef, ByRange, Selection
+from dlms_connector.errors import ObjectError, ServiceError
+from dlms_connector.history.profiles import BUFFER, PROFILE_GENERIC, Layout, Row, rows_of
+from dlms_connector.interpret import Options, moment_of
+from dlms_connector.obis import Obis
+from dlms_connector.protocol import Client, get_one
+from dlms_connector.protocol.data import Data
+from dlms_connector.protocol.talk import Talk
+
+#: Unix times are sent as 32-bit numbers.
+_LAST_UNIX_TIME = 0xFFFFFFFF
+#: The largest change of a zone at DST, and the largest difference of any zone from UTC.
+_SEASON, _ANY_ZONE = timedelta(hours=1), timedelta(hours=14)
+#: Meters that give few rows at once are asked this often.
+_MOST_REQUESTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The wanted rows, the layout of the profile, and the zone of the meter's clock."""
+
+    obis: Obis
+    shape: Layout
+    start: datetime
+    end: datetime
+    options: Options
+    zone: tzinfo | None = None
+
+    def within(self, rows: Iterable[Row]) -> list[Row]:
+        """Return the wanted rows only: meters may send more than requested."""
+        # As Unix times: Python compares datetimes of one zone by their local time.
+        start, end = self.start.timestamp(), self.end.timestamp()
+        return [row for row in rows if row.at is None or start <= row.at.timestamp() <= end]
+
+    @property
+    def expects_rows(self) -> bool:
+        """Whether at least one row lies in the range, if the meter captured any then."""
+        return 0 < self.shape.period_s <= self.end.timestamp() - self.start.timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Rows of a range; `certain` is false if the meter seems to select other rows than asked."""
+
+    rows: list[Row]
+    certain: bool = True
+
+    @property
+    def value(self) -> tuple[int, bool]:
+        """What makes one answer better than another: more rows, else certainty."""
+        return len(self.rows), self.certain
+
+
+def meters_zone(client: Client, shape: Layout, options: Options) -> Talk[tzinfo | None]:
+    """Return the zone of the meter's clock: the configured one, else what its clock tells."""
+    clock = shape.clock
+    if options.zone is not None or clock is None or clock.class_id != CLOCK_CLASS:
+        return options.zone
+    try:
+        moment = moment_of((yield from get_one(client, clock)))
+    except (ObjectError, ServiceError):
+        return None
+    now = moment.instant(timezone.utc, from_utc=options.from_utc) if moment else None
+    return now.tzinfo if now else None
+
+
+def read_range(client: Client, wanted: Question, skip: frozenset[str] | None) -> Talk[Answer]:
+    """Read the rows of a range; `skip` are fields of the two dates to leave unspecified."""
+    spare = timedelta(0) if wanted.shape.period_s else _SEASON
+    told = yield from _ask(client, wanted, skip, wanted.start, wanted.end, spare)
+    rows = wanted.within(told)
+    if any(row.at is None for row in told):
+        return Answer(rows)  # without their times there is nothing to compare
+    strays = _strays(wanted, told, spare)
+    if strays and (not rows or not wanted.shape.period_s):
+        told = yield from _again(client, wanted, skip, strays)
+        rows = max(rows, wanted.within(told), key=len)
+    if rows and wanted.shape.period_s:
+        rows = yield from _completed(client, wanted, skip, rows)
+    return Answer(rows, not strays or (bool(rows) and not _missing(wanted, rows)))
+
+
+def read_around(client: Client, wanted: Question, skip: frozenset[str] | None) -> Talk[Answer]:
+    """Read a range so widely that it is found whatever zone the meter compares in."""
+    told = yield from _ask(client, wanted, skip, wanted.start, wanted.end, _ANY_ZONE)
+    return Answer(wanted.within(told))
+
+
+def buffer(client: Client, obis: Obis, selection: Selection | None) -> Talk[Data]:
+    """Read the buffer of a profile, or a part of it."""
+    return (yield from get_one(client, AttributeRef(PROFILE_GENERIC, obis, BUFFER, selection)))
+
+
+def _again(
+    client: Client, wanted: Question, skip: frozenset[str] | None, strays: Sequence[Row]
+) -> Talk[list[Row]]:
+    """Ask for the whole range in the zone of rows that the meter sent without being asked."""
+    zone = strays[0].at.tzinfo if strays[0].at else None
+    try:
+        return (yield from _ask(client, wanted, skip, wanted.start, wanted.end, _SEASON, zone))
+    except (ObjectError, ServiceError):
+        return []
+
+
+def _completed(
+    client: Client, wanted: Question, skip: frozenset[str] | None, rows: list[Row]
+) -> Talk[list[Row]]:
+    """Ask for the rows that are missing before the first and after the last, while some come."""
+    rows = _sorted(rows)
+    barren: set[bool] = set()
+    for _ in range(_MOST_REQUESTS):
+        gaps = [gap for gap in _missing(wanted, rows) if gap.newer not in barren]
+        if not gaps:
+            break
+        gap = gaps[0]
+        try:
+            told = yield from _ask(client, wanted, skip, gap.start, gap.end, _SEASON, gap.zone)
+        except (ObjectError, ServiceError):
+            break
+        more = [row for row in wanted.within(told) if gap.holds(row)]
+        if not more:
+            barren.add(gap.newer)
+        rows = _sorted([*rows, *more])
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """A part of a range without rows, at its newer or older end; the zone of the row beside it."""
+
+    start: datetime
+    end: datetime
+    newer: bool
+    zone: tzinfo | None
+
+    def holds(self, row: Row) -> bool:
+        """Whether a row lies in the gap; the row beside it is known."""
+        at = row.at.timestamp() if row.at else 0.0
+        if self.newer:
+            return at > self.start.timestamp()
+        return at < self.end.timestamp()
+
+
+def _missing(wanted: Question, rows: Sequence[Row]) -> list[_Gap]:
+    """Return the gaps at the ends of a range in which the capture period lets us expect rows."""
+    times = [row.at for row in rows if row.at is not None]
+    period_s = wanted.shape.period_s
+    if not times or not period_s:
+        return []
+    first, last = min(times, key=datetime.timestamp), max(times, key=datetime.timestamp)
+    gaps = []
+    if first.timestamp() - wanted.start.timestamp() >= period_s:
+        gaps.append(_Gap(wanted.start, first, newer=False, zone=first.tzinfo))
+    if wanted.end.timestamp() - last.timestamp() >= period_s:
+        gaps.append(_Gap(last, wanted.end, newer=True, zone=last.tzinfo))
+    return gaps
+
+
+def _strays(wanted: Question, rows: Iterable[Row], spare: timedelta) -> list[Row]:
+    """Return rows that were not asked for: they are outside of the range by more than `spare`."""
+    start = wanted.start.timestamp() - spare.total_seconds()
+    end = wanted.end.timestamp() + spare.total_seconds()
+    return [row for row in rows if row.at is not None and not start <= row.at.timestamp() <= end]
+
+
+def _ask(
+    client: Client,
+    wanted: Question,
+    skip: frozenset[str] | None,
+    start: datetime,
+    end: datetime,
+    spare: timedelta,
+    zone: tzinfo | None = None,
+) -> Talk[list[Row]]:
+    """Ask for the rows from `start` to `end`, and `spare` before and after."""
+    limits: tuple[datetime | int, datetime | int]
+    if wanted.shape.counts_time:
+        limits = _number(ceil(start.timestamp())), _number(floor(end.timestamp()))
+    else:
+        zone = zone or wanted.zone
+        limits = _in_zone(_moved(start, -spare), zone), _in_zone(_moved(end, spare), zone)
+    selection = ByRange(start=limits[0], end=limits[1], clock=wanted.shape.clock, skip=skip)
+    data = yield from buffer(client, wanted.obis, selection)
+    return rows_of(data, wanted.shape, wanted.options)
+
+
+def _number(unix_time: int) -> int:
+    return max(0, min(unix_time, _LAST_UNIX_TIME))
+
+
+def _moved(moment: datetime, by: timedelta) -> datetime:
+    """Return a moment moved in real time; unchanged where the calendar ends."""
+    try:
+        return (moment.astimezone(timezone.utc) + by).astimezone(moment.tzinfo) if by else moment
+    except OverflowError:
+        return moment
+
+
+def _in_zone(moment: datetime, zone: tzinfo | None) -> datetime:
+    """Return a moment in the meter's zone; unchanged where datetime would overflow."""
+    try:
+        return moment.astimezone(zone) if zone else moment
+    except OverflowError:
+        return moment
+
+
+def _sorted(rows: Iterable[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: row.at.timestamp() if row.at else 0.0)
