@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
+from itertools import pairwise
 from math import ceil, floor
 
 from dlms_connector.cosem import CLOCK_CLASS, AttributeRef, ByRange, Selection
@@ -28,6 +29,8 @@ _LAST_UNIX_TIME = 0xFFFFFFFF
 _SEASON, _ANY_ZONE = timedelta(hours=1), timedelta(hours=14)
 #: Meters that give few rows at once are asked this often.
 _MOST_REQUESTS = 200
+#: A gap in which no row was found is one in which the meter was off: others probably are, too.
+_MOST_EMPTY_GAPS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ def read_range(client: Client, wanted: Question, skip: frozenset[str] | None) ->
         rows = max(rows, wanted.within(told), key=len)
     if rows and wanted.shape.period_s:
         rows = yield from _completed(client, wanted, skip, rows)
-    return Answer(rows, not strays or (bool(rows) and not _missing(wanted, rows)))
+    return Answer(rows, not strays or (bool(rows) and not _gaps(wanted, rows)))
 
 
 def read_around(client: Client, wanted: Question, skip: frozenset[str] | None) -> Talk[Answer]:
@@ -120,55 +123,75 @@ def _again(
 def _completed(
     client: Client, wanted: Question, skip: frozenset[str] | None, rows: list[Row]
 ) -> Talk[list[Row]]:
-    """Ask for the rows that are missing before the first and after the last, while some come."""
-    rows = _sorted(rows)
-    barren: set[bool] = set()
+    """Ask for the rows that are missing; those that do not come were never captured."""
+    empty: set[_Gap] = set()
     for _ in range(_MOST_REQUESTS):
-        gaps = [gap for gap in _missing(wanted, rows) if gap.newer not in barren]
-        if not gaps:
+        gaps = [gap for gap in _gaps(wanted, rows) if gap not in empty]
+        if not gaps or len(empty) >= _MOST_EMPTY_GAPS:
             break
-        gap = gaps[0]
         try:
-            told = yield from _ask(client, wanted, skip, gap.start, gap.end, _SEASON, gap.zone)
+            told = yield from _in_gap(client, wanted, skip, gaps[0])
         except (ObjectError, ServiceError):
             break
-        more = [row for row in wanted.within(told) if gap.holds(row)]
+        known = _instants(rows)
+        more = [row for row in wanted.within(told) if not _instants([row]) <= known]
         if not more:
-            barren.add(gap.newer)
+            empty.add(gaps[0])
         rows = _sorted([*rows, *more])
     return rows
 
 
 @dataclass(frozen=True, slots=True)
 class _Gap:
-    """A part of a range without rows, at its newer or older end; the zone of the row beside it."""
+    """A part of a range without rows, and the time of a row beside it."""
 
     start: datetime
     end: datetime
-    newer: bool
-    zone: tzinfo | None
+    beside: datetime
 
-    def holds(self, row: Row) -> bool:
-        """Whether a row lies in the gap; the row beside it is known."""
-        at = row.at.timestamp() if row.at else 0.0
-        if self.newer:
-            return at > self.start.timestamp()
-        return at < self.end.timestamp()
+    @property
+    def zone(self) -> tzinfo | None:
+        """The zone of the row beside it."""
+        return self.beside.tzinfo
 
 
-def _missing(wanted: Question, rows: Sequence[Row]) -> list[_Gap]:
-    """Return the gaps at the ends of a range in which the capture period lets us expect rows."""
-    times = [row.at for row in rows if row.at is not None]
+def _in_gap(
+    client: Client, wanted: Question, skip: frozenset[str] | None, gap: _Gap
+) -> Talk[list[Row]]:
+    """Ask for the rows of a gap: with an hour more at its ends, as the season may change there."""
+    told = yield from _ask(client, wanted, skip, gap.start, gap.end, _SEASON, gap.zone)
+    if gap.beside.timestamp() in _instants(told):
+        return told
+    # The meter gives so few rows at once that the hour before the gap used them up.
+    return (yield from _ask(client, wanted, skip, gap.start, gap.end, timedelta(0), gap.zone))
+
+
+def _instants(rows: Iterable[Row]) -> set[float]:
+    return {row.at.timestamp() for row in rows if row.at is not None}
+
+
+def _gaps(wanted: Question, rows: Iterable[Row]) -> list[_Gap]:
+    """Return the parts in which the capture period lets us expect rows; first those at the ends."""
+    times = [row.at for row in _sorted(rows) if row.at is not None]
     period_s = wanted.shape.period_s
     if not times or not period_s:
         return []
-    first, last = min(times, key=datetime.timestamp), max(times, key=datetime.timestamp)
+    first, last = times[0], times[-1]
     gaps = []
-    if first.timestamp() - wanted.start.timestamp() >= period_s:
-        gaps.append(_Gap(wanted.start, first, newer=False, zone=first.tzinfo))
-    if wanted.end.timestamp() - last.timestamp() >= period_s:
-        gaps.append(_Gap(last, wanted.end, newer=True, zone=last.tzinfo))
-    return gaps
+    if _seconds(wanted.start, first) >= period_s:
+        gaps.append(_Gap(wanted.start, first, first))
+    if _seconds(last, wanted.end) >= period_s:
+        gaps.append(_Gap(last, wanted.end, last))
+    between = (
+        _Gap(one, other, one)
+        for one, other in pairwise(times)
+        if _seconds(one, other) >= 2 * period_s
+    )
+    return [*gaps, *between]
+
+
+def _seconds(start: datetime, end: datetime) -> float:
+    return end.timestamp() - start.timestamp()
 
 
 def _strays(wanted: Question, rows: Iterable[Row], spare: timedelta) -> list[Row]:

@@ -99,6 +99,21 @@ FAULTS = {
         Fault("one-invoke-id", "invoke-id", 1, "answers everything with this invoke-id"),
         Fault("longest-reply", "octets", 128, "answers with an exception where more would come"),
         Fault("no-deviation", _SWITCH, 1, "refuses dates in requests that name a deviation"),
+        # values and times
+        Fault("impossible-deviation", _SWITCH, 1, "writes the deviation FFFF for 'not given'"),
+        Fault("unspecified-deviation", _SWITCH, 1, "writes the deviation 8000"),
+        Fault("wrong-weekday", _SWITCH, 1, "writes weekday 0 and hundredths 200 in its dates"),
+        Fault("undefined-status", _SWITCH, 1, "sets bits of the clock status that mean nothing"),
+        Fault(
+            "summer-time", _SWITCH, 1, "goes an hour forward from March to October, as in Europe"
+        ),
+        Fault("local-range", _SWITCH, 1, "compares a range by local time, without the deviation"),
+        Fault("few-rows", "rows", 10, "gives at most so many rows of a range, the oldest"),
+        Fault("no-capture-period", _SWITCH, 1, "tells a capture period of 0 for its profiles"),
+        Fault("wrong-order", _SWITCH, 1, "gives the newest row first, but does not say so"),
+        Fault("no-scaler", "result", 11, "refuses every scaler and unit with this result"),
+        Fault("null-scaler", _SWITCH, 1, "gives null for every scaler and unit"),
+        Fault("long-scaler", _SWITCH, 1, "writes scalers as long, and an element behind the unit"),
         Fault("truncate", "octets", 1, "cuts so many octets off every service answer"),
         Fault("no-range", _SWITCH, 1, "refuses selective access by range"),
         Fault("no-entry", _SWITCH, 1, "refuses selective access by entry"),
@@ -140,6 +155,11 @@ class Faults:
         for key in [name] if name else list(self._active):
             self._active.pop(key, None)
             self._counts.pop(key, None)
+
+    @property
+    def any(self) -> bool:
+        """Whether any fault is active."""
+        return bool(self._active)
 
     def __contains__(self, name: str) -> bool:
         return name in self._active

@@ -16,6 +16,7 @@ from dlms_connector.simulator.objects import (
     make_consumption,
     object_list,
     objects_of,
+    odd,
     read_overrides,
     same_shape,
 )
@@ -118,7 +119,8 @@ class Meter:
         source = found.attributes.get(attribute)
         if source is None:
             raise AccessError(access.DENIED)
-        return source(self) if callable(source) else source
+        value = source(self) if callable(source) else source
+        return odd(self.faults, class_id, attribute, value) if self.faults.any else value
 
     def announced(self, listed: Data) -> Data:
         """Return the object list, with the count that this meter announces."""

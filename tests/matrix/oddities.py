@@ -92,6 +92,14 @@ ODDITIES = (
         says="block",
     ),
     Oddity(fault="double-wrapped-clock", outcome="the clock is read as if it were wrapped once"),
+    # values and times
+    Oddity(fault="impossible-deviation", outcome="it counts as not given: `dlms.timeZone` applies",
+           dlms={"timeZone": "+00:00"}),
+    Oddity(fault="unspecified-deviation", outcome="`dlms.timeZone` applies",
+           dlms={"timeZone": "+00:00"}),
+    Oddity(fault="wrong-weekday", outcome="the instant stands, and is suspect"),
+    Oddity(fault="undefined-status", outcome="the instant stands, and is suspect"),
+    Oddity(fault="long-scaler", outcome="none"),
     # goodbyes
     Oddity(fault="exception-to-release", outcome="none: the goodbye is no matter",
            framings=ALL, connection=_PASSED_ON),
@@ -167,6 +175,25 @@ OTHERS = {
         "test_a_profile_comes_whatever_the_meter_selects",
         "the left out times are told from the period",
     ),
+    "local-range": (
+        "test_a_profile_comes_whatever_the_meter_selects",
+        "rows all the same: asked for in the zone of its clock, and of its rows",
+    ),
+    "few-rows": ("test_a_profile_comes_whatever_the_meter_selects", "the others are asked for"),
+    "wrong-order": ("test_a_profile_comes_whatever_the_meter_selects", "rows all the same"),
+    "summer-time": (
+        "test_a_clock_that_changes_with_the_season",
+        "instants by the deviation of each date-time",
+    ),
+    "no-capture-period": (
+        "test_a_capture_period_from_the_configuration",
+        "`profiles[].capturePeriod` takes its place",
+    ),
+    "no-scaler": (
+        "test_values_without_a_scaler",
+        "no value that may be wrong by powers of ten; the message names `scaler` and `unit`",
+    ),
+    "null-scaler": ("test_values_without_a_scaler", "the same"),
     "silent-once-dropped": (
         "test_a_meter_that_drops_idle_associations_in_silence",
         "opened anew, twice; from then on ended before the meter drops it",

@@ -98,7 +98,17 @@ async def _fails(met: Meeting, oddity: Oddity, kind: type[Exception]) -> None:
 
 
 @pytest.mark.parametrize(
-    "faults", [["no-range"], ["no-entry"], ["compressed-rows"], ["no-range", "no-entry"]]
+    "faults",
+    [
+        ["no-range"],
+        ["no-entry"],
+        ["compressed-rows"],
+        ["no-range", "no-entry"],
+        ["local-range"],
+        ["few-rows=2"],
+        ["wrong-order"],
+        ["wrong-order", "no-range"],
+    ],
 )
 async def test_a_profile_comes_whatever_the_meter_selects(
     faults: list[str], tmp_path: Path
@@ -113,6 +123,39 @@ async def test_a_profile_comes_whatever_the_meter_selects(
         assert await met.call("readProfile", between) == {"result": wanted}
         last = {"obis": PROFILE, "last": 4}
         assert await met.call("readProfile", last) == {"result": rows(met.meter, -4, None)}
+
+
+async def test_a_clock_that_changes_with_the_season(tmp_path: Path) -> None:
+    meter = options("HDLC", faults=["summer-time"], utc_offset_minutes=60)
+    async with (
+        on_a_line("tcp", [meter]) as (line, meters),
+        meeting({"devices": [device("HDLC", line)]}, tmp_path, meters) as met,
+    ):
+        await met.polled()
+        assert met.values()["clock"] == "2026-09-21T16:13:20+02:00"
+
+
+async def test_a_capture_period_from_the_configuration(tmp_path: Path) -> None:
+    meter = options("HDLC", faults=["no-capture-period", "compressed-rows"], profile_days=1)
+    profiles = [{"obis": PROFILE, "capturePeriod": 900}]
+    async with (
+        on_a_line("tcp", [meter]) as (line, meters),
+        meeting({"devices": [device("HDLC", line, profiles=profiles)]}, tmp_path, meters) as met,
+    ):
+        last = {"obis": PROFILE, "last": 4}
+        assert await met.call("readProfile", last) == {"result": rows(met.meter, -4, None)}
+
+
+@pytest.mark.parametrize("fault", ["no-scaler=3", "no-scaler=11", "null-scaler"])
+async def test_values_without_a_scaler(fault: str, tmp_path: Path) -> None:
+    async with (
+        on_a_line("tcp", [options("HDLC", faults=[fault])]) as (line, meters),
+        meeting({"devices": [device("HDLC", line)]}, tmp_path, meters) as met,
+    ):
+        await met.polled()
+        assert [failure.key for failure in met.failures()] == ["energy", "voltage"]
+        assert all("set `scaler` and `unit`" in str(failure.error) for failure in met.failures())
+        assert met.values() == {"clock": VALUES["clock"]}
 
 
 async def test_a_meter_for_one_client_only(tmp_path: Path) -> None:

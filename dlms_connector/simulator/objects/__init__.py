@@ -8,6 +8,7 @@ from dlms_connector.simulator.objects import cosem_object, moments
 from dlms_connector.simulator.objects.consumption import make_consumption
 from dlms_connector.simulator.objects.directory import object_list
 from dlms_connector.simulator.objects.image import Image
+from dlms_connector.simulator.objects.odd_attributes import odd
 from dlms_connector.simulator.objects.overrides import read_overrides
 from dlms_connector.simulator.objects.profiles import objects_of
 from dlms_connector.simulator.objects.shape import fields, same_shape
@@ -27,6 +28,7 @@ __all__ = [
     "moments",
     "object_list",
     "objects_of",
+    "odd",
     "read_overrides",
     "same_shape",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Sequence
 
 from dlms_connector.simulator.encoding.data import (
@@ -38,6 +37,8 @@ def read_rows(meter: Meter, table: Table, selector: int, parameters: Data) -> Da
     if selector in _KINDS:
         meter.seen[_KINDS[selector]] += 1
     times = table.times(meter)
+    if "wrong-order" in meter.faults:
+        times = times[::-1]
     columns = list(range(len(table.columns)))
     if selector == BY_RANGE and "no-range" not in meter.faults:
         times, columns = _by_range(meter, table, times, parameters)
@@ -69,17 +70,31 @@ def _by_range(
     restricting, lowest, highest, selected = parameters.value
     column = _column(table, restricting)
     if table.columns[column][0] == _CLOCK:
-        begin = moments.read(meter, lowest)
-        end = moments.read(meter, highest)
-        first = 0 if begin is None else bisect.bisect_left(times, begin)
-        beyond = len(times) if end is None else bisect.bisect_right(times, end)
-        chosen: Sequence[float] = times[first:beyond]
+        chosen = _by_clock(meter, times, lowest, highest)
     else:
         chosen = _between(meter, table, column, (lowest, highest))
     if selected.tag not in (ARRAY, NULL):
         raise AccessError(TYPE_UNMATCHED)
     columns = sorted(_column(table, item) for item in selected.value or ())
+    if "few-rows" in meter.faults:
+        chosen = sorted(chosen)[: int(meter.faults["few-rows"])]
     return chosen, columns or list(range(len(table.columns)))
+
+
+def _by_clock(meter: Meter, times: Sequence[float], lowest: Data, highest: Data) -> Sequence[float]:
+    """Return the times within limits: by instants, or by local times for a meter that does so."""
+    local = "local-range" in meter.faults
+    read = moments.hands if local else moments.read
+    begin, end = read(meter, lowest), read(meter, highest)
+
+    def compared(at: float) -> float:
+        return at + moments.offset(meter, at) * 60 if local else at
+
+    return [
+        at
+        for at in times
+        if (begin is None or begin <= compared(at)) and (end is None or compared(at) <= end)
+    ]
 
 
 def _between(meter: Meter, table: Table, column: int, limits: tuple[Data, Data]) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Any
@@ -11,15 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlms_connector.cosem import AttributeRef
+from dlms_connector.config import Profile
+from dlms_connector.cosem import AttributeRef, ByEntry
 from dlms_connector.errors import CommandError, ObjectError
-from dlms_connector.history.profile_reading import Ways, _Question, by_time, last
+from dlms_connector.history.profile_reading import Ways, by_time, last
 from dlms_connector.history.profiles import Column, Layout, layout, rows_of
+from dlms_connector.history.range_reading import Question
 from dlms_connector.interpret import Options, ScalerUnit
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.data.data import Data, DataType, array, structure
+from dlms_connector.simulator.encoding.data import INT32, NOTHING, enum, u32
 from dlms_connector.simulator.encoding.data import Data as Theirs
-from dlms_connector.simulator.encoding.data import enum
 from tests.support.commands import Desk, Link, device
 from tests.support.generated import ANY
 from tests.support.simulated import NOW, make_meter
@@ -351,7 +354,7 @@ def test_a_range_within_the_hour_that_comes_twice() -> None:
     end = datetime(2026, 10, 25, 2, 0, fold=1, tzinfo=BERLIN)
     shape = Layout(columns(8), 1800)
     rows = rows_of(array(*map(structure, local("2:00", "2:30", "2:00", "2:30"))), shape, zone)
-    question = _Question(LOAD, shape, start, end, zone)
+    question = Question(LOAD, shape, start, end, zone)
     assert question.within(rows) == rows[1:3]
 
 
@@ -379,7 +382,7 @@ def test_noise_in_rows_raises_nothing(
     options = Options(zone=zone)
     rows = rows_of(array(*(structure(*row) for row in cells)), shape, options)
     assert len(rows) == len(cells)
-    kept = _Question(LOAD, shape, START, END, options).within(rows)
+    kept = Question(LOAD, shape, START, END, options).within(rows)
     assert all(row.at is None or row.at.utcoffset() is not None for row in kept)
 
 
@@ -401,6 +404,235 @@ def test_a_profile_of_nothing_does_not_cost_the_line(captured: Data, sentence: s
     one.client.get = get  # type: ignore[method-assign]
     with pytest.raises(CommandError, match=sentence):
         one.hold(layout(one.client, LOAD))
+
+
+# Times of rows
+
+
+def test_times_that_are_left_out_follow_from_later_rows_too() -> None:
+    cells = [NULL, NULL, moment(NOON), NULL, Data(DataType.OCTET_STRING, b""), moment("FF" * 12)]
+    rows = rows_of(array(*map(structure, cells)), Layout(columns(8), 900), OPTIONS)
+    noon = datetime(2026, 6, 1, 12, tzinfo=timezone.utc)
+    quarters = [row.at and (row.at - noon) // timedelta(minutes=15) for row in rows]
+    assert quarters == [-2, -1, 0, 1, 2, 3]
+    rows = rows_of(array(*map(structure, cells)), Layout(columns(8), 900, True), OPTIONS)
+    quarters = [row.at and (row.at - noon) // timedelta(minutes=15) for row in rows]
+    assert quarters == [2, 1, 0, -1, -2, -3]
+
+
+def test_a_time_that_cannot_be_is_not_made_up() -> None:
+    cells = [NULL, moment("07EA021F010C0000FF000000"), moment(NOON)]
+    rows = rows_of(array(*map(structure, cells)), Layout(columns(8), 900), OPTIONS)
+    assert [row.at is None for row in rows] == [True, True, False]
+
+
+def test_the_order_of_the_rows_counts_more_than_what_the_meter_says() -> None:
+    cells = [moment(NOON), NULL, moment("07EA0601010B1E00FF000000"), NULL]
+    rows = rows_of(array(*map(structure, cells)), Layout(columns(8), 900), OPTIONS)
+    assert [row.at.minute if row.at else None for row in rows] == [0, 45, 30, 15]
+
+
+def test_a_capture_period_may_be_stated() -> None:
+    one = link("no-capture-period", "compressed-rows")
+    assert times(one.hold(last(one.client, LOAD, 3, OPTIONS))) != NINE[-3:]
+    stated = Profile.model_validate({"obis": "1-0:99.1.0", "capturePeriod": 900})
+    assert times(one.hold(last(one.client, LOAD, 3, OPTIONS, stated))) == NINE[-3:]
+    assert times(one.hold(by_time(one.client, LOAD, START, END, OPTIONS, {}, stated))) == NINE
+
+
+def test_a_value_of_a_column_that_means_no_reading() -> None:
+    column = {"obis": "1-0:2.8.0", "noValue": [7, 4294967295]}
+    stated = Profile.model_validate({"obis": "1-0:99.1.0", "columns": [column]})
+    one = link()
+    shape = one.hold(layout(one.client, LOAD, stated))
+    cells = (moment(NOON), Data(DataType.UNSIGNED, 7), number(7), number(7), number(7))
+    (row,) = rows_of(array(structure(*cells)), shape, OPTIONS)
+    assert row.values["1-0:2.8.0"] is None
+    assert row.values["1-0:3.8.0"] == 7
+
+
+# Profiles whose time is no clock
+
+BILLING = AttributeRef(3, Obis.parse("0-0:0.1.2"), 2)
+MAXIMUM_AT = AttributeRef(4, Obis.parse("1-0:1.6.0"), 5)
+ENERGY = AttributeRef(3, Obis.parse("1-0:1.8.0"), 2)
+STAMP = "07EA {:02X} 01 FF 00 00 00 FF 8000 FF"
+
+
+def billing(cell: Callable[[int], Data]) -> Any:
+    """Answer for a billing profile without a clock: a maximum's time, the energy, the stamp."""
+    captured = array(
+        *(
+            structure(
+                Data(DataType.LONG_UNSIGNED, ref.class_id),
+                Data(DataType.OCTET_STRING, ref.obis.octets),
+                Data(DataType.INTEGER, ref.attribute),
+                Data(DataType.LONG_UNSIGNED, 0),
+            )
+            for ref in (MAXIMUM_AT, ENERGY, BILLING)
+        )
+    )
+    rows = {
+        month: structure(moment(STAMP.format(12)), number(month), cell(month))
+        for month in range(1, 7)
+    }
+
+    def get(refs: Any) -> Any:
+        yield from ()
+        (ref,) = refs
+        if (ref.class_id, ref.attribute) == (7, 3):
+            return [captured]
+        if (ref.class_id, ref.attribute) == (7, 7):
+            return [number(len(rows))]
+        if (ref.class_id, ref.attribute) != (7, 2):
+            return [ObjectError("reading", 11)]
+        selection = ref.selection
+        if isinstance(selection, ByEntry):
+            return [array(*list(rows.values())[selection.first - 1 : selection.last])]
+        assert selection.clock == BILLING
+        limits = range(selection.start.month, selection.end.month + 1)
+        return [array(*(row for month, row in rows.items() if month in limits))]
+
+    return get
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        lambda month: moment(STAMP.format(month)),
+        lambda month: moment("090C" + STAMP.format(month)),
+        lambda month: moment("19" + STAMP.format(month)),
+        lambda month: Data(DataType.DATE_TIME, bytes.fromhex(STAMP.format(month))),
+        lambda month: Data(DataType.VISIBLE_STRING, f"2026-{month:02}-01 00:00:00".encode()),
+    ],
+)
+def test_any_column_of_date_times_serves_as_the_clock(cell: Callable[[int], Data]) -> None:
+    one = link()
+    one.client.get = billing(cell)  # type: ignore[method-assign]
+    rows = one.hold(last(one.client, LOAD, 2, OPTIONS))
+    assert times(rows) == [datetime(2026, month, 1, tzinfo=timezone.utc) for month in (5, 6)]
+    assert [row.values["1-0:1.8.0:raw"] for row in rows] == [5, 6]
+    start, end = (datetime(2026, month, 1, tzinfo=timezone.utc) for month in (2, 4))
+    rows = one.hold(by_time(one.client, LOAD, start, end, OPTIONS, {}))
+    assert [row.values["1-0:1.8.0:raw"] for row in rows] == [2, 3, 4]
+
+
+def test_the_time_of_a_maximum_is_not_that_of_its_row() -> None:
+    one = link()
+    one.client.get = billing(lambda month: number(9))  # type: ignore[method-assign]
+    assert times(one.hold(last(one.client, LOAD, 2, OPTIONS))) == [None, None]
+    with pytest.raises(CommandError, match="does not capture its clock"):
+        one.hold(by_time(one.client, LOAD, START, END, OPTIONS, {}))
+
+
+# Ranges by local time
+
+AUTUMN = datetime(2026, 10, 25, 1, tzinfo=timezone.utc)
+SPRING = datetime(2026, 3, 29, 1, tzinfo=timezone.utc)
+
+
+def quarters(start: datetime, end: datetime) -> list[datetime]:
+    count = (end - start) // timedelta(minutes=15)
+    return [start + timedelta(minutes=15 * number) for number in range(count + 1)]
+
+
+@pytest.mark.parametrize(
+    ("middle", "now"),
+    [
+        (AUTUMN, AUTUMN + timedelta(days=2)),
+        (AUTUMN - timedelta(days=2), AUTUMN + timedelta(days=2)),  # read in another season
+        (SPRING, SPRING + timedelta(days=2)),
+        (SPRING - timedelta(days=2), SPRING + timedelta(days=2)),
+        (SPRING + timedelta(days=9), SPRING + timedelta(days=12)),
+    ],
+    ids=["autumn", "before-autumn", "spring", "before-spring", "summer"],
+)
+@pytest.mark.parametrize("hours", [1, 5])
+@pytest.mark.parametrize(
+    ("clock", "minutes"),
+    [
+        *(("deviation", minutes) for minutes in (60, 330, -300)),
+        *(("unreadable", minutes) for minutes in (60, 330, -300)),
+        *(("configured", minutes) for minutes in (60, 330, -300)),
+        ("unspecified", 60),
+    ],
+)
+def test_a_meter_that_compares_local_times(
+    middle: datetime, now: datetime, hours: int, clock: str, minutes: int
+) -> None:
+    faults = ["local-range", "summer-time"]
+    faults += ["unspecified-deviation"] if clock == "unspecified" else []
+    meter = make_meter(profile_days=7, now=now.timestamp, utc_offset_minutes=minutes, faults=faults)
+    one = Link(meter, device())
+    options = Options(zone=BERLIN if clock in ("configured", "unspecified") else None)
+    if clock == "unreadable":
+        refuse(one, 8, Obis.parse("0-0:1.0.0"), 2)
+    half = timedelta(minutes=30 * hours)
+    start, end = middle - half, middle + half
+    ways: Ways = {}
+    for _ in range(2):
+        rows = one.hold(by_time(one.client, LOAD, start, end, options, ways))
+        # As instants: Python compares times of the repeated hour as unequal across zones.
+        at = [row.at.timestamp() for row in rows if row.at]
+        assert at == [each.timestamp() for each in quarters(start, end)]
+
+
+def test_rows_before_the_first_are_asked_for_once() -> None:
+    """A range that begins before the meter's history costs one more request."""
+    one = link()
+    ways: Ways = {}
+    start = END - timedelta(days=9)
+    assert len(one.hold(by_time(one.client, LOAD, start, END, OPTIONS, ways))) == 192
+    one.meter.seen.clear()
+    assert len(one.hold(by_time(one.client, LOAD, start, END, OPTIONS, ways))) == 192
+    assert one.meter.seen["by-range"] == 2
+    assert one.meter.seen["by-entry"] == 0
+
+
+@pytest.mark.parametrize("most", [2, 3, 10])
+def test_a_meter_that_gives_few_rows_at_once_is_asked_until_all_came(most: int) -> None:
+    one = link()
+    one.meter.faults.set("few-rows", most)
+    start = END - timedelta(hours=24)
+    rows = one.hold(by_time(one.client, LOAD, start, END, OPTIONS, {}))
+    assert times(rows) == quarters(start, END)
+
+
+# The newest rows by entry
+
+
+@pytest.mark.parametrize("count", [1, 2, 191, 192, 193, 5000])
+@pytest.mark.parametrize("fault", [None, "wrong-order"])
+def test_entries_are_asked_for_from_1_and_forwards(count: int, fault: str | None) -> None:
+    one = link(*([fault] if fault else []))
+    asked: list[ByEntry] = []
+    inner = one.client.get
+
+    def get(refs: Any) -> Any:
+        asked.extend(ref.selection for ref in refs if isinstance(ref.selection, ByEntry))
+        return (yield from inner(refs))
+
+    one.client.get = get  # type: ignore[method-assign]
+    rows = one.hold(last(one.client, LOAD, count, OPTIONS))
+    assert len(rows) == min(count, 192)
+    assert (fault and count == 1) or rows[-1].at == END
+    assert asked
+    assert all(1 <= each.first <= each.last <= 192 for each in asked)
+
+
+@pytest.mark.parametrize("in_use", [u32(0), Theirs(INT32, -5), NOTHING])
+def test_a_profile_that_tells_no_number_of_rows(in_use: Theirs) -> None:
+    one = link()
+    one.meter.put(7, "1-0:99.1.0", 7, in_use)
+    rows = one.hold(last(one.client, LOAD, 2, OPTIONS))
+    assert times(rows) in ([], NINE[-2:])
+    assert one.meter.seen["by-entry"] == 0
+
+
+def test_a_number_of_rows_that_is_too_large() -> None:
+    one = link()
+    one.meter.put(7, "1-0:99.1.0", 7, u32(5760))
+    assert times(one.hold(last(one.client, LOAD, 2, OPTIONS))) == NINE[-2:]
 
 
 # As calls
