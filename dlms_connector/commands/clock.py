@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from dlms_connector.config import Profile
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import CommandError, ObjectError, ServiceError
 from dlms_connector.history import capture_period_s
-from dlms_connector.interpret import Options, interpret, moment_of
+from dlms_connector.interpret import Options, interpret, moment_of, zone_error
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client, get_one
 from dlms_connector.protocol.data import Data, DataType, DateTime, encode_date_time
@@ -83,14 +84,15 @@ def read_clock(client: Client, options: Options, now: Now) -> Talk[Clock]:
 class Setting:
     """When a clock may be set.
 
-    It is not set near the boundaries of the capture periods `periods_s`; if this is None, the
-    capture periods of `profiles` are read. `last` is when the clock was set before. `force`
-    ignores these conditions. `skip` are date-time fields that the meter wants unspecified.
+    It is not set near the boundaries of the capture periods `periods_s`. If this is None, those
+    of `profiles` are used; they are read unless the configuration gives them. `last` is when the
+    clock was set before. `force` ignores these conditions. `skip` are date-time fields that the
+    meter wants unspecified.
     """
 
     threshold_s: float = THRESHOLD_S
     periods_s: tuple[int, ...] | None = None
-    profiles: tuple[Obis, ...] = ()
+    profiles: tuple[Profile, ...] = ()
     last: datetime | None = None
     force: bool = False
     skip: Set[str] = frozenset()
@@ -103,7 +105,8 @@ def set_clock(
 
     Half the round trip is added: the request needs that long to arrive. `done` is called as
     soon as the clock is set. Unless forced, raises CommandError close to a capture boundary,
-    if the clock was set within the last day, and if it has no usable time.
+    if the clock was set within the last day, if it has no usable time, and if it seems to be
+    right in another zone than the configured one.
     """
     before: Clock | None
     try:
@@ -120,6 +123,7 @@ def set_clock(
     if before and not setting.force:
         if abs(before.drift_s) < setting.threshold_s:
             return {**found, "set": False, "reason": f"within {setting.threshold_s:g} s"}
+        _require_zone(before, options)
         _require_day(now(), before, setting.last)
         periods_s = setting.periods_s
         if periods_s is None:
@@ -140,12 +144,12 @@ def set_clock(
     return {**found, "set": True, "driftAfterSeconds": after}
 
 
-def _periods(client: Client, profiles: Iterable[Obis]) -> Talk[tuple[int, ...]]:
+def _periods(client: Client, profiles: Iterable[Profile]) -> Talk[tuple[int, ...]]:
     """Return the capture periods of profiles in seconds; the default if none is known."""
     found = set()
-    for obis in profiles:
+    for profile in profiles:
         with suppress(ServiceError):  # some meters refuse the read this way
-            found.add((yield from capture_period_s(client, obis)))
+            found.add((yield from capture_period_s(client, profile.obis, profile)))
     return tuple(sorted(found - {0})) or (DEFAULT_CAPTURE_PERIOD_S,)
 
 
@@ -174,6 +178,13 @@ def _unspecified(moment: DateTime) -> set[str]:
 
 def _season(clock: Clock) -> int:
     return (clock.moment.status or 0) & 0x80
+
+
+def _require_zone(clock: Clock, options: Options) -> None:
+    """Raise CommandError if the configured zone is probably wrong, and the clock is right."""
+    problem = zone_error(clock.moment, clock.drift_s, options)
+    if problem and clock.moment.deviation is None:
+        raise CommandError(f"{problem}; or use force to set the clock")
 
 
 def _require_day(now: datetime, clock: Clock, last: datetime | None) -> None:

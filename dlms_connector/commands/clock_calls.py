@@ -34,7 +34,7 @@ def clock_setting(context: Context, arguments: Arguments) -> Work:
     setting = Setting(
         threshold_s=arguments.integer("thresholdSeconds", int(THRESHOLD_S), least=0, most=_DAY_S),
         periods_s=None if period_s is None else (period_s,),
-        profiles=tuple(profile.obis for profile in context.device.profiles),
+        profiles=context.device.profiles,
         last=_last(context),
         force=arguments.flag("force"),
         skip=frozenset(context.device.workarounds.skip_date_time_fields),

@@ -146,7 +146,7 @@ class Dlms(Model):
     time_zone: TimeZone | None = Field(
         default=None,
         description="time zone of the meter's clock, if its date-times have no deviation: "
-        "`Europe/Berlin`, `+01:00`",
+        "`Europe/Berlin`, or a fixed offset such as `+01:00` if it keeps standard time all year",
     )
 
     @property

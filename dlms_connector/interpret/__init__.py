@@ -10,6 +10,7 @@ from dlms_connector.interpret.objects import shape_of
 from dlms_connector.interpret.octets import is_date_time
 from dlms_connector.interpret.scaling import ScalerUnit, is_number, scaler_unit
 from dlms_connector.interpret.shapes import hidden
+from dlms_connector.interpret.zone_error import zone_error
 
 __all__ = [
     "DEFAULTS",
@@ -27,4 +28,5 @@ __all__ = [
     "options_of",
     "scaler_unit",
     "shape_of",
+    "zone_error",
 ]

@@ -21,10 +21,11 @@ from dlms_connector.errors import (
 )
 from dlms_connector.interpret import options_of
 from dlms_connector.link import Link
+from dlms_connector.meter.clock_news import ClockNews
 from dlms_connector.meter.diagnostics import Statistics
 from dlms_connector.meter.idleness import IdleLimit
 from dlms_connector.meter.learned import Learned
-from dlms_connector.meter.outcome import Outcome, clock_drift_s, outcome
+from dlms_connector.meter.outcome import Outcome, clock_answer, outcome
 from dlms_connector.meter.plan import Limits, Wanted
 from dlms_connector.meter.polling import Round
 from dlms_connector.meter.session import MakeClient, Session
@@ -78,6 +79,7 @@ class Meter:
             counter=counter,
             shared=shared,
         )
+        self._clock_news = ClockNews(device.device_name, options_of(device.dlms), log)
         self._now_ms = now_ms
         self._shared = shared
 
@@ -107,8 +109,9 @@ class Meter:
         else:
             statistics.polls_ok += 1
             statistics.poll_ms = round((loop.time() - start) * 1000)
-        drift = clock_drift_s(due, turn.answers, options_of(self.device.dlms))
-        statistics.clock_drift_s = statistics.clock_drift_s if drift is None else drift
+        if clock := clock_answer(due, turn.answers, options_of(self.device.dlms)):
+            statistics.clock_drift_s = clock.drift_s
+            self._clock_news.read(clock)
         return result
 
     async def run(self, job: Callable[[Client], Talk[T]], *, timeout_s: float) -> T:

@@ -24,7 +24,7 @@ from dlms_connector.interpret import (
     scaler_unit,
 )
 from dlms_connector.meter.plan import Wanted
-from dlms_connector.protocol.data import Data
+from dlms_connector.protocol.data import Data, DateTime
 from dlms_connector.reading import Failure, Poll, Reading
 
 _ANY_METER = Dlms()
@@ -109,10 +109,18 @@ def outcome(
     return Outcome(poll=poll, unread=tuple(unread), error=broken if down else None)
 
 
-def clock_drift_s(
+@dataclass(frozen=True, slots=True)
+class ClockAnswer:
+    """What the meter's clock showed, and how far it was ahead of ours then, in seconds."""
+
+    moment: DateTime
+    drift_s: Decimal
+
+
+def clock_answer(
     due: Sequence[Wanted], answers: Mapping[AttributeRef, Answer], options: Options
-) -> Decimal | None:
-    """Return how far the meter's clock is ahead of ours, in seconds; None if it was not read.
+) -> ClockAnswer | None:
+    """Return what the meter's clock told; None if it was not read.
 
     Also None if the clock gives no deviation from UTC and the options give no time zone:
     then its time is ambiguous.
@@ -123,10 +131,18 @@ def clock_drift_s(
             continue
         moment = moment_of(answer.data)
         instant = moment.instant(options.zone, from_utc=options.from_utc) if moment else None
-        if instant is not None and instant.tzinfo is not None:
+        if moment is not None and instant is not None and instant.tzinfo is not None:
             unix_ms = round(instant.timestamp() * 1000)
-            return Decimal(unix_ms - answer.ts_ms).scaleb(-3)
+            return ClockAnswer(moment, Decimal(unix_ms - answer.ts_ms).scaleb(-3))
     return None
+
+
+def clock_drift_s(
+    due: Sequence[Wanted], answers: Mapping[AttributeRef, Answer], options: Options
+) -> Decimal | None:
+    """Return how far the meter's clock is ahead of ours, in seconds; None if that is not known."""
+    told = clock_answer(due, answers, options)
+    return told.drift_s if told else None
 
 
 def _reading(

@@ -250,3 +250,23 @@ def test_a_clock_is_set_in_its_own_type(type_: DataType) -> None:
     with pytest.raises(StopIteration):
         next(talk)
     assert written == [Data(type_, bytes.fromhex("07EA0601FF0C0700FF000000"))]
+
+
+async def test_a_clock_that_keeps_standard_time_is_not_set_by_an_hour() -> None:
+    """It is right, but the configured zone is not."""
+    meter = {"utc_offset_minutes": 60, "faults": ["unspecified-deviation"]}
+    one = desk(meter=meter, dlms={"timeZone": "Europe/Berlin"})
+    sentence = await one.error("syncClock")
+    assert "1 h behind" in sentence
+    assert 'set dlms.timeZone to the fixed offset "+01:00"' in sentence
+    assert one.meter.clock_shift == 0
+    assert (await one.result("syncClock", {"force": True}))["set"] is True
+
+
+async def test_a_configured_capture_period_needs_no_answer_of_the_meter() -> None:
+    """A row is captured each half hour, though the meter says each quarter."""
+    profiles = [{"obis": "1-0:99.1.0", "capturePeriod": 1800}]
+    one = desk(shift_s=60, at=NOON.replace(minute=15), profiles=profiles)
+    assert (await one.result("syncClock"))["set"] is True
+    one = desk(shift_s=60, at=NOON.replace(minute=30), profiles=profiles)
+    assert "a row is captured about now" in await one.error("syncClock")
