@@ -18,6 +18,7 @@ from dlms_connector.commands.meters import Meters
 from dlms_connector.commands.methods import METHODS
 from dlms_connector.commands.object_calls import changes, configured
 from dlms_connector.commands.operations import Written
+from dlms_connector.commands.patience import PATIENCE_S, Patience
 from dlms_connector.commands.request import DEFAULT_TIMEOUT_S, Arguments, Request
 from dlms_connector.commands.work import Context, Local, Method, Outcome, Work
 from dlms_connector.config import RpcMethod
@@ -34,6 +35,7 @@ MOST_WAITING = 100
 
 UNCERTAIN = "the meter may have carried it out all the same: look at it before calling again"
 STOPPED = "the connector was stopped; the call may have been carried out or not"
+_NESTED = "the parameters are nested too deeply"
 
 #: Takes the answer to one call.
 Answer = Callable[[Mapping[str, Any]], None]
@@ -69,9 +71,10 @@ class Dispatcher:
         self._waiting = dict.fromkeys(contexts, 0)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def call(self, request: Request, answer: Answer) -> None:
-        """Take a call; `answer` is called once, later."""
-        task = asyncio.get_running_loop().create_task(self._answer(request, answer))
+    def call(self, request: Request, answer: Answer, *, age_s: float = 0.0) -> None:
+        """Take a call that came `age_s` ago; `answer` is called once, later."""
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._answer(request, answer, loop.time() - age_s))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -88,39 +91,52 @@ class Dispatcher:
         own = (one for context in self._contexts.values() for one in context.device.server_side_rpc)
         return [one for one in own if one.method == name]
 
-    async def _answer(self, request: Request, answer: Answer) -> None:
+    async def _answer(self, request: Request, answer: Answer, came: float) -> None:
         try:
-            content = {"result": self._json_value(await self._carry_out(request))}
+            content = {"result": self._json_value(await self._carry_out(request, came))}
         except DlmsError as error:
             content = {"error": _sentence(request.device, error)}
         except asyncio.CancelledError:
             answer({"error": f"{request.device}: {STOPPED}"})
             raise
         except RecursionError:
-            content = {"error": f"{request.device}: the parameters are nested too deeply"}
+            content = {"error": f"{request.device}: {_NESTED}"}
         except Exception:
             self._log.exception("%s: %s failed", request.device, request.who)
             content = {"error": f"{request.device}: a fault of the connector; see its log"}
         answer(content)
 
-    async def _carry_out(self, request: Request) -> Value:
+    def refusal(self, request: Request) -> str | None:
+        """Return why a call cannot be done, None if it can be tried; for any thread."""
+        try:
+            self._understand(request)
+        except DlmsError as error:
+            return _sentence(request.device, error)
+        except RecursionError:
+            return f"{request.device}: {_NESTED}"
+        return None
+
+    async def _carry_out(self, request: Request, came: float) -> Value:
         """Return the result of a call. Raises DlmsError."""
-        device = request.device
-        context = self._contexts.get(device)
+        work = self._understand(request)
+        self._waiting[request.device] += 1
+        try:
+            return await self._do(request, work, came)
+        finally:
+            self._waiting[request.device] -= 1
+
+    def _understand(self, request: Request) -> Work | Local:
+        """Return the work of a call; note refused calls that would change the meter."""
+        context = self._contexts.get(request.device)
         if context is None:
             raise CommandError("this connector polls no such device")
-        work = self._understand(context, request)
+        work = self._work(context, request)
         with self._noted(request, work.changes):
-            if self._waiting[device] >= MOST_WAITING:
+            if self._waiting[request.device] >= MOST_WAITING:
                 raise CommandError(f"{MOST_WAITING} calls are waiting already; try again later")
-        self._waiting[device] += 1
-        try:
-            return await self._do(request, work)
-        finally:
-            self._waiting[device] -= 1
+        return work
 
-    def _understand(self, context: Context, request: Request) -> Work | Local:
-        """Return the work of a call; note refused calls that would change the meter."""
+    def _work(self, context: Context, request: Request) -> Work | Local:
         for own in context.device.server_side_rpc:
             if own.method == request.method:
                 with self._noted(request, changes(own)):
@@ -146,11 +162,11 @@ class Dispatcher:
                 self._audit.note(Event(request.device, request.who, what, f"refused: {error}"))
             raise
 
-    async def _do(self, request: Request, work: Work | Local) -> Value:
+    async def _do(self, request: Request, work: Work | Local, came: float) -> Value:
         """Carry out the work; record changes of the meter in the audit. Raises DlmsError."""
         trace = _Trace()
         try:
-            outcome = await self._outcome(request, work, trace)
+            outcome = await self._outcome(request, work, trace, came)
         except DlmsError as error:
             told = _told(work.what, error)
             if not work.changes:
@@ -172,26 +188,40 @@ class Dispatcher:
             self._audit.note(replace(_event(request, work, "done"), new=outcome))
         return outcome
 
-    async def _outcome(self, request: Request, work: Work | Local, trace: _Trace) -> Outcome:
+    async def _outcome(
+        self, request: Request, work: Work | Local, trace: _Trace, came: float
+    ) -> Outcome:
+        seconds = request.patience_s or request.timeout_s or PATIENCE_S
+        patience = Patience(work.what, came, seconds) if work.changes else None
+        if patience is not None:
+            patience.require()
         if isinstance(work, Local):
-            return await self._locally(work, request.timeout_s or DEFAULT_TIMEOUT_S)
+            return await self._locally(work, request.timeout_s or DEFAULT_TIMEOUT_S, patience)
         timeout_s = request.timeout_s or work.timeout_s or DEFAULT_TIMEOUT_S
+        if patience is not None:
+            work.attempt.permit = patience.require
 
         def talk(client: Client) -> Talk[Outcome]:
+            work.attempt.permit()
             trace.begin(client)
             return (yield from work.talk(client))
 
         try:
-            return await self._meters.submit(request.device, talk, timeout_s=timeout_s)
+            future = self._meters.submit(request.device, talk, timeout_s=timeout_s)
+            if patience is not None:
+                patience.watch(future, work.attempt)
+            return await future
         finally:
             # Also after a failure: the meter may have carried out the write.
-            if work.writes is not None:
+            if work.writes is not None and work.attempt.begun:
                 self._wrote(request.device, work.writes)
 
-    async def _locally(self, work: Local, timeout_s: float) -> Value:
+    async def _locally(self, work: Local, timeout_s: float, patience: Patience | None) -> Value:
         try:
-            return await within(timeout_s, work.run())
+            return await within(patience.left_s if patience else timeout_s, work.run())
         except asyncio.TimeoutError:
+            if patience is not None:
+                raise patience.error from None
             raise CommandError(f"{work.what}: not done within {timeout_s:g} s") from None
 
     def _reconnecting(self, context: Context, arguments: Arguments) -> Local:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from dlms_connector.commands.image_jobs import STATE_KEY, ImageJobs
 from dlms_connector.commands.image_transfer import IMAGE, activate, survey, verify
+from dlms_connector.commands.operations import Attempt
 from dlms_connector.commands.policy import require_write
 from dlms_connector.commands.request import Arguments
 from dlms_connector.commands.work import Context, Local, Method, Work
@@ -77,18 +78,19 @@ def _guarded(
     jobs: ImageJobs,
     context: Context,
     arguments: Arguments,
-    step: Callable[[Client], Talk[dict[str, Value]]],
+    step: Callable[[Client, Attempt], Talk[dict[str, Value]]],
     what: str,
 ) -> Work:
     require_write(context.device, arguments.method, IMAGE)
     jobs.require_idle(context.device.device_name)
+    attempt = Attempt()
 
     def talk(client: Client) -> Talk[Value]:
-        outcome = yield from step(client)
+        outcome = yield from step(client, attempt)
         state = outcome["meterState"]
         jobs.tell_state(context.device, STATE_KEY, state)
         if state == "activationSuccessful":
             jobs.finished(context.device.device_name)
         return outcome
 
-    return Work(talk=talk, what=what, changes=True, timeout_s=_TIMEOUT_S)
+    return Work(talk=talk, what=what, changes=True, timeout_s=_TIMEOUT_S, attempt=attempt)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dlms_connector.commands.image_file import Image
+from dlms_connector.commands.operations import Attempt
 from dlms_connector.cosem import AttributeRef, MethodRef
 from dlms_connector.errors import TEMPORARY_FAILURE, CommandError, ObjectError
 from dlms_connector.interpret import interpret
@@ -113,13 +114,14 @@ def send_blocks(client: Client, image: Image, block_size: int, first: int, count
     return first + count
 
 
-def verify(client: Client) -> Talk[dict[str, Value]]:
+def verify(client: Client, attempt: Attempt) -> Talk[dict[str, Value]]:
     """Have the meter verify the image. Raises CommandError with the meter's state."""
+    attempt.begin()
     yield from _invoke(client, _VERIFY, "verifying the image")
     return (yield from _outcome(client))
 
 
-def activate(client: Client) -> Talk[dict[str, Value]]:
+def activate(client: Client, attempt: Attempt) -> Talk[dict[str, Value]]:
     """Activate a verified image. Raises CommandError if it is not verified."""
     before = yield from survey(client)
     if before.status != VERIFICATION_SUCCESSFUL:
@@ -127,6 +129,7 @@ def activate(client: Client) -> Talk[dict[str, Value]]:
         raise CommandError(
             f"only a verified image is activated, and the meter's state is {before.state}; {todo}"
         )
+    attempt.begin()
     yield from _invoke(client, _ACTIVATE, "activating the image")
     return (yield from _outcome(client))
 

@@ -126,10 +126,11 @@ def _writing(
 
 
 def _invoking(context: Context, method: MethodRef, value: Any, type_: str | None) -> Work:
-    argument = context.argument(method, value, type_)
+    argument, attempt = context.argument(method, value, type_), Attempt()
     return Work(
-        talk=lambda client: invoke(client, method, argument),
+        talk=lambda client: invoke(client, method, argument, attempt),
         what=f"invoking {method}",
         changes=True,
+        attempt=attempt,
         argument=context.shown_argument(method, argument),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dlms_connector.cosem import CLASSES, AttributeRef, MethodRef
 from dlms_connector.errors import (
@@ -38,14 +38,21 @@ class Written:
 
 @dataclass(slots=True)
 class Attempt:
-    """The old and new value of a write, known even if it fails; None where unknown.
+    """The old and new value of a change, known even if it fails; None where unknown.
 
-    `begun` says that the request was sent, or is about to be sent.
+    `begun` says that the request was sent, or is about to be sent. `permit` raises CommandError
+    if it must not be sent any more.
     """
 
     begun: bool = False
     old: Value = None
     new: Value = None
+    permit: Callable[[], None] = field(default=lambda: None, repr=False)
+
+    def begin(self, old: Value = None, new: Value = None) -> None:
+        """Note that the request is sent now. Raises CommandError if it must not be."""
+        self.permit()
+        self.begun, self.old, self.new = True, old, new
 
 
 def get_scaled(
@@ -121,7 +128,7 @@ def write(
     if only_if_different and data == before:
         return Written(shown(before), shown(before), changed=False)
     if attempt is not None:
-        attempt.begun, attempt.old, attempt.new = True, shown(before), shown(data)
+        attempt.begin(shown(before), shown(data))
     (refused,) = yield from client.set([(ref, data)])
     if refused:
         raise refused
@@ -137,8 +144,11 @@ def _is_scaled(ref: AttributeRef) -> bool:
     return row is not None and ref.attribute in row.scalers
 
 
-def invoke(client: Client, method: MethodRef, argument: Data | None) -> Talk[Value]:
+def invoke(
+    client: Client, method: MethodRef, argument: Data | None, attempt: Attempt
+) -> Talk[Value]:
     """Invoke a method and return what it returns. Raises ObjectError."""
+    attempt.begin()
     data = yield from client.action(method, argument)
     if data is None:
         return None

@@ -66,8 +66,7 @@ def switch_relay(
     with the meter's control mode if the meter refuses or the relay does not switch.
     """
     if attempt is not None:
-        attempt.old, attempt.new = (yield from _control_state(client, obis)), _REACHED[method][0]
-        attempt.begun = True
+        attempt.begin((yield from _control_state(client, obis)), _REACHED[method][0])
     argument = Data(DataType.INTEGER, 0)
     try:
         yield from client.action(MethodRef(DISCONNECT_CONTROL, obis, method), argument)

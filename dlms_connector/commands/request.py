@@ -24,7 +24,8 @@ class Request:
     """A remote procedure call to one device.
 
     `id` is the platform's request id; it is negative for a call to the connector.
-    `timeout_s` is how long the caller waits; None if it gives no timeout.
+    `timeout_s` is how long the caller waits; None if it gives no timeout. `patience_s` is when
+    it has given up on a change that is not begun, if that is known.
     """
 
     device: str
@@ -32,6 +33,7 @@ class Request:
     method: str
     params: Any
     timeout_s: float | None = None
+    patience_s: float | None = None
 
     @property
     def who(self) -> str:
