@@ -8,13 +8,14 @@ does not have.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from logging import Logger
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dlms_connector.commands.image_file import Image, read_image
+from dlms_connector.commands.image_file import Image
+from dlms_connector.commands.image_shelf import ImageShelf, Read
 from dlms_connector.commands.image_transfer import (
     INITIATED,
     Survey,
@@ -50,9 +51,6 @@ _SHORT_S, _LONG_S = 0.5, 2.0
 _BACKOFF_S, _LONGEST_BACKOFF_S = 5.0, 300.0
 #: Refusals in a row, without a block sent in between, after which the transfer fails.
 _REFUSALS = 4
-
-#: Reads an image: folder, name, identifier.
-Read = Callable[[Path, str, "str | None"], Awaitable[Image]]
 
 #: Reports the state (a client attribute), or the progress in percent (telemetry).
 Tell = Callable[[Device, str, Any], None]
@@ -187,11 +185,6 @@ def _record(image: Image) -> dict[str, Value]:
     }
 
 
-async def _read_aside(folder: Path, name: str, identifier: str | None) -> Image:
-    """Read an image in a thread: a slow disk must not delay other meters."""
-    return await asyncio.to_thread(read_image, folder, name, identifier)
-
-
 class ImageJobs:
     """The transfers of a connector, at most one per meter. Runs in the meters' loop."""
 
@@ -206,22 +199,27 @@ class ImageJobs:
         tell_progress: Tell,
         read: Read | None = None,
     ) -> None:
-        self._read = read or _read_aside
-        self._folder, self._meters, self._kept, self._log = folder, meters, kept, log
+        self._shelf = ImageShelf(folder, read)
+        self._meters, self._kept, self._log = meters, kept, log
         self.tell_state, self._tell_progress = tell_state, tell_progress
         self._transfers: dict[str, Transfer] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._starting: set[str] = set()
 
     async def start(self, device: Device, name: str, identifier: str | None) -> Value:
         """Start a transfer, or resume it; raises CommandError."""
         self.require_idle(device.device_name)
-        image = await self._read(self._folder, name, identifier)
-        self.require_idle(device.device_name)
+        self._starting.add(device.device_name)
+        try:
+            image = await self._shelf.take(device.device_name, name, identifier)
+        finally:
+            self._starting.discard(device.device_name)
         transfer = Transfer(device, image, self._meters, self._kept)
         transfer.tell_state, transfer.tell_progress = self.tell_state, self._tell_progress
         self._transfers[device.device_name] = transfer
         task = asyncio.get_running_loop().create_task(self._run(transfer))
         self._tasks[device.device_name] = task
+        task.add_done_callback(lambda _: self._ended(transfer))
         return {
             "state": "started",
             "file": image.file,
@@ -240,6 +238,8 @@ class ImageJobs:
 
     def require_idle(self, device: str) -> None:
         """Raise CommandError while a transfer is running."""
+        if device in self._starting:
+            raise CommandError("an image is being read to be transferred; wait")
         if transfer := self.running(device):
             raise CommandError(
                 f"{transfer.image.file} is being transferred ({transfer.describe()['percent']} %); "
@@ -275,6 +275,12 @@ class ImageJobs:
         except Exception as error:
             self._log.exception("%s: the image transfer failed", name)
             self._failed(transfer, f"a fault of the connector: {type(error).__name__}")
+
+    def _ended(self, transfer: Transfer) -> None:
+        """Release the octets of a transfer's image; what is told of it is kept."""
+        if self._transfers.get(transfer.device.device_name) is transfer:
+            self._shelf.give_back(transfer.device.device_name)
+        transfer.image = transfer.image.described()
 
     def _failed(self, transfer: Transfer, sentence: str) -> None:
         transfer.state = f"failed: {sentence}"

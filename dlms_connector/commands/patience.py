@@ -7,6 +7,7 @@ told that the call failed, and may have acted on it; a relay that switches later
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from dlms_connector.commands.operations import Attempt
 from dlms_connector.errors import CommandError
@@ -51,7 +52,7 @@ class Patience:
         if not self.left_s:
             raise self.error
 
-    def watch(self, future: asyncio.Future[object], attempt: Attempt) -> None:
+    def watch(self, future: asyncio.Future[Any], attempt: Attempt) -> None:
         """Let a future fail when the patience is over, unless the change was begun.
 
         What was told stays true: from then on `require` raises.

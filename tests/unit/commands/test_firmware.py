@@ -371,3 +371,101 @@ def test_a_file_in_a_folder_below(tmp_path: Path) -> None:
 def test_a_missing_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="put the image into the folder firmware/ beside"):
         read_image(tmp_path / "firmware", "x", None)
+
+
+class Shelf:
+    """Jobs for many meters that do not answer yet, so that no transfer ends."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self.folder = folder / "firmware"
+        self.folder.mkdir()
+        self.names = [f"M{number}" for number in range(count)]
+        self.meters = MetersInMemory(held=True)
+        self.reads: list[str] = []
+        self.jobs = ImageJobs(
+            self.folder,
+            self.meters,
+            Kept(None, "image-transfers.json", LOG),
+            LOG,
+            tell_state=lambda *said: None,
+            tell_progress=lambda *said: None,
+            read=self.read,
+        )
+
+    async def read(self, folder: Path, name: str, identifier: str | None) -> Image:
+        self.reads.append(name)
+        await asyncio.sleep(0.01)
+        return read_image(folder, name, identifier)
+
+    async def start(self, *files: str) -> list[Any]:
+        """Start a transfer at each meter, the files in turn; return what came of each."""
+        starts = (
+            self.jobs.start(device(name), files[number % len(files)], None)
+            for number, name in enumerate(self.names)
+        )
+        return await asyncio.gather(*starts, return_exceptions=True)
+
+    def octets(self) -> int:
+        """Return how many octets all transfers hold together."""
+        images = [found.image for name in self.names if (found := self.jobs.last(name))]
+        return sum({id(image.octets): len(image.octets) for image in images}.values())
+
+
+@told
+async def test_an_image_for_many_meters_is_in_memory_once(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, 100)
+    (shelf.folder / "one.bin").write_bytes(FIRMWARE)
+    (shelf.folder / "copy.bin").write_bytes(FIRMWARE)
+    started = await shelf.start("one.bin", "copy.bin")
+    assert all(one["state"] == "started" for one in started)
+    assert shelf.octets() == len(FIRMWARE)
+
+
+@told
+async def test_different_images_together_stay_within_bounds(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, 20)
+    for number in range(20):
+        (shelf.folder / f"{number}.bin").write_bytes(bytes([number]) * 8_000_000)
+    outcomes = await shelf.start(*(f"{number}.bin" for number in range(20)))
+    refused = [one for one in outcomes if isinstance(one, CommandError)]
+    assert shelf.octets() <= 64 * 1024 * 1024
+    assert len(refused) == 12
+    assert "leave no room for it; try again when a transfer has ended" in str(refused[0])
+    shelf.jobs.cancel("M0")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    again = await shelf.jobs.start(device("M19"), "19.bin", None)
+    assert again["state"] == "started"  # type: ignore[call-overload, index]
+    assert shelf.octets() <= 64 * 1024 * 1024
+
+
+@told
+async def test_so_many_transfers_and_no_more_run_at_once(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, 130)
+    (shelf.folder / "one.bin").write_bytes(FIRMWARE)
+    outcomes = await shelf.start("one.bin")
+    refused = [one for one in outcomes if isinstance(one, CommandError)]
+    assert len(refused) == 30
+    assert "100 images are being transferred already" in str(refused[0])
+
+
+@told
+async def test_a_second_start_while_the_image_is_read_is_refused(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, 1)
+    (shelf.folder / "one.bin").write_bytes(FIRMWARE)
+    both = [shelf.jobs.start(device("M0"), "one.bin", None) for _ in range(2)]
+    first, second = await asyncio.gather(*both, return_exceptions=True)
+    assert first["state"] == "started"  # type: ignore[call-overload, index]
+    assert "is being read" in str(second)
+
+
+async def test_a_file_that_is_known_is_not_read_again(tmp_path: Path) -> None:
+    (tmp_path / "one.bin").write_bytes(FIRMWARE)
+    first = read_image(tmp_path, "one.bin", None)
+    again = read_image(tmp_path, "one.bin", "OTHER", (first,))
+    assert again.octets is first.octets
+    assert (again.identifier, again.digest) == (b"OTHER", first.digest)
+    (tmp_path / "one.bin").write_bytes(FIRMWARE[::-1])
+    changed = read_image(tmp_path, "one.bin", None, (first,))
+    assert changed.octets == FIRMWARE[::-1]
+    assert changed.digest != first.digest
