@@ -116,6 +116,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             audit_telemetry=self._prepared.configuration.audit_telemetry,
             log=self._log,
             largest_attribute=self._largest_attribute,
+            connector_id=self._id,
         )
 
     # What the gateway asks
@@ -221,6 +222,14 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         except Exception:
             self._log.exception("a remote call could not be taken")
             return {"error": "a fault of the connector"}
+
+    def gateway_rpc_handler(self, number: int, content: Any) -> bool:
+        """Take a call to the connector whose reply is sent separately; false if it is none."""
+        try:
+            return self._downlink.gateway_call(number, content)
+        except Exception:
+            self._log.exception("a remote call could not be taken")
+            return False
 
     # What the parts need
 

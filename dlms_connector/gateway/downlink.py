@@ -6,11 +6,13 @@ remote calls for all connectors until the gateway restarts.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from logging import Logger
 from pathlib import Path
+from time import monotonic
 from typing import Any, Protocol
 
 from dlms_connector.commands import (
@@ -29,28 +31,22 @@ from dlms_connector.commands import (
     Request,
     device_request,
     image_methods,
-    named,
-    wanted_timeout_s,
 )
 from dlms_connector.commands.image_file import FOLDER
 from dlms_connector.config import Device
+from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import CommandError
+from dlms_connector.gateway.connector_calls import ITSELF, STARTING, ConnectorCalls
+from dlms_connector.gateway.sparing import Sparing
 from dlms_connector.reading import Value
 from dlms_converters.json_value import json_size, json_value
 from dlms_converters.message_size import LARGEST_VALUE
 
-#: The client attribute with the outcome of a call to the connector.
-CALL_KEY = "dlmsLastCall"
 #: The time series of audit events.
 AUDIT_KEY = "dlmsAudit"
 
 #: The gateway hangs for ever on a message of 64 KiB.
 _LARGEST_ANSWER = 48 * 1024
-#: With more devices than this, an answer gives only their number.
-_MOST_NAMED = 100
-
-#: The key in a call to the connector with the devices that accepted it so far.
-_ACCEPTED = "dlmsAccepted"
 
 
 class Gateway(Protocol):
@@ -59,8 +55,10 @@ class Gateway(Protocol):
     #: The client of the platform; None until there is one.
     tb_client: Any
 
-    def send_rpc_reply(self, *, device: str, req_id: int, content: Mapping[str, Any]) -> None:
-        """Queue the answer to a device's call."""
+    def send_rpc_reply(
+        self, *, device: str | None, req_id: int | str, content: Mapping[str, Any]
+    ) -> None:
+        """Queue the answer to a device's call, or to a call to the gateway itself."""
 
     def get_config_path(self) -> str:
         """Return the folder of the gateway's configuration."""
@@ -73,6 +71,7 @@ class Downlink:
     `tell_attributes` sends client attributes to the platform, `tell_telemetry` telemetry with
     the current time. With `audit_telemetry` the audit is sent as telemetry too.
     `largest_attribute` returns how many bytes of JSON an attribute may have at present.
+    `connector_id` is what the gateway's interface calls this connector, None for any.
     """
 
     def __init__(
@@ -88,14 +87,25 @@ class Downlink:
         audit_telemetry: bool,
         log: Logger,
         largest_attribute: Callable[[], int] = lambda: LARGEST_VALUE["attributes"],
+        connector_id: str | None = None,
     ) -> None:
-        self._gateway, self._type = gateway, connector_type
+        self._gateway = gateway
         self._devices = {device.device_name: device for device in devices}
         self._converters, self._run = converters, run
         self._tell_attributes, self._tell_telemetry = tell_attributes, tell_telemetry
         self._audit_telemetry, self._log = audit_telemetry, log
-        self._largest_attribute = largest_attribute
+        self._senseless = Sparing(log, "a remote call makes no sense", self._later)
         self._ledger = Ledger(self._reply)
+        self._own_calls = ConnectorCalls(
+            gateway,
+            connector_type,
+            self._devices,
+            connector_id,
+            run=run,
+            take=self._ledger.take,
+            tell=tell_attributes,
+            largest=largest_attribute,
+        )
         self._dispatcher: Dispatcher | None = None
         self._updates: AttributeUpdates | None = None
         self._images: ImageJobs | None = None
@@ -121,14 +131,14 @@ class Downlink:
         self._updates = AttributeUpdates(
             contexts, meters, report=self._tell_attributes, audit=audit, log=self._log
         )
-        self._dispatcher = Dispatcher(
+        self._dispatcher = self._own_calls.dispatcher = Dispatcher(
             contexts,
             meters,
             json_value=_bounded,
             audit=audit,
             log=self._log,
             more=image_methods(self._images),
-            wrote=self._updates.wrote,
+            wrote=self._wrote,
         )
 
     def online(self, device: str) -> None:
@@ -140,6 +150,7 @@ class Downlink:
 
     def close(self) -> None:
         """Answer the calls that are still open; called once the meters' loop has ended."""
+        self._senseless.tell()
         self._ledger.close({"error": STOPPED})
 
     # In the gateway's threads
@@ -149,7 +160,7 @@ class Downlink:
         try:
             request = device_request(content)
         except CommandError as error:
-            self._log.warning("a remote call makes no sense: %s", error)
+            self._senseless.warn(error)
             device, data = content.get("device"), content.get("data")
             number = data.get("id") if isinstance(data, Mapping) else None
             number = content.get("id") if number is None else number
@@ -159,44 +170,16 @@ class Downlink:
         answer = self._ledger.take(request)
         if answer is None:
             self._log.debug("%s: call %d came again", request.device, request.id)
-        elif not self._run(partial(self._call, request, answer)):
+        elif not self._run(partial(self._call, request, answer, monotonic())):
             answer({"error": f"{request.device}: {STOPPED}"})
 
     def connector_call(self, content: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Take a call to the connector: `<type>_<method>`, for `device` or for all of them.
+        """Take a call to the connector; the return value is the reply."""
+        return self._own_calls.take(content)
 
-        A method that changes meters runs on all of them only with `"device": "*"`. The return
-        value is the answer to the platform: it names the devices that accepted. The outcome is
-        each device's client attribute `dlmsLastCall`. The gateway gives the same object to all
-        connectors of a type in turn, and the last answer counts. So the devices that accepted
-        are noted in this object.
-        """
-        method = str(content.get("method", "")).removeprefix(f"{self._type}_")
-        params = content.get("params")
-        chosen = None
-        if "device" in (found := named(params) or {}):
-            params = dict(found)
-            chosen = params.pop("device")
-        if chosen is None and self._dispatcher and self._dispatcher.changes(method):
-            return {"error": f'{method}: name the `device`, or give "*" for all'}
-        names = [*self._devices] if chosen in (None, "*") else [str(chosen)]
-        accepted: list[str] = content.get(_ACCEPTED, [])
-        refusal = ""
-        if unknown := [name for name in names if name not in self._devices]:
-            refusal = f"this connector polls no device {unknown[0]}"
-        elif self._dispatcher and not self._dispatcher.knows(method):
-            refusal = f"no such method: {method[:100]}"
-        if refusal:
-            return _accepted(accepted) if accepted else {"error": refusal}
-        timeout_s = wanted_timeout_s(params)
-        for name in names:
-            request = Request(name, -1, method, params, timeout_s)
-            if not self._run(partial(self._call, request, self._outcome_of(name, method))):
-                return {"error": "the connector is stopped"}
-        accepted = [*accepted, *names]
-        if isinstance(content, dict):
-            content[_ACCEPTED] = accepted
-        return _accepted(accepted)
+    def gateway_call(self, number: int, content: Mapping[str, Any]) -> bool:
+        """Take a call to the connector that is replied to later; false if it is none."""
+        return self._own_calls.take_one(number, content)
 
     def attributes(self, content: Mapping[str, Any]) -> None:
         """Take shared attributes of a device; deleted ones are left unchanged in the meter."""
@@ -221,30 +204,33 @@ class Downlink:
 
     # Internals
 
-    def _call(self, request: Request, answer: Answer) -> None:
+    def _call(self, request: Request, answer: Answer, came: float) -> None:
         if self._dispatcher is None:
-            answer({"error": f"{request.device}: the connector is starting; try again"})
+            answer({"error": f"{request.device}: {STARTING}"})
         else:
-            self._dispatcher.call(request, answer)
+            self._dispatcher.call(request, answer, age_s=monotonic() - came)
+
+    def _later(self, seconds: float, job: Callable[[], None]) -> None:
+        def schedule() -> None:
+            asyncio.get_running_loop().call_later(seconds, job)
+
+        self._run(schedule)
+
+    def _wrote(self, device: str, ref: AttributeRef) -> None:
+        if self._updates:
+            self._updates.wrote(device, ref)
 
     def _update(self, device: str, data: Mapping[str, Any]) -> None:
         if self._updates:
             self._updates.update(device, data)
 
-    def _outcome_of(self, device: str, method: str) -> Answer:
-        def answer(content: Mapping[str, Any]) -> None:
-            outcome = {"method": method, **content}
-            if (size := json_size(outcome)) > self._largest_attribute():
-                sentence = f"{device}: the answer has {size} bytes, too much for an attribute"
-                outcome = {"method": method, "error": f"{sentence}; call the device itself"}
-            self._tell_attributes(self._devices[device], {CALL_KEY: outcome})
-
-        return answer
-
     def _reply(self, device: str, number: int, content: Mapping[str, Any]) -> bool:
         """Send an answer; false if the platform is not connected or the gateway fails."""
         try:
-            self._gateway.send_rpc_reply(device=device, req_id=number, content=content)
+            if device == ITSELF:
+                self._gateway.send_rpc_reply(device=None, req_id=str(number), content=content)
+            else:
+                self._gateway.send_rpc_reply(device=device, req_id=number, content=content)
             client = self._gateway.tb_client
             return client is None or bool(client.is_connected())
         except Exception:
@@ -254,12 +240,6 @@ class Downlink:
     def _event(self, event: Event) -> None:
         if self._audit_telemetry:
             self._tell_telemetry(self._devices[event.device], AUDIT_KEY, event.sentence)
-
-
-def _accepted(names: Sequence[str]) -> Mapping[str, Any]:
-    """Return the answer to a call to the connector that these devices have accepted."""
-    told = [*names] if len(names) <= _MOST_NAMED else f"{len(names)} devices"
-    return {"result": {"accepted": told, "outcome": f"client attribute {CALL_KEY}"}}
 
 
 def _bounded(value: Value) -> Any:

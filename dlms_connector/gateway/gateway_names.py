@@ -11,3 +11,11 @@ def renamed_devices(gateway: Any) -> dict[str, str]:
     The gateway has no public interface for this.
     """
     return dict(getattr(gateway, "_TBGatewayService__renamed_devices", {}))
+
+
+def our_name(gateway: Any, called: str) -> str:
+    """Return the connector's name of a device that is called by either of its names.
+
+    The platform's names go first: two devices may have changed theirs.
+    """
+    return {there: here for here, there in renamed_devices(gateway).items()}.get(called, called)

@@ -3,80 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from dlms_connector.commands.dispatcher import STOPPED
-from dlms_connector.gateway.downlink import Downlink
 from dlms_connector.simulator.encoding.data import octets
-from dlms_converters.downlink import DLMSDownlinkConverter
-from tests.support.commands import LOG, MetersInMemory, device
+from tests.support.downlink import Bench
 
 LIMIT = {"key": "limit", "obis": "0-0:17.0.0", "class": "limiter", "attribute": 4}
 VOLTS = {"obis": "1-0:32.7.0"}
-
-
-class Gateway:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.replies: list[Any] = []
-        self.online = True
-        self.broken = False
-        self.tb_client = SimpleNamespace(is_connected=lambda: self.online)
-
-    def send_rpc_reply(self, *, device: str, req_id: int, content: Any) -> None:
-        if self.broken:
-            raise RuntimeError("the gateway is in trouble")
-        self.replies.append((device, req_id, content))
-
-    def get_config_path(self) -> str:
-        return str(self.folder)
-
-
-class Bench:
-    def __init__(self, folder: Path, *names: str, audit: bool = False, **keys: Any) -> None:
-        self.gateway = Gateway(folder)
-        self.devices = [device(name, **keys) for name in names or ("M1",)]
-        self.attributes: list[Any] = []
-        self.telemetry: list[Any] = []
-        self.meters = MetersInMemory()
-        self.queued: list[Callable[[], None]] = []
-        self.stopped = False
-        for one in self.devices:
-            self.meters.add(one)
-        self.downlink = Downlink(
-            self.gateway,
-            "custom",
-            self.devices,
-            {one.device_name: DLMSDownlinkConverter(one, LOG) for one in self.devices},
-            run=self.run,
-            tell_attributes=lambda one, values: self.attributes.append((one.device_name, values)),
-            tell_telemetry=lambda one, key, value: self.telemetry.append((key, value)),
-            audit_telemetry=audit,
-            log=LOG,
-        )
-        self.folder = folder
-
-    def run(self, job: Callable[[], None]) -> bool:
-        self.queued.append(job)
-        return not self.stopped
-
-    def call(self, method: str, params: Any = None, *, device: str = "M1", number: Any = 1) -> None:
-        data = {"id": number, "method": method, "params": params}
-        self.downlink.device_call({"device": device, "data": data, "id": number})
-
-    async def work(self) -> None:
-        """Do what was handed over to the loop."""
-        self.downlink.start(self.meters, self.folder)
-        queued, self.queued = self.queued, []
-        for job in queued:
-            job()
-        for _ in range(30):
-            await asyncio.sleep(0)
 
 
 async def test_a_call_and_its_answer(tmp_path: Path) -> None:
@@ -128,7 +65,7 @@ async def test_huge_parameters(tmp_path: Path) -> None:
 
 
 async def test_before_there_are_meters(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
+    bench = Bench(tmp_path, starting=True)
     bench.call("readClock")
     bench.downlink.online("M1")
     for job in bench.queued:
@@ -206,90 +143,6 @@ async def test_an_answer_too_large_for_a_message(tmp_path: Path) -> None:
     assert "too much for one message; ask for less" in content["error"]
 
 
-async def test_calls_to_the_connector(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, "M1", "M2")
-    answer = bench.downlink.connector_call({"method": "custom_readObject", "params": VOLTS})
-    accepted = {"accepted": ["M1", "M2"], "outcome": "client attribute dlmsLastCall"}
-    assert answer == {"result": accepted}
-    one = {"method": "custom_readClock", "params": {"device": "M2"}, "id": 9}
-    assert bench.downlink.connector_call(one)["result"]["accepted"] == ["M2"]
-    unknown = {"method": "custom_readClock", "params": {"device": "M9"}}
-    error = {"error": "this connector polls no device M9"}
-    assert bench.downlink.connector_call(unknown) == error
-    assert bench.downlink.connector_call({"method": None, "params": [1]})["result"]
-    await bench.work()
-    told = [(name, values["dlmsLastCall"]["method"]) for name, values in bench.attributes]
-    assert told[:3] == [("M1", "readObject"), ("M2", "readObject"), ("M2", "readClock")]
-    assert bench.gateway.replies == []
-
-
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-async def test_several_connectors_of_one_type(tmp_path: Path, order: tuple[int, int]) -> None:
-    """The gateway gives each of them the same object, and takes the last one's answer."""
-    benches = [Bench(tmp_path, "M1", "M2"), Bench(tmp_path, "M3")]
-
-    def answer(params: dict[str, Any]) -> Any:
-        content = {"method": "custom_readClock", "params": params, "id": 9}
-        return [benches[at].downlink.connector_call(content) for at in order][-1]
-
-    assert answer({"device": "M3"})["result"]["accepted"] == ["M3"]
-    assert answer({"device": "M2"})["result"]["accepted"] == ["M2"]
-    assert sorted(answer({})["result"]["accepted"]) == ["M1", "M2", "M3"]
-    assert answer({"device": "M9"}) == {"error": "this connector polls no device M9"}
-    assert answer({"device": "M2"})["result"]["accepted"] == ["M2"]
-
-
-async def test_an_outcome_too_large_for_an_attribute_is_an_error(tmp_path: Path) -> None:
-    """The gateway would lose with it what else waits to be stored."""
-    bench = Bench(tmp_path)
-    objects = {"obis": "0-0:40.0.0", "class": 15, "attribute": 2}
-    bench.downlink.connector_call({"method": "custom_readObject", "params": objects})
-    await bench.work()
-    ((name, values),) = bench.attributes
-    assert name == "M1"
-    assert "too much for an attribute; call the device itself" in values["dlmsLastCall"]["error"]
-
-
-async def test_the_answer_for_a_large_fleet_is_short(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, *(f"M{n}" for n in range(101)))
-    answer = bench.downlink.connector_call({"method": "custom_readClock"})
-    assert answer["result"]["accepted"] == "101 devices"
-
-
-@pytest.mark.parametrize(
-    "params", ['{"device": "M2", "obis": "1-0:32.7.0"}', "device=M2;obis=1-0:32.7.0;"]
-)
-async def test_a_call_to_the_connector_in_text(tmp_path: Path, params: str) -> None:
-    bench = Bench(tmp_path, "M1", "M2")
-    bench.downlink.start(bench.meters, bench.folder)
-    answer = bench.downlink.connector_call({"method": "custom_readObject", "params": params})
-    assert answer["result"]["accepted"] == ["M2"]
-    await bench.work()
-    ((name, values),) = bench.attributes
-    assert name == "M2"
-    assert values["dlmsLastCall"]["result"] > 200
-
-
-async def test_a_method_that_no_device_has(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, "M1")
-    bench.downlink.start(bench.meters, bench.folder)
-    answer = bench.downlink.connector_call({"method": "custom_readObjct", "params": {}})
-    assert answer == {"error": "no such method: readObjct"}
-
-
-async def test_what_changes_meters_is_not_done_to_all_by_leaving_out_the_device(
-    tmp_path: Path,
-) -> None:
-    own = {"method": "cutOff", "requestType": "action", "obis": "0-0:96.3.10", "class": 70}
-    bench = Bench(tmp_path, "M1", "M2", serverSideRpc=[own])
-    bench.downlink.start(bench.meters, bench.folder)
-    for method in ("disconnectRelay", "set", "activateImage", "cutOff"):
-        answer = bench.downlink.connector_call({"method": f"custom_{method}", "params": {}})
-        assert answer == {"error": f'{method}: name the `device`, or give "*" for all'}
-    everyone = {"method": "custom_syncClock", "params": {"device": "*"}}
-    assert bench.downlink.connector_call(everyone)["result"]["accepted"] == ["M1", "M2"]
-
-
 @pytest.mark.parametrize(
     "content",
     [{}, {"device": "M1"}, {"data": {"limit": 1}}, {"device": "M1", "data": []},
@@ -322,7 +175,6 @@ async def test_shared_attributes(tmp_path: Path) -> None:
 async def test_a_call_to_what_an_attribute_holds_lets_it_be_written_again(tmp_path: Path) -> None:
     bench = Bench(tmp_path, attributeUpdates=[LIMIT])
     wanted = {"device": "M1", "data": {"limit": 4000}}
-    bench.downlink.start(bench.meters, None)
     for step in (wanted, None, wanted):
         if step:
             bench.downlink.attributes(step)
@@ -335,3 +187,36 @@ async def test_a_call_to_what_an_attribute_holds_lets_it_be_written_again(tmp_pa
         for _ in range(20):
             await asyncio.sleep(0)
     assert bench.meters.links["M1"].meter.value(71, b"\0\0\x11\0\0\xff", 4).value == 4000
+
+
+async def test_a_flood_of_senseless_calls_is_a_line_and_a_count(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def warnings() -> list[str]:
+        return [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+
+    bench = Bench(tmp_path)
+    for number in range(1000):
+        bench.downlink.device_call({"device": "M1", "data": {"id": number, "method": 5}})
+    assert len(bench.gateway.replies) == 1000
+    first = "a remote call makes no sense: a call needs `data.method`"
+    assert warnings() == [first]
+    bench.downlink.close()
+    assert warnings() == [first, "a remote call makes no sense: 999 more of this kind since"]
+
+
+async def test_a_call_that_came_long_ago_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop may have been held by something else."""
+    bench = Bench(tmp_path)
+    time = [1000.0]
+    monkeypatch.setattr("dlms_connector.gateway.downlink.monotonic", lambda: time[0])
+    bench.call("disconnectRelay", number=1)
+    bench.call("disconnectRelay", {"timeout": 60}, number=2)
+    time[0] += 6.0
+    await bench.work()
+    errors = {number: content.get("error", "") for _, number, content in bench.gateway.replies}
+    assert "not begun within 5 s" in errors[1]
+    assert "nothing was done" in errors[1]
+    assert errors[2] == ""
