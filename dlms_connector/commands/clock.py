@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from dlms_connector.commands.operations import Attempt
 from dlms_connector.config import Profile
-from dlms_connector.cosem import AttributeRef
+from dlms_connector.cosem import CLOCK_CLASS, AttributeRef
 from dlms_connector.errors import CommandError, ObjectError, ServiceError
 from dlms_connector.history import capture_period_s
 from dlms_connector.interpret import Options, interpret, moment_of, zone_error
@@ -20,7 +21,7 @@ from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 
 CLOCK = Obis(bytes((0, 0, 1, 0, 0, 255)))
-TIME = AttributeRef(8, CLOCK, 2)
+TIME = 2
 
 #: A smaller drift is not corrected: the measured drift includes the delay of the line.
 THRESHOLD_S = 30.0
@@ -32,6 +33,12 @@ DEFAULT_CAPTURE_PERIOD_S = 900
 LEAST_INTERVAL = timedelta(days=1)
 
 Now = Callable[[], datetime]
+
+#: Fields of a date-time that some meters refuse. The instant is told without them, in the local
+#: time of the meter's clock.
+_DOUBTFUL = frozenset({"deviation", "status", "hundredths", "dayOfWeek"})
+#: Refusals that have another cause than the form of the value (Data-Access-Result).
+_NOT_THE_FORM = frozenset({1, 2, 3, 4, 9, 11})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +72,29 @@ class NoInstantError(CommandError):
         self.round_trip_s = round_trip_s
 
 
-def read_clock(client: Client, options: Options, now: Now) -> Talk[Clock]:
-    """Read the clock and compare it with `now`. Raises NoInstantError if it has no usable time."""
-    asked = now()
-    data = yield from get_one(client, TIME)
+def read_clock(client: Client, options: Options, now: Now, obis: Obis = CLOCK) -> Talk[Clock]:
+    """Read a clock and compare it with `now`. Raises NoInstantError if it has no usable time."""
+    asked, ref = now(), time_of(obis)
+    data = yield from get_one(client, ref)
     answered = now()
     moment = moment_of(data)
     zone = options.zone or answered.tzinfo
     instant = moment.instant(zone, from_utc=options.from_utc) if moment else None
     trip_s = (answered - asked).total_seconds()
     if moment is None or instant is None:
-        raise NoInstantError(str(moment or interpret(TIME, data)[0]), trip_s)
+        raise NoInstantError(str(moment or interpret(ref, data)[0]), trip_s)
     middle = asked + timedelta(seconds=trip_s / 2)
     return Clock(data.type, moment, instant, (instant - middle).total_seconds(), trip_s)
 
 
+def time_of(obis: Obis) -> AttributeRef:
+    """Return the attribute with the time of a clock."""
+    return AttributeRef(CLOCK_CLASS, obis, TIME)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """When a clock may be set.
+    """Which clock is set, and when it may be.
 
     It is not set near the boundaries of the capture periods `periods_s`. If this is None, those
     of `profiles` are used; they are read unless the configuration gives them. `last` is when the
@@ -96,10 +108,16 @@ class Setting:
     last: datetime | None = None
     force: bool = False
     skip: Set[str] = frozenset()
+    obis: Obis = CLOCK
 
 
 def set_clock(
-    client: Client, options: Options, now: Now, setting: Setting, done: Callable[[], None]
+    client: Client,
+    options: Options,
+    now: Now,
+    setting: Setting,
+    done: Callable[[], None],
+    attempt: Attempt | None = None,
 ) -> Talk[dict[str, Value]]:
     """Set the clock if its drift reaches the threshold; return the drift and what was done.
 
@@ -110,7 +128,7 @@ def set_clock(
     """
     before: Clock | None
     try:
-        before = yield from read_clock(client, options, now)
+        before = yield from read_clock(client, options, now, setting.obis)
     except NoInstantError as error:
         if not setting.force:
             raise CommandError(f"{error}; use force to set it") from error
@@ -130,18 +148,55 @@ def set_clock(
             periods_s = yield from _periods(client, setting.profiles)
         for period_s in periods_s:
             _require_distance(now(), before, period_s)
-    arrival = now() + timedelta(seconds=trip_s / 2)
-    type_ = before.type if before else DataType.OCTET_STRING
-    data = Data(type_, _octets(arrival, before, options, setting.skip))
-    (refused,) = yield from client.set([(TIME, data)])
-    if isinstance(refused, ObjectError):
-        raise refused
+    if attempt is not None:
+        attempt.begin()
+    yield from _set(client, options, now, setting, before, trip_s)
     done()
     try:
-        after = (yield from read_clock(client, options, now)).describe()["driftSeconds"]
+        after = (yield from read_clock(client, options, now, setting.obis)).describe()[
+            "driftSeconds"
+        ]
     except (CommandError, ObjectError, ServiceError):  # the clock is set nevertheless
         after = None
     return {**found, "set": True, "driftAfterSeconds": after}
+
+
+def _set(
+    client: Client,
+    options: Options,
+    now: Now,
+    setting: Setting,
+    before: Clock | None,
+    trip_s: float,
+) -> Talk[None]:
+    """Write the time in the meter's own form, and with fewer fields if it refuses that.
+
+    A refused write has changed nothing, and the instant is the same.
+    """
+    type_ = before.type if before else DataType.OCTET_STRING
+    first: ObjectError | ServiceError | None = None
+    for skip in (setting.skip, setting.skip | _DOUBTFUL):
+        arrival = now() + timedelta(seconds=trip_s / 2)
+        data = Data(type_, _octets(arrival, before, options, skip))
+        refusal = yield from _refusal(client, time_of(setting.obis), data)
+        if refusal is None:
+            return
+        first = first or refusal
+        if isinstance(refusal, ObjectError) and refusal.code in _NOT_THE_FORM:
+            break
+    if first:
+        raise first
+
+
+def _refusal(
+    client: Client, ref: AttributeRef, data: Data
+) -> Talk[ObjectError | ServiceError | None]:
+    """Write an attribute; return why the meter refuses, None if it does not."""
+    try:
+        (refused,) = yield from client.set([(ref, data)])
+    except ServiceError as error:
+        return error
+    return refused
 
 
 def _periods(client: Client, profiles: Iterable[Profile]) -> Talk[tuple[int, ...]]:

@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from dlms_connector.commands.image_file import Image
 from dlms_connector.commands.operations import Attempt
 from dlms_connector.cosem import AttributeRef, MethodRef
-from dlms_connector.errors import TEMPORARY_FAILURE, CommandError, ObjectError
+from dlms_connector.errors import (
+    TEMPORARY_FAILURE,
+    CommandError,
+    DlmsError,
+    ObjectError,
+    ServiceError,
+)
 from dlms_connector.interpret import interpret
 from dlms_connector.obis import Obis
-from dlms_connector.protocol import Client
+from dlms_connector.protocol import Client, ask
 from dlms_connector.protocol.data import Data, DataType, structure
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
@@ -63,16 +69,15 @@ def _ref(attribute: int) -> AttributeRef:
 
 
 def survey(client: Client) -> Talk[Survey]:
-    """Read the state of the image transfer. Raises ObjectError if the meter has none."""
-    attributes = (_BLOCK_SIZE, _FIRST_MISSING, _ENABLED, _STATUS)
-    found = []
-    for attribute in attributes:
-        (one,) = yield from client.get([_ref(attribute)])
-        found.append(one)
-    size, missing, enabled, status = found
-    if isinstance(size, ObjectError):
+    """Read the state of the image transfer.
+
+    Raises ObjectError or ServiceError if the meter has none.
+    """
+    refs = [_ref(one) for one in (_BLOCK_SIZE, _FIRST_MISSING, _ENABLED, _STATUS)]
+    size, missing, enabled, status = yield from ask(client, refs)
+    if isinstance(size, DlmsError):
         raise size
-    if isinstance(status, ObjectError):
+    if isinstance(status, DlmsError):
         raise status
     if not isinstance(size.value, int) or size.value < 1:
         raise CommandError(f"the meter tells no block size, but {size.value!r}")
@@ -147,7 +152,10 @@ def _invoke(client: Client, method: int, doing: str) -> Talk[None]:
 def _outcome(client: Client) -> Talk[dict[str, Value]]:
     after = yield from survey(client)
     result: dict[str, Value] = {"meterState": after.state}
-    (info,) = yield from client.get([_ref(_TO_ACTIVATE)])
+    try:
+        (info,) = yield from client.get([_ref(_TO_ACTIVATE)])
+    except ServiceError:
+        return result
     if isinstance(info, Data):
         result["imageToActivate"] = interpret(_ref(_TO_ACTIVATE), info)[0]
     return result

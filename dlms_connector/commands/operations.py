@@ -15,7 +15,7 @@ from dlms_connector.errors import (
     ServiceError,
 )
 from dlms_connector.interpret import Options, ScalerUnit, interpret, scaler_unit
-from dlms_connector.protocol import Client
+from dlms_connector.protocol import Client, ask
 from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
@@ -58,9 +58,10 @@ class Attempt:
 def get_scaled(
     client: Client, ref: AttributeRef, scaler: int | None
 ) -> Talk[tuple[Data | ObjectError, ScalerUnit | None]]:
-    """GET an attribute and the scaler and unit of its values, in one request where possible.
+    """GET an attribute and the scaler and unit of its values, in one request where that works.
 
-    A scaler that is given is used instead of the meter's.
+    A scaler that is given is used instead of the meter's. Raises ServiceError if the meter
+    refuses to give the attribute this way.
     """
     row = CLASSES.get(ref.class_id)
     index = row.scalers.get(ref.attribute) if row and scaler is None else None
@@ -68,12 +69,10 @@ def get_scaled(
         (only,) = yield from client.get([ref])
         return only, None if scaler is None else ScalerUnit(scaler)
     refs = [ref, AttributeRef(ref.class_id, ref.obis, index)]
-    try:
-        data, unit = yield from client.get(refs)
-    except ServiceError:  # it offers lists but refuses this one
-        (data,) = yield from client.get(refs[:1])
-        (unit,) = yield from client.get(refs[1:])
-    if isinstance(unit, ObjectError):
+    data, unit = yield from ask(client, refs)
+    if isinstance(data, ServiceError):
+        raise data
+    if isinstance(unit, ObjectError | ServiceError):
         if isinstance(data, ObjectError):
             return data, None
         raise ScalerError(str(unit), unit.code)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dlms_connector.commands.operations import Attempt
 from dlms_connector.cosem import AttributeRef, MethodRef
-from dlms_connector.errors import CommandError, ObjectError, ServiceError
+from dlms_connector.errors import CommandError, DlmsError, ObjectError, ServiceError
 from dlms_connector.interpret import interpret
 from dlms_connector.obis import Obis
-from dlms_connector.protocol import Client, get_one
+from dlms_connector.protocol import Client, ask, get_one
 from dlms_connector.protocol.data import Data, DataType
 from dlms_connector.protocol.directive import Pause
 from dlms_connector.protocol.talk import Talk
@@ -16,7 +16,9 @@ from dlms_connector.reading import Value
 RELAY = Obis(bytes((0, 0, 96, 3, 10, 255)))
 DISCONNECT_CONTROL = 70
 DISCONNECT, RECONNECT = 1, 2
-_OUTPUT_STATE, _CONTROL_STATE, _CONTROL_MODE = 2, 3, 4
+_CONTROL_STATE = 3
+#: The attributes of its state, by the names under which they are told.
+_STATE = {"outputState": 2, "controlState": _CONTROL_STATE, "controlMode": 4}
 
 #: A relay needs time to switch: how often its state is read, and the seconds in between.
 _LOOKS, _LOOK_AGAIN_S = 5, 0.25
@@ -37,21 +39,15 @@ _REMOTE = {
 def relay_state(client: Client, obis: Obis) -> Talk[dict[str, Value]]:
     """Read output state, control state and control mode; None for what the meter refuses.
 
-    Raises ObjectError if it refuses both states.
+    Raises ObjectError or ServiceError if it refuses both states.
     """
-    state: dict[str, Value] = {}
-    refusal: ObjectError | None = None
-    for key, index in (
-        ("outputState", _OUTPUT_STATE),
-        ("controlState", _CONTROL_STATE),
-        ("controlMode", _CONTROL_MODE),
-    ):
-        ref = AttributeRef(DISCONNECT_CONTROL, obis, index)
-        (data,) = yield from client.get([ref])
-        if isinstance(data, ObjectError):
-            refusal, state[key] = refusal or data, None
-        else:
-            state[key] = interpret(ref, data)[0]
+    refs = [AttributeRef(DISCONNECT_CONTROL, obis, index) for index in _STATE.values()]
+    answers = yield from ask(client, refs)
+    state: dict[str, Value] = {
+        key: interpret(ref, data)[0] if isinstance(data, Data) else None
+        for key, ref, data in zip(_STATE, refs, answers, strict=True)
+    }
+    refusal = next((one for one in answers if isinstance(one, DlmsError)), None)
     if refusal and state["outputState"] is state["controlState"] is None:
         raise refusal
     return state

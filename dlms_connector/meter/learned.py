@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from dlms_connector.cosem import AttributeRef
@@ -66,6 +66,14 @@ class Learned:
             alone=frozenset(self.alone),
             access=access,
         )
+
+    def are_proven(self, refs: Sequence[AttributeRef]) -> bool:
+        """Whether lists gave all these attributes, and a list of so many was answered.
+
+        For calls: a list that breaks the association would fail each of them.
+        """
+        fits = len(refs) <= min(self._longest, self.max_items) and not self.lists_suspect
+        return fits and self._listed.issuperset(refs) and self.alone.isdisjoint(refs)
 
     def survived(self, ref: AttributeRef) -> None:
         """Note that an attribute was answered when it was asked for alone."""

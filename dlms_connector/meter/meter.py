@@ -15,6 +15,7 @@ from dlms_connector.errors import (
     DroppedError,
     LinkClosedError,
     LinkError,
+    LinkTimeoutError,
     ObjectError,
     ProtocolError,
     ServiceError,
@@ -117,26 +118,43 @@ class Meter:
     async def run(self, job: Callable[[Client], Talk[T]], *, timeout_s: float) -> T:
         """Run a talk within the association; raises DlmsError.
 
-        It is not repeated if the association breaks, because the meter may have carried it out.
-        One exception: if the meter dropped an idle association, it rejects the first request or
-        closes the link. Then the talk starts again in a new association, unless the meter
-        closed the link on a SET or ACTION.
+        A talk that has only read so far starts again in a new association if this one breaks, once,
+        as a poll does; not after silence, for which there is no time. After a SET or ACTION it is
+        not repeated, because the meter may have carried that out, unless the meter dropped an
+        idle association: then it rejects the first request.
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout_s
-        client = await self.session.associate(end)
+        client = await self._ready(end)
         doubtful, before, changes = self.session.is_doubtful, self._progress(client), client.changes
         try:
             return await self.session.ask(job(client), end)
-        except (DroppedError, LinkClosedError, ServiceError) as error:
+        except (LinkError, ServiceError) as error:
             quiet_s = self.session.quiet_s
             in_time = loop.time() + quiet_s < end and not (self._shared and quiet_s > 0)
-            harmless = not isinstance(error, LinkClosedError) or client.changes == changes
-            if not (doubtful and in_time and harmless and self._progress(client) == before):
+            first = doubtful and self._progress(client) == before
+            if not in_time or not self._harmless(error, first, client.changes != changes):
                 raise
         await self.session.dropped()
+        return await self.session.ask(job(await self._ready(end)), end)
+
+    async def _ready(self, end: float) -> Client:
+        """Return a client for a talk: it reads in lists only where polls have proved them."""
         client = await self.session.associate(end)
-        return await self.session.ask(job(client), end)
+        client.lists = self.learned
+        return client
+
+    def _harmless(self, error: DlmsError, first: bool, changed: bool) -> bool:
+        """Whether a failed talk may be repeated.
+
+        `first` says that it failed at the first request over an idle association, `changed` that
+        a SET or ACTION was sent.
+        """
+        if first and isinstance(error, DroppedError | ServiceError):
+            return True
+        if changed or isinstance(error, LinkTimeoutError | ServiceError):
+            return False
+        return self.device.connection.retries > 0 or (first and isinstance(error, LinkClosedError))
 
     def _progress(self, client: Client) -> tuple[int, int]:
         """Return two counters: one changes with each answer, one with each silence."""

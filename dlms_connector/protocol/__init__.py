@@ -8,6 +8,6 @@ ACTION, ACCESS, Read, Write), `association`.
 """
 
 from dlms_connector.protocol import directive, talk
-from dlms_connector.protocol.client import CIPHERING_OVERHEAD, Client, get_one, make_client
+from dlms_connector.protocol.client import CIPHERING_OVERHEAD, Client, ask, get_one, make_client
 
-__all__ = ["CIPHERING_OVERHEAD", "Client", "directive", "get_one", "make_client", "talk"]
+__all__ = ["CIPHERING_OVERHEAD", "Client", "ask", "directive", "get_one", "make_client", "talk"]

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from dlms_connector.config import Device, Dlms, Workarounds
 from dlms_connector.cosem import AttributeRef, MethodRef
-from dlms_connector.errors import DlmsError, ObjectError
+from dlms_connector.errors import DlmsError, ObjectError, ServiceError
 from dlms_connector.protocol.association import Association
 from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.datalink import make_datalink
@@ -64,6 +64,14 @@ class Services(Protocol):
         ...
 
 
+class Lists(Protocol):
+    """What is known of how a meter answers when several attributes are asked for at once."""
+
+    def are_proven(self, refs: Sequence[AttributeRef]) -> bool:
+        """Whether the meter is known to give these attributes in one list."""
+        ...
+
+
 class Client:
     """One association with one meter; methods that exchange APDUs are talks.
 
@@ -78,6 +86,8 @@ class Client:
     changes: int = 0
     #: The meter's system title; None if unknown.
     server_system_title: bytes | None = None
+    #: What polls have found out about lists; None if nobody polls the meter.
+    lists: Lists | None = None
 
     def __init__(
         self,
@@ -216,6 +226,37 @@ def get_one(client: Client, ref: AttributeRef) -> Talk[Data]:
     (result,) = yield from client.get([ref])
     if isinstance(result, ObjectError):
         raise result
+    return result
+
+
+def ask(
+    client: Client, refs: Sequence[AttributeRef]
+) -> Talk[list[Data | ObjectError | ServiceError]]:
+    """GET attributes in the way in which polls get them: the error of each is its result.
+
+    Of a meter that is polled, a list is asked for only if polls have proved it; what fails in it
+    is asked for alone. Raises ServiceError if the meter refuses every request.
+    """
+    results: dict[AttributeRef, Data | ObjectError | ServiceError] = {}
+    lists: Lists | None = getattr(client, "lists", None)
+    if len(refs) > 1 and (lists is None or lists.are_proven(refs)):
+        with suppress(ServiceError):  # it offers lists but refuses this one
+            found = yield from client.get(refs)
+            results.update(zip(refs, found, strict=True))
+    for ref in refs:
+        if not isinstance(results.get(ref), Data):
+            results[ref] = yield from _alone(client, ref)
+    refusals = [one for one in results.values() if isinstance(one, ServiceError)]
+    if len(refusals) == len(results):
+        raise refusals[0]
+    return [results[ref] for ref in refs]
+
+
+def _alone(client: Client, ref: AttributeRef) -> Talk[Data | ObjectError | ServiceError]:
+    try:
+        (result,) = yield from client.get([ref])
+    except ServiceError as error:
+        return error
     return result
 
 

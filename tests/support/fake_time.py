@@ -48,6 +48,16 @@ class FakeTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._clock.now
 
+    def pass_time(self, seconds: float) -> None:
+        self._clock.now += seconds
+
+
+def skip(seconds: float) -> None:
+    """Let time pass while something holds the loop."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, FakeTimeLoop)
+    loop.pass_time(seconds)
+
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end, in no time."""

@@ -39,6 +39,15 @@ class FakeClient:
         self._client = SimpleNamespace(socket=lambda: self.session)
         self._TBGatewayMqttClient__connected_devices = {"*"}
         self.devices_server_side_rpc_request_handler: Any = None
+        self._TBDeviceMqttClient__device_on_server_side_rpc_response: Any = None
+
+    @property
+    def own_handler(self) -> Any:
+        """What gets the calls to the gateway itself."""
+        return self._TBDeviceMqttClient__device_on_server_side_rpc_response
+
+    def set_server_side_rpc_request_handler(self, handler: Any) -> None:
+        self._TBDeviceMqttClient__device_on_server_side_rpc_response = handler
 
     def is_connected(self) -> bool:
         return self.connected

@@ -17,10 +17,15 @@ class Connector:
     def __init__(self) -> None:
         self.calls: list[Any] = []
         self.fault: Any = None
+        self.own_calls: list[Any] = []
 
     def server_side_rpc_handler(self, content: Any) -> Any:
         self.calls.append(content)
         return self.fault
+
+    def gateway_rpc_handler(self, number: int, content: Any) -> bool:
+        self.own_calls.append((number, content))
+        return content["params"] == {"device": "M1"}
 
 
 class Site:
@@ -147,3 +152,70 @@ def test_a_gateway_of_another_making_is_left_alone(site: Site) -> None:
     site.entry.stand(other)
     site.entry.leave(other)
     assert vars(other) == {}
+
+
+# Calls to the gateway itself
+
+
+class OwnSite(Site):
+    """A site whose gateway has its handler for calls to itself."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.passed: list[Any] = []
+        self.subscribe()
+
+    def subscribe(self) -> None:
+        """Set the gateway's own handler, as it does in each session."""
+        self.client.set_server_side_rpc_request_handler(self.theirs)
+        self.entry.stand(self.client)
+
+    def theirs(self, number: Any, content: Any) -> None:
+        self.passed.append((number, content))
+
+    def ask(self, content: Any, number: Any = "17") -> None:
+        self.client.own_handler(number, content)
+
+
+OURS = {"method": "custom_readClock", "params": {"device": "M1"}}
+OTHER = {"method": "custom_readClock", "params": {}}
+
+
+def test_a_call_that_is_replied_to_later_does_not_reach_the_gateway(tmp_path: Path) -> None:
+    site = OwnSite(tmp_path)
+    site.subscribe()
+    site.entry.stand(site.client)
+    site.ask(OURS)
+    site.ask(OTHER)
+    assert site.connector.own_calls == [(17, OURS), (17, OTHER)]
+    assert site.passed == [("17", OTHER)]
+
+
+@pytest.mark.parametrize("content", [None, [], "x", 5])
+def test_what_is_no_call_goes_to_the_gateway(tmp_path: Path, content: Any) -> None:
+    site = OwnSite(tmp_path)
+    site.ask(content)
+    site.ask(OURS, number="x")
+    assert site.passed == [("17", content), ("x", OURS)]
+    assert site.connector.own_calls == []
+
+
+def test_own_calls_of_two_connectors_and_whoever_leaves(tmp_path: Path) -> None:
+    site, other = OwnSite(tmp_path), Connector()
+    second = CallEntry(site.gateway, other, ["M3"])
+    second.stand(site.client)
+    site.ask(OURS)
+    assert (len(other.own_calls), site.connector.own_calls) == (1, [])
+    second.leave(site.client)
+    site.ask(OURS)
+    assert len(site.connector.own_calls) == 1
+    site.entry.leave(site.client)
+    site.ask(OURS)
+    assert site.passed == [("17", OURS)]
+    assert site.client.own_handler == site.theirs
+
+
+def test_own_calls_wait_for_the_gateways_handler(site: Site) -> None:
+    """Without one, nobody would get the calls to the gateway."""
+    site.entry.stand(site.client)
+    assert site.client.own_handler is None
