@@ -9,14 +9,14 @@ call wrote another value, the platform's value is written again when the platfor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from logging import Logger
 from typing import Any
 
 from dlms_connector.commands.audit import Audit, Event, shortened
 from dlms_connector.commands.meters import Meters
-from dlms_connector.commands.operations import Attempt, Written, write
+from dlms_connector.commands.operations import Attempt, Written, read, write
 from dlms_connector.commands.work import Context
 from dlms_connector.config import AttributeUpdate, Device
 from dlms_connector.cosem import AttributeRef
@@ -87,15 +87,31 @@ class AttributeUpdates:
         if timer := self._timers.pop(device, None):
             timer.cancel()
         self._busy.add(device)
-        task = asyncio.get_running_loop().create_task(self._write_all(self._contexts[device]))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._spawn(self._write_all(self._contexts[device]))
 
     def wrote(self, device: str, ref: AttributeRef) -> None:
-        """Forget the known value of an attribute, as something else has written it."""
+        """Report the value of an attribute anew, as something else has written it."""
         for one in self._contexts[device].device.attribute_updates:
             if (one.class_id, one.obis, one.attribute) == (ref.class_id, ref.obis, ref.attribute):
                 self._held.pop((device, one.key), None)
+                self._spawn(self._show(self._contexts[device], one))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _show(self, context: Context, update: AttributeUpdate) -> None:
+        """Report the value that the meter holds now."""
+        device = context.device.device_name
+        ref = AttributeRef(update.class_id, update.obis, update.attribute)
+        job = partial(read, ref=ref, options=context.options, scaler=update.scaler)
+        try:
+            value: Value = await self._meters.submit(device, job, timeout_s=_TIMEOUT_S)
+        except DlmsError as error:
+            self._log.debug("%s: %s is not reported: %s", device, update.key, error)
+        else:
+            self._report(context.device, {update.key: _told(value)})
 
     async def _write_all(self, context: Context) -> None:
         device = context.device.device_name
@@ -164,8 +180,7 @@ class AttributeUpdates:
         if written.changed:
             self._audit.note(Event(device, who, what, "done", written.old, written.new))
         self._refused[device].pop(update.key, None)
-        # The platform ignores null: the previous value would stay.
-        self._tell(context, {update.key: "" if written.new is None else written.new})
+        self._tell(context, {update.key: _told(written.new)})
         return True
 
     def _tell(self, context: Context, values: Mapping[str, Value]) -> None:
@@ -182,6 +197,11 @@ class AttributeUpdates:
         self._held[key] = value
         if self._wanted.get(key, _NOTHING) == value:
             del self._wanted[key]
+
+
+def _told(value: Value) -> Value:
+    """Return a value to report: the platform ignores null, and the previous one would stay."""
+    return "" if value is None else value
 
 
 _NOTHING = object()

@@ -22,7 +22,7 @@ from dlms_connector.commands.patience import PATIENCE_S, Patience
 from dlms_connector.commands.request import DEFAULT_TIMEOUT_S, Arguments, Request
 from dlms_connector.commands.work import Context, Local, Method, Outcome, Work
 from dlms_connector.config import RpcMethod
-from dlms_connector.cosem import AttributeRef
+from dlms_connector.cosem import AttributeRef, MethodRef
 from dlms_connector.errors import CommandError, DlmsError, LinkError
 from dlms_connector.fleet import UnavailableError
 from dlms_connector.protocol import Client
@@ -45,7 +45,8 @@ class Dispatcher:
     """Carries out calls to the devices of one connector.
 
     `json_value` converts a value to JSON that the gateway can send. `more` are methods in
-    addition to `METHODS`. `wrote` is called with every attribute that a call may have written.
+    addition to `METHODS`. `wrote` is called with every attribute that a call may have written, and
+    every method that it may have invoked.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Dispatcher:
         audit: Audit,
         log: Logger,
         more: Mapping[str, Method] | None = None,
-        wrote: Callable[[str, AttributeRef], None] = lambda device, ref: None,
+        wrote: Callable[[str, AttributeRef | MethodRef], None] = lambda device, ref: None,
     ) -> None:
         self._contexts = contexts
         self._meters, self._json_value = meters, json_value
@@ -214,7 +215,13 @@ class Dispatcher:
         finally:
             # Also after a failure: the meter may have carried out the write.
             if work.writes is not None and work.attempt.begun:
-                self._wrote(request.device, work.writes)
+                self._follow(request.device, work.writes)
+
+    def _follow(self, device: str, ref: AttributeRef | MethodRef) -> None:
+        try:
+            self._wrote(device, ref)
+        except Exception:  # what follows a change must not cost its answer
+            self._log.exception("%s: %s: the new value is not read", device, ref)
 
     async def _locally(self, work: Local, timeout_s: float, patience: Patience | None) -> Value:
         try:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from dlms_connector.meter import Statistics
+from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
 
@@ -24,6 +25,10 @@ class Meters(Protocol):
 
     def reconnect(self, device_name: str) -> None:
         """Poll a meter at once over a new association."""
+        ...
+
+    def refresh(self, device_name: str, class_id: int, obis: Obis) -> None:
+        """Poll a meter's items of an object soon, because it was changed."""
         ...
 
     def statistics(self, device_name: str) -> Statistics:

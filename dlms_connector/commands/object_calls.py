@@ -132,5 +132,6 @@ def _invoking(context: Context, method: MethodRef, value: Any, type_: str | None
         what=f"invoking {method}",
         changes=True,
         attempt=attempt,
+        writes=method,
         argument=context.shown_argument(method, argument),
     )

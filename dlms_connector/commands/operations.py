@@ -75,7 +75,8 @@ def get_scaled(
     if isinstance(unit, ObjectError | ServiceError):
         if isinstance(data, ObjectError):
             return data, None
-        raise ScalerError(str(unit), unit.code)
+        code = unit.code if isinstance(unit, ObjectError) else None
+        raise ScalerError(str(unit), code)
     try:
         return data, scaler_unit(unit)
     except ProtocolError as error:  # concerns this object only; the line is fine

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from dlms_connector.commands.operations import Attempt
 from dlms_connector.commands.policy import require_write
-from dlms_connector.commands.relay import DISCONNECT, RECONNECT, RELAY, relay_state, switch_relay
+from dlms_connector.commands.relay import (
+    DISCONNECT,
+    DISCONNECT_CONTROL,
+    RECONNECT,
+    RELAY,
+    relay_state,
+    switch_relay,
+)
 from dlms_connector.commands.request import Arguments
 from dlms_connector.commands.work import Context, Work
+from dlms_connector.cosem import MethodRef
 from dlms_connector.obis import Obis
 
 
@@ -34,6 +42,7 @@ def switching(obis: Obis, method: int) -> Work:
         what="disconnecting the relay" if method == DISCONNECT else "reconnecting the relay",
         changes=True,
         attempt=attempt,
+        writes=MethodRef(DISCONNECT_CONTROL, obis, method),
     )
 
 

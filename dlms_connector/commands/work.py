@@ -51,16 +51,16 @@ class Converter(Protocol):
 class Work:
     """A conversation to run, its description, and whether it changes the meter.
 
-    `timeout_s` applies if the caller gives no timeout. `writes` is the attribute to write, if
-    any, and `attempt` its old and new value. `argument` is the argument of a method, if it may
-    be shown.
+    `timeout_s` applies if the caller gives no timeout. `writes` is the attribute or the method
+    that changes the meter, if any, and `attempt` its old and new value. `argument` is the argument
+    of a method, if it may be shown.
     """
 
     talk: Callable[[Client], Talk[Outcome]]
     what: str
     changes: bool = False
     timeout_s: float | None = None
-    writes: AttributeRef | None = None
+    writes: AttributeRef | MethodRef | None = None
     attempt: Attempt = field(default_factory=Attempt)
     argument: Value = None
 

@@ -19,6 +19,7 @@ from dlms_connector.fleet.schedule import backoff_s, spread
 from dlms_connector.fleet.shared_keys import warn_of_shared_keys
 from dlms_connector.link import DialInLink, Link, make_link
 from dlms_connector.meter import MakeClient, Statistics
+from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client, make_client
 from dlms_connector.protocol.talk import Talk
 
@@ -138,6 +139,10 @@ class Fleet:
     def reconnect(self, device_name: str) -> None:
         """Poll a meter at once over a new association, also during its waiting time."""
         self._line_of[device_name].reconnect(device_name)
+
+    def refresh(self, device_name: str, class_id: int, obis: Obis) -> None:
+        """Poll a meter's items of an object soon, because a call has changed it."""
+        self._line_of[device_name].refresh(device_name, class_id, obis)
 
     def statistics(self, device_name: str) -> Statistics:
         """Return a meter's counters; raises KeyError if there is no such meter."""

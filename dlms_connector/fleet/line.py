@@ -30,6 +30,7 @@ from dlms_connector.fleet.member import Member, Sink
 from dlms_connector.fleet.schedule import Schedule, backoff_s
 from dlms_connector.link import Link
 from dlms_connector.meter import MakeClient, Meter
+from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.state import counter_of
@@ -139,6 +140,13 @@ class Line:
         self._unreachable = None
         self._schedule.set(name, min(loop.time(), member.agenda.due))
         self._wake.set()
+
+    def refresh(self, name: str, class_id: int, obis: Obis) -> None:
+        """Poll the items of an object soon, because a call has changed it."""
+        member, now = self.members[name], asyncio.get_running_loop().time()
+        if member.agenda.hasten(class_id, obis, now) and member.unavailable(now) is None:
+            self._schedule.set(name, now)
+            self._wake.set()
 
     def called(self) -> None:
         """Poll the meters with a link error at once: the meter has dialled in.

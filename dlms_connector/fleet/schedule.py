@@ -13,6 +13,7 @@ from math import floor, inf
 from zlib import crc32
 
 from dlms_connector.meter import Wanted
+from dlms_connector.obis import Obis
 
 #: An item due within this part of its period, and this many seconds, is polled with others.
 _NEAR, _NEAR_MOST_S = 0.05, 0.5
@@ -71,22 +72,40 @@ class Agenda:
         self._taken: tuple[_Group, ...] = ()
         self._owed: tuple[Wanted, ...] = ()
         self._owed_due = inf
+        self._soon: tuple[Wanted, ...] = ()
+        self._soon_due = inf
 
     @property
     def due(self) -> float:
         """When the next item is due; infinity if there is none."""
-        return min(min((group.due for group in self._groups), default=inf), self._owed_due)
+        slots = min((group.due for group in self._groups), default=inf)
+        return min(slots, self._owed_due, self._soon_due)
 
     @property
     def period(self) -> float:
         """The shortest period; infinity if there is no item."""
         return min((group.period for group in self._groups), default=inf)
 
+    def hasten(self, class_id: int, obis: Obis, now: float) -> bool:
+        """Poll the items of an object at once, beside their grid, because it was changed.
+
+        Returns whether there are such items.
+        """
+        items = (one for group in self._groups for one in group.members)
+        found = [one for one in items if (one.item.class_id, one.item.obis) == (class_id, obis)]
+        if found:
+            self._soon = (*self._soon, *(one for one in found if one not in self._soon))
+            self._soon_due = now
+        return bool(found)
+
     def take(self, now: float) -> tuple[Wanted, ...]:
         """Return the items that are due or nearly due; call `done` after polling them."""
         self._taken = tuple(group for group in self._groups if group.due - group.near <= now)
         due = [one for group in self._taken for one in group.members]
-        return (*due, *(one for one in self._owed if one not in due))
+        due += [one for one in self._owed if one not in due]
+        due += [one for one in self._soon if one not in due]
+        self._soon, self._soon_due = (), inf
+        return tuple(due)
 
     def done(self, now: float, unread: Sequence[Wanted] = ()) -> None:
         """Note that the taken items were polled by `now`.

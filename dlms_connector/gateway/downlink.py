@@ -34,7 +34,7 @@ from dlms_connector.commands import (
 )
 from dlms_connector.commands.image_file import FOLDER
 from dlms_connector.config import Device
-from dlms_connector.cosem import AttributeRef
+from dlms_connector.cosem import AttributeRef, MethodRef
 from dlms_connector.errors import CommandError
 from dlms_connector.gateway.connector_calls import ITSELF, STARTING, ConnectorCalls
 from dlms_connector.gateway.sparing import Sparing
@@ -138,7 +138,7 @@ class Downlink:
             audit=audit,
             log=self._log,
             more=image_methods(self._images),
-            wrote=self._wrote,
+            wrote=partial(self._wrote, meters),
         )
 
     def online(self, device: str) -> None:
@@ -216,9 +216,11 @@ class Downlink:
 
         self._run(schedule)
 
-    def _wrote(self, device: str, ref: AttributeRef) -> None:
-        if self._updates:
+    def _wrote(self, meters: Meters, device: str, ref: AttributeRef | MethodRef) -> None:
+        """Let the platform's values follow what a call has changed."""
+        if self._updates and isinstance(ref, AttributeRef):
             self._updates.wrote(device, ref)
+        meters.refresh(device, ref.class_id, ref.obis)
 
     def _update(self, device: str, data: Mapping[str, Any]) -> None:
         if self._updates:

@@ -84,6 +84,10 @@ FAULTS = {
         # services
         Fault("exception", _SWITCH, 1, "answers every service with an exception"),
         Fault("refuse-list", _SWITCH, 1, "answers GET-with-list with an exception, though offered"),
+        Fault("silent-to-list", _SWITCH, 1, "answers nothing to GET-with-list, though offered"),
+        Fault(
+            "exception-to-attribute", "index", 4, "answers GET of such attributes with an exception"
+        ),
         Fault("malformed-list", _SWITCH, 1, "cuts list answers short in the middle of a value"),
         Fault("short-list", "missing", 1, "leaves so many items off list answers"),
         Fault(

@@ -82,6 +82,9 @@ ODDITIES = (
     # lists and blocks
     Oddity(fault="malformed-list", outcome="each object is asked for by itself"),
     Oddity(fault="short-list", outcome="each object is asked for by itself"),
+    Oddity(fault="silent-to-list", outcome="each object is asked for by itself",
+           framings=("WRAPPER",), connection={"timeoutMs": 300, "retries": 1}),
+    Oddity(fault="exception-to-attribute=4", outcome="none: no value is there"),
     Oddity(fault="refuse-list", outcome="each object is asked for by itself"),
     Oddity(
         fault="empty-blocks",

@@ -18,6 +18,7 @@ from dlms_connector.commands.work import Context, Method
 from dlms_connector.config.model import Device
 from dlms_connector.errors import DlmsError
 from dlms_connector.meter.diagnostics import Statistics
+from dlms_connector.obis import Obis
 from dlms_connector.protocol.client import Client, make_client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.simulator import Connection, Meter
@@ -75,6 +76,7 @@ class MetersInMemory:
     delay_s: float = 0.0
     jobs: list[Job] = field(default_factory=list)
     reconnected: list[str] = field(default_factory=list)
+    refreshed: list[tuple[str, int, str]] = field(default_factory=list)
 
     def add(self, device: Device, **options: Any) -> Meter:
         meter = make_meter(**options)
@@ -116,6 +118,9 @@ class MetersInMemory:
 
     def reconnect(self, device_name: str) -> None:
         self.reconnected.append(device_name)
+
+    def refresh(self, device_name: str, class_id: int, obis: Obis) -> None:
+        self.refreshed.append((device_name, class_id, str(obis)))
 
     def statistics(self, device_name: str) -> Statistics:
         return Statistics(polls_ok=7)

@@ -12,7 +12,7 @@ from dlms_connector.simulator.objects.cosem_object import (
     AccessError,
 )
 from dlms_connector.simulator.services.blocks import Outgoing
-from dlms_connector.simulator.services.grant import Grant, NotOfferedError
+from dlms_connector.simulator.services.grant import Grant, NotOfferedError, WithheldError
 
 GET, GET_RESPONSE = 0xC0, 0xC4
 _CLOCK = 8
@@ -48,6 +48,8 @@ class GetService:
         self._grant.meter.seen["get-with-list"] += 1
         if "refuse-list" in faults:
             raise NotOfferedError("multiple-references")
+        if "silent-to-list" in faults:
+            raise WithheldError(closes=False)
         self._outgoing = None
         count = reader.length()
         results = [self._result(reader) for _ in range(count)]

@@ -66,6 +66,8 @@ class Grant:
     def read(self, reader: Reader, *, selectable: bool = True) -> Data:
         """Read the attribute that a descriptor names; raises AccessError."""
         class_id, name, attribute = reader.number(2), reader.take(6), reader.number()
+        if attribute == self.meter.faults["exception-to-attribute"]:
+            raise NotOfferedError("get")
         selector, parameters = 0, NOTHING
         if selectable and reader.number():
             selector, parameters = reader.number(), reader.data()

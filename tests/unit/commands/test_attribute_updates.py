@@ -260,6 +260,21 @@ async def test_what_a_call_wrote_otherwise_is_written_again() -> None:
 
 
 @told
+async def test_what_a_call_wrote_is_reported_at_once() -> None:
+    bench = Bench()
+    bench.update(limit=4000)
+    await bench.settle()
+    bench.desk.meter.put(71, "0-0:17.0.0", 4, bench.desk.meter.value(71, REF.obis.octets, 5))
+    bench.updates.wrote("M1", REF)
+    await bench.settle()
+    assert bench.reports[-1] == {"limit": 4600}
+    bench.meters.down["M1"] = AWAY
+    bench.updates.wrote("M1", REF)
+    await bench.settle()
+    assert bench.reports[-1] == {"limit": 4600}
+
+
+@told
 async def test_a_readable_form() -> None:
     bench = Bench(CALENDAR)
     bench.update(calendar="winter")

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 
-from dlms_connector.commands.audit import Audit, Event
-from dlms_connector.commands.dispatcher import Dispatcher
 from dlms_connector.commands.image_calls import image_methods
 from dlms_connector.commands.image_file import Image
 from dlms_connector.commands.image_jobs import ImageJobs
 from dlms_connector.commands.kept import Kept
-from dlms_connector.commands.request import Request, wanted_timeout_s
-from dlms_connector.commands.work import Context
 from dlms_connector.config.model import Device
-from dlms_converters.downlink import DLMSDownlinkConverter
-from dlms_converters.json_value import json_value
-from tests.support import fake_time
+from tests.support import called_line, fake_time
+from tests.support.called_line import CalledLine
 from tests.support.commands import LOG, Desk, MetersInMemory
 from tests.support.commands import device as writable
-from tests.support.simulated_line import SimulatedLine, on
 
 LIMIT = {"obis": "0-0:17.0.0", "class": "limiter", "attribute": 4, "value": 4321}
 CHANGES = [
@@ -52,71 +45,9 @@ def device(name: str, **keys: Any) -> Device:
     )
 
 
-class OnALine:
-    """Two meters on one line, and calls to them."""
-
-    def __init__(self) -> None:
-        self.devices = (device("M1"), device("M2", dlms={"physicalAddress": 2}))
-        self.site = SimulatedLine(*self.devices)
-        self.line, self.sink = self.site.line, self.site.sink
-        self.events: list[Event] = []
-        contexts = {
-            one.device_name: Context(
-                one,
-                DLMSDownlinkConverter(one, LOG),
-                lambda: datetime.fromtimestamp(1_790_000_000.0, timezone.utc),
-                Kept(None, "clock-sets.json", LOG),
-            )
-            for one in self.devices
-        }
-        self.dispatcher = Dispatcher(
-            contexts,
-            self,
-            json_value=json_value,
-            audit=Audit(LOG, self.events.append),
-            log=LOG,
-        )
-
-    def submit(self, name: str, job: Any, *, timeout_s: float) -> Any:
-        return self.line.submit(name, job, timeout_s=timeout_s)
-
-    def reconnect(self, name: str) -> None:
-        raise NotImplementedError
-
-    def statistics(self, name: str) -> Any:
-        raise NotImplementedError
-
-    def call(
-        self, method: str, params: Any = None, name: str = "M1"
-    ) -> asyncio.Future[tuple[float, Any]]:
-        """Make a call; the future has the answer and when it came."""
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[tuple[float, Any]] = loop.create_future()
-        start = loop.time()
-        request = Request(name, 1, method, params, wanted_timeout_s(params))
-        self.dispatcher.call(request, lambda said: done.set_result((loop.time() - start, said)))
-        return done
-
-    def seen(self, name: str = "M1") -> int:
-        meter = self.site.meters[name == "M2"]
-        return meter.seen["set"] + meter.seen["action"]
-
-    def slow(self, name: str, seconds: float) -> None:
-        self.site.meters[name == "M2"].faults.set("delay", seconds)
-
-
-def run(test: Callable[[OnALine], Awaitable[None]]) -> None:
-    benches: list[OnALine] = []
-
-    def make() -> SimulatedLine:
-        benches.append(OnALine())
-        return benches[0].site
-
-    async def body(_: SimulatedLine) -> None:
-        await asyncio.sleep(20)  # the first polls
-        await test(benches[0])
-
-    on(make, body)
+def run(test: Callable[[CalledLine], Awaitable[None]]) -> None:
+    """Run a test beside two meters on one line."""
+    called_line.run((device("M1"), device("M2", dlms={"physicalAddress": 2})), test)
 
 
 def built_in(changes: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
@@ -125,9 +56,9 @@ def built_in(changes: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
 
 @pytest.mark.parametrize(("method", "params"), built_in(CHANGES))
 def test_a_turn_on_the_line_that_comes_too_late(method: str, params: Any) -> None:
-    async def test(bench: OnALine) -> None:
+    async def test(bench: CalledLine) -> None:
         bench.slow("M2", 9.0)
-        before = bench.seen()
+        before = bench.changes()
         read = {"obis": "1-0:1.8.0", "timeout": 60}
         other = bench.call("readObject", read, "M2")
         await asyncio.sleep(1)
@@ -139,34 +70,34 @@ def test_a_turn_on_the_line_that_comes_too_late(method: str, params: Any) -> Non
         assert "nothing was done" in bench.events[-1].sentence
         await other
         await asyncio.sleep(60)
-        assert bench.seen() == before
+        assert bench.changes() == before
 
     run(test)
 
 
 @pytest.mark.parametrize(("method", "params"), built_in(CHANGES))
 def test_a_change_whose_turn_comes_in_time_is_made(method: str, params: Any) -> None:
-    async def test(bench: OnALine) -> None:
+    async def test(bench: CalledLine) -> None:
         bench.slow("M2", 0.3)
-        before = bench.seen()
+        before = bench.changes()
         other = bench.call("readObject", {"obis": "1-0:1.8.0"}, "M2")
         _, answer = await bench.call(method, params)
         assert "result" in answer, answer
         await other
-        assert bench.seen() == before + 1
+        assert bench.changes() == before + 1
 
     run(test)
 
 
 def test_an_association_that_takes_too_long_to_open() -> None:
-    async def test(bench: OnALine) -> None:
+    async def test(bench: CalledLine) -> None:
         bench.slow("M1", 4.0)
-        before = bench.seen()
+        before = bench.changes()
         after_s, answer = await bench.call("disconnectRelay")
         assert after_s == pytest.approx(5.0)
         assert "nothing was done" in answer["error"]
         await asyncio.sleep(60)
-        assert bench.seen() == before
+        assert bench.changes() == before
         bench.slow("M1", 0.1)
         assert "result" in (await bench.call("readObject", {"obis": "1-0:1.8.0"}))[1]
 
@@ -174,20 +105,20 @@ def test_an_association_that_takes_too_long_to_open() -> None:
 
 
 def test_a_reading_before_the_change_that_takes_too_long() -> None:
-    async def test(bench: OnALine) -> None:
+    async def test(bench: CalledLine) -> None:
         await bench.call("readClock")
         bench.slow("M1", 5.5)
-        before = bench.seen()
+        before = bench.changes()
         _, answer = await bench.call("disconnectRelay", {"obis": "0-0:96.3.10"})
         assert "nothing was done" in answer["error"]
         await asyncio.sleep(60)
-        assert bench.seen() == before
+        assert bench.changes() == before
 
     run(test)
 
 
 def test_a_change_that_is_begun_in_time_ends_in_its_own_time() -> None:
-    async def test(bench: OnALine) -> None:
+    async def test(bench: CalledLine) -> None:
         await bench.call("readClock")
         bench.slow("M1", 2.0)
         after_s, answer = await bench.call("writeObject", LIMIT)
@@ -199,9 +130,9 @@ def test_a_change_that_is_begun_in_time_ends_in_its_own_time() -> None:
 
 @pytest.mark.parametrize(("timeout", "done"), [(2, False), (30, True), ("30", True)])
 def test_the_call_may_say_how_long_its_caller_waits(timeout: Any, done: bool) -> None:
-    async def test(bench: OnALine) -> None:
+    async def test(bench: CalledLine) -> None:
         bench.slow("M2", 3.0)
-        before = bench.seen()
+        before = bench.changes()
         other = bench.call("readObject", {"obis": "1-0:1.8.0", "timeout": 60}, "M2")
         await asyncio.sleep(0.5)
         after_s, answer = await bench.call("writeObject", {**LIMIT, "timeout": timeout})
@@ -209,13 +140,13 @@ def test_the_call_may_say_how_long_its_caller_waits(timeout: Any, done: bool) ->
         assert done or after_s == pytest.approx(timeout)
         await other
         await asyncio.sleep(60)
-        assert bench.seen() == before + done
+        assert bench.changes() == before + done
 
     run(test)
 
 
 def test_readings_wait_as_ever() -> None:
-    async def test(bench: OnALine) -> None:
+    async def test(bench: CalledLine) -> None:
         bench.slow("M2", 1.7)
         other = bench.call("readObject", {"obis": "1-0:1.8.0", "timeout": 60}, "M2")
         after_s, answer = await bench.call("readClock")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from dlms_connector.config.model import Item
 from dlms_connector.fleet.schedule import Agenda, Schedule, backoff_s, next_slot, spread
 from dlms_connector.meter.plan import Wanted
+from dlms_connector.obis import Obis
 
 
 def want(period_s: float, key: str = "k") -> Wanted:
@@ -88,6 +90,25 @@ def test_a_daily_item_that_was_not_read_does_not_wait_for_tomorrow() -> None:
     agenda.done(10.0, unread=due)
     assert agenda.due == 70.0
     assert agenda.take(70.0) == due
+
+
+def test_the_items_of_a_changed_object_are_polled_at_once_beside_their_grid() -> None:
+    fast, slow = want(5), want(86400)
+    other = replace(slow, item=Item.model_validate({"key": "o", "obis": "1-0:2.8.0"}))
+    agenda = Agenda([fast, slow, other], 0.0)
+    agenda.take(0)
+    agenda.done(1)
+    assert agenda.hasten(3, slow.item.obis, 2.0)
+    assert agenda.due == 2
+    assert set(agenda.take(2)) == {fast, slow}
+    assert not agenda.hasten(3, Obis.parse("9-0:2.8.0"), 2.0)
+    assert agenda.hasten(3, slow.item.obis, 2.5), "while it is polled"
+    agenda.done(3)
+    assert agenda.due == 2.5
+    agenda.take(3)
+    agenda.done(3.5)
+    assert agenda.due == 5
+    assert slow not in agenda.take(5)
 
 
 def test_a_device_without_items_is_never_due() -> None:

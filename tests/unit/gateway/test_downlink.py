@@ -220,3 +220,12 @@ async def test_a_call_that_came_long_ago_changes_nothing(
     assert "not begun within 5 s" in errors[1]
     assert "nothing was done" in errors[1]
     assert errors[2] == ""
+
+
+async def test_a_written_value_is_reported_at_once(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, attributeUpdates=[LIMIT])
+    target = {"obis": "0-0:17.0.0", "class": 71, "attribute": 4}
+    bench.call("writeObject", {**target, "value": 5})
+    await bench.work()
+    assert bench.attributes == [("M1", {"limit": 5})]
+    assert bench.meters.refreshed == [("M1", 71, "0-0:17.0.0")]
