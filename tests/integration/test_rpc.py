@@ -408,12 +408,18 @@ async def test_the_time_of_a_call_is_the_callers(running: Site) -> None:
 
 
 async def test_calls_to_the_connector(running: Site) -> None:
-    told = await running.platform.gateway_rpc("custom_readObject", {"device": FREE, **VOLTS})
-    assert told == {"result": {"accepted": [FREE], "outcome": "client attribute dlmsLastCall"}}
     attributes = running.platform.store.attributes
     shown = running.platform.telemetry(FREE, "voltage_l1")[-1].value
+    form = {"command": "readObject", "params": {"device": FREE, **VOLTS}}
+    for params in ({"device": FREE, **VOLTS}, form):
+        told = await running.platform.gateway_rpc("custom_readObject", params)
+        assert told == {"result": shown}
     outcome = {"method": "readObject", "result": shown}
     await running.until(lambda: attributes(FREE).get("dlmsLastCall") == outcome)
+    two = {"command": "readClock", "params": {"device": [FREE, LISTED]}}
+    told = await running.platform.gateway_rpc("custom_readClock", two)
+    accepted = {"accepted": [FREE, LISTED], "outcome": "client attribute dlmsLastCall"}
+    assert told == {"result": accepted}
     everyone = await running.platform.gateway_rpc("custom_getRelayState")
     assert everyone["result"]["accepted"] == [FREE, LISTED, CLOSED]
     await running.until(
@@ -424,6 +430,34 @@ async def test_calls_to_the_connector(running: Site) -> None:
     )
     nobody = await running.platform.gateway_rpc("custom_readClock", {"device": "Nobody"})
     assert nobody == {"error": "this connector polls no device Nobody"}
+    other = {"command": "readClock", "params": {"device": FREE}, "connectorId": "another"}
+    refused = await running.platform.gateway_rpc("custom_readClock", other)
+    assert refused == {"error": "no such connector: another"}
+    wrong = await running.platform.gateway_rpc("custom_readObject", {"device": FREE})
+    assert "`obis` is missing" in wrong["error"]
+    closed = await running.platform.gateway_rpc("custom_disconnectRelay", {"device": CLOSED})
+    assert "does not allow writing to 0-0:96.3.10" in closed["error"]
+    ping = await running.platform.gateway_rpc("gateway_ping")
+    assert ping == {"code": 200, "resp": "pong"}
+
+
+async def test_the_form_gets_a_reply_before_it_gives_up(running: Site) -> None:
+    """A meter that takes longer does not hold the gateway's connection to the platform."""
+    attributes = running.platform.store.attributes
+    meter(running).faults.set("delay", 4.8)
+    try:
+        form = {"command": "readObject", "params": {"device": FREE, **VOLTS}}
+        slow = asyncio.create_task(running.platform.gateway_rpc("custom_readObject", form))
+        await asyncio.sleep(0)
+        assert "result" in await call(running, LISTED, "readClock")
+        assert not slow.done()
+        accepted = {"accepted": [FREE], "outcome": "client attribute dlmsLastCall"}
+        assert await asyncio.wait_for(slow, 5.0) == {"result": accepted}
+    finally:
+        meter(running).faults.clear("delay")
+    await running.until(
+        lambda: attributes(FREE).get("dlmsLastCall", {}).get("method") == "readObject"
+    )
 
 
 async def test_a_meter_that_is_away_is_told_at_once(running: Site) -> None:

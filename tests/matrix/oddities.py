@@ -84,7 +84,7 @@ ODDITIES = (
     Oddity(fault="short-list", outcome="each object is asked for by itself"),
     Oddity(fault="silent-to-list", outcome="each object is asked for by itself",
            framings=("WRAPPER",), connection={"timeoutMs": 300, "retries": 1}),
-    Oddity(fault="exception-to-attribute=4", outcome="none: no value is there"),
+    Oddity(fault="exception-to-attribute=4", outcome="none: values are in others"),
     Oddity(fault="refuse-list", outcome="each object is asked for by itself"),
     Oddity(
         fault="empty-blocks",
