@@ -34,7 +34,7 @@ WAYS: list[tuple[dict[str, float], dict[str, Any]]] = [
     ({"longest-reply": 40}, {}),
     ({"stale-replies": 1}, {}),
 ]
-CASES = [
+CASES: list[tuple[str, dict[str, float], dict[str, Any]]] = [
     *((framing, *way) for framing in ("HDLC", "WRAPPER") for way in WAYS),
     ("WRAPPER", {"silent-to-list": 1}, {}),
 ]

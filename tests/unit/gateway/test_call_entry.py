@@ -25,7 +25,7 @@ class Connector:
 
     def gateway_rpc_handler(self, number: int, content: Any) -> bool:
         self.own_calls.append((number, content))
-        return content["params"] == {"device": "M1"}
+        return bool(content["params"] == {"device": "M1"})
 
 
 class Site:
