@@ -166,7 +166,7 @@ ODDITIES = (
            dlms=SIGNED_DLMS, workarounds={"sign": "always"}, error=SecurityError, says="signature"),
 )  # fmt: skip
 
-#: Faults that have a test of their own in `test_oddities`, and what comes of them.
+#: Faults that have a test of their own, in `test_oddities` if not said otherwise, and the outcome.
 OTHERS = {
     "exception": (
         "test_a_meter_that_knows_no_service",
@@ -204,5 +204,25 @@ OTHERS = {
     "single-client": (
         "test_a_meter_for_one_client_only",
         "the closed connection is told, with what to check; online once the other has gone",
+    ),
+    # of `discover`, in tests/unit/discovery
+    **dict.fromkeys(
+        ("malformed-object", "silent-object", "killing-object"),
+        ("test_a_bad_object_costs_itself_and_no_other", "`discover` skips the object and lists it"),
+    ),
+    "long-list": (
+        "test_a_list_that_announces_more_than_it_has_is_read",
+        "the objects that are there",
+    ),
+    **dict.fromkeys(
+        ("silent-refusals", "frmr-refusals", "own-context"),
+        (
+            "test_short_names_are_tried_however_the_other_names_are_refused",
+            "`discover` asks by short names",
+        ),
+    ),
+    "others-session": (
+        "test_another_clients_session_is_told_from_noise",
+        "`discover` tells whose session is open",
     ),
 }
