@@ -31,9 +31,11 @@ from dlms_connector.gateway import (
     Converter,
     Downlink,
     MetersThread,
+    Renames,
     Uplink,
     UplinkQueue,
     denied_by,
+    file_name,
     id_of,
     last_good,
     name_of,
@@ -81,9 +83,16 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         denied = denied_by(gateway, self.name, self._log)
         self._prepared = prepare(config, folder, self._log, self._converter, denied)
         names = [device.device_name for device in self._prepared.devices]
-        calls = CallEntry(gateway, self, names)
-        self._announcer = Announcer(gateway, self, calls, self._log, monotonic)
-        self._announcing = UplinkQueue(self._log, idle=self._announcer.reconcile, idle_s=0.1)
+        self._renames = Renames(gateway, names, self._log)
+        self._announcer = Announcer(
+            gateway,
+            self,
+            CallEntry(gateway, self, names),
+            self._renames,
+            self._log,
+            monotonic,
+        )
+        self._announcing = UplinkQueue(self._log, idle=self._reconcile, idle_s=self._idle_s)
         self._queue = UplinkQueue(
             self._log, dropped=lambda count: self._count("convertersMsgDropped", count)
         )
@@ -180,6 +189,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         self._announcing.close(0)  # ends in the background
         self._meters.stop()
         self._downlink.close()
+        self._uplink.last_words(lambda: monotonic() - started < CLOSE_S - FLUSH_S)
         if not self._queue.close(max(FLUSH_S, CLOSE_S - FLUSH_S - (monotonic() - started))):
             self._log.warning("not all that was read could be handed to the gateway in time")
         self._announcing.close(FLUSH_S / 2)
@@ -231,6 +241,12 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             self._log.exception("a remote call could not be taken")
             return False
 
+    def device_deleted(self, name_there: str) -> None:
+        """Note that the platform has deleted a device, by its name there."""
+        for device in self._prepared.devices:
+            if self._renames.name_of(device.device_name) == name_there:
+                self._uplink.deleted(device.device_name)
+
     # What the parts need
 
     def _logger(self, name: str, section: Mapping[str, Any], **kind: Any) -> logging.Logger:
@@ -261,10 +277,28 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         )
         if folder is not None:
             last_good.keep(self._config, folder, self.name, self._log)
+            names = [device.device_name for device in self._prepared.devices]
+            names += [one.name for one in self._prepared.misconfigured]
+            self._renames.open(folder / f"renamed-{file_name(self.name)}.json")
+            path = folder / f"online-{file_name(self.name)}.json"
+            self._uplink.states.open(path, names, self._is_of_another)
         factory = type(self).fleet_factory
         fleet = factory(self._prepared.devices, self._uplink, self._log, state_dir=folder)
         self._downlink.start(fleet, folder)
         return fleet
+
+    def _idle_s(self) -> float:
+        # The gateway makes its client soon after its connectors. What the platform tells as soon
+        # as it is connected comes some milliseconds later.
+        return 0.1 if self._gateway.tb_client is not None else 0.002
+
+    def _reconcile(self) -> None:
+        self._announcer.reconcile()
+        self._uplink.states.reconcile()
+
+    def _is_of_another(self, name: str) -> bool:
+        owner = self._gateway.get_devices().get(name, {}).get("connector")
+        return owner is not None and owner.get_name() != self.name
 
     def _send(self, data: Any) -> None:
         parts = messages(DeviceData.of(data)) if isinstance(data, ConvertedData) else (data,)

@@ -14,6 +14,8 @@ from dlms_connector.gateway.downlink import Downlink
 from dlms_connector.gateway.log_size import shorten
 from dlms_connector.gateway.meters_thread import MetersThread
 from dlms_connector.gateway.prepared import id_of, name_of, prepare, state_directory
+from dlms_connector.gateway.remembered import file_name
+from dlms_connector.gateway.renames import Renames
 from dlms_connector.gateway.uplink import Converter, Uplink
 from dlms_connector.gateway.uplink_queue import UplinkQueue
 
@@ -23,9 +25,11 @@ __all__ = [
     "Converter",
     "Downlink",
     "MetersThread",
+    "Renames",
     "Uplink",
     "UplinkQueue",
     "denied_by",
+    "file_name",
     "id_of",
     "last_good",
     "name_of",

@@ -5,6 +5,10 @@ this with every MQTT session and the gateway does not repeat it, so this module 
 device is connected, the platform sends the calls that wait for it: the call entry must be
 in place by then.
 
+A message about a device that the gateway sends later connects the device again on the platform,
+and a message can be delayed by an outage. So a silent meter is disconnected several times, with
+growing pauses, until its state there is true.
+
 All methods except `close` are called from one thread, because the gateway's `add_device`
 waits for the broker. `close` is called last, when that work is over.
 """
@@ -13,23 +17,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
 from logging import Logger
 from socket import IPPROTO_TCP, TCP_NODELAY
 from typing import Any
 
 from dlms_connector.gateway.call_entry import CallEntry
-from dlms_connector.gateway.gateway_names import renamed_devices
+from dlms_connector.gateway.renames import Renames
 
 #: Seconds until a meter that no longer answers is disconnected. Its last data must pass the
 #: gateway's storage first: data that arrives later would connect it again.
 DISCONNECT_AFTER_S = 3.0
+#: It is repeated: each time after so many times the pause before, and so many times in all.
+_LONGER, _TIMES = 4, 4
+#: Most messages of one kind per call of `reconcile`: thousands at once would delay values.
+_AT_ONCE = 20
 
 
 class Announcer:
     """Tells the platform in every MQTT session which meters are online.
 
     `gateway` is the gateway's service, `connector` the target of a device's downlink
-    messages, and `calls` the entry for its calls.
+    messages, `calls` the entry for its calls, and `renames` knows the devices' names on the
+    platform.
     """
 
     def __init__(
@@ -37,14 +47,17 @@ class Announcer:
         gateway: Any,
         connector: Any,
         calls: CallEntry,
+        renames: Renames,
         log: Logger,
         clock: Callable[[], float],
     ) -> None:
         self._gateway, self._connector, self._calls = gateway, connector, calls
+        self._renames = renames
         self._log, self._clock = log, clock
         self._present: dict[str, str] = {}
         self._told: set[str] = set()
-        self._leaving: dict[str, float] = {}
+        #: When a silent meter is disconnected next, and how often it was.
+        self._leaving: dict[str, tuple[float, int]] = {}
         self._earlier: frozenset[str] = frozenset()
         self._session: object = None
 
@@ -58,24 +71,37 @@ class Announcer:
     def absent(self, name: str) -> None:
         """Note that a meter no longer answers; it is disconnected soon unless it comes back."""
         self._present.pop(name, None)
-        self._leaving.setdefault(name, self._clock() + DISCONNECT_AFTER_S)
+        self._leaving[name] = (self._clock() + DISCONNECT_AFTER_S, 0)
+
+    def knows(self, name: str) -> bool:
+        """Whether the gateway has the device: else a message about it creates it first."""
+        return name in self._gateway.get_devices()
 
     def close(self) -> None:
-        """Remove the call entry from the MQTT client."""
+        """Remove the entries from the MQTT client."""
         if (client := self._gateway.tb_client) is not None:
             self._calls.leave(client.client)
 
     def reconcile(self) -> None:
         """Bring the platform up to date; called a few times per second."""
+        self._renames.observe()
         if not self._connected():
             return
         for name, device_type in list(self._present.items()):
             if name not in self._told:
                 self._announce(name, device_type)
         now = self._clock()
-        for name in [name for name, due in self._leaving.items() if due <= now]:
-            del self._leaving[name]
+        due = (name for name, (at, _) in self._leaving.items() if at <= now)
+        for name in list(islice(due, _AT_ONCE)):
             self._disconnect(name)
+            self._leave_again(name, now)
+
+    def _leave_again(self, name: str, now: float) -> None:
+        """Disconnect a silent meter once more later: delayed data may connect it meanwhile."""
+        _, times = self._leaving.pop(name)
+        if times + 1 < _TIMES:
+            pause_s = DISCONNECT_AFTER_S * _LONGER ** (times + 1)
+            self._leaving[name] = (now + pause_s, times + 1)
 
     def _connected(self) -> bool:
         """Whether there is a session; when it changes, no meter counts as announced."""
@@ -85,10 +111,13 @@ class Announcer:
             self._session, ended = session, self._session
             self._told.clear()
             later = self._clock() + DISCONNECT_AFTER_S
-            self._leaving = dict.fromkeys(self._leaving, later)
+            self._leaving = dict.fromkeys(self._leaving, (later, 0))
             if ended is not None:
                 self._earlier = self._ever_connected()
             _send_at_once(session)
+        if self._gateway.tb_client is not None:
+            # Before there is a session: the platform tells renamed devices as soon as it begins.
+            self._calls.hear(self._client)
         if connected:
             self._calls.stand(self._client)
         else:
@@ -112,12 +141,13 @@ class Announcer:
 
     def _announce(self, name: str, device_type: str) -> None:
         self._told.add(name)  # before the call: if that fails, retry in the next session
+        self._renames.before_adding(name, device_type, self._connector)
         self._gateway.add_device(name, {"connector": self._connector}, device_type=device_type)
         if not self._is_connected():
             self._told.discard(name)
             return
         # The gateway assumes that a device it knows, even from an earlier run, is connected.
-        known_as = self._platform_name(name)
+        known_as = self._renames.name_of(name)
         if known_as not in self._ever_connected() - self._earlier:
             self._client.gw_connect_device(known_as, device_type)
         self._log.debug("%s: announced to the platform", name)
@@ -135,17 +165,13 @@ class Announcer:
         self._told.discard(name)
         # Not del_device: the gateway would forget the device's connector. Calls to it would
         # then circulate in the gateway's queue instead of being answered here.
-        if name in self._gateway.get_devices():
-            self._client.gw_disconnect_device(self._platform_name(name))
+        if self.knows(name):
+            self._client.gw_disconnect_device(self._renames.name_of(name))
             self._log.debug("%s: disconnected from the platform", name)
 
     @property
     def _client(self) -> Any:
         return self._gateway.tb_client.client
-
-    def _platform_name(self, name: str) -> str:
-        """Return a device's name on the platform: the old name would create another device."""
-        return renamed_devices(self._gateway).get(name) or name
 
 
 def _send_at_once(connection: object) -> None:

@@ -9,7 +9,8 @@ an answer of a meter cannot be waited for there.
 
 The entries are called before the gateway's handlers. They take the calls to our meters, and
 the calls to our connector that name one of them, and pass everything else on, so other
-connectors are not affected.
+connectors are not affected. What comes before the gateway has set its handler is passed on too:
+the platform tells as soon as it can that a device was renamed or deleted meanwhile.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 from thingsboard_gateway.gateway.statistics.statistics_service import StatisticsService
 
-from dlms_connector.gateway.gateway_names import our_name
+from dlms_connector.gateway.renames import our_name
 
 Handler = Callable[[Any, Any], None]
 
@@ -28,6 +29,8 @@ Handler = Callable[[Any, Any], None]
 #: gateway itself, which has no public name.
 _HANDLER = "devices_server_side_rpc_request_handler"
 _OWN_HANDLER = "_TBDeviceMqttClient__device_on_server_side_rpc_response"
+#: The platform's word that a device was deleted there.
+DELETED = "gateway_device_deleted"
 
 
 class CallEntry:
@@ -36,7 +39,7 @@ class CallEntry:
     def __init__(self, gateway: Any, connector: Any, devices: Collection[str]) -> None:
         self._gateway, self._connector = gateway, connector
         self._devices = frozenset(devices)
-        self._own = OwnCallEntry(connector)
+        self._own = OwnCallEntry(gateway, connector)
         #: The next handler, which gets all other calls.
         self.behind: Handler | None = None
 
@@ -51,6 +54,11 @@ class CallEntry:
         self.behind = first or getattr(self._gateway, "_rpc_request_handler", None)
         if self.behind is not None:
             client.gw_set_server_side_rpc_request_handler(self)
+
+    def hear(self, client: Any) -> None:
+        """Install the entry for calls to the gateway itself, also before there is a session."""
+        if self._devices:
+            self._own.stand(client)
 
     def leave(self, client: Any) -> None:
         """Remove the entries from a client."""
@@ -88,20 +96,23 @@ class CallEntry:
 
 
 class OwnCallEntry:
-    """Takes the calls to `connector` itself that can be replied to later."""
+    """Takes the calls to `connector` itself that can be replied to later.
 
-    def __init__(self, connector: Any) -> None:
-        self._connector = connector
+    The connector is told of each device that was deleted on the platform.
+    """
+
+    def __init__(self, gateway: Any, connector: Any) -> None:
+        self._gateway, self._connector = gateway, connector
         self._left = False
         #: The next handler, which gets all other calls.
         self.behind: Handler | None = None
 
     def stand(self, client: Any) -> None:
-        """Install the entry before a client's handler, once there is one."""
-        first = getattr(client, _OWN_HANDLER, None)
-        if first is None or any(handler is self for handler in _chain(first)):
+        """Install the entry before a client's handler."""
+        first = getattr(client, _OWN_HANDLER, self)  # without the attribute: change nothing
+        if self._left or first is self or any(handler is self for handler in _chain(first)):
             return
-        self.behind = first
+        self.behind = first or getattr(self._gateway, "_rpc_request_handler", None)
         client.set_server_side_rpc_request_handler(self)
 
     def leave(self, client: Any) -> None:
@@ -114,8 +125,15 @@ class OwnCallEntry:
 
     def __call__(self, number: Any, content: Any) -> None:
         """Take a call or pass it on."""
+        self._look_for_deleted(content)
         if not self._takes(number, content) and self.behind is not None:
             self.behind(number, content)
+
+    def _look_for_deleted(self, content: Any) -> None:
+        match content:
+            case {"method": str(method), "params": str(name)} if method == DELETED:
+                if not self._left:
+                    self._connector.device_deleted(name)
 
     def _takes(self, number: Any, content: Any) -> bool:
         if self._left or not isinstance(content, Mapping) or not str(number).isdecimal():

@@ -17,7 +17,7 @@ from typing import Any
 from dlms_connector.commands import Answer, Dispatcher, Request, wanted_timeout_s
 from dlms_connector.config import Device
 from dlms_connector.gateway.connector_call import CALL_KEY, ConnectorCall, Tally
-from dlms_connector.gateway.gateway_names import our_name, renamed_devices
+from dlms_connector.gateway.renames import our_name, renamed_devices
 from dlms_converters.json_value import json_size
 
 #: When a call is replied to at the latest, if it does not say how long it waits. The form of the

@@ -7,18 +7,18 @@ writes it over the file of a local connector of the same name.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from logging import Logger
 from pathlib import Path
 from typing import Any
 
+from dlms_connector.gateway.remembered import file_name
 from dlms_connector.state import private_files
 
 
 def keep(raw: Any, folder: Path, name: str, log: Logger) -> None:
     """Keep a configuration with devices; log one line if this one has none, but an earlier had."""
-    path = folder / f"configuration-{re.sub(r'[^A-Za-z0-9_-]', '_', name)}.json"
+    path = folder / f"configuration-{file_name(name)}.json"
     if not isinstance(raw, Mapping):
         return
     try:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dlms_connector.config import Device
 from dlms_connector.errors import DlmsError
 from dlms_connector.gateway.announcer import Announcer
+from dlms_connector.gateway.states import ONLINE, State, States
 from dlms_connector.gateway.uplink_queue import UplinkQueue
 from dlms_connector.reading import Poll
 from dlms_converters import diagnostics
@@ -61,6 +62,9 @@ class Uplink:
         self._queue, self._announcing = queue, announcing
         self._log, self._send, self._count = log, send, count
         self._came_online, self._largest_attribute = came_online, largest_attribute
+        self.states = States(self._send_state, announcer.knows, log)
+        #: Devices that were deleted on the platform: they come back with their next data.
+        self._deleted: set[str] = set()
         self._bytes: Counter[str] = Counter()
         self._online: set[str] = set()
         self._complained: set[tuple[str, type[Exception]]] = set()
@@ -78,7 +82,7 @@ class Uplink:
 
     def state(self, device: Device, state: MeterState, error: DlmsError | None) -> None:
         """Take a meter's change of state."""
-        if state == "online":
+        if state == ONLINE:
             self._online.add(device.device_name)
             self._came_online(device.device_name)
         else:
@@ -122,6 +126,14 @@ class Uplink:
         data = diagnostics.telemetry(name, device_type, int(time() * 1000), {key: value})
         self._queue.put(partial(self._send, data))
 
+    def deleted(self, name: str) -> None:
+        """Note that a device was deleted on the platform; call from any thread."""
+        self._deleted.add(name)
+
+    def last_words(self, in_time: Callable[[], bool]) -> None:
+        """Tell, as long as there is time, that no meter is polled any more."""
+        self._queue.put(partial(self.states.last_words, in_time))
+
     def _forward(self, device: Device, poll: Poll) -> None:
         name = device.device_name
         try:
@@ -132,6 +144,9 @@ class Uplink:
             return
         if _has_values(data):
             self._send(data)
+            if name in self._deleted:
+                self._deleted.discard(name)
+                self.states.again(name)
 
     def _complain(self, name: str, error: Exception) -> None:
         """Log once per meter and type of error: its text may differ each time."""
@@ -141,12 +156,15 @@ class Uplink:
             self._log.exception("%s: the converter failed: %s: %s", name, kind, error)
 
     def _tell_state(self, name: str, device_type: str, state: str, sentence: str) -> None:
-        if state == "online":
+        if state == ONLINE:
             self._announcing.put(partial(self._announcer.present, name, device_type))
-        else:
+        self.states.put(name, State(device_type, state, sentence))
+
+    def _send_state(self, name: str, told: State) -> None:
+        values = {"dlmsState": told.state, "dlmsLastError": told.sentence}
+        self._send(diagnostics.attributes(name, told.device_type, values))
+        if told.state != ONLINE:
             self._announcing.put(partial(self._announcer.absent, name))
-        values = {"dlmsState": state, "dlmsLastError": sentence}
-        self._send(diagnostics.attributes(name, device_type, values))
 
 
 def _has_values(data: Any) -> bool:

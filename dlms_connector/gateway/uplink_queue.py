@@ -16,7 +16,7 @@ Job = Callable[[], None]
 
 
 class UplinkQueue:
-    """Runs jobs in order of arrival, and `idle`, if any, about every `idle_s` seconds.
+    """Runs jobs in order of arrival, and `idle`, if any, about every `idle_s()` seconds.
 
     Holds at most `limit` jobs; then the oldest is dropped, as new readings matter more.
     `dropped` is called with the number of dropped jobs.
@@ -28,7 +28,7 @@ class UplinkQueue:
         *,
         idle: Job | None = None,
         limit: int = 10_000,
-        idle_s: float = 0.25,
+        idle_s: Callable[[], float] = lambda: 0.25,
         dropped: Callable[[int], None] = lambda count: None,
     ) -> None:
         self._idle, self._log, self._idle_s, self._dropped = idle, log, idle_s, dropped
@@ -97,7 +97,7 @@ class UplinkQueue:
                 return
             if self._idle and not self._closing and monotonic() >= next_idle:
                 self._do(self._idle)
-                next_idle = monotonic() + self._idle_s
+                next_idle = monotonic() + self._idle_s()
 
     def _next(self, wait_s: float | None) -> Job | None:
         with self._wake:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from pathlib import Path
+from typing import Any
 
 from dlms_connector.demo.platform_api import octets
+from dlms_connector.demo.platform_server import RpcError
 from dlms_connector.simulator import MeterOptions
 from tests.support.site import Site, site, watch
 
@@ -70,6 +74,61 @@ async def test_a_device_renamed_at_the_platform(tmp_path: Path) -> None:
         assert not running.log_lines("Traceback")
 
 
+async def test_a_device_renamed_while_the_gateway_was_away_keeps_its_name(tmp_path: Path) -> None:
+    """The platform tells it as soon as the gateway has subscribed, before it has a handler."""
+    async with site(tmp_path, METERS) as running:
+        await running.until_polled(times=2)
+        await running.gateway.stop()
+        await running.gateway.start()
+        await tell_at_once(running, "gateway_device_renamed", {FIRST: "Kitchen"})
+        await running.until(lambda: running.platform.telemetry("Kitchen", "voltage_l1"))
+        for how in (signal.SIGKILL, signal.SIGINT, signal.SIGKILL):
+            # Data that was on its way when the device was renamed may have its old name.
+            ended = len(running.platform.telemetry(FIRST, "voltage_l1"))
+            before = len(running.platform.telemetry("Kitchen", "voltage_l1"))
+            await running.gateway.stop(how)
+            await running.gateway.start()
+            await running.until(
+                lambda before=before: (
+                    len(running.platform.telemetry("Kitchen", "voltage_l1"))  # type: ignore[misc]
+                    >= before + 3
+                )
+            )
+            assert len(running.platform.telemetry(FIRST, "voltage_l1")) == ended
+        assert not running.log_lines("Traceback")
+
+
+async def tell_at_once(running: Site, method: str, params: Any) -> None:
+    """Call the gateway itself as early as it can be reached."""
+
+    def told() -> bool:
+        try:
+            content = octets({"method": method, "params": params})
+            return running.platform.session.deliver("v1/devices/me/rpc/request/1", content)
+        except RpcError:
+            return False
+
+    await running.until(told)
+
+
+async def test_who_is_not_polled_any_more_does_not_stay_online(tmp_path: Path) -> None:
+    async with site(tmp_path, METERS, check_period_s=1) as running:
+        await running.until_polled(times=2)
+        online = running.gateway.folder / "data" / "dlms" / "online-DLMS.json"
+        await watch(lambda: online.exists() and FIRST in online.read_text())
+        await running.gateway.stop(signal.SIGKILL)  # no time for last words
+        del running.configuration["devices"][0]
+        running.gateway.write_configuration(running.configuration)
+        await running.gateway.start()
+        await running.until(lambda: running.states(FIRST)[-1] == "offline")
+        assert running.states(SECOND)[-1] == "online"
+        before = running.polls(SECOND)
+        await running.until_polled(SECOND, times=before + 2)
+        running.gateway.write_configuration("{}")
+        os.utime(running.gateway.config_dir / "dlms.json")
+        await running.until(lambda: running.states(SECOND)[-1] == "offline")
+
+
 def connected_in(running: Site, session: int) -> set[str]:
     """Return the devices that were connected in an MQTT session."""
     connects = running.published("v1/gateway/connect")
@@ -100,5 +159,8 @@ async def test_a_device_deleted_at_the_platform_comes_back(tmp_path: Path) -> No
         await running.until_polled(times=2)
         await running.platform.gateway_rpc("gateway_device_deleted", FIRST)
         before = running.polls(FIRST)
+        states = len(running.states(FIRST))
         await running.until_polled(FIRST, times=before + 3)
+        await running.until(lambda: len(running.states(FIRST)) > states)
+        assert running.states(FIRST)[-1] == "online"
         assert not running.log_lines("Traceback")

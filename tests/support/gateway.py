@@ -81,6 +81,7 @@ class FakeGateway:
         self.calls: list[tuple[str, ...]] = []
         self.passed_on: list[Any] = []
         self.latency = False
+        self.saved: dict[str, str] = {}
         self._changed = Condition()
         self._TBGatewayService__renamed_devices: dict[str, str] = {}
 
@@ -102,6 +103,11 @@ class FakeGateway:
     def rename(self, old: str, new: str) -> None:
         self._TBGatewayService__renamed_devices[old] = new
 
+    def save(self) -> None:
+        """Write `connected_devices.json`: renamed devices that are not connected are left out."""
+        renamed = self._TBGatewayService__renamed_devices
+        self.saved = {name: there for name, there in renamed.items() if name in self.devices}
+
     # What connectors call
 
     def get_config_path(self) -> str:
@@ -113,8 +119,11 @@ class FakeGateway:
     def add_device(self, name: str, content: dict[str, Any], device_type: str) -> bool:
         if self.tb_client is None or not self.tb_client.is_connected():
             return False
+        if name in self._TBGatewayService__renamed_devices:
+            self.save()
+            return True
         if name not in self.devices:
-            self.devices[name] = {**content, "device_type": device_type}
+            self.devices[name] = {**content, "deviceType": device_type}
             self.tb_client.gw_connect_device(name, device_type)
         return True
 

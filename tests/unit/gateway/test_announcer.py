@@ -7,7 +7,8 @@ from socket import IPPROTO_TCP, TCP_NODELAY, socket
 import pytest
 
 from dlms_connector.gateway.announcer import DISCONNECT_AFTER_S, Announcer
-from dlms_connector.gateway.call_entry import CallEntry
+from dlms_connector.gateway.call_entry import CallEntry, OwnCallEntry
+from dlms_connector.gateway.renames import Renames
 from tests.support.gateway import FakeClient, FakeGateway
 
 
@@ -32,8 +33,10 @@ def clock() -> Clock:
 
 @pytest.fixture
 def announcer(gateway: FakeGateway, clock: Clock) -> Announcer:
+    log = logging.getLogger("test")
     calls = CallEntry(gateway, "the connector", ["M1"])
-    return Announcer(gateway, "the connector", calls, logging.getLogger("test"), clock)
+    renames = Renames(gateway, ["M1"], log)
+    return Announcer(gateway, "the connector", calls, renames, log, clock)
 
 
 def client(gateway: FakeGateway) -> FakeClient:
@@ -228,3 +231,58 @@ def test_answers_are_sent_at_once(gateway: FakeGateway, announcer: Announcer) ->
             assert session.getsockopt(IPPROTO_TCP, TCP_NODELAY)
     client(gateway).session = session  # closed meanwhile
     announcer.reconcile()
+
+
+def test_a_silent_meter_is_disconnected_until_nothing_can_connect_it(
+    gateway: FakeGateway, announcer: Announcer, clock: Clock
+) -> None:
+    """Its last data may be delayed by an outage, and connects it again when it arrives."""
+    gateway.connect()
+    announcer.present("M1", "T")
+    announcer.absent("M1")
+    times = []
+    for clock.now in range(600):
+        announcer.reconcile()
+        if gateway.calls[-1] == ("disconnect", "M1"):
+            times.append(clock.now)
+            gateway.calls.clear()
+            gateway.note("data arrives late")
+    assert times == [3, 15, 63, 255]
+
+
+def test_thousands_of_silent_meters_leave_in_small_groups(
+    gateway: FakeGateway, announcer: Announcer, clock: Clock
+) -> None:
+    gateway.connect()
+    announcer.reconcile()
+    for number in range(50):
+        gateway.devices[f"M{number}"] = {"connector": "the connector"}
+        announcer.absent(f"M{number}")
+    clock.now += DISCONNECT_AFTER_S
+    counts = []
+    for _ in range(4):
+        announcer.reconcile()
+        counts.append(len(gateway.calls))
+    assert counts == [20, 40, 50, 50]
+
+
+def test_a_renamed_device_is_added_so_that_the_gateway_keeps_its_name(
+    gateway: FakeGateway, announcer: Announcer
+) -> None:
+    """Gateway 3.8.5 forgets the mapping of one that it does not count as connected."""
+    gateway.rename("M1", "Kitchen")
+    gateway.connect()
+    announcer.present("M1", "T")
+    assert gateway.devices["M1"] == {"connector": "the connector", "deviceType": "T"}
+    assert gateway.saved == {"M1": "Kitchen"}
+
+
+def test_news_about_devices_is_heard_before_there_is_a_session(
+    gateway: FakeGateway, announcer: Announcer
+) -> None:
+    gateway.connect()
+    client(gateway).connected = False
+    announcer.reconcile()
+    assert isinstance(client(gateway).own_handler, OwnCallEntry)
+    announcer.close()
+    assert not isinstance(client(gateway).own_handler, OwnCallEntry)

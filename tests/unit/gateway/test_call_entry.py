@@ -18,10 +18,14 @@ class Connector:
         self.calls: list[Any] = []
         self.fault: Any = None
         self.own_calls: list[Any] = []
+        self.deleted: list[str] = []
 
     def server_side_rpc_handler(self, content: Any) -> Any:
         self.calls.append(content)
         return self.fault
+
+    def device_deleted(self, name: str) -> None:
+        self.deleted.append(name)
 
     def gateway_rpc_handler(self, number: int, content: Any) -> bool:
         self.own_calls.append((number, content))
@@ -215,7 +219,30 @@ def test_own_calls_of_two_connectors_and_whoever_leaves(tmp_path: Path) -> None:
     assert site.client.own_handler == site.theirs
 
 
-def test_own_calls_wait_for_the_gateways_handler(site: Site) -> None:
-    """Without one, nobody would get the calls to the gateway."""
-    site.entry.stand(site.client)
-    assert site.client.own_handler is None
+@pytest.mark.parametrize("params", [{"M1": "Kitchen"}, {"device": "M3"}])
+def test_own_calls_reach_the_gateway_also_before_it_has_a_handler(site: Site, params: Any) -> None:
+    """The platform tells renamed devices as soon as the gateway's client is connected."""
+    content = {"method": "gateway_device_renamed", "params": params}
+    site.entry.hear(site.client)
+    site.client.own_handler(1, content)
+    assert site.gateway.passed_on == [content]
+    assert len(site.connector.own_calls) == 1
+
+
+def test_two_connectors_hear_of_a_deleted_device_and_the_gateway_once(site: Site) -> None:
+    other = Connector()
+    second = CallEntry(site.gateway, other, ["M3"])
+    for _ in range(3):
+        second.stand(site.client)
+        site.entry.stand(site.client)
+    content = {"method": "gateway_device_deleted", "params": "M1"}
+    site.client.own_handler(1, content)
+    site.client.set_server_side_rpc_request_handler(site.gateway._rpc_request_handler)
+    second.hear(site.client)  # the gateway sets its handler anew in each session
+    site.entry.hear(site.client)
+    site.client.own_handler(2, content)
+    assert (site.connector.deleted, other.deleted) == (["M1"] * 2, ["M1"] * 2)
+    assert site.gateway.passed_on == [content] * 2
+    site.entry.leave(site.client)
+    site.client.own_handler(3, content)
+    assert (len(site.connector.deleted), len(other.deleted)) == (2, 3)

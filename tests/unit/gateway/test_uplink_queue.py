@@ -32,7 +32,7 @@ def test_in_order_and_in_one_thread() -> None:
 
 def test_idle_runs_between_jobs_and_without() -> None:
     idle = Event()
-    queue = UplinkQueue(LOG, idle=idle.set, idle_s=0.01)
+    queue = UplinkQueue(LOG, idle=idle.set, idle_s=lambda: 0.01)
     queue.start("uplink")
     assert idle.wait(5)
     idle.clear()
@@ -69,7 +69,7 @@ def test_too_much_drops_the_oldest(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_too_much_again_is_told_again(caplog: pytest.LogCaptureFixture) -> None:
     done, idle = Event(), Event()
-    queue = UplinkQueue(LOG, idle=idle.set, limit=1, idle_s=0.01)
+    queue = UplinkQueue(LOG, idle=idle.set, limit=1, idle_s=lambda: 0.01)
     for _ in range(2):
         queue.put(nothing)
         queue.put(done.set)
@@ -95,7 +95,7 @@ def test_too_much_again_is_told_again(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_close_does_not_wait_for_a_thread_that_rests() -> None:
     idle = Event()
-    queue = UplinkQueue(LOG, idle=idle.set, idle_s=1000)
+    queue = UplinkQueue(LOG, idle=idle.set, idle_s=lambda: 1000)
     queue.start("uplink")
     assert idle.wait(30)
     assert queue.close(30)

@@ -1,0 +1,55 @@
+"""A few texts by device name that survive a restart, in one file of the state folder."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from logging import Logger
+from pathlib import Path
+
+from dlms_connector.state import private_files
+
+
+def file_name(connector: str) -> str:
+    """Return a connector's name as it can stand in the name of a file."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", connector)
+
+
+class Remembered:
+    """Texts by device name; only in memory until `open` has told the file.
+
+    The file belongs to one connector. It is written only when the texts have changed.
+    """
+
+    def __init__(self, log: Logger) -> None:
+        self._log = log
+        self._path: Path | None = None
+        self._written: dict[str, str] = {}
+        self._complained = False
+
+    def open(self, path: Path) -> dict[str, str]:
+        """Return the texts that an earlier run left; an unreadable file counts as empty."""
+        self._path = path
+        try:
+            found = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            found = {}
+        except (OSError, ValueError, RecursionError) as error:
+            self._log.warning("%s cannot be read and begins anew: %s", path, error)
+            found = {}
+        texts = found if isinstance(found, dict) else {}
+        self._written = {name: text for name, text in texts.items() if isinstance(text, str)}
+        return dict(self._written)
+
+    def keep(self, texts: Mapping[str, str]) -> None:
+        """Write the texts; a disk that cannot be written is logged once."""
+        if self._path is None or texts == self._written:
+            return
+        self._written = dict(texts)
+        try:
+            private_files.write(self._path, self._written)
+        except OSError as error:
+            if not self._complained:
+                self._complained = True
+                self._log.warning("%s is not kept over a restart: %s", self._path.name, error)

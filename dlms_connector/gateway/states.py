@@ -1,0 +1,117 @@
+"""What the platform is told about the state of each meter, and that it stays true.
+
+A meter that the gateway has never heard of is told without hurry: the gateway creates it on the
+platform first, waits for that, and holds up all values meanwhile. A meter that is not polled any
+more does not stay online: its last words are sent when the connector stops, or at the next start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from itertools import islice
+from logging import Logger
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+
+from dlms_connector.gateway.remembered import Remembered
+
+ONLINE, OFFLINE = "online", "offline"
+#: Most meters told per call of `reconcile`, if the gateway does not know them yet.
+_NEW_AT_ONCE = 2
+#: Calls of `reconcile` between two writes of the file.
+_WRITE_EVERY = 20
+
+_STOPPED = "not polled: the connector was stopped"
+_REMOVED = "not polled any more: the device is not in the configuration"
+
+
+class State(NamedTuple):
+    """A meter's state as it is shown on the platform, and the reason."""
+
+    device_type: str
+    state: str
+    sentence: str
+
+
+class States:
+    """Sends states with `send` (device name, state); `knows` tells if the gateway has a device.
+
+    `put` may be called in another thread than the other methods.
+    """
+
+    def __init__(
+        self, send: Callable[[str, State], None], knows: Callable[[str], bool], log: Logger
+    ) -> None:
+        self._send, self._knows = send, knows
+        self._remembered = Remembered(log)
+        self._lock = Lock()
+        self._told: dict[str, State] = {}
+        self._waiting: dict[str, State] = {}
+        #: Meters that an earlier run left online.
+        self._earlier: dict[str, str] = {}
+        self._calls = 0
+
+    def open(
+        self,
+        path: Path,
+        devices: Collection[str],
+        of_another: Callable[[str], bool] = lambda name: False,
+    ) -> None:
+        """Read which meters were online last; those that are not configured any more are told.
+
+        Not those `of_another` connector: it tells their state.
+        """
+        self._earlier = self._remembered.open(path)
+        for name in self._earlier.keys() - set(devices):
+            device_type = self._earlier.pop(name)
+            if not of_another(name):
+                self.put(name, State(device_type, OFFLINE, _REMOVED))
+
+    def put(self, name: str, state: State) -> None:
+        """Tell a state: at once if the gateway knows the meter or it is online, else soon."""
+        with self._lock:
+            self._waiting.pop(name, None)
+            self._earlier.pop(name, None)
+            if state.state != ONLINE and not self._knows(name):
+                self._waiting[name] = state
+                return
+            self._told[name] = state
+        self._send(name, state)
+
+    def again(self, name: str) -> None:
+        """Tell a meter's state once more: the platform has forgotten it."""
+        with self._lock:
+            state = self._told.get(name)
+        if state is not None:
+            self._send(name, state)
+
+    def reconcile(self) -> None:
+        """Tell a few of the meters that wait; called a few times per second."""
+        self._calls += 1
+        with self._lock:
+            some = dict(islice(self._waiting.items(), _NEW_AT_ONCE))
+            for name, state in some.items():
+                del self._waiting[name]
+                self._told[name] = state
+        for name, state in some.items():
+            self._send(name, state)
+        if self._calls % _WRITE_EVERY == 0:
+            self.keep()
+
+    def last_words(self, in_time: Callable[[], bool]) -> None:
+        """Tell that the meters are not polled any more, as long as there is time."""
+        for name, state in self._online().items():
+            if not in_time():
+                break
+            self.put(name, state._replace(state=OFFLINE, sentence=_STOPPED))
+        self.keep()
+
+    def keep(self) -> None:
+        """Write down which meters are online on the platform."""
+        online = {name: state.device_type for name, state in self._online().items()}
+        self._remembered.keep({**self._earlier, **online})
+
+    def _online(self) -> dict[str, State]:
+        with self._lock:
+            return {name: state for name, state in self._told.items() if state.state == ONLINE}

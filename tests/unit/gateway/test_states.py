@@ -1,0 +1,109 @@
+"""The state of a meter on the platform: told without haste, and true at the end."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from dlms_connector.gateway.states import State, States
+
+LOG = logging.getLogger("states")
+ONLINE = State("T", "online", "")
+SILENT = State("T", "offline", "no reply")
+
+
+class Platform:
+    """What was sent, and which devices the gateway knows."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str]] = []
+        self.known: set[str] = set()
+
+    def send(self, name: str, state: State) -> None:
+        self.sent.append((name, state.state))
+        self.known.add(name)
+
+    def states(self) -> States:
+        return States(self.send, self.known.__contains__, LOG)
+
+
+@pytest.fixture
+def platform() -> Platform:
+    return Platform()
+
+
+def test_meters_that_were_never_heard_of_wait_for_values(platform: Platform) -> None:
+    states = platform.states()
+    for number in range(5000):
+        states.put(f"dead{number}", SILENT)
+    states.put("good", ONLINE)
+    assert platform.sent == [("good", "online")]
+    for _ in range(10):
+        states.reconcile()
+    assert len(platform.sent) == 21
+    states.put("dead0", SILENT._replace(state="backoff"))
+    assert platform.sent[-1] == ("dead0", "backoff")
+
+
+def test_the_newest_state_is_told(platform: Platform) -> None:
+    states = platform.states()
+    states.put("M1", SILENT)
+    states.put("M1", SILENT._replace(state="refused"))
+    states.put("M2", SILENT)
+    states.put("M2", ONLINE)
+    states.reconcile()
+    states.reconcile()
+    assert platform.sent == [("M2", "online"), ("M1", "refused")]
+
+
+def test_a_deleted_device_gets_its_state_again(platform: Platform) -> None:
+    states = platform.states()
+    states.put("M1", ONLINE)
+    states.again("M1")
+    states.again("unknown")
+    assert platform.sent == [("M1", "online")] * 2
+
+
+def test_last_words(platform: Platform, tmp_path: Path) -> None:
+    states = platform.states()
+    states.open(tmp_path / "online.json", ["A", "B", "C"])
+    for name in "ABC":
+        states.put(name, ONLINE)
+    states.put("B", SILENT)
+    states.last_words(lambda: True)
+    assert platform.sent[-2:] == [("A", "offline"), ("C", "offline")]
+    platform.sent.clear()
+    platform.states().open(tmp_path / "online.json", [])
+    assert platform.sent == []
+
+
+def test_who_is_not_polled_any_more_is_told_at_the_next_start(
+    platform: Platform, tmp_path: Path
+) -> None:
+    states = platform.states()
+    states.open(tmp_path / "online.json", ["A", "B", "C", "D"])
+    for name in "ABCD":
+        states.put(name, ONLINE)
+    states.keep()  # and then the process was killed
+    platform.sent.clear()
+    states = platform.states()
+    states.open(tmp_path / "online.json", ["A"], lambda name: name == "D")
+    assert sorted(platform.sent) == [("B", "offline"), ("C", "offline")]
+    platform.sent.clear()
+    platform.states().open(tmp_path / "online.json", ["A", "B", "C", "D"])
+    assert platform.sent == []
+
+
+def test_without_time_the_rest_is_told_at_the_next_start(
+    platform: Platform, tmp_path: Path
+) -> None:
+    states = platform.states()
+    states.open(tmp_path / "online.json", ["A", "B"])
+    states.put("A", ONLINE)
+    states.put("B", ONLINE)
+    moments = iter([True, False])
+    states.last_words(lambda: next(moments))
+    assert platform.sent[-1] == ("A", "offline")
+    platform.sent.clear()
+    platform.states().open(tmp_path / "online.json", [])
+    assert platform.sent == [("B", "offline")]
