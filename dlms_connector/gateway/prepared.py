@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from logging import Logger
 from pathlib import Path
@@ -19,6 +19,8 @@ from dlms_connector.state import gateways_folder
 
 #: Time between two records, so that they differ in the gateway's timestamps.
 _NEXT_RECORD_S = 0.002
+#: Problems that are logged one by one: the gateway waits for its connectors to be made.
+_SINGLE = 50
 
 #: How the gateway marks the id in a configuration that is not JSON.
 _ID_MARK = re.compile(r"^\{id_var_start\}(.*?)\{id_var_end\}", re.DOTALL)
@@ -152,21 +154,25 @@ def _load(raw: Any, folder: Path, log: Logger) -> Loaded:
 
 
 def _tell(problems: Sequence[str], log: Logger) -> None:
-    """Log problems, several in one record.
+    """Log problems, a record each; if there are very many, several in one record.
 
-    The gateway's remote logging stores one record per millisecond: of many records in a row,
-    most would be lost.
+    The gateway's remote logging stores one record per millisecond: of records in a row, most
+    would be lost. So there is a pause after each.
     """
-    record: list[str] = []
-    for problem in problems:
-        if record and sum(map(len, record)) + len(record) + len(problem) > LONGEST_MESSAGE:
-            log.error("%s", "\n".join(record))
-            sleep(_NEXT_RECORD_S)
-            record = []
-        record.append(problem)
-    if record:
-        log.error("%s", "\n".join(record))
+    for record in (*problems[:_SINGLE], *_grouped(problems[_SINGLE:])):
+        log.error("%s", record)
         sleep(_NEXT_RECORD_S)
+
+
+def _grouped(problems: Sequence[str]) -> Iterator[str]:
+    group: list[str] = []
+    for problem in problems:
+        if group and sum(map(len, group)) + len(group) + len(problem) > LONGEST_MESSAGE:
+            yield "\n".join(group)
+            group = []
+        group.append(problem)
+    if group:
+        yield "\n".join(group)
 
 
 def _tell_count(polled: int, refused: int, raw: Any, log: Logger) -> None:
