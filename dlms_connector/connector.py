@@ -105,6 +105,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             send=self._send,
             count=self._count,
             came_online=lambda name: self._downlink.online(name),
+            numeric_texts=self._prepared.configuration.numeric_texts,
             largest_attribute=self._largest_attribute,
         )
         self._meters = MetersThread(
@@ -263,9 +264,10 @@ class DLMSConnector(Connector):  # type: ignore[misc]
 
     def _converter(self, device: Device, configuration: Configuration) -> Converter:
         log, strategy = self._converter_log, configuration.report_strategy
+        texts = configuration.numeric_texts
         downlink = downlink_converter(device, log, self._type)
         self._downlink_converters[device.device_name] = downlink
-        made: Converter = uplink_converter(device, log, self._type, strategy)
+        made: Converter = uplink_converter(device, log, self._type, strategy, texts)
         return made
 
     def _make_fleet(self) -> Fleet:

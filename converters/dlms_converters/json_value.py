@@ -1,9 +1,11 @@
-"""Convert exact values into values that JSON, the gateway and the platform accept.
+"""Convert exact values into values that JSON and the gateway accept.
 
 Only here a decimal becomes a float, from its shortest form, so that 135.19 is written
-135.19. A number beyond the platform's 64-bit integers is sent as text, because the platform
-would store a rounded one. So is a number with more than 15 digits before the point that no
-float holds exactly.
+135.19. A number that would come back as another one is text: a whole number beyond 64 bits,
+and a decimal that no double holds. A double holds a decimal if the shortest form of the
+nearest double, which Python, Java and JavaScript write, is that decimal: always with up to 15
+significant digits, sometimes with 16 or 17, never with more. 90071992547409.93 would come back
+as 90071992547409.94.
 """
 
 from __future__ import annotations
@@ -18,9 +20,6 @@ import simplejson
 #: The longest string sent as a reading. A message of 64 KiB blocks the gateway for ever.
 LONGEST_STRING = 4096
 
-#: A 64-bit float holds any number of this many digits.
-_EXACT_DIGITS = 15
-
 _LEAST, _GREATEST = -(2**63), 2**63 - 1
 
 
@@ -34,7 +33,7 @@ def json_value(value: Any, longest: int = LONGEST_STRING) -> Any:
     if isinstance(value, str):
         return _string(value if len(value) <= longest else value[: longest - 1] + "…")
     if isinstance(value, int):
-        return int(value) if _LEAST <= value <= _GREATEST else _text(Decimal(value))
+        return int(value) if is_long(value) else _text(Decimal(value))
     if isinstance(value, Decimal):
         return _number(value)
     if isinstance(value, float):
@@ -53,6 +52,21 @@ def json_size(value: Any) -> int:
     return 24  # no number is longer
 
 
+def is_long(value: int | Decimal) -> bool:
+    """Whether the platform stores a whole number as such."""
+    return _LEAST <= value <= _GREATEST
+
+
+def held(value: Decimal) -> bool:
+    """Whether a double holds a finite decimal exactly."""
+    return nearest(value) == value
+
+
+def nearest(value: Decimal) -> Decimal:
+    """Return the shortest form of the double nearest to a finite decimal."""
+    return Decimal(repr(float(str(value))))
+
+
 def _number(value: Decimal) -> int | float | str | None:
     if not value.is_finite():
         return None
@@ -60,12 +74,8 @@ def _number(value: Decimal) -> int | float | str | None:
         return _text(value)
     if value == value.to_integral_value():
         whole = int(value)
-        return whole if _LEAST <= whole <= _GREATEST else _text(value)
-    nearest = float(str(value))
-    # Below that, inexact digits come from multipliers, not from meters: it stays a number.
-    if value.adjusted() >= _EXACT_DIGITS and Decimal(repr(nearest)) != value:
-        return _text(value)
-    return nearest
+        return whole if is_long(whole) else _text(value)
+    return float(str(value)) if held(value) else _text(value)
 
 
 def _string(value: str) -> str:
@@ -74,4 +84,6 @@ def _string(value: str) -> str:
 
 
 def _text(value: Decimal) -> str:
-    return f"{value:f}" if value.adjusted() < 100 else str(value)
+    shift = value.as_tuple().exponent
+    long = value.adjusted() >= 100 or (isinstance(shift, int) and shift < -400)
+    return str(value) if long else f"{value:f}"

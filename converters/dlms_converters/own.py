@@ -11,20 +11,30 @@ from thingsboard_gateway.tb_utility.tb_loader import TBModuleLoader
 from dlms_connector.config import Device
 from dlms_connector.errors import ConfigError
 from dlms_converters.downlink import DLMSDownlinkConverter
+from dlms_converters.stored_value import NumericTexts
 from dlms_converters.uplink import DLMSUplinkConverter
 
 
 def uplink_converter(
-    device: Device, log: Logger, connector_type: str, strategy: Mapping[str, Any] | None
+    device: Device,
+    log: Logger,
+    connector_type: str,
+    strategy: Mapping[str, Any] | None,
+    texts: NumericTexts = "quoted",
 ) -> Any:
-    """Return a device's uplink converter; `strategy` is the connector's `reportStrategy`.
+    """Return a device's uplink converter.
 
-    A user's class is created with the device and the logger. Raises ConfigError.
+    `strategy` is the connector's `reportStrategy`, `texts` its `numericTexts`. A user's class is
+    created with the device and the logger. Raises ConfigError.
     """
     name = device.uplink_converter
     if name is None or name == DLMSUplinkConverter.__name__:
-        return DLMSUplinkConverter(device, log, strategy)
-    return _made("uplinkConverter", name, connector_type, device, log)
+        made = DLMSUplinkConverter(device, log, strategy)
+    else:
+        made = _made("uplinkConverter", name, connector_type, device, log)
+    if isinstance(made, DLMSUplinkConverter):
+        made.numeric_texts = texts
+    return made
 
 
 def downlink_converter(device: Device, log: Logger, connector_type: str) -> Any:

@@ -19,14 +19,15 @@ from thingsboard_gateway.gateway.entities.datapoint_key import DatapointKey
 from thingsboard_gateway.gateway.entities.report_strategy_config import ReportStrategyConfig
 from thingsboard_gateway.gateway.entities.telemetry_entry import TelemetryEntry
 
-from dlms_connector.config import Device, Item
+from dlms_connector.config import Device, Item, acceptable
 from dlms_connector.reading import Kind, Poll, Reading
 from dlms_converters.device_data import DeviceData
-from dlms_converters.json_value import json_size, json_value
+from dlms_converters.json_value import json_size
 from dlms_converters.message_size import LARGEST_ENTRY, LARGEST_VALUE, chunks
 from dlms_converters.report_strategy import ON_RECEIVED, ReportStrategyError, report_strategy
 from dlms_converters.shaping import shaped
 from dlms_converters.statistics import count_message
+from dlms_converters.stored_value import NumericTexts, stored_value
 from dlms_converters.units import UnitError
 
 _PROFILE_GENERIC = 7
@@ -46,8 +47,11 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
     """Converts the polls of one device.
 
     `config` is the device, as a `Device` or as its JSON object. `connector_strategy`
-    is the `reportStrategy` of the whole connector.
+    is the `reportStrategy` of the whole connector. `numeric_texts`, the configuration's
+    `numericTexts`, is set by the connector, for converters that derive from this one, too.
     """
+
+    numeric_texts: NumericTexts = "quoted"
 
     def __init__(
         self,
@@ -106,7 +110,7 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
         shape = self._shapes.get((reading.kind, reading.key))
         if shape is None:
             strategy = self._default(reading.kind, reading.class_id)
-            shape = _Shape(DatapointKey(reading.key, strategy))
+            shape = _Shape(DatapointKey(acceptable(reading.key), strategy))
             self._shapes[reading.kind, reading.key] = shape
         return shape
 
@@ -129,14 +133,15 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
 
     def _value(self, reading: Reading, shape: _Shape) -> Any:
         try:
-            value = json_value(
+            value = stored_value(
                 shaped(
                     reading.value,
                     reading.unit,
                     to_unit=shape.unit,
                     multiplier=shape.multiplier,
                     decimals=shape.decimals,
-                )
+                ),
+                self.numeric_texts,
             )
         except (UnitError, TypeError) as error:
             self._complain(f"{reading.key} ({reading.obis}) is not sent: {error}")

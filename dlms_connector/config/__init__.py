@@ -21,6 +21,7 @@ from dlms_connector.config.model import (
     UdpConnection,
     Workarounds,
 )
+from dlms_connector.config.platform_names import acceptable, refusal
 from dlms_connector.config.schema import document_schema
 from dlms_connector.config.secret import Secret, holds_reference
 from dlms_connector.config.types import read_zone
@@ -48,6 +49,7 @@ __all__ = [
     "UdpConnection",
     "ValueFormat",
     "Workarounds",
+    "acceptable",
     "document_schema",
     "evaluate",
     "holds_reference",
@@ -56,4 +58,5 @@ __all__ = [
     "load_file",
     "preset",
     "read_zone",
+    "refusal",
 ]

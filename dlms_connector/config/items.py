@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from dlms_connector.config.base import Model
+from dlms_connector.config.platform_names import PlatformName
 from dlms_connector.config.report_strategy import ReportStrategy
 from dlms_connector.config.types import (
     LONGEST_PERIOD_MS,
@@ -40,7 +41,7 @@ _TYPE = "COSEM type of the value, such as `uint16`; if not set, the type that th
 class Item(Model):
     """One attribute of a COSEM object, and the key it is sent under."""
 
-    key: Name = Field(min_length=1, description="the key on the platform")
+    key: PlatformName = Field(min_length=1, description="the key on the platform")
     obis: ObisCode = Field(description=_OBIS)
     class_id: ClassId = Field(default=3, alias="class", description=_CLASS)
     attribute: AttributeIndex = Field(default=2, description=_ATTRIBUTE)
@@ -96,7 +97,7 @@ class Profile(Model):
     """A load profile, billing profile or event log to read regularly."""
 
     obis: ObisCode = Field(description=_OBIS)
-    key: str | None = Field(default=None, description="prefix for the keys of its columns")
+    key: PlatformName | None = Field(default=None, description="prefix for the keys of its columns")
     capture_period_s: Whole | None = Field(
         default=None,
         ge=0,
@@ -124,7 +125,7 @@ class Profile(Model):
 class AttributeUpdate(Model):
     """A shared attribute of the platform that is written to the meter."""
 
-    key: Name = Field(min_length=1, description="the shared attribute")
+    key: PlatformName = Field(min_length=1, description="the shared attribute")
     obis: ObisCode = Field(description=_OBIS)
     class_id: ClassId = Field(default=3, alias="class", description=_CLASS)
     attribute: AttributeIndex = Field(default=2, description=_ATTRIBUTE)

@@ -22,10 +22,11 @@ from dlms_connector.config.document import too_deep, without_odd_keys
 from dlms_connector.config.echo import too_large
 from dlms_connector.config.inheritance import Layer, Location, Place, json_path
 from dlms_connector.config.model import Configuration, Device
+from dlms_connector.config.platform_names import refusal
 from dlms_connector.config.problems import did_you_mean, problems_of
 from dlms_connector.config.secret import RUN_SECRETS, SecretSource
 from dlms_connector.config.templates import DEFAULTS, OWN_KEYS, TEMPLATES, Templates
-from dlms_connector.config.types import LONGEST_NAME, shown, without
+from dlms_connector.config.types import shown, without
 from dlms_connector.errors import ConfigError
 
 #: Keys that the gateway or its user interface adds, and reads itself.
@@ -328,11 +329,11 @@ class _Loading:
 
 
 def _text_of(key: str, layers: Sequence[Layer]) -> str | None:
-    """Return a key's value in the topmost layer that has it; None if it is not a name."""
+    """Return a key's value in the topmost layer that has it; None if the platform refuses it."""
     said = next((layer.values[key] for layer in layers if key in layer.values), None)
-    if not isinstance(said, str) or len(said) > LONGEST_NAME:
+    if not isinstance(said, str) or refusal(said):
         return None
-    return said if said.strip() and said.isprintable() else None
+    return said if said.isprintable() else None
 
 
 def _unusable(own: Place, shared: Place) -> str:

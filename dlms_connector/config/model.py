@@ -28,12 +28,12 @@ from dlms_connector.config.dlms import (
     Workarounds,
 )
 from dlms_connector.config.items import AttributeUpdate, Item, Profile, ProfileColumn, RpcMethod
+from dlms_connector.config.platform_names import PlatformName
 from dlms_connector.config.report_strategy import ReportStrategy
 from dlms_connector.config.types import (
     LONGEST_PERIOD_MS,
     Duration,
     KeepOpen,
-    Name,
     Network,
     Whole,
     Writable,
@@ -70,8 +70,8 @@ __all__ = [
 class Device(Model):
     """A meter: where it is, how to talk to it, and what to read from it."""
 
-    device_name: Name = Field(min_length=1, description="the device's name on the platform")
-    device_type: Name = Field(
+    device_name: PlatformName = Field(min_length=1, description="the device's name on the platform")
+    device_type: PlatformName = Field(
         default="DLMS Energy Meter", min_length=1, description="the device profile on the platform"
     )
     template: str | None = Field(
@@ -160,6 +160,12 @@ class Configuration(Model):
     devices: tuple[Device, ...] = Field(default=(), description="the meters")
     report_strategy: ReportStrategy | None = Field(
         default=None, description="the gateway's report strategy for the connector"
+    )
+    numeric_texts: Literal["quoted", "plain"] = Field(
+        default="quoted",
+        description='how a text that looks like a number is sent: `quoted` (`"00000001"`, as JSON '
+        "text), because the platform would store the number 1; `plain` if its "
+        "`JSON_TYPE_CAST_ENABLED` is `false`",
     )
     state_directory: str | None = Field(
         default=None,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from dlms_connector.config import acceptable
 from dlms_connector.cosem import CLASSES
 from dlms_connector.discovery.description import REGISTERS, Description, FoundObject
 from dlms_connector.discovery.gathering import (
@@ -85,7 +86,7 @@ def device_name(description: Description | None, endpoint: str) -> str:
     """
     own = description and (description.serial_number or description.logical_device_name)
     name = _UNFIT.sub("-", own or endpoint.rpartition("/")[2]).strip("-.")
-    return f"DLMS-Meter-{name}"
+    return acceptable(f"DLMS-Meter-{name}")
 
 
 def _is_wanted(one: FoundObject, *, every: bool) -> bool:

@@ -21,12 +21,21 @@ from dlms_connector.gateway.states import ONLINE, State, States
 from dlms_connector.gateway.uplink_queue import UplinkQueue
 from dlms_connector.reading import Poll
 from dlms_converters import diagnostics
-from dlms_converters.json_value import json_size, json_value
+from dlms_converters.acceptance import accepted
+from dlms_converters.json_value import json_size
 from dlms_converters.message_size import LARGEST_VALUE
+from dlms_converters.stored_value import NumericTexts, stored_value
 
 if TYPE_CHECKING:
     from dlms_connector.fleet import MeterState
     from dlms_connector.meter import Statistics
+
+
+#: Characters of a name in the log.
+_SHOWN = 80
+
+#: Names of users' converters that are logged: they may be new in each poll.
+_MOST_RENAMED = 1000
 
 
 class Converter(Protocol):
@@ -43,6 +52,7 @@ class Uplink:
     converted data to the gateway, `count` adds to its statistics of this connector.
     `came_online` is called in the loop's thread when a meter answers (again).
     `largest_attribute` returns how many bytes of JSON an attribute may have at present.
+    `numeric_texts` is the configuration's `numericTexts`.
     """
 
     def __init__(
@@ -56,6 +66,7 @@ class Uplink:
         send: Callable[[Any], None],
         count: Callable[[str, int], None],
         came_online: Callable[[str], None] = lambda name: None,
+        numeric_texts: NumericTexts = "quoted",
         largest_attribute: Callable[[], int] = lambda: LARGEST_VALUE["attributes"],
     ) -> None:
         self._converters, self._announcer = converters, announcer
@@ -65,9 +76,11 @@ class Uplink:
         self.states = States(self._send_state, announcer.knows, log)
         #: Devices that were deleted on the platform: they come back with their next data.
         self._deleted: set[str] = set()
+        self._texts = numeric_texts
         self._bytes: Counter[str] = Counter()
         self._online: set[str] = set()
         self._complained: set[tuple[str, type[Exception]]] = set()
+        self._renamed: set[tuple[str, str]] = set()
 
     @property
     def online(self) -> frozenset[str]:
@@ -108,22 +121,22 @@ class Uplink:
 
     def attributes(self, device: Device, values: Mapping[str, Any]) -> None:
         """Send client attributes of a device; call from any thread."""
+        name, device_type = device.device_name, device.device_type
         fitting: dict[str, Any] = {}
         for key, value in values.items():
-            sent = json_value(value)
-            if (size := json_size(sent)) <= self._largest_attribute():
-                fitting[key] = sent
+            if (size := json_size(stored_value(value))) <= self._largest_attribute():
+                fitting[key] = value
             else:  # the gateway would lose other waiting data with it
-                name = device.device_name
                 self._log.error("%s: attribute %s is not sent: it has %d bytes", name, key, size)
-        data = diagnostics.attributes(device.device_name, device.device_type, fitting)
+        data = diagnostics.attributes(name, device_type, fitting, self._texts)
         if _has_values(data):
             self._queue.put(partial(self._send, data))
 
     def event(self, device: Device, key: str, value: Any) -> None:
         """Send something that happened just now as telemetry of a device."""
         name, device_type = device.device_name, device.device_type
-        data = diagnostics.telemetry(name, device_type, int(time() * 1000), {key: value})
+        now_ms = int(time() * 1000)
+        data = diagnostics.telemetry(name, device_type, now_ms, {key: value}, self._texts)
         self._queue.put(partial(self._send, data))
 
     def deleted(self, name: str) -> None:
@@ -137,16 +150,25 @@ class Uplink:
     def _forward(self, device: Device, poll: Poll) -> None:
         name = device.device_name
         try:
-            data = self._converters[name].convert(device, poll)
+            data, renamed = accepted(self._converters[name].convert(device, poll))
         except Exception as error:  # the converter may be the user's own
             self._count("convertersMsgDropped", 1)
             self._complain(name, error)
             return
+        self._tell_renamed(name, renamed)
         if _has_values(data):
             self._send(data)
             if name in self._deleted:
                 self._deleted.discard(name)
                 self.states.again(name)
+
+    def _tell_renamed(self, device: str, renamed: Mapping[str, str]) -> None:
+        """Log once per name that the platform would have dropped the data under it."""
+        for name, instead in renamed.items():
+            if (device, name) not in self._renamed and len(self._renamed) < _MOST_RENAMED:
+                self._renamed.add((device, name))
+                text = "%s: the converter's name %r is sent as %r: the platform would drop it"
+                self._log.warning(text, device, name[:_SHOWN], instead[:_SHOWN])
 
     def _complain(self, name: str, error: Exception) -> None:
         """Log once per meter and type of error: its text may differ each time."""

@@ -111,10 +111,15 @@ def on_the_wire(
         (2**64 - 1, "18446744073709551615"),
         (Decimal(2**63), "9223372036854775808"),
         (Decimal("1E+30"), "1" + "0" * 30),
-        (Decimal("18446744073709551.615"), "18446744073709551.615"),
-        (Decimal("-92233720368547758.08"), "-92233720368547758.08"),
+        (Decimal("18446744073709551.615"), '"18446744073709551.615"'),
+        (Decimal("-92233720368547758.08"), '"-92233720368547758.08"'),
         (Decimal("1234567890123456.5"), "1234567890123456.5"),
-        (Decimal("123456789012345.678901234"), "123456789012345.67"),
+        (Decimal("123456789012345.678901234"), '"123456789012345.678901234"'),
+        (Decimal("90071992547409.93"), '"90071992547409.93"'),
+        (Decimal("90071992547409.94"), "90071992547409.94"),
+        (Decimal("7E-18"), "0.000000000000000007"),
+        (Decimal("7E-15"), "7e-15"),
+        (Decimal("0.30000000000000004"), "0.30000000000000004"),
         (Decimal("1E+1000"), "1E+1000"),
         ("open", "open"),
         ("", ""),
@@ -159,6 +164,10 @@ def test_what_has_no_value_is_left_out_and_counted(
         (Decimal("5.0"), None, {"unit": "kWh"}, 5),
         (Decimal("2.3017"), "A", {"multiplier": 200}, "460.34"),
         (Decimal("0.1"), "A", {"multiplier": 0.1}, "0.01"),
+        (Decimal("230.17"), "V", {"multiplier": "0.3333333333333333"}, "76.72333333333333"),
+        (Decimal("0.2"), "A", {"multiplier": "0.3333333333333333"}, "0.0666666666666667"),
+        (Decimal("1E-9"), "A", {"multiplier": "1E-9"}, "0.000000000000000001"),
+        (9007199254740993, "Wh", {"multiplier": "0.01"}, '"90071992547409.93"'),
         (Decimal("0.125"), "A", {"decimals": 2}, "0.12"),
         (Decimal("0.135"), "A", {"decimals": 2}, "0.14"),
         (Decimal("17.5"), "V", {"decimals": 0}, 18),
@@ -224,7 +233,7 @@ def test_attributes_stay_attributes() -> None:
         "deviceName": "M1",
         "deviceType": "Meter",
         "telemetry": [],
-        "attributes": {"serialNumber": "4711"},
+        "attributes": {"serialNumber": '"4711"'},
     }
 
 
@@ -352,4 +361,4 @@ def test_the_gateways_own_filter_lets_equal_readings_pass() -> None:
         [{"ts": NOW + n, "values": {"register": "1.5", "row": 5}}] for n in range(3)
     ]
     # Attributes follow the gateway.
-    assert [data["attributes"] for data in passed] == [{"serial": "4711"}, {}, {}]
+    assert [data["attributes"] for data in passed] == [{"serial": '"4711"'}, {}, {}]
