@@ -116,17 +116,31 @@ _DIALECTS: Mapping[bytes, Callable[[], Dialect]] = {
 }
 
 
-def _frame(buffer: bytes) -> tuple[bytes, int] | None:
-    """Return the octets after the fixed header, and the packet's length (3.1.1, 2.2.3)."""
+def remaining_length(buffer: bytes) -> int | None:
+    """Return the number of octets behind the fixed header; None while it is incomplete."""
+    header = _header(buffer)
+    return header and header[0]
+
+
+def _header(buffer: bytes) -> tuple[int, int] | None:
+    """Return the remaining length and the length of the fixed header (3.1.1, 2.2.3)."""
     length = 0
     for index in range(1, 5):
         if index >= len(buffer):
             return None
         length |= (buffer[index] & 0x7F) << 7 * (index - 1)
         if buffer[index] < 0x80:
-            end = index + 1 + length
-            return (buffer[index + 1 : end], end) if len(buffer) >= end else None
+            return length, index + 1
     raise ValueError("a remaining length of more than four octets")
+
+
+def _frame(buffer: bytes) -> tuple[bytes, int] | None:
+    """Return the octets after the fixed header, and the packet's length."""
+    header = _header(buffer)
+    if header is None:
+        return None
+    end = sum(header)
+    return (buffer[header[1] : end], end) if len(buffer) >= end else None
 
 
 def _length(number: int) -> bytes:

@@ -13,13 +13,24 @@ from typing import Any
 import mqtt5
 
 from dlms_connector.demo.journal import Journal
-from dlms_connector.demo.mqtt_dialect import UnknownProtocolError, recognise
+from dlms_connector.demo.mqtt_dialect import UnknownProtocolError, recognise, remaining_length
 from dlms_connector.demo.mqtt_packets import patterns_of, payload_of
-from dlms_connector.demo.mqtt_session import Session
+from dlms_connector.demo.mqtt_session import Receipt, Session
 from dlms_connector.within import within
 
-#: In octets. A larger packet closes the connection, as in ThingsBoard's codec.
+#: Octets behind the fixed header. A larger packet closes the connection, as in ThingsBoard's
+#: codec (`netty.max_payload_size`).
 MAX_PACKET = 65_536
+
+#: By their numbers: the library's codes are no numbers.
+_REASONS = {
+    int(code): code
+    for code in (
+        mqtt5.PubAckReasonCode.SUCCESS,
+        mqtt5.PubAckReasonCode.UNSPECIFIED_ERROR,
+        mqtt5.PubAckReasonCode.PAYLOAD_FORMAT_INVALID,
+    )
+}
 
 #: Time to wait for a CONNECT in seconds; then the connection is closed.
 _PATIENCE_S = 10.0
@@ -28,14 +39,15 @@ _PATIENCE_S = 10.0
 class MqttServer:
     """Accepts clients by their token; a second session of a token closes the first.
 
-    `published` is called for every message, `went` for every session that ended.
+    `published` is called for every message and returns how it is acknowledged, `went` is called
+    for every session that ended.
     """
 
     def __init__(
         self,
         tokens: Collection[str],
         journal: Journal,
-        published: Callable[[Session, str, bytes], None],
+        published: Callable[[Session, str, bytes], Receipt],
         went: Callable[[Session], None],
     ) -> None:
         self.journal = journal
@@ -47,6 +59,7 @@ class MqttServer:
         self._flowing.set()
         self._count = 0
         self._open: dict[asyncio.Task[None], Session] = {}
+        self._later: set[asyncio.TimerHandle] = set()
         self._server: asyncio.Server | None = None
         self._handlers: Mapping[type, Callable[[Session, Any], None]] = {
             mqtt5.ConnectPacket: self._connect,
@@ -68,6 +81,9 @@ class MqttServer:
         server, self._server = self._server, None
         if server:
             server.close()
+        for timer in self._later:
+            timer.cancel()
+        self._later.clear()
         tasks = list(self._open)
         for task in tasks:
             task.cancel()
@@ -118,12 +134,12 @@ class MqttServer:
             if not data:
                 return
             buffer = self._take(session, buffer + data)
-            if len(buffer) > MAX_PACKET:
-                raise ValueError(f"a packet of more than {MAX_PACKET} octets")
 
     def _take(self, session: Session, buffer: bytes) -> bytes:
         """Handle the packets in a buffer; return what is left of it."""
         while buffer and not session.over:
+            if (remaining_length(buffer) or 0) > MAX_PACKET:
+                raise ValueError(f"a packet of more than {MAX_PACKET} octets")
             session.dialect = session.dialect or recognise(buffer)
             read = session.dialect.read(buffer) if session.dialect else None
             if read is None:
@@ -157,10 +173,20 @@ class MqttServer:
     def _publish(self, session: Session, packet: mqtt5.PublishPacket) -> None:
         payload = payload_of(packet)
         session.note("in", "Publish", packet.topic, payload)
-        # First process, then acknowledge: an acknowledged message is stored.
-        self._published(session, packet.topic, payload)
-        if packet.packet_id is not None and packet.qos == mqtt5.QoS.AT_LEAST_ONCE:
-            session.send(mqtt5.PubAckPacket(packet.packet_id))
+        receipt = self._published(session, packet.topic, payload)
+        number = packet.packet_id if packet.qos == mqtt5.QoS.AT_LEAST_ONCE else None
+
+        def acknowledge() -> None:
+            receipt.then()
+            if number is not None:
+                reason = _REASONS[receipt.reason]
+                session.send(mqtt5.PubAckPacket(number, reason_code=reason), detail=reason.name)
+
+        if receipt.after_s:
+            loop = asyncio.get_running_loop()
+            self._later.add(loop.call_later(receipt.after_s, acknowledge))
+        else:
+            acknowledge()
 
     def _subscribe(self, session: Session, packet: mqtt5.SubscribePacket) -> None:
         patterns = patterns_of(packet)

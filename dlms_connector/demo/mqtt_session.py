@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import mqtt5
@@ -10,6 +12,18 @@ import mqtt5
 from dlms_connector.demo.journal import Direction, Journal, Packet
 from dlms_connector.demo.mqtt_dialect import REFUSE_PROTOCOL, Dialect
 from dlms_connector.demo.mqtt_packets import message
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """How a message is acknowledged: by which reason code (MQTT 5, 3.4.2.1), and when.
+
+    `then` is called right before the acknowledgement, if the connection lasts so long or not.
+    """
+
+    reason: int = 0
+    after_s: float = 0.0
+    then: Callable[[], None] = lambda: None
 
 
 class Session:

@@ -6,26 +6,34 @@ Topics and payloads are those of ThingsBoard's MQTT device API and gateway API r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from time import time
 from typing import Any
 
 import simplejson
 
-from dlms_connector.demo.mqtt_session import Session
+from dlms_connector.demo.mqtt_session import Receipt, Session
+from dlms_connector.demo.platform_rules import MalformedError, Manners, accepts, stored
 from dlms_connector.demo.platform_store import Scope, Store
 
 ME = "v1/devices/me/"
 GATEWAY = "v1/gateway/"
 
-#: ThingsBoard's answer to `getSessionLimits`; empty limits mean no limits.
+_NO_LIMITS = {"messages": None, "telemetryMessages": None, "telemetryDataPoints": None}
+
+#: ThingsBoard's answer to `getSessionLimits` where the tenant's profile sets no limits.
 SESSION_LIMITS = {
     "maxPayloadSize": 65_536,
     "maxInflightMessages": 100,
-    "payloadType": "JSON",
-    "rateLimits": {},
-    "gatewayRateLimits": {},
+    "rateLimits": _NO_LIMITS,
+    "gatewayRateLimits": _NO_LIMITS,
 }
+
+_DEFAULT_TYPE = "default"
+
+#: A message is acknowledged when the server has queued it: that proves nothing about storage.
+QUEUED = Receipt()
+MALFORMED = Receipt(0x99)
 
 
 class PlatformApi:
@@ -36,11 +44,14 @@ class PlatformApi:
     an answer, by device (empty for the gateway itself) and number.
     """
 
-    def __init__(self, tokens: Mapping[str, str], store: Store) -> None:
+    def __init__(
+        self, tokens: Mapping[str, str], store: Store, manners: Manners | None = None
+    ) -> None:
         self.connected: dict[str, Session] = {}
         self.calls: dict[tuple[str, int], asyncio.Future[Any]] = {}
         self._tokens, self._store = tokens, store
-        self._topics: Mapping[str, Callable[[Session, Any], None]] = {
+        self._manners = manners or Manners()
+        self._topics: Mapping[str, Callable[[Session, Any], Receipt | None]] = {
             f"{ME}telemetry": self._own_telemetry,
             f"{ME}attributes": self._own_attributes,
             f"{GATEWAY}connect": self._connect,
@@ -56,25 +67,30 @@ class PlatformApi:
             f"{ME}rpc/response": self._own_rpc_reply,
         }
 
-    def published(self, session: Session, topic: str, payload: bytes) -> None:
-        """Take a message; one that is not valid is recorded as `Invalid`."""
+    def published(self, session: Session, topic: str, payload: bytes) -> Receipt:
+        """Take a message and return how it is acknowledged.
+
+        One that is not valid is recorded as `Invalid`, and one whose values the rule chain drops
+        as `Dropped`: that is acknowledged like a good one.
+        """
         try:
-            self._handle(session, topic, simplejson.loads(payload, use_decimal=True))
+            return self._handle(session, topic, simplejson.loads(payload, use_decimal=True))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             problem = f"{type(error).__name__}: {error}"
             session.note("out", "Invalid", topic, payload, problem)
+            return MALFORMED
 
     def went(self, session: Session) -> None:
         """Forget the devices of a session that ended, as the platform does."""
         for device in [name for name, at in self.connected.items() if at is session]:
             del self.connected[device]
 
-    def _handle(self, session: Session, topic: str, content: Any) -> None:
+    def _handle(self, session: Session, topic: str, content: Any) -> Receipt:
         if handle := self._topics.get(topic):
-            handle(session, content)
-            return
+            return handle(session, content) or QUEUED
         prefix, _, number = topic.rpartition("/")
         self._numbered[prefix](session, int(number), content)
+        return QUEUED
 
     def _name(self, session: Session) -> str:
         return self._tokens[session.token]
@@ -82,10 +98,11 @@ class PlatformApi:
     # Messages of the gateway itself
 
     def _own_telemetry(self, session: Session, content: Any) -> None:
-        self._keep(self._name(session), content if isinstance(content, list) else [content])
+        entries = content if isinstance(content, list) else [content]
+        self._keep(session, self._name(session), [*self._entries(entries)])
 
     def _own_attributes(self, session: Session, content: Any) -> None:
-        self._store.set_attributes(self._name(session), "client", content)
+        self._keep_attributes(session, self._name(session), self._stored(content))
 
     def _own_attributes_request(self, session: Session, number: int, content: Any) -> None:
         name, answer = self._name(session), {}
@@ -109,40 +126,89 @@ class PlatformApi:
 
     # Messages of the devices behind the gateway
 
-    def _connect(self, session: Session, content: Any) -> None:
-        self._store.add_device(content["device"], content.get("type", "default"))
-        self.connected[content["device"]] = session
+    def _connect(self, session: Session, content: Any) -> Receipt:
+        device, kind = content["device"], content.get("type", _DEFAULT_TYPE)
+        if not accepts(device):
+            return self._refusal
+        if device in self._store.devices() or accepts(kind):
+            self._present(session, device, kind)
+            return QUEUED
+        # The device profile cannot be created: the device gets the default one, after a while.
+        return Receipt(
+            after_s=self._manners.default_s,
+            then=lambda: self._present(session, device, _DEFAULT_TYPE),
+        )
+
+    @property
+    def _refusal(self) -> Receipt:
+        """How a device is refused: the transport waits for its creation in vain."""
+        return Receipt(0x80, after_s=self._manners.refusal_s)
+
+    def _present(self, session: Session, device: str, kind: str) -> None:
+        self._store.add_device(device, kind)
+        if not session.over:
+            self.connected[device] = session
 
     def _disconnect(self, session: Session, content: Any) -> None:
         self.connected.pop(content["device"], None)
 
-    def _telemetry(self, session: Session, content: Any) -> None:
-        for device, entries in content.items():
+    def _telemetry(self, session: Session, content: Any) -> Receipt:
+        told = {device: [*self._entries(entries)] for device, entries in content.items()}
+        for device in filter(accepts, told):
             # ThingsBoard connects a device whose data arrives without a connect message.
-            self._store.add_device(device, "default")
+            self._store.add_device(device, _DEFAULT_TYPE)
             self.connected.setdefault(device, session)
-            self._keep(device, entries)
+            self._keep(session, device, told[device])
+        return QUEUED if all(map(accepts, told)) else self._refusal
 
-    def _keep(self, device: str, entries: Any) -> None:
+    def _entries(self, entries: Any) -> Iterable[tuple[int, Mapping[str, Any]]]:
+        """Yield instants and values; raises MalformedError for the whole message."""
         for entry in entries:
-            stamped = isinstance(entry, dict) and "values" in entry
-            ts = entry.get("ts") if stamped else None
-            values = entry["values"] if stamped else entry
-            self._store.add_telemetry(device, ts or int(time() * 1000), values)
+            stamped = isinstance(entry, dict) and "ts" in entry and "values" in entry
+            ts = int(entry["ts"]) if stamped else int(time() * 1000)
+            yield ts, self._stored(entry["values"] if stamped else entry)
 
-    def _attributes(self, session: Session, content: Any) -> None:
-        for device, values in content.items():
-            self._store.add_device(device, "default")
+    def _stored(self, values: Any) -> Mapping[str, Any]:
+        if not isinstance(values, dict):
+            raise MalformedError(f"Can't parse value: {values}")
+        return stored(values, cast=self._manners.cast)
+
+    def _keep(
+        self, session: Session, device: str, entries: Iterable[tuple[int, Mapping[str, Any]]]
+    ) -> None:
+        """Store telemetry: the rule chain gets one message per device and instant."""
+        for ts, values in entries:
+            if not self._dropped(session, device, values):
+                self._store.add_telemetry(device, ts, values)
+
+    def _attributes(self, session: Session, content: Any) -> Receipt:
+        told = {device: self._stored(values) for device, values in content.items()}
+        for device in filter(accepts, told):
+            self._store.add_device(device, _DEFAULT_TYPE)
+            self._keep_attributes(session, device, told[device])
+        return QUEUED if all(map(accepts, told)) else self._refusal
+
+    def _keep_attributes(self, session: Session, device: str, values: Mapping[str, Any]) -> None:
+        if not self._dropped(session, device, values):
             self._store.set_attributes(device, "client", values)
+
+    def _dropped(self, session: Session, device: str, values: Mapping[str, Any]) -> bool:
+        """Whether one bad key costs all values of a message; the gateway is not told."""
+        bad = [key for key in values if not accepts(key)]
+        if bad:
+            session.note("out", "Dropped", detail=f"{device}: {bad}")
+        return bool(bad)
 
     def _attributes_request(self, session: Session, content: Any) -> None:
         scope: Scope = "client" if content.get("client") else "shared"
         kept = self._store.attributes(content["device"], scope)
         answer = {"id": content["id"], "device": content["device"]}
-        if "key" in content:
-            answer["value"] = kept.get(content["key"])
-        else:
-            answer["values"] = {k: v for k, v in kept.items() if k in content.get("keys", ())}
+        keys = [content["key"]] if "key" in content else content["keys"]
+        found = {key: kept[key] for key in keys if key in kept}
+        if found and len(keys) == 1:
+            (answer["value"],) = found.values()
+        elif found:  # the platform leaves out what is not set, even all of it
+            answer["values"] = found
         session.deliver(f"{GATEWAY}attributes/response", octets(answer))
 
     def _rpc_reply(self, session: Session, content: Any) -> None:

@@ -14,6 +14,7 @@ from dlms_connector.demo.journal import Journal
 from dlms_connector.demo.mqtt_server import MqttServer
 from dlms_connector.demo.mqtt_session import Session
 from dlms_connector.demo.platform_api import GATEWAY, ME, PlatformApi, octets
+from dlms_connector.demo.platform_rules import Manners, accepts
 from dlms_connector.demo.platform_store import Point, Store
 
 T = TypeVar("T")
@@ -27,7 +28,8 @@ class Platform:
     """The stand-in, as an asynchronous context manager.
 
     `tokens` maps access tokens to the names of the gateways they belong to; `database` is
-    the path of a SQLite file; `packets` is how many packets the journal keeps, None for all.
+    the path of a SQLite file; `packets` is how many packets the journal keeps, None for all;
+    `manners` are settings and delays of the server.
     """
 
     def __init__(
@@ -37,11 +39,13 @@ class Platform:
         port: int = 0,
         database: str = ":memory:",
         packets: int | None = None,
+        manners: Manners | None = None,
     ) -> None:
+        self.manners = manners or Manners()
         self.tokens = dict(tokens)
         self.journal = Journal(packets)
         self.store = Store(database)
-        self._api = PlatformApi(self.tokens, self.store)
+        self._api = PlatformApi(self.tokens, self.store, self.manners)
         self.server = MqttServer(self.tokens, self.journal, self._api.published, self._api.went)
         self._port = port
         self._ids = itertools.count(1)
@@ -140,7 +144,12 @@ class Platform:
         return await self._call(self.session, "", number, topic, content, timeout_s)
 
     def set_shared_attributes(self, device: str, values: Mapping[str, Any]) -> bool:
-        """Set shared attributes of a device; return true if they were sent to its gateway."""
+        """Set shared attributes of a device; return true if they were sent to its gateway.
+
+        Raises ValueError for keys that the platform refuses.
+        """
+        if bad := [key for key in values if not accepts(key)]:
+            raise ValueError(f"Validation error: key is malformed: {bad}")
         self.store.set_attributes(device, "shared", values)
         return self._tell(device, values)
 
@@ -162,7 +171,7 @@ class Platform:
         try:
             if not session.deliver(topic, octets(content)):
                 raise RpcError(f"the gateway is not subscribed to {topic}")
-            return await asyncio.wait_for(answer, timeout_s)
+            return await asyncio.wait_for(answer, max(timeout_s, self.manners.least_call_s))
         except asyncio.TimeoutError:
             raise RpcError(f"{content} was not answered within {timeout_s:g} s") from None
         finally:

@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from dlms_connector.demo.platform_values import Malformed, stored
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dlms_connector.config import Device
+from dlms_connector.demo.platform_rules import MalformedError, stored
 from dlms_connector.obis import Obis
 from dlms_connector.reading import Kind, Poll, Reading, Value
 from dlms_converters import diagnostics
@@ -23,9 +23,9 @@ LOG = logging.getLogger("DLMS_converter")
 
 #: Texts that the platform would change, as measured on ThingsBoard 4.3.1.3 or read in its source.
 CAST = (
-    "00000001", "1.10", "-00.50", "00011", "00000000", "12345678901234567.890", "0", "7", "-7", "-0",
-    ".5", "-.5", "4711", "9223372036854775807", "0018446744073709551616", "00.00000000000000001",
-    "-0.00000000000000000", "\u0661\u0662", "\uff11.\uff12", "1.0", "0.1",
+    "00000001", "1.10", "-00.50", "00011", "00000000", "12345678901234567.890", "0", "7", "-7",
+    "-0", ".5", "-.5", "4711", "9223372036854775807", "0018446744073709551616",
+    "00.00000000000000001", "-0.00000000000000000", "\u0661\u0662", "\uff11.\uff12", "1.0", "0.1",
 )  # fmt: skip
 #: Texts that it keeps.
 KEPT = (
@@ -94,12 +94,12 @@ def test_every_number_arrives_exactly(value: Decimal, shift: int) -> None:
 def test_a_number_that_the_platform_does_not_store_costs_no_other(value: Value) -> None:
     values = {"a": json.loads(json.dumps(stored_value(value)), parse_float=Decimal), "b": 1}
     assert stored(values, cast=False)["b"] == 1
-    with pytest.raises(Malformed):  # what a number would have cost
+    with pytest.raises(MalformedError):  # what a number would have cost
         stored({"a": Decimal("7E-18"), "b": 1}, cast=False)
 
 
 def test_the_inside_of_objects_and_lists_is_not_cast() -> None:
-    value = {"serial": "00000001", "list": ["1.10", {"n": Decimal("90071992547409.93")}]}
+    value: Value = {"serial": "00000001", "list": ["1.10", {"n": Decimal("90071992547409.93")}]}
     assert sent(value) == {"serial": "00000001", "list": ["1.10", {"n": "90071992547409.93"}]}
 
 

@@ -13,6 +13,8 @@ import mqtt5
 import pytest
 import pytest_asyncio
 
+from dlms_connector.demo.journal import Packet
+from dlms_connector.demo.platform_rules import REAL_MANNERS, Manners
 from dlms_connector.demo.platform_server import Platform, RpcError
 from tests.support.mqtt_client import MqttClient, gateway
 
@@ -56,7 +58,7 @@ async def test_telemetry_of_devices_is_kept_exactly_and_once(
     await client.acknowledged(f"{GATEWAY}/telemetry", text)
     await client.acknowledged(f"{GATEWAY}/telemetry", text)
     [point] = platform.telemetry("A", "v")
-    assert (point.ts, point.value, str(point.value)) == (1790000000123, Decimal("230.1"), "230.10")
+    assert (point.ts, point.value, str(point.value)) == (1790000000123, Decimal("230.1"), "230.1")
     assert platform.connected == {"A"}, "data of a device connects it"
 
 
@@ -74,8 +76,8 @@ async def test_values_without_a_timestamp_are_of_now(
 async def test_client_attributes(platform: Platform, client: MqttClient) -> None:
     await client.acknowledged(f"{GATEWAY}/attributes", {"A": {"serial": "7"}})
     await client.acknowledged(f"{ME}/attributes", {"version": "3"})
-    assert platform.store.attributes("A") == {"serial": "7"}
-    assert platform.store.attributes("Gateway") == {"version": "3"}
+    assert platform.store.attributes("A") == {"serial": 7}
+    assert platform.store.attributes("Gateway") == {"version": 3}
 
 
 @pytest.mark.parametrize(
@@ -101,9 +103,11 @@ async def test_a_gateway_asks_for_its_attributes(
     ("asked", "answer"),
     [
         ({"client": False, "key": "s"}, {"value": 1}),
-        ({"client": True, "key": "s"}, {"value": None}),
+        ({"client": True, "key": "s"}, {}),
+        ({"client": True, "keys": ["s", "u"]}, {}),
+        ({"client": False, "keys": ["s"]}, {"value": 1}),
         ({"client": False, "keys": ["s", "u"]}, {"values": {"s": 1}}),
-        ({"client": True, "keys": ["c"]}, {"values": {"c": 3}}),
+        ({"client": True, "keys": ["c"]}, {"value": 3}),
     ],
 )
 async def test_a_gateway_asks_for_attributes_of_a_device(
@@ -145,6 +149,8 @@ async def test_the_limits_of_the_session(client: MqttClient) -> None:
     topic, content = await client.message()
     assert topic == f"{ME}/rpc/response/1"
     assert content["maxPayloadSize"] == 65_536
+    assert "payloadType" not in content
+    assert set(content["rateLimits"].values()) == {None}
     client.publish(f"{ME}/rpc/request/2", {"method": "somethingElse"})
     assert await client.message() == (f"{ME}/rpc/response/2", {"error": "unsupported method"})
 
@@ -207,3 +213,136 @@ async def test_what_makes_no_sense_is_noted(
     [invalid] = platform.journal.select("Invalid", direction="out")
     assert (invalid.topic, invalid.payload) == (topic, text.encode())
     assert platform.store.count() == 0
+
+
+async def acknowledged(client: MqttClient, topic: str, content: Any) -> mqtt5.PubAckReasonCode:
+    """Publish and return the reason code of the acknowledgement."""
+    client.publish(topic, content)
+    packet = await client.receive()
+    assert isinstance(packet, mqtt5.PubAckPacket)
+    return packet.reason_code
+
+
+async def test_texts_that_parse_as_numbers_are_stored_as_numbers(
+    platform: Platform, client: MqttClient
+) -> None:
+    values = {"a": "00000001", "b": "1.10", "c": "-00.50", "d": "1.", "e": None, "f": {"x": "01"}}
+    await client.acknowledged(f"{GATEWAY}/attributes", {"A": values})
+    await client.acknowledged(f"{GATEWAY}/telemetry", {"A": [{"ts": 1, "values": values}]})
+    kept = {"a": 1, "b": Decimal("1.1"), "c": Decimal("-0.5"), "d": "1.", "f": {"x": "01"}}
+    assert platform.store.attributes("A") == kept
+    assert {point.key: point.value for point in platform.store.latest()} == kept
+
+
+async def test_numbers_that_no_double_holds_change(platform: Platform, client: MqttClient) -> None:
+    text = '{"A": {"a": 90071992547409.93, "b": 7e-18, "c": 18446744073709551615, "d": 1e-16}}'
+    await client.acknowledged(f"{GATEWAY}/attributes", text)
+    assert platform.store.attributes("A") == {
+        "a": Decimal("90071992547409.94"),
+        "b": "0.000000000000000007",
+        "c": "18446744073709551615",
+        "d": "0.00000000000000010",
+    }
+
+
+async def test_without_the_cast_such_a_number_costs_the_message() -> None:
+    manners = Manners(cast=False)
+    async with (
+        Platform({"token": "Gateway"}, manners=manners) as platform,
+        gateway(platform) as one,
+    ):
+        invalid = mqtt5.PubAckReasonCode.PAYLOAD_FORMAT_INVALID
+        text = '{"A": [{"v": 1}, {"w": 7e-18}]}'
+        assert await acknowledged(one, f"{GATEWAY}/telemetry", text) == invalid
+        assert platform.store.count() == 0
+        await one.acknowledged(f"{GATEWAY}/attributes", {"A": {"serial": "01"}})
+        assert platform.store.attributes("A") == {"serial": "01"}
+
+
+@pytest.mark.parametrize("key", ["a<b", "{{x}}", " ", "x" * 256])
+async def test_a_bad_key_costs_its_message_without_a_word(
+    platform: Platform, client: MqttClient, key: str
+) -> None:
+    success = mqtt5.PubAckReasonCode.SUCCESS
+    entries = [{"ts": 1, "values": {"good": 1, key: 2}}, {"ts": 2, "values": {"good": 3}}]
+    content = {"A": entries, "B": [{"other": 1}]}
+    assert await acknowledged(client, f"{GATEWAY}/telemetry", content) == success
+    assert await acknowledged(client, f"{GATEWAY}/attributes", {"A": {"a": 1, key: 2}}) == success
+    assert [point.ts for point in platform.telemetry("A", "good")] == [2]
+    assert len(platform.telemetry("B", "other")) == 1
+    assert platform.store.attributes("A") == {}
+    assert len(platform.journal.select("Dropped", direction="out")) == 2
+    with pytest.raises(ValueError, match="key is malformed"):
+        platform.set_shared_attributes("A", {key: 1})
+
+
+async def test_a_bad_device_name_is_refused_after_a_while(
+    platform: Platform, client: MqttClient
+) -> None:
+    name, refused = "N-2 <Haus>", mqtt5.PubAckReasonCode.UNSPECIFIED_ERROR
+    assert await acknowledged(client, f"{GATEWAY}/connect", {"device": name}) == refused
+    told = {name: [{"v": 1}], "good": [{"v": 1}]}
+    assert await acknowledged(client, f"{GATEWAY}/telemetry", told) == refused
+    assert await acknowledged(client, f"{GATEWAY}/attributes", {name: {"v": 1}}) == refused
+    assert platform.store.devices() == {"good": "default"}
+    assert platform.connected == {"good"}
+
+
+async def test_a_bad_device_profile_becomes_default_after_a_while(
+    platform: Platform, client: MqttClient
+) -> None:
+    content = {"device": "A", "type": "Meter <b>"}
+    client.publish(f"{GATEWAY}/connect", content)
+    await platform.wait_for(lambda: platform.journal.select("Publish", f"{GATEWAY}/connect"))
+    assert platform.store.devices() == {}
+    assert isinstance(await client.receive(), mqtt5.PubAckPacket)
+    assert platform.store.devices() == {"A": "default"}
+    assert platform.connected == {"A"}
+
+
+async def test_a_packet_above_the_limit_ends_the_session(
+    platform: Platform, client: MqttClient
+) -> None:
+    topic = f"{ME}/attributes"
+    fits = 65_536 - len(topic) - 2 - 2 - 1 - len('{"a": ""}')  # lengths, packet id, no properties
+    await client.acknowledged(topic, {"a": "x" * fits})
+    client.publish(topic, {"a": "x" * (fits + 1)})
+    assert await client.closed()
+    assert len(platform.store.attributes("Gateway")["a"]) == fits
+
+
+async def test_a_call_is_waited_for_longer_than_its_caller_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited: list[float] = []
+
+    async def wait_for(answer: Any, timeout_s: float) -> Any:
+        waited.append(timeout_s)
+        answer.cancel()
+        raise asyncio.TimeoutError
+
+    manners = REAL_MANNERS
+    async with (
+        Platform({"token": "Gateway"}, manners=manners) as platform,
+        gateway(platform) as one,
+    ):
+        await one.acknowledged(f"{GATEWAY}/connect", {"device": "A"})
+        monkeypatch.setattr("dlms_connector.demo.platform_server.asyncio.wait_for", wait_for)
+        with pytest.raises(RpcError):
+            await platform.rpc("A", "readClock", timeout_s=0.5)
+        monkeypatch.undo()
+    assert waited == [5.0]
+
+
+def receipts(platform: Platform) -> list[Packet]:
+    return platform.journal.select("PubAck", direction="out")
+
+
+async def test_what_is_acknowledged_later_does_not_hold_up_the_rest(
+    platform: Platform, client: MqttClient
+) -> None:
+    client.publish(f"{GATEWAY}/connect", {"device": "<b>"})
+    second = client.publish(f"{GATEWAY}/connect", {"device": "A"})
+    assert (await client.receive()).packet_id == second
+    assert (await client.receive()).packet_id == second - 1
+    assert [packet.detail for packet in receipts(platform)] == ["SUCCESS", "UNSPECIFIED_ERROR"]
