@@ -452,6 +452,26 @@ def test_own_converter_by_name(
     assert gateway.sent[-1][2].device_type == "Mine"
 
 
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize(("texts", "serial"), [("quoted", '"00000001"'), ("plain", "00000001")])
+def test_texts_that_look_like_numbers_are_sent_as_configured(
+    make: Make, extension: Callable[[str], None], own: bool, texts: str, serial: str
+) -> None:
+    extension(
+        "from dlms_converters import DLMSUplinkConverter\n"
+        "class MyConverter(DLMSUplinkConverter):\n"
+        "    pass\n"
+    )
+    section = device(uplinkConverter="MyConverter") if own else device()
+    connector = make(configuration(section) | {"numericTexts": texts})
+    reading = Reading(
+        key="serial", kind="attributes", obis=Obis.parse("0-0:96.1.0"), class_id=1, attribute=2,
+        value="00000001", unit=None, ts_ms=1,
+    )  # fmt: skip
+    data = connector._prepared.converters["M1"].convert(None, Poll(readings=(reading,)))
+    assert data.attributes.to_dict() == {"serial": serial}
+
+
 def test_the_data_of_an_own_converter_pass_the_gateways_device_filter(
     make: Make, gateway: FakeGateway, extension: Callable[[str], None]
 ) -> None:
