@@ -23,6 +23,8 @@ from dlms_connector.config.types import LONGEST_NAME, Name, shown
 
 _TAG = re.compile(r"<(?=\??[A-Za-z]|!\[CDATA\[|/(?:p|br)(?![A-Za-z]))", re.IGNORECASE)
 _TEMPLATE = re.compile(r"\{\{.*\}\}", re.DOTALL)
+#: Control characters, of which NUL fails in the database, and lone surrogates.
+_UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _UNNAMED = "unnamed"
 
 
@@ -46,9 +48,10 @@ def acceptable(name: str) -> str:
 
     For names that come from a meter or from a user's own converter: nobody can correct them.
     """
-    if name.isprintable() and refusal(name) is None:
+    made = _UNWRITABLE.sub(" ", name)
+    if made == name and refusal(name) is None:
         return name
-    made = "".join(each if each.isprintable() else " " for each in name).strip()
+    made = made.strip()
     made = _TAG.sub("< ", made)
     if _TEMPLATE.search(made):
         made = re.sub(r"\{(?=\{)", "{ ", made)

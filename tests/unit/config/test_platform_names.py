@@ -12,7 +12,7 @@ from dlms_connector.config import Loaded, acceptable, load, refusal
 #: Accepted and refused by AntiSamy 1.7.5 with ThingsBoard's policy, or by KvUtils.validate.
 ACCEPTED = (
     "a < b", "<1", "<", "<=5", "x >y", "&amp;", "it's \"1\"", "\u00e4<\u00fc", "</b>", "</pre>",
-    "<!-- x -->", "{{", "}}{{", "{a}", "&#60;b>", "x" * 255,
+    "<!-- x -->", "\u00a0a", "{{", "}}{{", "{a}", "&#60;b>", "x" * 255,
 )  # fmt: skip
 REFUSED = (
     "a<b", "<B", "I<Imax", "N-2 <Haus>", "<g>", "<x:y>", "</p>", "</BR>", "<![CDATA[x", "{{x}}",
@@ -35,6 +35,7 @@ def test_names_that_it_refuses_are_made_acceptable(name: str) -> None:
 def test_long_names_that_begin_alike_stay_different() -> None:
     assert acceptable("x" * 300) != acceptable("x" * 301)
     assert acceptable("a\nb\x00") == "a b"
+    assert acceptable("a\ud800") == "a"
 
 
 def configured(**keys: Any) -> Loaded:
