@@ -34,9 +34,8 @@ def refusal(name: str) -> str | None:
         return "blank"
     if _units(name) > LONGEST_NAME:
         return f"longer than {LONGEST_NAME} characters of UTF-16"
-    if tag := _TAG.search(name):
-        found = name[tag.start() : tag.start() + 2]
-        return f"{shown(found)} looks like the beginning of an HTML tag; write '< ' or leave it out"
+    if _TAG.search(name):  # what stands there is not shown: in a table it may be a password
+        return "'<' before a letter looks like an HTML tag; write '< ' or leave it out"
     if _TEMPLATE.search(name):
         return "'{{…}}' looks like a template"
     return None

@@ -62,6 +62,13 @@ def test_a_name_that_the_platform_drops_is_a_problem(keys: dict[str, Any], path:
     assert problem.startswith(f"{path}: the platform drops ")
 
 
+def test_no_part_of_a_cell_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("deviceName,connection.host\npa<ssword,192.0.2.1\n")
+    (problem,) = load({"devicesFile": "m.csv"}, base=tmp_path).every_problem
+    assert problem.startswith("m.csv line 2, column deviceName: the platform drops this: ")
+    assert "<s" not in problem
+
+
 def test_a_device_that_the_platform_refuses_is_known_by_its_path() -> None:
     (refused,) = configured(deviceName="N-2 <Haus>").refused
     assert refused.name == refused.path == "devices[0]"
