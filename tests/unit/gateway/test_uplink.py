@@ -44,7 +44,7 @@ class Naming:
 
 def uplink(sent: list[Any], **options: Any) -> Uplink:
     queue: Any = AtOnce()
-    announcer: Any = SimpleNamespace()
+    announcer: Any = SimpleNamespace(knows=lambda name: True)
     return Uplink(
         {"M1": Naming()}, announcer, queue, queue, LOG,
         send=sent.append, count=lambda name, count: None, **options,
