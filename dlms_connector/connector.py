@@ -292,7 +292,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
     def _idle_s(self) -> float:
         # The gateway makes its client soon after its connectors. What the platform tells as soon
         # as it is connected comes some milliseconds later.
-        return 0.1 if self._gateway.tb_client is not None else 0.002
+        return 0.1 if self._gateway.tb_client is not None else 0.001
 
     def _reconcile(self) -> None:
         self._announcer.reconcile()

@@ -99,7 +99,7 @@ async def test_a_device_renamed_while_the_gateway_was_away_keeps_its_name(tmp_pa
 
 
 async def tell_at_once(running: Site, method: str, params: Any) -> None:
-    """Call the gateway itself as early as it can be reached."""
+    """Call the gateway itself as early as a platform over a network does: before its handler."""
 
     def told() -> bool:
         try:
@@ -108,6 +108,8 @@ async def tell_at_once(running: Site, method: str, params: Any) -> None:
         except RpcError:
             return False
 
+    await running.until(lambda: running.platform.sessions)
+    await asyncio.sleep(0.1)
     await running.until(told)
 
 
