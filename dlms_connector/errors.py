@@ -9,13 +9,16 @@
     │   ├── LinkTimeoutError     no complete reply in time
     │   └── ProtocolError        the peer violated the protocol
     │       ├── DroppedError         the meter has no session: the request was not carried out
+    │       ├── ExcessError          a reply holds more than its question can need
     │       ├── SecurityError        a reply that may be forged or replayed
     │       └── CounterError         our invocation counter is too low: open again with a higher one
     ├── RefusedError         wait for a while: meters lock out clients that try often
     ├── CommandError         tell the caller: the call itself cannot be carried out
     ├── ServiceError         the meter does not support this service: ask in another way
+    │   └── UnfitError           it answered for several attributes, but not as it should
     ├── ScalerError          do not use this value, keep the rest; the configuration can help
     └── ObjectError          skip this object, keep the rest
+        └── TooLargeError        its value is larger than what may be read, or sent
 
 Details are attributes; the message is one sentence; `hint` says what to try.
 An error is raised or logged, never both.
@@ -114,6 +117,20 @@ class ProtocolError(LinkError):
         self.doing = doing
         self.problem = problem
 
+    def while_doing(self, doing: str) -> ProtocolError:
+        """Return the same error for an operation that the reader of the message knows."""
+        return ProtocolError(doing, self.problem)
+
+
+class ExcessError(ProtocolError):
+    """A reply holds more than its question can need: it is refused before it is built."""
+
+    hint = "ask for less, and check what the object holds"
+
+    def while_doing(self, doing: str) -> ExcessError:
+        """Return the same error for an operation that the reader of the message knows."""
+        return ExcessError(doing, self.problem)
+
 
 class DroppedError(ProtocolError):
     """The meter answered that it has no session: it has not processed the request."""
@@ -172,6 +189,10 @@ class ServiceError(DlmsError):
         self.diagnostic = diagnostic
 
 
+class UnfitError(ServiceError):
+    """The meter answered for several attributes, but not so that it can be used: ask for one."""
+
+
 #: Data-Access-Result, IEC 62056-5-3 clause 8 (COSEM APDU definitions).
 DATA_ACCESS_RESULTS = {
     0: "success",
@@ -223,3 +244,17 @@ class ScalerError(DlmsError):
             "set `scaler` and `unit` for it in the configuration"
         )
         self.code = code
+
+
+class TooLargeError(ObjectError):
+    """The meter gave the object, but its value is too large to be read or sent; code is 0."""
+
+    hint = (
+        "ask for less of it: rows of a profile are read by the call `readProfile`, which takes a "
+        "range of time"
+    )
+
+    def __init__(self, doing: str, problem: str) -> None:
+        super().__init__(doing, 0)
+        self.args = (f"{doing}: {problem}",)
+        self.problem = problem

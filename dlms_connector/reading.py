@@ -19,6 +19,12 @@ Value = Union[  # noqa: UP007 (a recursive alias cannot be written with `|` in P
 #: Where a reading goes on the platform: time series or client attributes.
 Kind = Literal["timeseries", "attributes"]
 
+#: Limits of one value in bytes of JSON. The gateway's payload size is 8196 until the platform
+#: sets another one.
+LARGEST_VALUE: Mapping[Kind, int] = {"timeseries": 16 * 1024, "attributes": 6 * 1024}
+#: Limit of the answer to a call: the gateway hangs for ever on a message of 64 KiB.
+LARGEST_ANSWER = 48 * 1024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:

@@ -52,6 +52,24 @@ def json_size(value: Any) -> int:
     return 24  # no number is longer
 
 
+def exceeds(value: Any, size: int) -> bool:
+    """Whether a value surely has more bytes than this, found out in short time for any value."""
+    waiting = [value]
+    while waiting and size >= 0:
+        one = waiting.pop()
+        if isinstance(one, Mapping):
+            # Each key has quotes, colon and comma, and the blanks after these.
+            size -= sum(len(str(key)) + 6 for key in one)
+            waiting.extend(one.values())
+        elif isinstance(one, list | tuple):
+            size -= 2 * len(one)
+            if size >= 0:
+                waiting.extend(one)
+        else:
+            size -= 1
+    return size < 0
+
+
 def is_long(value: int | Decimal) -> bool:
     """Whether the platform stores a whole number as such."""
     return _LEAST <= value <= _GREATEST

@@ -13,15 +13,14 @@ from typing import Any
 from thingsboard_gateway.gateway.entities.converted_data import ConvertedData
 from thingsboard_gateway.gateway.entities.datapoint_key import DatapointKey
 
-from dlms_connector.reading import Kind
+from dlms_connector.reading import LARGEST_VALUE
 from dlms_converters.device_data import DeviceData
 from dlms_converters.json_value import json_size
 
-#: Limits of one value. The gateway's payload size is 8196 until the platform sets another one.
-LARGEST_VALUE: Mapping[Kind, int] = {"timeseries": 16 * 1024, "attributes": 6 * 1024}
-
 #: Limit of all values of one instant.
 LARGEST_ENTRY = 32 * 1024
+
+__all__ = ["LARGEST_ENTRY", "LARGEST_VALUE", "Values", "chunks", "messages"]
 
 Values = dict[DatapointKey, Any]
 

@@ -13,12 +13,13 @@ from dlms_connector.errors import (
     ProtocolError,
     ScalerError,
     ServiceError,
+    TooLargeError,
 )
-from dlms_connector.interpret import Options, ScalerUnit, interpret, scaler_unit
+from dlms_connector.interpret import Options, ScalerUnit, interpret, is_longer, scaler_unit
 from dlms_connector.protocol import Client, ask
 from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.talk import Talk
-from dlms_connector.reading import Value
+from dlms_connector.reading import LARGEST_ANSWER, Value
 
 #: Encodes a value, given the data that the meter holds (None if unknown) and its scaler.
 Encode = Callable[[Data | None, int], Data]
@@ -88,7 +89,15 @@ def read(client: Client, ref: AttributeRef, options: Options, scaler: int | None
     data, scaling = yield from get_scaled(client, ref, scaler)
     if isinstance(data, ObjectError):
         raise data
-    return interpret(ref, data, scaling, options)[0]
+    return interpret(ref, sendable(data, f"reading {ref}"), scaling, options)[0]
+
+
+def sendable(data: Data, doing: str) -> Data:
+    """Return data that fits in an answer. Raises TooLargeError: to interpret more is in vain."""
+    if is_longer(data, LARGEST_ANSWER):
+        problem = f"too large: as JSON it has more than the {LARGEST_ANSWER} bytes of an answer"
+        raise TooLargeError(doing, problem)
+    return data
 
 
 def write(
@@ -123,7 +132,9 @@ def write(
         raise (found if isinstance(found, DlmsError) else error) from None
 
     def shown(held: Data | None) -> Value:
-        return interpret(ref, held, scaling, options)[0] if held else None
+        if held is None or is_longer(held, LARGEST_ANSWER):
+            return None
+        return interpret(ref, held, scaling, options)[0]
 
     if only_if_different and data == before:
         return Written(shown(before), shown(before), changed=False)
@@ -153,5 +164,6 @@ def invoke(
     if data is None:
         return None
     # A return value belongs to no attribute: it is interpreted by its data type only.
+    data = sendable(data, f"invoking {method}")
     value, _ = interpret(AttributeRef(method.class_id, method.obis, 0), data)
     return value

@@ -12,12 +12,16 @@ from dlms_connector.history import Row, by_time, last
 from dlms_connector.interpret import aware
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client
+from dlms_connector.protocol.directive import Breath
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 
 #: A profile is read in many blocks, which takes long.
 _TIMEOUT_S = 60.0
 _MOST_ROWS = 5000
+
+#: Rows that are written without a break.
+_AT_ONCE = 1000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MOST_DIGITS = 20
@@ -37,7 +41,8 @@ def read_rows(context: Context, obis: Obis, arguments: Arguments) -> Work:
         count = arguments.integer("last", None, least=1, most=_MOST_ROWS)
 
         def newest(client: Client) -> Talk[Value]:
-            return _shown((yield from last(client, obis, count, options, stated)))
+            rows = yield from last(client, obis, count, options, stated)
+            return (yield from _shown(rows))
 
         return Work(talk=newest, what=f"reading {obis}", timeout_s=_TIMEOUT_S)
     start, end = _moment(context, arguments, "from"), _moment(context, arguments, "to")
@@ -45,14 +50,20 @@ def read_rows(context: Context, obis: Obis, arguments: Arguments) -> Work:
         raise CommandError(f"{arguments.method}: `to` lies before `from`")
 
     def between(client: Client) -> Talk[Value]:
-        rows = by_time(client, obis, start, end, options, context.ways, stated)
-        return _shown((yield from rows))
+        rows = yield from by_time(client, obis, start, end, options, context.ways, stated)
+        return (yield from _shown(rows))
 
     return Work(talk=between, what=f"reading {obis}", timeout_s=_TIMEOUT_S)
 
 
-def _shown(rows: list[Row]) -> list[Value]:
-    return [{"time": row.at.isoformat() if row.at else None, **row.values} for row in rows]
+def _shown(rows: list[Row]) -> Talk[list[Value]]:
+    """Return rows as JSON; the loop serves others while there are many."""
+    shown: list[Value] = []
+    for row in rows:
+        shown.append({"time": row.at.isoformat() if row.at else None, **row.values})
+        if not len(shown) % _AT_ONCE:
+            yield Breath()
+    return shown
 
 
 def _moment(context: Context, arguments: Arguments, key: str) -> datetime:

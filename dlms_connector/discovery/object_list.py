@@ -10,6 +10,7 @@ from dlms_connector.errors import ObjectError, ProtocolError
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.data import Data, DataType
+from dlms_connector.protocol.directive import Breath
 from dlms_connector.protocol.talk import Talk
 
 _ASSOCIATION_LN = 15
@@ -26,6 +27,8 @@ _USUAL = {
     ),
     8: ("0-0:1.0.0",),
 }
+#: Entries that are parsed without a break; the loop serves other meters between.
+_AT_ONCE = 500
 _DOING = "reading the meter's object list"
 
 #: Access modes that allow reading an attribute, up to version 2 of the class.
@@ -71,7 +74,7 @@ def read_object_list(client: Client) -> Talk[Listing]:
     lie = ""
     if listed.count != listed.announced:
         lie = f"the object list announces {listed.announced} entries and has {listed.count}"
-    return Listing(parse_object_list(listed.data), lie)
+    return Listing((yield from _parse(listed.data)), lie)
 
 
 def usual_objects() -> Iterator[ListedObject]:
@@ -86,14 +89,25 @@ def parse_object_list(data: Data) -> tuple[ListedObject, ...]:
 
     Raises ProtocolError if it is not an array or no entry is valid.
     """
+    talk = _parse(data)
+    while True:
+        try:
+            next(talk)
+        except StopIteration as done:
+            result: tuple[ListedObject, ...] = done.value
+            return result
+
+
+def _parse(data: Data) -> Talk[tuple[ListedObject, ...]]:
     if data.type not in (DataType.ARRAY, DataType.COMPACT_ARRAY):
         raise ProtocolError(_DOING, f"{data.type.name} came instead of an array")
-    version = _own_version(data)
-    objects = {
-        (entry.class_id, entry.obis): entry
-        for element in data.value
-        if (entry := _entry(element, as_bits=version >= _MODES_AS_BITS)) is not None
-    }
+    as_bits = _own_version(data) >= _MODES_AS_BITS
+    objects: dict[tuple[int, Obis], ListedObject] = {}
+    for count, element in enumerate(data.value, 1):
+        if (entry := _entry(element, as_bits=as_bits)) is not None:
+            objects[entry.class_id, entry.obis] = entry
+        if not count % _AT_ONCE:
+            yield Breath()
     if data.value and not objects:
         raise ProtocolError(_DOING, "none of its entries describes an object")
     return tuple(objects.values())

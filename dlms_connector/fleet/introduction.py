@@ -27,8 +27,9 @@ from dlms_connector.meter import MakeClient, catch_up, converse, public_device
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.data import Data
+from dlms_connector.protocol.services import STRANGER, Directory
 from dlms_connector.protocol.talk import Talk
-from dlms_connector.state import counter_of
+from dlms_connector.state import InvocationCounter, counter_of
 
 _VALUE = 2
 _CLASS_DATA = 1
@@ -96,7 +97,8 @@ class Introduction:
         state_dir: Path | None = None,
     ) -> None:
         """`state_dir` is the folder of the invocation counters; None stores them nowhere."""
-        self._make_client, self._log, self._state_dir = make_client, log, state_dir
+        self._make_client = _wary(make_client)
+        self._log, self._state_dir = log, state_dir
         self._by_address: dict[str, ListenConnection] = {}
         to_ask: list[Device] = []
         for device in devices:
@@ -160,6 +162,21 @@ class Introduction:
                 with suppress(DlmsError):
                     await converse(client.clear(), call, timeout_s=timeout_s, pause_s=pause_s)
             raise
+
+
+def _wary(make_client: MakeClient) -> MakeClient:
+    """Return clients for strangers: whoever dials in may say the least."""
+
+    def make(
+        device: Device,
+        counter: InvocationCounter | None = None,
+        directory: Directory | None = None,
+    ) -> Client:
+        client = make_client(device, counter, directory)
+        client.allowance = STRANGER
+        return client
+
+    return make
 
 
 def _introduce(client: Client, objects: Sequence[Obis]) -> Talk[Marks]:

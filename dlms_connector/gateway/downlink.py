@@ -38,15 +38,12 @@ from dlms_connector.cosem import AttributeRef, MethodRef
 from dlms_connector.errors import CommandError
 from dlms_connector.gateway.connector_calls import ITSELF, STARTING, ConnectorCalls
 from dlms_connector.gateway.sparing import Sparing
-from dlms_connector.reading import Value
-from dlms_converters.json_value import json_size, json_value
+from dlms_connector.reading import LARGEST_ANSWER, Value
+from dlms_converters.json_value import exceeds, json_size, json_value
 from dlms_converters.message_size import LARGEST_VALUE
 
 #: The time series of audit events.
 AUDIT_KEY = "dlmsAudit"
-
-#: The gateway hangs for ever on a message of 64 KiB.
-_LARGEST_ANSWER = 48 * 1024
 
 
 class Gateway(Protocol):
@@ -246,8 +243,11 @@ class Downlink:
 
 def _bounded(value: Value) -> Any:
     """Return a value as JSON; raises CommandError if it is too large for one message."""
-    result = json_value(value, longest=_LARGEST_ANSWER)
-    if (size := json_size(result)) > _LARGEST_ANSWER:
+    if exceeds(value, LARGEST_ANSWER):  # a year of rows: do not convert it in vain
+        problem = f"the answer has more than {LARGEST_ANSWER} bytes"
+        raise CommandError(f"{problem}, too much for one message; ask for less")
+    result = json_value(value, longest=LARGEST_ANSWER)
+    if (size := json_size(result)) > LARGEST_ANSWER:
         raise CommandError(f"the answer has {size} bytes, too much for one message; ask for less")
     return result
 

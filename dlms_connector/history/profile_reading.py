@@ -20,7 +20,7 @@ from dlms_connector.history.profiles import (
     Layout,
     Row,
     layout,
-    rows_of,
+    read_rows,
     with_clock,
 )
 from dlms_connector.history.range_reading import (
@@ -109,7 +109,8 @@ def last(
     except (ObjectError, ServiceError):
         pass
     if not rows:  # by entry they are not to be had
-        rows = rows_of((yield from buffer(client, obis, None)), shape, options)
+        data = yield from buffer(client, obis, None)
+        rows = yield from read_rows(data, shape, options)
     rows = _sorted(rows[::-1] if shape.newest_first else rows)
     return rows[-count:]
 
@@ -120,7 +121,7 @@ def _with_clock(client: Client, obis: Obis, shape: Layout) -> Talk[Layout]:
         sample = yield from buffer(client, obis, ByEntry(first=1, last=1))
     except (ObjectError, ServiceError):
         sample = yield from buffer(client, obis, None)
-    shape = with_clock(shape, sample)
+    shape = yield from with_clock(shape, sample)
     if shape.clock is None:
         raise CommandError(f"{obis} does not capture its clock: ask for its `last` rows")
     return shape
@@ -154,7 +155,8 @@ def _by_entries(client: Client, wanted: _Question) -> Talk[Answer]:
 
 def _whole(client: Client, wanted: _Question) -> Talk[Answer]:
     data = yield from buffer(client, wanted.obis, None)
-    return Answer(wanted.within(rows_of(data, wanted.shape, wanted.options)))
+    rows = yield from read_rows(data, wanted.shape, wanted.options)
+    return Answer(wanted.within(rows))
 
 
 #: The ways by range, and the fields that are left unspecified.
@@ -188,7 +190,8 @@ def _end_of_buffer(
     # Both numbers are given, from 1 and forwards: not every meter takes 0 for the last entry.
     first = 1 if shape.newest_first else entries - count + 1
     selection = ByEntry(first=first, last=first + count - 1)
-    return rows_of((yield from buffer(client, obis, selection)), shape, options)
+    data = yield from buffer(client, obis, selection)
+    return (yield from read_rows(data, shape, options))
 
 
 def _falls(rows: Sequence[Row]) -> bool | None:

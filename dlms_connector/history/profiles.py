@@ -14,6 +14,7 @@ from datetime import datetime
 from dlms_connector.config import Profile, ProfileColumn
 from dlms_connector.cosem import CLASSES, CLOCK_CLASS, AttributeRef
 from dlms_connector.errors import CommandError, ObjectError, ProtocolError, ServiceError
+from dlms_connector.history.pace import Pace
 from dlms_connector.history.row_times import NOTHING, expanded, instants
 from dlms_connector.interpret import (
     Options,
@@ -26,6 +27,7 @@ from dlms_connector.interpret import (
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client, get_one
 from dlms_connector.protocol.data import Data, DataType
+from dlms_connector.protocol.directive import Breath
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
 
@@ -222,18 +224,34 @@ def _with_scaler(client: Client, column: Column) -> Talk[Column]:
 
 
 def rows_of(buffer: Data, shape: Layout, options: Options) -> list[Row]:
-    """Return the rows in buffer order. Raises CommandError if the number of cells is wrong."""
+    """Return the rows as `read_rows` does, without a break."""
+    talk = read_rows(buffer, shape, options)
+    while True:
+        try:
+            next(talk)
+        except StopIteration as done:
+            rows: list[Row] = done.value
+            return rows
+
+
+def read_rows(buffer: Data, shape: Layout, options: Options) -> Talk[list[Row]]:
+    """Return the rows in buffer order; the loop serves others while they are converted.
+
+    Raises CommandError if the number of cells is wrong.
+    """
     rows = [_cells(entry, len(shape.columns)) for entry in _elements(buffer)]
     clock = shape.clock_column
     if clock is None:
-        clock = _moment_column(rows, shape.columns)
+        clock = yield from _moment_column(rows, shape.columns)
     times: Sequence[datetime | None] = [None] * len(rows)
     if clock is not None:
         cells = [row[clock] for row in rows]
-        times = instants(cells, shape.period_s, options, newest_first=shape.newest_first)
+        newest_first = shape.newest_first
+        times = yield from instants(cells, shape.period_s, options, newest_first=newest_first)
     named = list(zip(_names(shape.columns), shape.columns, strict=True))
     found: list[Row] = []
     before: Sequence[Data] = [NOTHING] * len(named)
+    pace = Pace()
     for row, at in zip(rows, times, strict=True):
         before = [expanded(*pair) for pair in zip(row, before, strict=True)]
         values = {
@@ -242,30 +260,42 @@ def rows_of(buffer: Data, shape: Layout, options: Options) -> list[Row]:
             if index != clock
         }
         found.append(Row(at, values))
+        if pace.is_due(len(row)):
+            yield Breath()
     return found
 
 
-def with_clock(shape: Layout, buffer: Data) -> Layout:
+def with_clock(shape: Layout, buffer: Data) -> Talk[Layout]:
     """Return the layout with the column that holds the time in these rows; unchanged if none."""
     rows = [_elements(entry) for entry in _elements(buffer)]
     if any(len(row) != len(shape.columns) for row in rows):
         return shape
-    known = (index for index, one in enumerate(shape.columns) if one.is_billing_time)
-    found = _moment_column(rows, shape.columns) if rows else next(known, None)
+    found = next((index for index, one in enumerate(shape.columns) if one.is_billing_time), None)
+    if rows:
+        found = yield from _moment_column(rows, shape.columns)
     return replace(shape, found=found)
 
 
-def _moment_column(rows: Sequence[Sequence[Data]], columns: Sequence[Column]) -> int | None:
+def _moment_column(rows: Sequence[Sequence[Data]], columns: Sequence[Column]) -> Talk[int | None]:
     """Return the column whose cells are date-times: that of a billing period, else the first."""
     indexes = [index for index, one in enumerate(columns) if one.may_tell_time]
     indexes.sort(key=lambda index: not columns[index].is_billing_time)
-    return next((index for index in indexes if _are_moments([row[index] for row in rows])), None)
+    for index in indexes:
+        if (yield from _are_moments([row[index] for row in rows])):
+            return index
+    return None
 
 
-def _are_moments(cells: Sequence[Data]) -> bool:
+def _are_moments(cells: Sequence[Data]) -> Talk[bool]:
     told = [cell for cell in cells if cell.type is not DataType.NULL]
-    certain = any(isinstance(cell.value, bytes) and is_date_time(cell.value) for cell in told)
-    return certain and all(moment_of(cell) is not None for cell in told)
+    certain, pace = False, Pace()
+    for cell in told:
+        if moment_of(cell) is None:
+            return False
+        certain = certain or (isinstance(cell.value, bytes) and is_date_time(cell.value))
+        if pace.is_due():
+            yield Breath()
+    return certain
 
 
 def _elements(buffer: Data) -> tuple[Data, ...]:

@@ -16,7 +16,7 @@ from math import ceil, floor
 
 from dlms_connector.cosem import CLOCK_CLASS, AttributeRef, ByRange, Selection
 from dlms_connector.errors import ObjectError, ServiceError
-from dlms_connector.history.profiles import BUFFER, PROFILE_GENERIC, Layout, Row, rows_of
+from dlms_connector.history.profiles import BUFFER, PROFILE_GENERIC, Layout, Row, read_rows
 from dlms_connector.interpret import Options, moment_of
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client, get_one
@@ -219,7 +219,7 @@ def _ask(
         limits = _in_zone(_moved(start, -spare), zone), _in_zone(_moved(end, spare), zone)
     selection = ByRange(start=limits[0], end=limits[1], clock=wanted.shape.clock, skip=skip)
     data = yield from buffer(client, wanted.obis, selection)
-    return rows_of(data, wanted.shape, wanted.options)
+    return (yield from read_rows(data, wanted.shape, wanted.options))
 
 
 def _number(unix_time: int) -> int:

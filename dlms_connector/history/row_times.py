@@ -10,8 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
+from dlms_connector.history.pace import Pace
 from dlms_connector.interpret import Options, aware, moment_of, of_unix_time
 from dlms_connector.protocol.data import DELTAS, Data, DataType
+from dlms_connector.protocol.directive import Breath
+from dlms_connector.protocol.talk import Talk
+
+#: The time of a row takes as long as so many other cells.
+_CELLS = 2
 
 #: A cell with an unknown value. Null-data would mean the value of the row before.
 NOTHING = Data(DataType.DONT_CARE)
@@ -32,14 +38,21 @@ def expanded(cell: Data, before: Data) -> Data:
 
 def instants(
     cells: Sequence[Data], period_s: int, options: Options, *, newest_first: bool
-) -> list[datetime | None]:
+) -> Talk[list[datetime | None]]:
     """Return the capture times of rows in buffer order; None where nothing tells the time.
 
+    The loop serves others meanwhile.
     Where the rows themselves show their order, it counts more than `newest_first`.
     """
     cells = [_time_of(cell) for cell in cells]
-    empty, clocks = [_is_empty(cell) for cell in cells], _expanded(cells)
-    alone = [_instant(clock, options) for clock in clocks]
+    clocks, pace = _expanded(cells), Pace()
+    empty: list[bool] = []
+    alone: list[datetime | None] = []
+    for cell, clock in zip(cells, clocks, strict=True):
+        empty.append(_is_empty(cell))
+        alone.append(_instant(clock, options))
+        if pace.is_due(_CELLS):
+            yield Breath()
     known = [at.timestamp() for at in alone if at is not None]
     if known and known[0] != known[-1]:
         newest_first = known[0] > known[-1]
@@ -53,6 +66,8 @@ def instants(
             times.append(_in_order(at, before, newest_first=newest_first))
         else:
             times.append(at)
+        if pace.is_due(_CELLS):
+            yield Breath()
     for index in reversed(range(len(times) - 1)):
         if times[index] is None and empty[index]:
             times[index] = _later(times[index + 1], -step_s)

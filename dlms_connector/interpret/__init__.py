@@ -5,6 +5,7 @@ Use `interpret` for a value and its unit, `examine` for its quality too. Nothing
 
 from dlms_connector.interpret.attributes import examine, interpret
 from dlms_connector.interpret.context import DEFAULTS, Interpretation, Options, options_of
+from dlms_connector.interpret.extent import has_many, is_longer
 from dlms_connector.interpret.moments import aware, moment_of, of_unix_time
 from dlms_connector.interpret.objects import shape_of
 from dlms_connector.interpret.octets import is_date_time
@@ -19,9 +20,11 @@ __all__ = [
     "ScalerUnit",
     "aware",
     "examine",
+    "has_many",
     "hidden",
     "interpret",
     "is_date_time",
+    "is_longer",
     "is_number",
     "moment_of",
     "of_unix_time",

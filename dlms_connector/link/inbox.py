@@ -9,6 +9,8 @@ from dlms_connector.errors import LinkClosedError
 
 #: Above this many octets reading is paused, so that no peer can fill the memory.
 PAUSE_ABOVE = 1 << 20
+#: Most octets that a reader gets at once: what it does with them must not hold the loop.
+PORTION = 1 << 16
 
 
 class Inbox:
@@ -25,6 +27,7 @@ class Inbox:
         self._chunks: list[bytes] = []
         self._size = 0
         self._paused = False
+        self._more = False
         self._ended = False
         self._waiter: asyncio.Future[None] | None = None
         self._deadline = 0.0
@@ -69,7 +72,18 @@ class Inbox:
             await self._wait(deadline)
         if self._ended and not self._chunks:
             raise LinkClosedError
-        return self.take()
+        if self._more:
+            await asyncio.sleep(0)  # the rest of a flood: let others run first
+        data = self.take()
+        self._more = len(data) > PORTION
+        if self._more:
+            self.put_back(data[PORTION:])
+        return data[:PORTION]
+
+    def put_back(self, data: bytes) -> None:
+        """Keep octets that were taken for the next reader."""
+        self._chunks.insert(0, data)
+        self._size += len(data)
 
     async def _wait(self, deadline: float) -> None:
         if self._waiter is not None:

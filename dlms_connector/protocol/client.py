@@ -10,12 +10,14 @@ from dlms_connector.config import Device, Dlms, Workarounds
 from dlms_connector.cosem import AttributeRef, MethodRef
 from dlms_connector.errors import DlmsError, ObjectError, ServiceError
 from dlms_connector.protocol.association import Association
-from dlms_connector.protocol.data import Data
+from dlms_connector.protocol.data import Budget, Data
 from dlms_connector.protocol.datalink import make_datalink
 from dlms_connector.protocol.security import InvocationCounter
 from dlms_connector.protocol.services import (
+    ASKED,
     LIST_HEADER,
     Access,
+    Allowance,
     Conversation,
     Directory,
     LogicalNames,
@@ -80,6 +82,8 @@ class Client:
 
     #: Names of the negotiated services; empty before `connect`.
     conformance: frozenset[str] = frozenset()
+    #: What replies may hold; set it before a request. Nothing else bounds what a meter says.
+    allowance: Allowance = ASKED
     #: The largest APDU that the meter can receive, in octets.
     max_pdu: int = 0xFFFF
     #: Number of SET and ACTION calls, counted at their start.
@@ -117,10 +121,12 @@ class Client:
         )
         skip = frozenset(workarounds.skip_date_time_fields)
         select = Selector(from_utc=dlms.deviation_from_utc, skip=skip).encode
-        self._services: Services = LogicalNames(conversation, self._room, select)
-        self._access: Services | None = Access(conversation, self._room, select)
+        self._services: Services = LogicalNames(conversation, self._room, select, self._allow)
+        self._access: Services | None = Access(conversation, self._room, select, self._allow)
         if dlms.referencing == "SN":
-            self._services = ShortNames(conversation, self._room, select, directory)
+            self._services = ShortNames(
+                conversation, self._room, select, directory, lambda: self.allowance
+            )
             self._access = None
 
     @property
@@ -215,6 +221,9 @@ class Client:
         if self._access and "access" in self.conformance:
             return self._access
         return self._services if "multiple-references" in self.conformance else None
+
+    def _allow(self, refs: Sequence[AttributeRef]) -> Budget:
+        return self.allowance.budget(refs)
 
     def _room(self) -> int:
         """Return the largest size of a request before ciphering, in octets."""

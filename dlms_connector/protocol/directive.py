@@ -29,6 +29,10 @@ class Pause(Directive):
         return f"Pause({self.seconds:g})"
 
 
+class Breath(Directive):
+    """Let other tasks of the loop run: what is being done takes long."""
+
+
 class LineSettings(Directive):
     """Change a serial line's settings; a link without such settings does nothing.
 

@@ -1,92 +1,68 @@
 """Strict A-XDR decoder of COSEM data, and the matching encoder (IEC 61334-6).
 
-Data from a meter is never trusted: every count is compared with the octets left, nesting
-and number of values are limited, and data that does not fit raises ProtocolError.
+Data from a meter is never trusted: every count is compared with the octets left and taken from
+the budget of the reply, nesting is limited, and data that does not fit raises ProtocolError.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
 from dlms_connector.errors import ProtocolError
+from dlms_connector.protocol.data.budget import MAX_VALUES, Budget
 from dlms_connector.protocol.data.compact_array import pack_compact_array, unpack_compact_array
 from dlms_connector.protocol.data.data import Data, DataType, array, structure
-from dlms_connector.protocol.data.lengths import READING, cut_short, decode_length, encode_length
+from dlms_connector.protocol.data.lengths import (
+    READING,
+    announced,
+    cut_short,
+    decode_length,
+    encode_length,
+)
 
 __all__ = [
+    "MAX_DEPTH",
+    "MAX_VALUES",
+    "Budget",
     "Data",
     "DataType",
     "array",
     "decode",
-    "decode_entries",
     "decode_length",
     "decode_whole",
     "encode",
     "encode_length",
+    "read_content",
     "structure",
 ]
 
 #: Data of meters is nested three to six deep; more is noise or an attack.
 MAX_DEPTH = 32
-#: A load profile of a year has a million values. Decoding a million takes one or two seconds,
-#: and no other meter is served meanwhile.
-MAX_VALUES = 1 << 21
-
-
-class _Walk:
-    """State of one decoding: the depth of nesting, and how many values may still be read."""
-
-    __slots__ = ("depth", "left")
-
-    def __init__(self) -> None:
-        self.depth, self.left = 0, MAX_VALUES
-
-    def spend(self, values: int) -> None:
-        """Count values that will be read. Raises ProtocolError if they are too many."""
-        self.left -= values
-        if self.left < 0:
-            raise ProtocolError(READING, f"more than {MAX_VALUES} values")
-
+#: So many bits of a bit string take the memory of a value.
+_BITS_OF_VALUE = 64
 
 #: Reads or writes the content of a value, without its tag.
-_Reader = Callable[[bytes, int, _Walk], tuple[Any, int]]
+_Reader = Callable[[bytes, int, Budget], tuple[Any, int]]
 _Writer = Callable[[Any], bytes]
 
 
-def decode(buffer: bytes, start: int = 0) -> tuple[Data, int]:
-    """Read one value; return it and where it ends. Raises ProtocolError."""
-    return _read(buffer, start, _Walk())
+def decode(buffer: bytes, start: int = 0, budget: Budget | None = None) -> tuple[Data, int]:
+    """Read one value; return it and where it ends. Raises ProtocolError.
+
+    The values of the reply share a `budget`; ExcessError if it is exceeded.
+    """
+    return _read(buffer, start, budget or Budget())
 
 
-def decode_whole(buffer: bytes, start: int = 0) -> Data:
+def decode_whole(buffer: bytes, start: int = 0, budget: Budget | None = None) -> Data:
     """Read one value that fills the octets to their end. Raises ProtocolError."""
-    data, end = _read(buffer, start, _Walk())
+    data, end = _read(buffer, start, budget or Budget())
     if end != len(buffer):
         raise ProtocolError(READING, f"{len(buffer) - end} octets too many behind the data")
     return data
-
-
-def decode_entries(buffer: bytes, start: int = 0) -> tuple[Data, int]:
-    """Read an array as far as its entries are whole; return it and the announced number.
-
-    For object lists only: some meters announce more entries than they send, or fewer. Raises
-    ProtocolError if it is no array.
-    """
-    if buffer[start : start + 1] != bytes((DataType.ARRAY,)):
-        data = decode_whole(buffer, start)
-        return data, len(data.value) if isinstance(data.value, tuple) else 0
-    announced, at = decode_length(buffer, start + 1)
-    entries: list[Data] = []
-    walk = _Walk()
-    with suppress(ProtocolError):
-        while at < len(buffer):
-            entry, at = _read(buffer, at, walk)
-            entries.append(entry)
-    return array(*entries), announced
 
 
 def encode(data: Data) -> bytes:
@@ -97,18 +73,18 @@ def encode(data: Data) -> bytes:
         raise ValueError(f"{data.value!r} is not of type {data.type.name}: {error}") from error
 
 
-def _read(buffer: bytes, at: int, walk: _Walk) -> tuple[Data, int]:
+def _read(buffer: bytes, at: int, budget: Budget) -> tuple[Data, int]:
     try:
         kind, read = _READERS[buffer[at]]
     except IndexError:
         raise cut_short(buffer) from None
     except KeyError:
         raise ProtocolError(READING, f"no type has the tag {buffer[at]}") from None
-    value, at = read(buffer, at + 1, walk)
+    value, at = read(buffer, at + 1, budget)
     return Data(kind, value), at
 
 
-def _read_content(kind: DataType, buffer: bytes, at: int) -> tuple[Data, int]:
+def read_content(kind: DataType, buffer: bytes, at: int) -> tuple[Data, int]:
     """Read a value whose type is known and whose tag is left out, as in compact arrays."""
     value, at = _READERS[kind][1](buffer, at, _LEAF)
     return Data(kind, value), at
@@ -118,7 +94,7 @@ def _number(form: str) -> tuple[_Reader, _Writer]:
     packing = struct.Struct(form)
     size, unpack = packing.size, packing.unpack_from
 
-    def read(buffer: bytes, at: int, _walk: _Walk) -> tuple[Any, int]:
+    def read(buffer: bytes, at: int, _budget: Budget) -> tuple[Any, int]:
         end = at + size
         if end > len(buffer):
             raise cut_short(buffer)
@@ -128,7 +104,7 @@ def _number(form: str) -> tuple[_Reader, _Writer]:
 
 
 def _sized(size: int) -> tuple[_Reader, _Writer]:
-    def read(buffer: bytes, at: int, _walk: _Walk) -> tuple[bytes, int]:
+    def read(buffer: bytes, at: int, _budget: Budget) -> tuple[bytes, int]:
         end = at + size
         if end > len(buffer):
             raise cut_short(buffer)
@@ -142,7 +118,7 @@ def _sized(size: int) -> tuple[_Reader, _Writer]:
     return read, write
 
 
-def _read_nothing(_buffer: bytes, at: int, _walk: _Walk) -> tuple[None, int]:
+def _read_nothing(_buffer: bytes, at: int, _budget: Budget) -> tuple[None, int]:
     return None, at
 
 
@@ -152,7 +128,7 @@ def _write_nothing(value: None) -> bytes:
     return b""
 
 
-def _read_boolean(buffer: bytes, at: int, _walk: _Walk) -> tuple[bool, int]:
+def _read_boolean(buffer: bytes, at: int, _budget: Budget) -> tuple[bool, int]:
     if at >= len(buffer):
         raise cut_short(buffer)
     return buffer[at] != 0, at + 1
@@ -162,7 +138,7 @@ def _write_boolean(value: bool) -> bytes:
     return b"\x01" if value else b"\x00"
 
 
-def _read_bcd(buffer: bytes, at: int, _walk: _Walk) -> tuple[int | bytes, int]:
+def _read_bcd(buffer: bytes, at: int, _budget: Budget) -> tuple[int | bytes, int]:
     if at >= len(buffer):
         raise cut_short(buffer)
     tens, ones = divmod(buffer[at], 16)
@@ -177,7 +153,7 @@ def _write_bcd(value: int | bytes) -> bytes:
     return bytes((value // 10 * 16 + value % 10,))
 
 
-def _read_string(buffer: bytes, at: int, _walk: _Walk) -> tuple[bytes, int]:
+def _read_string(buffer: bytes, at: int, _budget: Budget) -> tuple[bytes, int]:
     size, at = decode_length(buffer, at)
     end = at + size
     if end > len(buffer):
@@ -190,11 +166,13 @@ def _write_string(value: bytes | str) -> bytes:
     return encode_length(len(octets)) + octets
 
 
-def _read_bits(buffer: bytes, at: int, _walk: _Walk) -> tuple[str, int]:
+def _read_bits(buffer: bytes, at: int, budget: Budget) -> tuple[str, int]:
     count, at = decode_length(buffer, at)
     end = at + (count + 7) // 8
     if end > len(buffer):
         raise cut_short(buffer)
+    if count > _BITS_OF_VALUE:
+        budget.spend(count // _BITS_OF_VALUE)  # each bit becomes a character
     digits = f"{int.from_bytes(buffer[at:end], 'big'):0{8 * (end - at)}b}"
     return digits[:count], end
 
@@ -205,21 +183,18 @@ def _write_bits(value: str) -> bytes:
     return encode_length(len(value)) + octets
 
 
-def _read_elements(buffer: bytes, at: int, walk: _Walk) -> tuple[tuple[Data, ...], int]:
+def _read_elements(buffer: bytes, at: int, budget: Budget) -> tuple[tuple[Data, ...], int]:
     count, at = decode_length(buffer, at)
-    # Each element has at least one octet. Refuse a count beyond the octets left, before any
-    # memory is reserved for it.
-    if count > len(buffer) - at:
-        raise ProtocolError(READING, f"{count} elements announced, {len(buffer) - at} octets left")
-    if walk.depth >= MAX_DEPTH:
+    announced(count, len(buffer) - at)
+    if budget.depth >= MAX_DEPTH:
         raise ProtocolError(READING, f"nested deeper than {MAX_DEPTH} levels")
-    walk.spend(count)
-    walk.depth += 1
+    budget.spend(count)
+    budget.depth += 1
     elements = []
     for _ in range(count):
-        element, at = _read(buffer, at, walk)
+        element, at = _read(buffer, at, budget)
         elements.append(element)
-    walk.depth -= 1
+    budget.depth -= 1
     return tuple(elements), at
 
 
@@ -227,8 +202,8 @@ def _write_elements(value: tuple[Data, ...]) -> bytes:
     return encode_length(len(value)) + b"".join(map(encode, value))
 
 
-def _read_compact_array(buffer: bytes, at: int, walk: _Walk) -> tuple[tuple[Data, ...], int]:
-    return unpack_compact_array(buffer, at, MAX_DEPTH - walk.depth, _read_content, walk.spend)
+def _read_compact_array(buffer: bytes, at: int, budget: Budget) -> tuple[tuple[Data, ...], int]:
+    return unpack_compact_array(buffer, at, MAX_DEPTH - budget.depth, read_content, budget.spend)
 
 
 def _write_compact_array(value: tuple[Data, ...]) -> bytes:
@@ -245,7 +220,7 @@ def _float(form: str) -> tuple[_Reader, _Writer]:
 
 
 #: For values without elements, which are not nested.
-_LEAF = _Walk()
+_LEAF = Budget()
 
 _STRING = (_read_string, _write_string)
 _ELEMENTS = (_read_elements, _write_elements)

@@ -6,11 +6,11 @@ Arrays within the description have a fixed number of elements, given as long-uns
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from dlms_connector.errors import ProtocolError
+from dlms_connector.errors import ExcessError, ProtocolError
 from dlms_connector.protocol.data.data import Data, DataType
 from dlms_connector.protocol.data.lengths import READING, cut_short, decode_length, encode_length
 
@@ -28,6 +28,32 @@ _WriteContent = Callable[[Data], bytes]
 _Spend = Callable[[int], None]
 
 
+#: Octets of a value without its tag, at least. Strings may be empty, but have a length.
+_LEAST_OCTETS = {
+    DataType.NULL: 0,
+    DataType.DONT_CARE: 0,
+    DataType.DOUBLE_LONG: 4,
+    DataType.DOUBLE_LONG_UNSIGNED: 4,
+    DataType.LONG: 2,
+    DataType.LONG_UNSIGNED: 2,
+    DataType.LONG64: 8,
+    DataType.LONG64_UNSIGNED: 8,
+    DataType.FLOAT32: 4,
+    DataType.FLOAT64: 8,
+    DataType.DATE_TIME: 12,
+    DataType.DATE: 5,
+    DataType.TIME: 4,
+    DataType.DELTA_LONG: 2,
+    DataType.DELTA_LONG_UNSIGNED: 2,
+    DataType.DELTA_DOUBLE_LONG: 4,
+    DataType.DELTA_DOUBLE_LONG_UNSIGNED: 4,
+}
+#: Types whose values differ in size.
+_STRINGS = (
+    DataType.BIT_STRING, DataType.OCTET_STRING, DataType.VISIBLE_STRING, DataType.UTF8_STRING,
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class _Description:
     """The type of an element; `parts` are the types of its own elements, `repeat` times."""
@@ -41,6 +67,61 @@ class _Description:
         """Number of values in one element, including itself."""
         return 1 + self.repeat * sum(part.size for part in self.parts)
 
+    @cached_property
+    def octets(self) -> int:
+        """The fewest octets that one element takes."""
+        if self.kind in (DataType.ARRAY, DataType.STRUCTURE):
+            return self.repeat * sum(part.octets for part in self.parts)
+        return _LEAST_OCTETS.get(self.kind, 1)
+
+    @cached_property
+    def is_fixed(self) -> bool:
+        """Whether all elements take equally many octets."""
+        return self.kind not in _STRINGS and all(part.is_fixed for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class CompactArray:
+    """A compact array whose elements are not read yet."""
+
+    description: _Description
+    contents: bytes
+
+    @property
+    def size(self) -> int:
+        """Number of values in one element, including itself."""
+        return self.description.size
+
+    def elements(self, read_content: _ReadContent, spend: _Spend) -> Iterator[Data]:
+        """Read the elements one by one. Raises ProtocolError.
+
+        Their number is checked before the first of them is read, where it is known by then.
+        """
+        element, contents, length = self.description, self.contents, len(self.contents)
+        budget = _FREE_ELEMENTS + length * _ELEMENTS_PER_OCTET
+        if not length:
+            return
+        if element.size > budget:
+            raise _too_many()
+        if not element.octets:
+            raise ProtocolError(READING, "the elements of a compact array have no content")
+        if element.octets > length:
+            raise cut_short(contents)
+        if element.is_fixed:
+            count = length // element.octets
+            if count * element.size > budget:
+                raise _too_many()
+            spend(count * element.size)
+        at = 0
+        while at < length:
+            if not element.is_fixed:
+                budget -= element.size
+                if budget < 0:
+                    raise _too_many()
+                spend(element.size)
+            data, at = _read_element(element, contents, at, read_content)
+            yield data
+
 
 def unpack_compact_array(
     buffer: bytes, at: int, depth: int, read_content: _ReadContent, spend: _Spend
@@ -49,25 +130,22 @@ def unpack_compact_array(
 
     `depth` is how many levels of nesting are allowed. Raises ProtocolError.
     """
+    array, end = read_compact_header(buffer, at, depth)
+    return tuple(array.elements(read_content, spend)), end
+
+
+def read_compact_header(buffer: bytes, at: int, depth: int) -> tuple[CompactArray, int]:
+    """Read the type and the contents of a compact array; return it and where it ends."""
     description, at = _read_description(buffer, at, depth)
     length, at = decode_length(buffer, at)
     end = at + length
     if end > len(buffer):
         raise cut_short(buffer)
-    contents, budget = buffer[at:end], _FREE_ELEMENTS + length * _ELEMENTS_PER_OCTET
-    elements: list[Data] = []
-    at = 0
-    while at < length:
-        budget -= description.size
-        if budget < 0:
-            raise ProtocolError(READING, "a compact array has more elements than octets")
-        spend(description.size)
-        element, after = _read_element(description, contents, at, read_content)
-        if after == at:
-            raise ProtocolError(READING, "the elements of a compact array have no content")
-        elements.append(element)
-        at = after
-    return tuple(elements), end
+    return CompactArray(description, buffer[at:end]), end
+
+
+def _too_many() -> ProtocolError:
+    return ExcessError(READING, "a compact array has more elements than octets")
 
 
 def pack_compact_array(elements: tuple[Data, ...], write_content: _WriteContent) -> bytes:

@@ -7,16 +7,24 @@ from typing import TypeVar
 
 from dlms_connector.errors import ProtocolError
 from dlms_connector.protocol.data.axdr import Data, decode
+from dlms_connector.protocol.data.budget import Budget
 from dlms_connector.protocol.data.lengths import decode_length
 
 _T = TypeVar("_T")
 
+#: Values of a reply for which no budget was set.
+USUAL_VALUES = 1 << 14
+
 
 class Cursor:
-    """A read position in an APDU; `doing` names the operation in errors."""
+    """A read position in an APDU; `doing` names the operation in errors.
 
-    def __init__(self, apdu: bytes, doing: str) -> None:
+    `budget` is what all values of the reply may take together.
+    """
+
+    def __init__(self, apdu: bytes, doing: str, budget: Budget | None = None) -> None:
         self._apdu, self._doing, self._at = apdu, doing, 0
+        self._budget = budget or Budget(USUAL_VALUES)
 
     @property
     def left(self) -> int:
@@ -49,6 +57,13 @@ class Cursor:
             raise self.wrong(f"{count} elements are announced, {self.left} octets are left")
         return count
 
+    def results(self, *, least: int) -> int:
+        """Take the count of a list of results: as many as were asked for, if that is known."""
+        count = self.count(least=least)
+        if self._budget.items not in (None, count):
+            raise self.wrong(f"{count} results came back")
+        return count
+
     def string(self) -> bytes:
         """Take a length, and return the octets after it."""
         size, self._at = self._named(decode_length)
@@ -56,7 +71,10 @@ class Cursor:
 
     def data(self) -> Data:
         """Take a value with its tag."""
-        data, self._at = self._named(decode)
+        try:
+            data, self._at = decode(self._apdu, self._at, self._budget)
+        except ProtocolError as error:
+            raise error.while_doing(self._doing) from error
         return data
 
     def end(self) -> None:
@@ -72,4 +90,4 @@ class Cursor:
         try:
             return read(self._apdu, self._at)
         except ProtocolError as error:
-            raise self.wrong(error.problem) from error
+            raise error.while_doing(self._doing) from error

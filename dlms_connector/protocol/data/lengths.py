@@ -12,6 +12,12 @@ def cut_short(buffer: bytes) -> ProtocolError:
     return ProtocolError(READING, f"cut short after {len(buffer)} octets")
 
 
+def announced(count: int, left: int) -> None:
+    """Refuse a count of elements beyond the octets left: each element has at least one octet."""
+    if count > left:
+        raise ProtocolError(READING, f"{count} elements announced, {left} octets left")
+
+
 def decode_length(buffer: bytes, at: int) -> tuple[int, int]:
     """Read a length or count; return it and where it ends. Raises ProtocolError."""
     if at >= len(buffer):

@@ -172,7 +172,8 @@ def _identify(device_address: str, retries: int) -> Talk[Identification]:
         data = yield request
         while data:
             # If the line does not remove the parity bit, it arrives as bit 7.
-            received += bytes(octet & 0x7F for octet in data)
+            room = _LONGEST_IDENTIFICATION + 1 - len(received)
+            received += bytes(octet & 0x7F for octet in data[:room])
             if identification := Identification.find(bytes(received)):
                 return identification
             if len(received) > _LONGEST_IDENTIFICATION:

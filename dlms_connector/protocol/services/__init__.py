@@ -5,6 +5,7 @@ parsed in `replies` and `short_name_replies`.
 """
 
 from dlms_connector.protocol.services.access import Access
+from dlms_connector.protocol.services.allowance import ASKED, POLLED, STRANGER, Allowance
 from dlms_connector.protocol.services.conversation import Conversation, exchange
 from dlms_connector.protocol.services.directory import Directory, ObjectList
 from dlms_connector.protocol.services.logical_names import LIST_HEADER, LogicalNames
@@ -13,8 +14,12 @@ from dlms_connector.protocol.services.selection import Selector
 from dlms_connector.protocol.services.short_names import ShortNames
 
 __all__ = [
+    "ASKED",
     "LIST_HEADER",
+    "POLLED",
+    "STRANGER",
     "Access",
+    "Allowance",
     "Conversation",
     "Directory",
     "LogicalNames",

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import ObjectError, ServiceError
-from dlms_connector.protocol.data import Data, DataType, encode, encode_length
-from dlms_connector.protocol.services.logical_names import LogicalNames, sensible
+from dlms_connector.protocol.data import Budget, Data, DataType, encode, encode_length
+from dlms_connector.protocol.services.logical_names import LogicalNames
+from dlms_connector.protocol.services.long_values import sensible
 from dlms_connector.protocol.services.replies import AccessDone, parse
 from dlms_connector.protocol.talk import Talk
 
@@ -32,7 +33,8 @@ class Access(LogicalNames):
         """
         doing = f"reading {len(refs)} attributes at once"
         request = self._request(_GET, [(ref, _NOTHING) for ref in refs])
-        results = yield from self._access(request, len(refs), doing, repeatable=True)
+        budget = self._allow(refs)
+        results = yield from self._access(request, budget, doing, repeatable=True)
         return [
             ObjectError(f"reading {ref}", code) if code else data
             for ref, (code, data) in zip(refs, results, strict=True)
@@ -46,21 +48,20 @@ class Access(LogicalNames):
         if len(request) > self._room():
             return (yield from super().set_list(writes))
         doing = f"writing {len(writes)} attributes at once"
-        results = yield from self._access(request, len(writes), doing, repeatable=False)
+        budget = Budget(2 * len(writes), items=len(writes))
+        results = yield from self._access(request, budget, doing, repeatable=False)
         return [
             ObjectError(f"writing {ref}", code) if code else None
             for (ref, _), (code, _) in zip(writes, results, strict=True)
         ]
 
     def _access(
-        self, request: bytes, count: int, doing: str, *, repeatable: bool
+        self, request: bytes, budget: Budget, doing: str, *, repeatable: bool
     ) -> Talk[tuple[tuple[int, Data], ...]]:
         answer = yield from self._conversation.ask(request, doing, repeatable=repeatable)
-        reply = sensible(lambda: parse(answer, doing))
+        reply = sensible(lambda: parse(answer, doing, budget))
         if not isinstance(reply, AccessDone):
             raise ServiceError(doing, f"{type(reply).__name__} came back")
-        if len(reply.results) != count:
-            raise ServiceError(doing, f"{len(reply.results)} results came back")
         return reply.results
 
     def _request(self, kind: int, accesses: Sequence[tuple[AttributeRef, Data]]) -> bytes:

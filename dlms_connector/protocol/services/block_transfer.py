@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dlms_connector.errors import ObjectError, ProtocolError, ServiceError
+from dlms_connector.protocol.data import MAX_OCTETS
 from dlms_connector.protocol.services.blocks import Collected, cut
 from dlms_connector.protocol.services.codec import CONFIRMED_HIGH
 from dlms_connector.protocol.services.conversation import Conversation
@@ -32,13 +33,14 @@ def unexpected(reply: Reply, doing: str) -> ProtocolError:
 
 
 def follow_get(
-    conversation: Conversation, answer: bytes, block: GetBlock, doing: str
+    conversation: Conversation, answer: bytes, block: GetBlock, doing: str, most: int = MAX_OCTETS
 ) -> Talk[bytes | int]:
     """Request the remaining blocks; return the whole value, or the code that ended it.
 
-    `block` is the first block, and `answer` the APDU that contained it.
+    `block` is the first block, `answer` the APDU that contained it, `most` how many octets the
+    value may have. Raises ExcessError beyond: the meter forgets the transfer with the next GET.
     """
-    collected = Collected(doing)
+    collected = Collected(doing, most)
     while True:
         if isinstance(block.result, int):
             return block.result
@@ -57,10 +59,14 @@ def follow_get(
 
 
 def follow_action(
-    conversation: Conversation, answer: bytes, block: ActionBlock, doing: str
+    conversation: Conversation,
+    answer: bytes,
+    block: ActionBlock,
+    doing: str,
+    most: int = MAX_OCTETS,
 ) -> Talk[bytes]:
     """Request the remaining blocks of a method's return value. Raises ObjectError."""
-    collected = Collected(doing)
+    collected = Collected(doing, most)
     while True:
         collected.add(block.number, block.raw)
         if block.last:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dlms_connector.errors import ProtocolError
-from dlms_connector.protocol.data import encode_length
+from dlms_connector.errors import ExcessError, ProtocolError
+from dlms_connector.protocol.data import MAX_OCTETS, encode_length
 
-#: Bounds of one transfer: a load profile of a year has a few megabytes.
-MAX_OCTETS = 16 * 1024 * 1024
+#: Bounds of one transfer, beside the octets that are allowed for what was asked.
 MAX_BLOCKS = 65_535
 MAX_EMPTY_BLOCKS = 8
 
 
 class Collected:
-    """Collects received blocks in order; refuses a transfer that does not end."""
+    """Collects received blocks in order; refuses a transfer that does not end.
 
-    def __init__(self, doing: str) -> None:
-        self._doing = doing
+    `most` is how many octets they may have together.
+    """
+
+    def __init__(self, doing: str, most: int = MAX_OCTETS) -> None:
+        self._doing, self._most = doing, most
         self._octets = bytearray()
         self._empty = 0
         self._number: int | None = None
@@ -29,12 +31,15 @@ class Collected:
         if number not in expected:
             raise self._wrong(f"block {number} came instead of block {expected[-1]}")
         self._number = number
+        octets = len(self._octets) + len(part)
+        if number > MAX_BLOCKS or octets > MAX_OCTETS:
+            raise self._wrong(f"it does not end ({number} blocks, {octets} octets)")
+        if octets > self._most:
+            raise ExcessError(self._doing, f"block transfer: more than {self._most} octets")
         self._octets += part
         self._empty += not part
         if self._empty > MAX_EMPTY_BLOCKS:
             raise self._wrong(f"{self._empty} blocks were empty")
-        if len(self._octets) > MAX_OCTETS or number > MAX_BLOCKS:
-            raise self._wrong(f"it does not end ({number} blocks, {len(self._octets)} octets)")
 
     def whole(self) -> bytes:
         """Return the joined blocks."""

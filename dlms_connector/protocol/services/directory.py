@@ -10,15 +10,17 @@ from dataclasses import dataclass, field
 from dlms_connector.cosem import CLASSES, AttributeRef, MethodRef
 from dlms_connector.errors import ProtocolError, ServiceError
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.data import Data, DataType, decode_entries
+from dlms_connector.protocol.data import Budget, Data, DataType, decode_entries
 from dlms_connector.protocol.services.conversation import InvokeIds
+from dlms_connector.protocol.services.long_values import breathing
+from dlms_connector.protocol.talk import Talk
 
 #: Base name of the association, fixed by the standard; its attribute 2 lists all objects.
 ASSOCIATION = 0xFA00
 OBJECT_LIST = ASSOCIATION + 8
 
-#: Class, logical name and attribute of the same list for meters with logical names.
-OBJECT_LIST_LN = (15, Obis.parse("0-0:40.0.0").octets, 2)
+#: The same list for meters with logical names.
+OBJECT_LIST_LN = AttributeRef(15, Obis.parse("0-0:40.0.0"), 2)
 
 #: Attribute n is at base + 8 * (n - 1); methods follow the first method in the same steps.
 STEP = 8
@@ -48,12 +50,9 @@ class ObjectList:
         return len(self.data.value)
 
     @classmethod
-    def parse(cls, octets: bytes) -> ObjectList:
+    def read(cls, octets: bytes, budget: Budget) -> Talk[ObjectList]:
         """Read the entries that are there, also if others are announced. Raises ProtocolError."""
-        try:
-            data, announced = decode_entries(octets)
-        except ProtocolError as error:
-            raise ProtocolError(DOING, error.problem) from error
+        data, announced = yield from breathing(decode_entries(octets, budget), DOING)
         if data.type not in (DataType.ARRAY, DataType.COMPACT_ARRAY):
             raise ProtocolError(DOING, f"{data.type.name} came instead of an array")
         if announced and not data.value:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 from dlms_connector.cosem import AttributeRef, MethodRef, Selection
-from dlms_connector.errors import ObjectError, ProtocolError, ServiceError
-from dlms_connector.protocol.data import Cursor, Data, decode_whole, encode, encode_length
+from dlms_connector.errors import ExcessError, ObjectError, ProtocolError, ServiceError
+from dlms_connector.protocol.data import (
+    Budget,
+    Cursor,
+    Data,
+    decode_whole,
+    encode,
+    encode_length,
+)
 from dlms_connector.protocol.services import codec
+from dlms_connector.protocol.services.allowance import unlimited
 from dlms_connector.protocol.services.block_transfer import (
     ACTION,
     GET,
@@ -20,8 +27,14 @@ from dlms_connector.protocol.services.block_transfer import (
 )
 from dlms_connector.protocol.services.conversation import Conversation
 from dlms_connector.protocol.services.directory import DOING, OBJECT_LIST_LN, ObjectList
+from dlms_connector.protocol.services.long_values import (
+    LONG,
+    sensible,
+    sensibly,
+    too_large,
+    unhurried,
+)
 from dlms_connector.protocol.services.replies import (
-    GET_RESPONSE,
     ActionBlock,
     ActionDone,
     GetBlock,
@@ -30,17 +43,18 @@ from dlms_connector.protocol.services.replies import (
     Reply,
     Result,
     SetDone,
+    long_value,
     parse,
     read_action_result,
     read_results,
 )
 from dlms_connector.protocol.talk import Talk
 
-_T = TypeVar("_T")
-
 #: Octets before the items of a list request: tag, choice, invoke-id and count.
 LIST_HEADER = 4
 
+#: Returns what the reply to a question for these attributes may hold.
+Allow = Callable[[Sequence[AttributeRef]], Budget]
 #: Encodes the parameters of selective access: selector and data.
 Select = Callable[[Selection], bytes]
 
@@ -48,47 +62,77 @@ Select = Callable[[Selection], bytes]
 class LogicalNames:
     """The services of one association, one request at a time.
 
-    `room` returns the largest size of a request before ciphering, in octets.
+    `room` returns the largest size of a request before ciphering, in octets; `allow` what the
+    reply to a question may hold.
     """
 
-    def __init__(self, conversation: Conversation, room: Callable[[], int], select: Select) -> None:
+    def __init__(
+        self,
+        conversation: Conversation,
+        room: Callable[[], int],
+        select: Select,
+        allow: Allow = unlimited,
+    ) -> None:
         self._conversation = conversation
         self._room = room
         self._select = select
+        self._allow = allow
 
     def get(self, ref: AttributeRef) -> Talk[Data | ObjectError]:
         """GET one attribute, with block transfer if needed."""
         doing = f"reading {ref}"
+        budget = self._allow((ref,))
         invoke_id = self._conversation.next_invoke_id()
         request = codec.get_request(ref.class_id, ref.obis.octets, ref.attribute, invoke_id)
         if ref.selection is not None:
             request = codec.select(request, self._select(ref.selection))
         answer = yield from self._conversation.ask(request, doing, repeatable=True)
-        match parse(answer, doing):
+        try:
+            return (yield from self._value(answer, doing, budget))
+        except ExcessError as error:
+            return too_large(error, doing)
+
+    def _value(self, answer: bytes, doing: str, budget: Budget) -> Talk[Data | ObjectError]:
+        """Return the value in the answer to a GET, or in the blocks that follow it."""
+        if len(answer) > LONG and (octets := long_value(answer)) is not None:
+            return (yield from unhurried(octets, doing, budget))
+        match parse(answer, doing, budget):
             case GetNormal(_, result):
                 return item(result, doing)
             case GetBlock() as block:
-                whole = yield from follow_get(self._conversation, answer, block, doing)
-                return item(whole if isinstance(whole, int) else decode_whole(whole), doing)
+                follow = follow_get(self._conversation, answer, block, doing, budget.octets)
+                whole = yield from follow
+                if isinstance(whole, int):
+                    return item(whole, doing)
+                return (yield from unhurried(whole, doing, budget))
             case other:
                 raise unexpected(other, doing)
 
     def object_list(self) -> Talk[ObjectList | ObjectError]:
         """GET the object list of the association: the entries that are there."""
+        ref = OBJECT_LIST_LN
         invoke_id = self._conversation.next_invoke_id()
-        request = codec.get_request(*OBJECT_LIST_LN, invoke_id)
+        request = codec.get_request(ref.class_id, ref.obis.octets, ref.attribute, invoke_id)
         answer = yield from self._conversation.ask(request, DOING, repeatable=True)
-        if answer[:2] == bytes((GET_RESPONSE, 1)) and answer[3:4] == b"\x00":
-            return ObjectList.parse(answer[4:])
-        whole: bytes | int
-        match parse(answer, DOING):
-            case GetNormal(_, int() as code):
-                whole = code
-            case GetBlock() as block:
-                whole = yield from follow_get(self._conversation, answer, block, DOING)
-            case other:
-                raise unexpected(other, DOING)
-        return ObjectError(DOING, whole) if isinstance(whole, int) else ObjectList.parse(whole)
+        try:
+            return (yield from self._objects(answer, self._allow((ref,))))
+        except ExcessError as error:
+            return too_large(error, DOING)
+
+    def _objects(self, answer: bytes, budget: Budget) -> Talk[ObjectList | ObjectError]:
+        whole: bytes | int | None = long_value(answer)
+        if whole is None:
+            match parse(answer, DOING):
+                case GetNormal(_, int() as code):
+                    whole = code
+                case GetBlock() as block:
+                    follow = follow_get(self._conversation, answer, block, DOING, budget.octets)
+                    whole = yield from follow
+                case other:
+                    raise unexpected(other, DOING)
+        if isinstance(whole, int):
+            return ObjectError(DOING, whole)
+        return (yield from ObjectList.read(whole, budget))
 
     def get_list(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
         """GET several attributes in one request.
@@ -100,16 +144,17 @@ class LogicalNames:
         names = encode_length(len(refs)) + b"".join(map(self.descriptor, refs))
         request = bytes((GET, 3, flags)) + names
         answer = yield from self._conversation.ask(request, doing, repeatable=True)
-        reply = sensible(lambda: parse(answer, doing))
+        budget = self._allow(refs)
+        reply = sensible(lambda: parse(answer, doing, budget))
         if isinstance(reply, GetBlock):
-            whole = yield from follow_get(self._conversation, answer, reply, doing)
-            results = sensible(lambda: _list_of_blocks(whole, doing))
+            whole = yield from sensibly(
+                follow_get(self._conversation, answer, reply, doing, budget.octets)
+            )
+            results = sensible(lambda: _list_of_blocks(whole, doing, budget))
         elif isinstance(reply, GetList):
             results = reply.results
         else:
             raise ServiceError(doing, _no_list(reply))
-        if len(results) != len(refs):
-            raise ServiceError(doing, f"{len(results)} results came back")
         return [item(result, f"reading {ref}") for result, ref in zip(results, refs, strict=True)]
 
     def set(self, ref: AttributeRef, value: Data) -> Talk[ObjectError | None]:
@@ -167,12 +212,19 @@ class LogicalNames:
             # No usage flag precedes the first block: it carries the argument itself.
             head = bytes((ACTION, 4)) + request[2 : len(request) - len(octets) - 1]
             answer = yield from send_blocks(self._conversation, head, octets, self._room(), doing)
-        match parse(answer, doing):
+        try:
+            return (yield from self._return_value(answer, doing, self._allow(())))
+        except ExcessError as error:
+            raise too_large(error, doing) from error
+
+    def _return_value(self, answer: bytes, doing: str, budget: Budget) -> Talk[Data | None]:
+        match parse(answer, doing, budget):
             case ActionDone(_, ((code, returned),)):
                 return _returned(code, returned, doing)
             case ActionBlock() as block:
-                whole = yield from follow_action(self._conversation, answer, block, doing)
-                return _returned(*_action_of_blocks(whole, doing), doing)
+                follow = follow_action(self._conversation, answer, block, doing, budget.octets)
+                whole = yield from follow
+                return _returned(*_action_of_blocks(whole, doing, budget), doing)
             case other:
                 raise unexpected(other, doing)
 
@@ -193,24 +245,10 @@ def _error(code: int, doing: str) -> ObjectError | None:
     return ObjectError(doing, code) if code else None
 
 
-def sensible(read: Callable[[], _T], *, several: bool = True) -> _T:
-    """Parse an answer to a request of one or `several` attributes.
-
-    Raises ServiceError if an answer to several is invalid: the caller can still request them
-    one by one. Raises ProtocolError if an answer to one is invalid.
-    """
-    try:
-        return read()
-    except ProtocolError as error:
-        if not several:
-            raise
-        raise ServiceError(error.doing, error.problem) from error
-
-
-def _list_of_blocks(whole: bytes | int, doing: str) -> tuple[Result, ...]:
+def _list_of_blocks(whole: bytes | int, doing: str, budget: Budget) -> tuple[Result, ...]:
     if isinstance(whole, int):
         raise ServiceError(doing, f"refused: {ObjectError(doing, whole)}")
-    cursor = Cursor(whole, doing)
+    cursor = Cursor(whole, doing, budget)
     results = read_results(cursor)
     cursor.end()
     return results
@@ -244,16 +282,16 @@ def _returned(code: int, returned: Result | None, doing: str) -> Data | None:
     return returned
 
 
-def _action_of_blocks(whole: bytes, doing: str) -> tuple[int, Result | None]:
+def _action_of_blocks(whole: bytes, doing: str, budget: Budget) -> tuple[int, Result | None]:
     """Parse a method's return value from its joined blocks.
 
     The standard does not say whether the blocks hold the data alone, or the whole result
     with its code before it. Meters do either.
     """
     try:
-        return 0, decode_whole(whole)
+        return 0, decode_whole(whole, budget=budget.again())
     except ProtocolError:
-        cursor = Cursor(whole, doing)
+        cursor = Cursor(whole, doing, budget)
         result = read_action_result(cursor)
         cursor.end()
         return result

@@ -10,13 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dlms_connector.errors import ProtocolError
-from dlms_connector.protocol.data import Cursor, Data
+from dlms_connector.protocol.data import Budget, Cursor, Data
 
 GET_RESPONSE, SET_RESPONSE, EVENT_NOTIFICATION, ACTION_RESPONSE = 0xC4, 0xC5, 0xC2, 0xC7
 ACCESS_RESPONSE, DATA_NOTIFICATION, EXCEPTION_RESPONSE = 0xDA, 0x0F, 0xD8
 CONFIRMED_SERVICE_ERROR = 0x0E
 
 Result = Data | int
+
+_GET_NORMAL = bytes((GET_RESPONSE, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +121,12 @@ _SERVICES = {
 }
 
 
-def parse(apdu: bytes, doing: str) -> Reply:
-    """Parse an answer; `doing` names the operation in errors. Raises ProtocolError."""
-    cursor = Cursor(apdu, doing)
+def parse(apdu: bytes, doing: str, budget: Budget | None = None) -> Reply:
+    """Parse an answer; `doing` names the operation in errors. Raises ProtocolError.
+
+    `budget` is what all its values may take together.
+    """
+    cursor = Cursor(apdu, doing, budget)
     tag = cursor.octet()
     read = _WHOLE.get(tag)
     if read is None:
@@ -133,9 +138,15 @@ def parse(apdu: bytes, doing: str) -> Reply:
     return reply
 
 
+def long_value(answer: bytes) -> bytes | None:
+    """Return the data of a normal GET answer as octets, if there is data."""
+    head, choice = answer[:2], answer[3:4]
+    return answer[4:] if head == _GET_NORMAL and choice == b"\x00" else None
+
+
 def read_results(cursor: Cursor) -> tuple[Result, ...]:
     """Read a counted list of results, each Data or a Data-Access-Result."""
-    count = cursor.count(least=2)
+    count = cursor.results(least=2)
     return tuple(_result(cursor) for _ in range(count))
 
 
@@ -232,7 +243,7 @@ def _access(cursor: Cursor) -> AccessDone:
     cursor.string()  # the meter's date and time, mostly empty
     if cursor.flag():
         raise cursor.wrong("the request's specifications come back, which was not asked for")
-    data = [cursor.data() for _ in range(cursor.count(least=1))]
+    data = [cursor.data() for _ in range(cursor.results(least=1))]
     codes = [(cursor.octet(), cursor.octet())[1] for _ in range(cursor.count(least=2))]
     if len(codes) != len(data):
         raise cursor.wrong(f"{len(data)} values came with {len(codes)} results")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dlms_connector.errors import ProtocolError
-from dlms_connector.protocol.data import Cursor, decode_whole
+from dlms_connector.errors import ExcessError, ProtocolError
+from dlms_connector.protocol.data import Budget, Cursor, decode_whole
 from dlms_connector.protocol.services.replies import Result
 
 READ_RESPONSE, WRITE_RESPONSE = 0x0C, 0x0D
 _DATA, _ERROR, _BLOCK, _BLOCK_NUMBER = 0, 1, 2, 3
+_ONE_DATA = bytes((READ_RESPONSE, 1, _DATA))
 _SUCCESS, _WRITE_BLOCK_NUMBER = 0, 2
 
 
@@ -43,9 +44,11 @@ class BlockTaken:
     number: int
 
 
-def parse_read(answer: bytes, doing: str) -> ReadResults | ReadBlock | BlockTaken:
-    """Read a ReadResponse. Raises ProtocolError."""
-    cursor = _begin(answer, READ_RESPONSE, doing)
+def parse_read(
+    answer: bytes, doing: str, budget: Budget | None = None
+) -> ReadResults | ReadBlock | BlockTaken:
+    """Read a ReadResponse; `budget` is what its values may take. Raises ProtocolError."""
+    cursor = _begin(answer, READ_RESPONSE, doing, budget)
     if answer[1:2] == b"\x01" and answer[2:3] in (b"\x02", b"\x03"):
         cursor.take(2)
         reply = _block(cursor) if answer[2] == _BLOCK else BlockTaken(cursor.number(2))
@@ -54,23 +57,30 @@ def parse_read(answer: bytes, doing: str) -> ReadResults | ReadBlock | BlockTake
     return ReadResults(_results(cursor))
 
 
-def parse_read_blocks(whole: bytes, doing: str, *, several: bool) -> ReadResults:
+def long_value(answer: bytes) -> bytes | None:
+    """Return the data of the only result of a ReadResponse as octets, if there is data."""
+    return answer[3:] if answer[:3] == _ONE_DATA else None
+
+
+def parse_read_blocks(
+    whole: bytes, doing: str, budget: Budget | None = None, *, several: bool
+) -> ReadResults:
     """Parse the results in the joined blocks. Raises ProtocolError.
 
     The blocks hold the list of results, as in an answer without blocks. If one variable was
     requested, some meters leave out its count and choice, and send the data alone.
     """
+    budget = budget or Budget(items=None if several else 1)
     try:
-        results = _results(Cursor(whole, doing))
-        if several or len(results) == 1:
-            return ReadResults(results)
-        problem = ProtocolError(doing, f"{len(results)} results came back")
+        return ReadResults(_results(Cursor(whole, doing, budget.again())))
+    except ExcessError:
+        raise
     except ProtocolError as error:
         if several:
             raise
         problem = error
     try:
-        return ReadResults((decode_whole(whole),))
+        return ReadResults((decode_whole(whole, budget=budget),))
     except ProtocolError:
         raise problem from None
 
@@ -89,15 +99,15 @@ def parse_write(answer: bytes, doing: str) -> WriteResults | BlockTaken:
     return WriteResults(codes)
 
 
-def _begin(answer: bytes, tag: int, doing: str) -> Cursor:
-    cursor = Cursor(answer, doing)
+def _begin(answer: bytes, tag: int, doing: str, budget: Budget | None = None) -> Cursor:
+    cursor = Cursor(answer, doing, budget)
     if cursor.octet() != tag:
         raise ProtocolError(doing, f"{answer[:3].hex(' ')} came instead of {tag:02X}")
     return cursor
 
 
 def _results(cursor: Cursor) -> tuple[Result, ...]:
-    results = tuple(_result(cursor) for _ in range(cursor.count(least=2)))
+    results = tuple(_result(cursor) for _ in range(cursor.results(least=2)))
     cursor.end()
     return results
 

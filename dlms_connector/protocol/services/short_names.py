@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from dlms_connector.cosem import AttributeRef, MethodRef
-from dlms_connector.errors import ObjectError, ProtocolError, ServiceError
-from dlms_connector.protocol.data import Data, DataType, encode, encode_length
+from dlms_connector.errors import ExcessError, ObjectError, ProtocolError, ServiceError
+from dlms_connector.protocol.data import Budget, Data, DataType, encode, encode_length
+from dlms_connector.protocol.services.allowance import ASKED, Allowance
 from dlms_connector.protocol.services.blocks import Collected
 from dlms_connector.protocol.services.conversation import Conversation
 from dlms_connector.protocol.services.directory import (
@@ -20,13 +21,21 @@ from dlms_connector.protocol.services.directory import (
     Directory,
     ObjectList,
 )
-from dlms_connector.protocol.services.logical_names import Select, item, sensible
+from dlms_connector.protocol.services.logical_names import Select, item
+from dlms_connector.protocol.services.long_values import (
+    LONG,
+    sensible,
+    sensibly,
+    too_large,
+    unhurried,
+)
 from dlms_connector.protocol.services.replies import Result
 from dlms_connector.protocol.services.short_name_replies import (
     BlockTaken,
     ReadBlock,
     ReadResults,
     WriteResults,
+    long_value,
     parse_read,
     parse_read_blocks,
     parse_write,
@@ -55,7 +64,8 @@ _NO_ARGUMENT = Data(DataType.INTEGER, 0)
 class ShortNames:
     """The services of one association, one request at a time.
 
-    `room` returns the largest size of a request before ciphering, in octets.
+    `room` returns the largest size of a request before ciphering, in octets; `allowance` what
+    replies may hold.
     """
 
     def __init__(
@@ -64,7 +74,9 @@ class ShortNames:
         room: Callable[[], int],
         select: Select,
         directory: Directory,
+        allowance: Callable[[], Allowance] = lambda: ASKED,
     ) -> None:
+        self._allowance = allowance
         self._conversation = conversation
         self._room = room
         self._select = select
@@ -76,7 +88,11 @@ class ShortNames:
         doing = f"reading {ref}"
         if self._directory.attribute(ref) is None:
             return ObjectError(doing, _OBJECT_UNDEFINED)
-        results = yield from self._read([self.descriptor(ref)], doing)
+        budget = self._allowance().budget((ref,))
+        try:
+            results = yield from self._read([self.descriptor(ref)], doing, budget)
+        except ExcessError as error:
+            return too_large(error, doing)
         return item(results[0], doing)
 
     def get_list(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
@@ -89,7 +105,8 @@ class ShortNames:
         results: dict[AttributeRef, Result] = {}
         if known:
             doing = f"reading {len(known)} attributes at once"
-            found = yield from self._read([self.descriptor(ref) for ref in known], doing)
+            names = [self.descriptor(ref) for ref in known]
+            found = yield from self._read(names, doing, self._allowance().budget(known))
             results = dict(zip(known, found, strict=True))
         return [item(results.get(ref, _OBJECT_UNDEFINED), f"reading {ref}") for ref in refs]
 
@@ -97,15 +114,20 @@ class ShortNames:
         """Read the object list, and learn its base names: the entries that are there."""
         request = bytes((READ, 1)) + _variable(OBJECT_LIST)
         answer = yield from self._conversation.ask(request, DOING)
+        try:
+            return (yield from self._objects(answer, self._allowance().of_object_list()))
+        except ExcessError as error:
+            return too_large(error, DOING)
+
+    def _objects(self, answer: bytes, budget: Budget) -> Talk[ObjectList | ObjectError]:
         whole = answer[1:]
         if whole[:2] == _ONE_BLOCK:
             match parse_read(answer, DOING):
                 case ReadBlock() as block:
-                    whole = yield from self._follow(answer, block, DOING)
+                    whole = yield from self._follow(answer, block, DOING, budget.octets)
         if len(whole) == 3 and whole[:2] == _ONE_ERROR:
             return ObjectError(DOING, whole[2])
-        # Some meters leave out count and choice where the list comes in blocks.
-        listed = ObjectList.parse(whole[2:] if whole[:2] == _ONE_VALUE else whole)
+        listed = yield from ObjectList.read(_data_alone(whole), budget)
         self._directory.learn(listed.data)
         return listed
 
@@ -161,25 +183,29 @@ class ShortNames:
             if isinstance(listed, ObjectError):
                 raise ServiceError(DOING, str(listed))
 
-    def _read(self, variables: Sequence[bytes], doing: str) -> Talk[tuple[Result, ...]]:
+    def _read(
+        self, variables: Sequence[bytes], doing: str, budget: Budget
+    ) -> Talk[tuple[Result, ...]]:
         request = bytes((READ,)) + encode_length(len(variables)) + b"".join(variables)
         answer = yield from self._conversation.ask(request, doing)
         several = len(variables) > 1
-        reply = sensible(lambda: parse_read(answer, doing), several=several)
+        if not several and len(answer) > LONG and (octets := long_value(answer)) is not None:
+            return ((yield from unhurried(octets, doing, budget)),)
+        reply = sensible(lambda: parse_read(answer, doing, budget), several=several)
         if isinstance(reply, ReadBlock):
-            whole = yield from self._follow(answer, reply, doing)
+            follow = self._follow(answer, reply, doing, budget.octets)
+            whole = yield from (sensibly(follow) if several else follow)
+            if not several and len(whole) > LONG:
+                return ((yield from unhurried(_data_alone(whole), doing, budget)),)
             reply = sensible(
-                lambda: parse_read_blocks(whole, doing, several=several), several=several
+                lambda: parse_read_blocks(whole, doing, budget, several=several), several=several
             )
         if not isinstance(reply, ReadResults):
             raise ProtocolError(doing, f"{type(reply).__name__} is no answer to this request")
-        if len(reply.results) != len(variables):
-            problem = f"{len(reply.results)} results came back"
-            raise ServiceError(doing, problem) if several else ProtocolError(doing, problem)
         return reply.results
 
-    def _follow(self, answer: bytes, block: ReadBlock, doing: str) -> Talk[bytes]:
-        collected = Collected(doing)
+    def _follow(self, answer: bytes, block: ReadBlock, doing: str, most: int) -> Talk[bytes]:
+        collected = Collected(doing, most)
         while True:
             collected.add(block.number, block.raw)
             if block.last:
@@ -232,6 +258,11 @@ class ShortNames:
             request += encode(Data(DataType.OCTET_STRING, part))
             answer = yield from self._conversation.ask(request, doing)
         return answer
+
+
+def _data_alone(whole: bytes) -> bytes:
+    """Return the data of one variable in joined blocks; some meters leave out count and choice."""
+    return whole[2:] if whole[:2] == _ONE_VALUE else whole
 
 
 def _variable(name: int) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dlms_connector.simulator.encoding.data import OCTETS, Reader, encode, length, octets
+from dlms_connector.simulator.encoding.data import OCTETS, Data, Reader, encode, length, octets
 from dlms_connector.simulator.objects.cosem_object import (
     BLOCK_NUMBER_INVALID,
     NO_LONG_GET,
@@ -16,6 +16,10 @@ from dlms_connector.simulator.services.grant import Grant, NotOfferedError, With
 
 GET, GET_RESPONSE = 0xC0, 0xC4
 _CLOCK = 8
+#: A result of a list: null-data.
+_NOTHING = b"\x00\x00"
+#: A compact array of structures: 59 times null-data, and one unsigned.
+_SWOLLEN = b"\x13\x02\x3c" + bytes(59) + b"\x11"
 
 
 class GetService:
@@ -35,7 +39,7 @@ class GetService:
         self._grant.meter.seen["get"] += 1
         self._outgoing = None
         try:
-            value = encode(self._grant.read(reader))
+            value = self._written(self._grant.read(reader))
         except AccessError as refusal:
             return bytes((GET_RESPONSE, 1)) + invoke + bytes((1, refusal.code))
         if len(value) + 4 <= self._grant.max_pdu and "empty-blocks" not in self._grant.meter.faults:
@@ -54,6 +58,7 @@ class GetService:
         count = reader.length()
         results = [self._result(reader) for _ in range(count)]
         results = results[: max(0, count - int(faults["short-list"]))]
+        results += [_NOTHING] * int(faults["crowded-list"])
         body = length(len(results)) + b"".join(results)
         if "malformed-list" in faults:
             body = length(count) + b"".join(results)[:-1]
@@ -69,7 +74,11 @@ class GetService:
             return bytes((1, refusal.code))
         if is_clock and value.tag == OCTETS and "double-wrapped-clock" in self._grant.meter.faults:
             value = octets(encode(value))
-        return b"\x00" + encode(value)
+        return b"\x00" + self._written(value)
+
+    def _written(self, value: Data) -> bytes:
+        octets_ = int(self._grant.meter.faults["swollen"])
+        return _SWOLLEN + length(octets_) + bytes(octets_) if octets_ else encode(value)
 
     def _first_get_block(self, invoke: bytes, value: bytes) -> bytes:
         if not self._grant.offers("block-transfer-with-get-or-read"):

@@ -8,14 +8,14 @@ from typing import Any, cast
 
 import pytest
 
-from dlms_connector.commands.operations import Written, write
+from dlms_connector.commands.operations import Written, read, write
 from dlms_connector.compose import Target, compose
 from dlms_connector.cosem import AttributeRef
-from dlms_connector.errors import CommandError, DlmsError, ObjectError, ServiceError
+from dlms_connector.errors import CommandError, DlmsError, ObjectError, ServiceError, TooLargeError
 from dlms_connector.interpret import DEFAULTS
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.client import Client
-from dlms_connector.protocol.data.data import Data, DataType, structure
+from dlms_connector.protocol.data.data import Data, DataType, array, structure
 from dlms_connector.protocol.talk import Talk
 from tests.support.talks import drive
 
@@ -52,6 +52,18 @@ def written(client: Keeping, value: Any, type_: str | None, scaler: int | None =
 
     talk = write(cast("Client", client), VALUE, encode, DEFAULTS, scaler)
     return drive(talk, lambda sent: b"")
+
+
+def test_a_value_too_large_for_an_answer_is_not_converted() -> None:
+    """Dates take their time; the platform would not get them."""
+    moment = Data(DataType.OCTET_STRING, bytes.fromhex("07EA060101 0A000000 8000 00"))
+    client = cast("Client", Keeping(value=array(*[moment] * 20_000), scaler=TENTHS))
+    with pytest.raises(TooLargeError, match="more than the 49152 bytes of an answer"):
+        drive(read(client, VALUE, DEFAULTS, None), lambda sent: b"")
+    client = cast("Client", Keeping(value=array(*[moment] * 1000), scaler=TENTHS))
+    assert (
+        len(cast("list[str]", drive(read(client, VALUE, DEFAULTS, None), lambda sent: b""))) == 1000
+    )
 
 
 def test_a_value_that_cannot_be_read_is_scaled_all_the_same() -> None:

@@ -9,10 +9,11 @@ from typing import cast
 import pytest
 
 from dlms_connector.config.model import Device
-from dlms_connector.errors import RefusedError
+from dlms_connector.errors import LinkTimeoutError, RefusedError
 from dlms_connector.fleet.introduction import Introduction, StrangerError
 from dlms_connector.link.dial_in_link import Call
-from dlms_connector.protocol.client import Client
+from dlms_connector.protocol.client import Client, make_client
+from dlms_connector.protocol.services.allowance import ASKED, POLLED, STRANGER
 from dlms_connector.protocol.services.directory import Directory
 from dlms_connector.state.counters import InvocationCounter, counter_of
 
@@ -30,6 +31,19 @@ class Caller:
 
     def drain(self) -> bytes:
         return b""
+
+
+class Mute(Caller):
+    """One who takes what is sent and does not answer."""
+
+    is_open = True
+    bytes_in = bytes_out = 0
+
+    def send(self, data: bytes) -> None:
+        pass
+
+    async def receive(self, deadline: float) -> bytes:
+        raise LinkTimeoutError(1, 0)
 
 
 async def test_a_first_talk_uses_no_number_twice(tmp_path: Path) -> None:
@@ -68,3 +82,32 @@ async def test_a_first_talk_uses_no_number_twice(tmp_path: Path) -> None:
             await introduction(cast("Call", Caller()))
     assert len(numbers) == 6
     assert numbers == sorted(set(numbers))
+
+
+async def test_a_caller_may_say_the_least() -> None:
+    """Whoever is not identified: neither the first talk nor the one for a counter takes more."""
+    device = Device.model_validate(
+        {
+            "deviceName": "M7",
+            "connection": {"type": "listen", "port": 4059, "serialNumber": "7"},
+            "dlms": {"interfaceType": "WRAPPER"},
+        }
+    )
+    made: list[Client] = []
+
+    def make(
+        device: Device,
+        counter: InvocationCounter | None = None,
+        directory: Directory | None = None,
+    ) -> Client:
+        made.append(make_client(device, counter, directory))
+        return made[-1]
+
+    introduction = Introduction([device], make, LOG)
+    with pytest.raises(StrangerError):
+        await introduction(cast("Call", Mute()))
+    assert [client.allowance for client in made] == [STRANGER]
+    values, octets = STRANGER.values, STRANGER.octets
+    for other in (POLLED, ASKED):
+        assert values < other.values
+        assert octets < other.octets

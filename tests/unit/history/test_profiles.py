@@ -16,11 +16,12 @@ from dlms_connector.config import Profile
 from dlms_connector.cosem import AttributeRef, ByEntry
 from dlms_connector.errors import CommandError, ObjectError
 from dlms_connector.history.profile_reading import Ways, by_time, last
-from dlms_connector.history.profiles import Column, Layout, layout, rows_of
+from dlms_connector.history.profiles import Column, Layout, layout, read_rows, rows_of
 from dlms_connector.history.range_reading import Question
 from dlms_connector.interpret import Options, ScalerUnit
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.data.data import Data, DataType, array, structure
+from dlms_connector.protocol.directive import Breath
 from dlms_connector.simulator.encoding.data import INT32, NOTHING, enum, u32
 from dlms_connector.simulator.encoding.data import Data as Theirs
 from tests.support.commands import Desk, Link, device
@@ -701,3 +702,18 @@ def test_a_profile_with_the_newest_row_first() -> None:
     one = link()
     one.meter.put(7, "1-0:99.1.0", 5, enum(2))
     assert one.hold(layout(one.client, LOAD)).newest_first
+
+
+def test_many_rows_are_converted_in_slices() -> None:
+    """Between two of them the loop serves other meters."""
+    buffer = array(*[structure(*[number(5)] * 4)] * 10_000)
+    talk = read_rows(buffer, Layout(columns(3, 3, 3, 3), 0), OPTIONS)
+    breaths, rows = 0, []
+    try:
+        while True:
+            assert isinstance(next(talk), Breath)
+            breaths += 1
+    except StopIteration as done:
+        rows = done.value
+    assert len(rows) == 10_000
+    assert breaths >= 30

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from dlms_connector.errors import LinkClosedError
-from dlms_connector.link.inbox import PAUSE_ABOVE, Inbox
+from dlms_connector.link.inbox import PAUSE_ABOVE, PORTION, Inbox
 
 
 def make_inbox() -> tuple[Inbox, list[str]]:
@@ -119,3 +119,19 @@ async def test_after_the_end_nobody_is_asked_to_go_on() -> None:
     inbox.end()
     inbox.take()
     assert calls == ["pause"]
+
+
+async def test_a_flood_is_read_in_portions_and_others_run_between() -> None:
+    inbox, _ = make_inbox()
+    flood = bytes(range(256)) * 1024
+    inbox.put(flood)
+    ran: list[str] = []
+    asyncio.get_running_loop().call_soon(ran.append, "other")
+    first = await inbox.get(soon(-1))
+    assert len(first) == PORTION
+    assert ran == []
+    second = await inbox.get(soon(-1))
+    assert ran == ["other"]
+    assert first + second + inbox.take() == flood
+    inbox.put(b"last")
+    assert await inbox.get(soon(-1)) == b"last"
