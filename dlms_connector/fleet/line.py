@@ -1,8 +1,7 @@
 """One endpoint and the meters behind it, which take turns: one association at a time.
 
-The most overdue meter is polled first, so that none starves. A meter that does not answer is
-tried again after longer and longer waits, and all silent meters together get at most a fifth
-of the time on a shared line. Jobs run before waiting polls.
+The most overdue meter is polled first, so that none starves. What silent meters may take of a
+shared line is in `sharing`. Jobs run before waiting polls.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from dlms_connector.errors import (
 from dlms_connector.fleet.jobs import Job, Jobs
 from dlms_connector.fleet.member import Member, Sink
 from dlms_connector.fleet.schedule import Schedule, backoff_s
+from dlms_connector.fleet.sharing import least_wait_s, postponed
 from dlms_connector.link import Link
 from dlms_connector.meter import MakeClient, Meter
 from dlms_connector.obis import Obis
@@ -39,8 +39,6 @@ T = TypeVar("T")
 
 #: How long an association stays open for another job after a job, in seconds.
 _LINGER_S = 2.0
-#: For each second that silent meters hold a shared line, the others get this many.
-_OTHERS_SHARE = 4
 #: Timers may fire this many seconds early; then there is no second wait.
 _EARLY_S = 0.001
 
@@ -181,6 +179,7 @@ class Line:
     async def _poll(self, member: Member) -> None:
         loop = asyncio.get_running_loop()
         start = loop.time()
+        hurried = self._others_wait(member, start)
         # If this turn ends in an exception, the meter stays in the schedule.
         self._schedule.set(member.name, start + max(1.0, min(member.agenda.period, 60.0)))
         due = member.agenda.take(start)
@@ -192,7 +191,7 @@ class Line:
         await self._lend(member)
         member.prepare(start)
         try:
-            outcome = await member.meter.poll(due)
+            outcome = await member.meter.poll(due, hurried=hurried)
         except Exception as error:
             await member.meter.session.release()
             await member.meter.session.hang_up()
@@ -209,6 +208,11 @@ class Line:
             self._schedule.set(member.name, member.agenda.due)
         self._linger_until = now
         await self._settle()
+
+    def _others_wait(self, member: Member, now: float) -> bool:
+        """Whether other meters are due before a silent one would have had all its tries."""
+        due = self._schedule.next_due
+        return self._shared and due is not None and due < now + member.tries_s
 
     async def _work(self, job: Job) -> None:
         try:
@@ -243,6 +247,7 @@ class Line:
     async def _rest(self) -> None:
         """Wait until something is due or a job comes."""
         loop = asyncio.get_running_loop()
+        # Before the release, which takes a while: a job that comes meanwhile must wake us.
         # Before the release, which takes a while: a job that comes meanwhile must wake us.
         self._wake.clear()
         await self._settle()
@@ -294,8 +299,11 @@ class Line:
             # It affects all meters of the line: none needs to be protected from another.
             self._unreached += 1
             self._unreachable = error
-            self._unreachable_until = now + backoff_s(self._unreached, 0.0)
+            most_s = min(other.most_wait_s for other in self.members.values())
+            self._unreachable_until = now + backoff_s(self._unreached, 0.0, most_s=most_s)
             return member.failed(error, now)
         member.cost_s = cost_s
-        silent_s = sum(other.cost_s for other in self.members.values())
-        return member.failed(error, now, least_s=_OTHERS_SHARE * silent_s)
+        members = self.members.values()
+        for other in postponed(members, member, now):
+            self._schedule.set(other.name, other.retry_at)
+        return member.failed(error, now, least_s=least_wait_s(members))

@@ -17,7 +17,7 @@ from dlms_connector.errors import (
     RefusedError,
 )
 from dlms_connector.fleet.availability import Availability, ObjectNews
-from dlms_connector.fleet.schedule import Agenda, backoff_s, spread
+from dlms_connector.fleet.schedule import Agenda, backoff_s, most_wait_s, spread
 from dlms_connector.meter import Meter, Outcome, wanted
 from dlms_connector.reading import Poll
 
@@ -80,11 +80,14 @@ class Member:
         self.state: MeterState | None = None
         #: How long its last failed poll held the line; 0 while it answers.
         self.cost_s = 0.0
+        #: The longest wait before it is tried again, unless it refused us.
+        self.most_wait_s = inf
         self._sink = sink
         self._log = log
         self._availability = Availability(self.name, log)
         self._objects = ObjectNews(self.name, log)
-        self._retry_at = 0.0
+        #: When it is tried again, if its last poll failed.
+        self.retry_at = 0.0
         self._fault: type[Exception] | None = None
 
     @property
@@ -102,12 +105,24 @@ class Member:
         shortest = min((one.period_s for one in items), default=spread_s)
         start = now + spread(self.name) * min(shortest, spread_s)
         self.agenda = Agenda(items, start)
+        self.most_wait_s = most_wait_s(self.agenda.period, spread_s)
         return start
+
+    @property
+    def tries_s(self) -> float:
+        """The time in seconds for all tries of a request, and for a farewell."""
+        connection = self.device.connection
+        return connection.timeout_ms / 1000 * (connection.retries + 2)
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether its last poll was answered."""
+        return self.state == "online"
 
     def unavailable(self, now: float) -> UnavailableError | None:
         """Return an error if a call would very likely fail now, else None."""
         since, error = self._availability.since, self._availability.error
-        if since is None or error is None or now >= self._retry_at:
+        if since is None or error is None or now >= self.retry_at:
             return None
         return UnavailableError(now - since, error)
 
@@ -133,9 +148,9 @@ class Member:
         `told` says that the error is logged already.
         """
         self._availability.failed(error, now, told=told)
-        self._retry_at = self._retry(error, now, least_s)
+        self.retry_at = self._retry(error, now, least_s)
         self._enter(self._down_state(error, now), error)
-        return self._retry_at
+        return self.retry_at
 
     def fault(self, error: Exception, now: float) -> float:
         """Note that polling failed by a fault of the connector; return when to try again."""
@@ -172,7 +187,8 @@ class Member:
             return now + _MISCONFIGURED_S
         failures = self._availability.failures
         jitter = spread(f"{self.name} {failures}")
-        wait = backoff_s(failures, jitter, refused=isinstance(error, RefusedError))
+        refused = isinstance(error, RefusedError)
+        wait = backoff_s(failures, jitter, refused=refused, most_s=self.most_wait_s)
         at = max(now + max(wait, least_s), self.meter.session.quiet_until)
         # Meters with a short period are tried again on their poll grid. A meter that is polled
         # once an hour is tried earlier: a burst of noise should not cost a whole hour.
@@ -185,7 +201,7 @@ class Member:
             return "refused"
         if isinstance(error, AbsentError):
             return "offline"
-        skips = self._retry_at - now > 2 * self.agenda.period
+        skips = self.retry_at - now > 2 * self.agenda.period
         return "backoff" if skips else "offline"
 
     def _enter(self, state: MeterState, error: DlmsError | None) -> None:

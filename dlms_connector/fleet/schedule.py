@@ -21,6 +21,8 @@ _NEAR, _NEAR_MOST_S = 0.05, 0.5
 _OWED_S = 60.0
 
 _FIRST_BACKOFF_S, _MOST_BACKOFF_S = 5.0, 300.0
+#: A meter that is back is noticed within so many of its poll periods.
+_MOST_PERIODS = 3
 #: After a refusal: meters lock out clients that try often.
 _LEAST_REFUSED_S = 60.0
 
@@ -35,15 +37,26 @@ def next_slot(slot: float, period: float, after: float) -> float:
     return slot + period * max(0, floor((after - slot) / period) + 1)
 
 
-def backoff_s(failures: int, jitter: float, *, refused: bool = False) -> float:
+def most_wait_s(period_s: float, spread_s: float) -> float:
+    """Return the longest wait for a meter with this poll period.
+
+    In a fleet of thousands it is longer, in proportion to `spread_s`, the time in which all its
+    meters can be tried once.
+    """
+    return min(_MOST_BACKOFF_S, max(_MOST_PERIODS * period_s, 2 * spread_s))
+
+
+def backoff_s(
+    failures: int, jitter: float, *, refused: bool = False, most_s: float = _MOST_BACKOFF_S
+) -> float:
     """Return how many seconds to wait after so many failures in a row.
 
-    The wait is 5 s, doubled up to 300 s. `jitter` in [0, 1) takes off up to a quarter, so that
+    The wait is 5 s, doubled up to `most_s`. `jitter` in [0, 1) takes off up to a quarter, so that
     meters that failed together are not tried together. After a refusal it is at least 60 s.
     """
     if refused:
         return min(_LEAST_REFUSED_S * 2.0 ** min(failures - 1, 16), _MOST_BACKOFF_S) + 15 * jitter
-    return min(_FIRST_BACKOFF_S * 2.0 ** min(failures - 1, 16), _MOST_BACKOFF_S) * (1 - jitter / 4)
+    return min(_FIRST_BACKOFF_S * 2.0 ** min(failures - 1, 16), most_s) * (1 - jitter / 4)
 
 
 class _Group:

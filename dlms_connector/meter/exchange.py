@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
 from math import inf
 from typing import NoReturn, Protocol, TypeVar, runtime_checkable
 
 from dlms_connector.errors import LinkClosedError, LinkError, LinkTimeoutError
 from dlms_connector.link import Link
-from dlms_connector.protocol.directive import Directive, LineSettings, Pause
+from dlms_connector.meter.patience import Patience
+from dlms_connector.protocol.directive import Breath, Directive, LineSettings, Pause
 from dlms_connector.protocol.talk import Talk
 
 T = TypeVar("T")
@@ -30,26 +32,33 @@ async def converse(
     timeout_s: float,
     pause_s: float = 0.0,
     overall_s: float | None = None,
+    patience: Patience | None = None,
 ) -> T:
     """Send what the talk yields, pass it what arrives, and return its result.
 
     `timeout_s` is the time for one reply, counted from the sending; after it the talk gets
     b"". There is a pause of `pause_s` before each sending. After `overall_s`, LinkTimeoutError
-    is raised in the talk; LinkClosedError is raised there when the peer closes the link. The
+    is raised in the talk; LinkClosedError is raised there when the peer closes the link. With
+    `patience`, which then gives the time for one reply, it is also raised when that is over. The
     talk is closed in all cases, also when cancelled.
     """
     loop = asyncio.get_running_loop()
     now = loop.time()
     end = inf if overall_s is None else now + overall_s
-    deadline = min(now + timeout_s, end)
     sent = received = 0
+    asked, waits = now, False
+
+    def due(since: float) -> float:
+        return min(since + (patience.reply_s if patience else timeout_s), end)
+
+    deadline = due(now)
     try:
         out = next(talk)
         while True:
             try:
                 if isinstance(out, Directive):
                     await _obey(out, link, end)
-                    deadline = min(loop.time() + timeout_s, end)
+                    deadline = due(loop.time())
                     out = talk.send(b"")
                     continue
                 if out:
@@ -57,22 +66,45 @@ async def converse(
                         await asyncio.sleep(pause_s)
                     link.send(out)
                     sent += 1
-                    deadline = min(loop.time() + timeout_s, end)
+                    asked, waits = loop.time(), True
+                    deadline = due(asked)
                 data = await link.receive(deadline)
             except LinkClosedError as error:
                 _fail(talk, LinkClosedError(received), error)
             if data:
                 received += len(data)
-            elif (now := loop.time()) >= end:
+                if patience and waits:
+                    patience.heard(loop.time() - asked)
+                waits = False
+            elif _silent(patience, loop.time() - asked) or (now := loop.time()) >= end:
                 _fail(talk, LinkTimeoutError(sent, received))
             else:
-                deadline = min(now + timeout_s, end)
+                asked, deadline = now, due(now)
             out = talk.send(data)
     except StopIteration as done:
         result: T = done.value
         return result
     finally:
         talk.close()
+
+
+async def in_slices(work: Generator[None, None, T]) -> T:
+    """Do work that takes long; other tasks of the loop run between its steps."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        await asyncio.sleep(0)
+
+
+def _silent(patience: Patience | None, for_s: float) -> bool:
+    """Note a silence; return whether the meter may not be silent any longer."""
+    if patience is None:
+        return False
+    patience.silent(for_s)
+    return patience.is_over
 
 
 def _fail(talk: Talk[T], error: LinkError, cause: Exception | None = None) -> NoReturn:
@@ -87,7 +119,9 @@ async def _obey(directive: Directive, link: Link, end: float) -> None:
     left = max(0.0, end - asyncio.get_running_loop().time())
     if directive:
         link.send(directive)
-    if isinstance(directive, Pause):
+    if isinstance(directive, Breath):
+        await asyncio.sleep(0)
+    elif isinstance(directive, Pause):
         await asyncio.sleep(min(directive.seconds, left))
     elif isinstance(directive, LineSettings) and isinstance(link, ConfigurableLink):
         await asyncio.sleep(min(directive.hold_s, left))

@@ -24,15 +24,18 @@ from dlms_connector.interpret import options_of
 from dlms_connector.link import Link
 from dlms_connector.meter.clock_news import ClockNews
 from dlms_connector.meter.diagnostics import Statistics
+from dlms_connector.meter.exchange import in_slices
 from dlms_connector.meter.idleness import IdleLimit
 from dlms_connector.meter.learned import Learned
-from dlms_connector.meter.outcome import Outcome, clock_answer, outcome
+from dlms_connector.meter.outcome import Outcome, clock_answer, outcomes
 from dlms_connector.meter.plan import Limits, Wanted
 from dlms_connector.meter.polling import Round
 from dlms_connector.meter.session import MakeClient, Session
 from dlms_connector.protocol import CIPHERING_OVERHEAD, Client
 from dlms_connector.protocol.data import Data
+from dlms_connector.protocol.services import ASKED, POLLED
 from dlms_connector.protocol.talk import Talk
+from dlms_connector.reading import LARGEST_VALUE
 from dlms_connector.state import InvocationCounter
 
 T = TypeVar("T")
@@ -96,13 +99,25 @@ class Meter:
         self.learned.forget()
         self.session.forget()
 
-    async def poll(self, due: Sequence[Wanted]) -> Outcome:
-        """Read what is due, reconnecting once if the association breaks; never raises DlmsError."""
+    async def poll(self, due: Sequence[Wanted], *, hurried: bool = False) -> Outcome:
+        """Read what is due, reconnecting once if the association breaks; never raises DlmsError.
+
+        `hurried` says that other meters wait for the line: a silent one costs them one timeout.
+        """
+        self.session.patience.begin(hurried=hurried)
         loop = asyncio.get_running_loop()
         start, turn = loop.time(), Round(due, self.learned, self._now_ms)
         broken, down = await self._read(turn, start + self._budget_s(len(due)))
-        result = outcome(
-            due, turn.answers, self.learned.scalers, broken=broken, down=down, dlms=self.device.dlms
+        result = await in_slices(
+            outcomes(
+                due,
+                turn.answers,
+                self.learned.scalers,
+                broken=broken,
+                down=down,
+                dlms=self.device.dlms,
+                largest=LARGEST_VALUE if self.device.uplink_converter is None else None,
+            )
         )
         statistics = self.statistics
         if result.error:
@@ -124,6 +139,7 @@ class Meter:
         idle association: then it rejects the first request.
         """
         loop = asyncio.get_running_loop()
+        self.session.patience.begin(hurried=False)
         end = loop.time() + timeout_s
         client = await self._ready(end)
         doubtful, before, changes = self.session.is_doubtful, self._progress(client), client.changes
@@ -139,9 +155,12 @@ class Meter:
         return await self.session.ask(job(await self._ready(end)), end)
 
     async def _ready(self, end: float) -> Client:
-        """Return a client for a talk: it reads in lists only where polls have proved them."""
+        """Return a client for a talk: it reads in lists only where polls have proved them.
+
+        What somebody asks for may be long.
+        """
         client = await self.session.associate(end)
-        client.lists = self.learned
+        client.lists, client.allowance = self.learned, ASKED
         return client
 
     def _harmless(self, error: DlmsError, first: bool, changed: bool) -> bool:
@@ -166,6 +185,7 @@ class Meter:
         while True:
             try:
                 client = await self.session.associate(end)
+                client.allowance = POLLED
             except DlmsError as error:
                 return error, True
             # `retries` do not limit this: to drop an idle association is normal.
@@ -173,7 +193,11 @@ class Meter:
             try:
                 await turn.read(partial(self._get, client, end), self._limits(client))
             except LinkError as error:
-                over = not spare or asyncio.get_running_loop().time() >= end
+                over = (
+                    not spare
+                    or self.session.patience.is_over
+                    or asyncio.get_running_loop().time() >= end
+                )
                 if over or (self._shared and self.session.quiet_s > 0):
                     return error, turn.data_count == 0
             else:

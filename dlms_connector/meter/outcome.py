@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -14,18 +14,21 @@ from dlms_connector.errors import (
     ProtocolError,
     ScalerError,
     ServiceError,
+    TooLargeError,
 )
 from dlms_connector.interpret import (
     Options,
     ScalerUnit,
     examine,
+    has_many,
+    is_longer,
     moment_of,
     options_of,
     scaler_unit,
 )
 from dlms_connector.meter.plan import Wanted
 from dlms_connector.protocol.data import Data, DateTime
-from dlms_connector.reading import Failure, Poll, Reading
+from dlms_connector.reading import LARGEST_VALUE, Failure, Kind, Poll, Reading
 
 _ANY_METER = Dlms()
 
@@ -81,10 +84,31 @@ def outcome(
     down: bool,
     dlms: Dlms = _ANY_METER,
 ) -> Outcome:
-    """Return the result of a poll of `due`.
+    """Return the result of a poll of `due` at once; see `outcomes`."""
+    work = outcomes(due, answers, scalers, broken=broken, down=down, dlms=dlms)
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            result: Outcome = done.value
+            return result
+
+
+def outcomes(
+    due: Sequence[Wanted],
+    answers: Mapping[AttributeRef, Answer],
+    scalers: dict[AttributeRef, ScalerUnit],
+    *,
+    broken: DlmsError | None,
+    down: bool,
+    dlms: Dlms = _ANY_METER,
+    largest: Mapping[Kind, int] | None = LARGEST_VALUE,
+) -> Generator[None, None, Outcome]:
+    """Return the result of a poll of `due`, with a break after each long value.
 
     `broken` is why some attributes have no answer; `down` says that it counts as an outage.
-    `dlms` tells how to interpret the meter's clock.
+    `dlms` tells how to interpret the meter's clock. A value that cannot be sent in `largest`
+    bytes of JSON is not interpreted.
     """
     wrong = learn_scalers(answers, due, scalers)
     readings: list[Reading] = []
@@ -102,9 +126,13 @@ def outcome(
         if _is_no_value(one, answer):
             continue
         try:
+            if largest is not None:
+                _refuse_unsendable(one, answer, largest[one.kind])
             readings.append(_reading(one, answer, answers, scalers, wrong, dlms))
         except DlmsError as error:
             failures.append(_failure(one, error))
+        if isinstance(answer.data, Data) and has_many(answer.data):
+            yield
     poll = Poll(readings=tuple(readings), failures=tuple(failures))
     return Outcome(poll=poll, unread=tuple(unread), error=broken if down else None)
 
@@ -173,6 +201,13 @@ def _reading(
 def _is_no_value(one: Wanted, answer: Answer) -> bool:
     """Whether the meter says that it has no reading, by a number that stands for that."""
     return isinstance(answer.data, Data) and one.item.has_no_value(answer.data.value)
+
+
+def _refuse_unsendable(one: Wanted, answer: Answer, largest: int) -> None:
+    """Raise TooLargeError for a value that cannot be sent: to interpret it would take long."""
+    if isinstance(answer.data, Data) and is_longer(answer.data, largest):
+        problem = f"too large: as JSON it has more than the {largest} bytes that may be sent"
+        raise TooLargeError(f"reading {one.value}", problem)
 
 
 def _failure(one: Wanted, error: DlmsError) -> Failure:

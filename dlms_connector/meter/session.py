@@ -18,12 +18,14 @@ from dlms_connector.errors import (
     LinkTimeoutError,
     SecurityError,
     ServiceError,
+    UnfitError,
 )
 from dlms_connector.link import Link
 from dlms_connector.meter.counter_reading import catch_up
 from dlms_connector.meter.diagnostics import Statistics, counted
 from dlms_connector.meter.exchange import converse
 from dlms_connector.meter.idleness import IdleLimit, Trial
+from dlms_connector.meter.patience import Patience
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.services import Directory
 from dlms_connector.protocol.talk import Talk
@@ -82,6 +84,8 @@ class Session:
         # A process before us may have left an association open.
         self._unclean = True
         self._lost = False
+        #: Set this anew at the beginning of a turn.
+        self.patience = Patience(device)
         self._heard = 0.0
         #: Until when nothing may be sent to the meter after an unclean end.
         self.quiet_until = 0.0
@@ -160,6 +164,9 @@ class Session:
             # If there was less time than for one reply, silence says nothing about the meter.
             hasty = isinstance(error, LinkTimeoutError) and loop.time() - start < self._timeout_s
             await (self.hang_up() if hasty else self.dropped())
+            raise
+        except UnfitError:
+            self._trial.answered(loop.time())
             raise
         except ServiceError:
             self._trial.acquit()
@@ -254,6 +261,7 @@ class Session:
 
     async def _end(self, goodbye: Talk[None], end: float) -> None:
         """End a session that may be open at the meter; errors are ignored."""
+        self.patience.for_farewell()
         soon = asyncio.get_running_loop().time() + self._timeout_s
         with suppress(DlmsError):
             await self._converse(goodbye, min(end, soon))
@@ -303,6 +311,7 @@ class Session:
                 timeout_s=self._timeout_s,
                 pause_s=self._device.workarounds.pause_between_frames_ms / 1000,
                 overall_s=max(0.0, end - loop.time()),
+                patience=self.patience,
             )
         except DlmsError:
             self._talking = False

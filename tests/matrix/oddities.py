@@ -85,6 +85,7 @@ ODDITIES = (
     Oddity(fault="silent-to-list", outcome="each object is asked for by itself",
            framings=("WRAPPER",), connection={"timeoutMs": 300, "retries": 1}),
     Oddity(fault="exception-to-attribute=4", outcome="none: values are in others"),
+    Oddity(fault="long-list", outcome="each object is asked for by itself"),
     Oddity(fault="refuse-list", outcome="each object is asked for by itself"),
     Oddity(
         fault="empty-blocks",
@@ -171,6 +172,10 @@ OTHERS = {
     "exception": (
         "test_a_meter_that_knows_no_service",
         "each object's exception is told; the device stays online",
+    ),
+    "swollen": (
+        "test_a_meter_that_gives_arrays_for_values",
+        "each value is refused before it is built, with a sentence; the device stays online",
     ),
     "no-range": ("test_a_profile_comes_whatever_the_meter_selects", "rows all the same"),
     "no-entry": ("test_a_profile_comes_whatever_the_meter_selects", "rows all the same"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dlms_connector.config.model import Device
-from dlms_connector.errors import LinkClosedError, RefusedError, ServiceError
+from dlms_connector.errors import LinkClosedError, RefusedError, ServiceError, TooLargeError
 from dlms_connector.simulator import FAULTS, MeterOptions, simulate
 from tests.matrix.configured import objects
 from tests.matrix.needs import NEEDS
@@ -194,6 +194,17 @@ async def test_a_meter_that_knows_no_service(tmp_path: Path) -> None:
         await met.polled()
         assert [failure.key for failure in met.failures()] == ["energy", "voltage", "clock"]
         assert all(isinstance(failure.error, ServiceError) for failure in met.failures())
+        await met.state("online")
+
+
+async def test_a_meter_that_gives_arrays_for_values(tmp_path: Path) -> None:
+    async with (
+        on_a_line("tcp", [options("HDLC", faults=["swollen"])]) as (line, meters),
+        meeting({"devices": [device("HDLC", line)]}, tmp_path, meters) as met,
+    ):
+        await met.polled()
+        assert [failure.key for failure in met.failures()] == ["energy", "voltage", "clock"]
+        assert all(isinstance(failure.error, TooLargeError) for failure in met.failures())
         await met.state("online")
 
 

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlms_connector.config.model import Item
-from dlms_connector.fleet.schedule import Agenda, Schedule, backoff_s, next_slot, spread
+from dlms_connector.fleet.schedule import (
+    Agenda,
+    Schedule,
+    backoff_s,
+    most_wait_s,
+    next_slot,
+    spread,
+)
 from dlms_connector.meter.plan import Wanted
 from dlms_connector.obis import Obis
 
@@ -120,6 +127,12 @@ def test_a_device_without_items_is_never_due() -> None:
 def test_back_off_doubles_up_to_five_minutes() -> None:
     assert [backoff_s(n, 0.0) for n in range(1, 9)] == [5, 10, 20, 40, 80, 160, 300, 300]
     assert backoff_s(10_000, 0.0) == 300
+
+
+def test_back_off_is_bounded_by_the_period_and_in_large_fleets_by_its_size() -> None:
+    assert [backoff_s(n, 0.0, most_s=12.0) for n in range(1, 5)] == [5, 10, 12, 12]
+    assert [most_wait_s(period, 1.0) for period in (0.1, 1, 60, 900)] == [2, 3, 180, 300]
+    assert [most_wait_s(1, 1.0 * thousands) for thousands in (20, 100, 200)] == [40, 200, 300]
 
 
 @given(st.integers(1, 5000), st.floats(0, 1, exclude_max=True))
