@@ -85,7 +85,7 @@ ODDITIES = (
     Oddity(fault="silent-to-list", outcome="each object is asked for by itself",
            framings=("WRAPPER",), connection={"timeoutMs": 300, "retries": 1}),
     Oddity(fault="exception-to-attribute=4", outcome="none: values are in others"),
-    Oddity(fault="long-list", outcome="each object is asked for by itself"),
+    Oddity(fault="crowded-list", outcome="each object is asked for by itself"),
     Oddity(fault="refuse-list", outcome="each object is asked for by itself"),
     Oddity(
         fault="empty-blocks",
