@@ -167,6 +167,8 @@ class RefusedError(DlmsError):
     """The meter refused. Do not retry every second: meters lock out clients that try often."""
 
     hint = "check authentication, password and clientAddress"
+    #: Whether the meter may have refused only because a session is open from before.
+    perhaps_held = False
 
     def __init__(self, doing: str, diagnostic: str) -> None:
         super().__init__(f"{doing}: refused: {diagnostic}")

@@ -175,6 +175,12 @@ class Workarounds(Model):
         le=600_000,
         description="ms to wait before the next session if the last one was not ended properly",
     )
+    clear_first: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="whether a session that may be open is ended before the meter is connected, by "
+        "DISC (WRAPPER: RLRQ); with `auto`, after a session broke or a connect failed, as the "
+        "meter has shown to need",
+    )
     inactivity_timeout_ms: Whole | None = Field(
         default=None,
         ge=0,

@@ -20,7 +20,16 @@ from typing import Protocol
 
 from dlms_connector.config import Device
 from dlms_connector.cosem import AttributeRef
-from dlms_connector.errors import DlmsError, LinkError, ObjectError, RefusedError
+from dlms_connector.errors import (
+    ConfigError,
+    ConnectError,
+    DlmsError,
+    LinkError,
+    LinkTimeoutError,
+    ObjectError,
+    RefusedError,
+    SecurityError,
+)
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.talk import Talk
@@ -99,6 +108,17 @@ def catch_up(
         return
     client = make_client(public_device(device))
     counter.learn((yield from read_counter(client, obis)))
+
+
+def doubts(counter: InvocationCounter | None, error: DlmsError) -> bool:
+    """Whether a too low counter may be the cause of an error, and reading it again may help."""
+    if counter is None or isinstance(error, ConfigError | ConnectError | SecurityError):
+        return False
+    known_before = counter.known
+    counter.doubt()
+    doubted = known_before and not counter.known
+    # Silence has many causes: reading the counter at the next try is early enough.
+    return doubted and not isinstance(error, LinkTimeoutError)
 
 
 def _refused(problem: str) -> RefusedError:

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from math import inf
 from typing import Protocol, TypeVar
 
 from dlms_connector.config import Device
 from dlms_connector.errors import (
-    ConfigError,
     ConnectError,
     DlmsError,
     LinkClosedError,
     LinkError,
     LinkTimeoutError,
-    SecurityError,
     ServiceError,
     UnfitError,
 )
 from dlms_connector.link import Link
-from dlms_connector.meter.counter_reading import catch_up
-from dlms_connector.meter.diagnostics import Statistics, counted
-from dlms_connector.meter.exchange import converse
+from dlms_connector.meter.clearing import Clearing
+from dlms_connector.meter.conversations import Conversations
+from dlms_connector.meter.counter_reading import catch_up, doubts
+from dlms_connector.meter.diagnostics import Statistics
 from dlms_connector.meter.idleness import IdleLimit, Trial
 from dlms_connector.meter.patience import Patience
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.services import Directory
-from dlms_connector.protocol.talk import Talk
+from dlms_connector.protocol.talk import Cleared, Talk
 from dlms_connector.state import InvocationCounter
 
 T = TypeVar("T")
@@ -71,7 +69,6 @@ class Session:
         self._device = device
         self._link = link
         self._statistics = statistics
-        self._open_link = open_link
         self._make_client = make_client
         #: Short names are read once, and invoke-ids continue over all associations.
         self._directory = Directory()
@@ -79,18 +76,18 @@ class Session:
         self._client: Client | None = None
         #: The client that is connecting or releasing, or was when its task was cancelled.
         self._unsettled: Client | None = None
-        #: Whether a talk is running, or was when its task was cancelled.
-        self._talking = False
-        # A process before us may have left an association open.
-        self._unclean = True
+        self._talks = Conversations(device, link, statistics, open_link)
+        self._clearing = Clearing(device)
         self._lost = False
-        #: Set this anew at the beginning of a turn.
-        self.patience = Patience(device)
-        self._heard = 0.0
         #: Until when nothing may be sent to the meter after an unclean end.
         self.quiet_until = 0.0
         #: Set this to begin the next turn with a new association.
         self.renew = False
+
+    @property
+    def patience(self) -> Patience:
+        """How long the meter may be silent; a turn begins with it."""
+        return self._talks.patience
 
     @property
     def is_open(self) -> bool:
@@ -125,7 +122,7 @@ class Session:
         loop = asyncio.get_running_loop()
         self._idle_limit.review(loop.time())
         if self._client is not None:
-            lives = self._trial.resume(loop.time() - self._heard)
+            lives = self._trial.resume(loop.time() - self._talks.heard)
             if not self._link.is_open:
                 await self.dropped()
             elif self.renew:
@@ -137,15 +134,8 @@ class Session:
         if self._client is not None:
             self._link.drain()  # unsolicited: a modem message, or an answer that came twice
             return self._client
-        await asyncio.sleep(max(0.0, self.quiet_until - loop.time()))
-        try:
-            client = await self._begin(end)
-        except DlmsError as error:
-            self._trial.acquit()
-            if not self._doubts_counter(error):
-                raise
-            # At most once until something succeeds; the counter is read anew.
-            client = await self._begin(end)
+        await self._quiet()
+        client = await self._begin(end)
         self._client = client
         self._trial.begin()
         if self._lost:
@@ -158,11 +148,13 @@ class Session:
         loop = asyncio.get_running_loop()
         start = loop.time()
         try:
-            result = await self._converse(talk, end)
+            result = await self._talks.hold(talk, end)
         except LinkError as error:
             await self._let_others_talk(self._client, end)
             # If there was less time than for one reply, silence says nothing about the meter.
-            hasty = isinstance(error, LinkTimeoutError) and loop.time() - start < self._timeout_s
+            hasty = (
+                isinstance(error, LinkTimeoutError) and loop.time() - start < self._talks.timeout_s
+            )
             await (self.hang_up() if hasty else self.dropped())
             raise
         except UnfitError:
@@ -191,11 +183,11 @@ class Session:
         if client is None or self._unsettled is None:
             return
         await asyncio.sleep(self._device.workarounds.pause_before_disconnect_ms / 1000)
-        end = asyncio.get_running_loop().time() + 2 * self._timeout_s
-        goodbye = client.break_off() if self._talking else client.release()
+        end = asyncio.get_running_loop().time() + 2 * self._talks.timeout_s
+        goodbye = client.break_off() if self._talks.unfinished else client.release()
         try:
-            await self._converse(goodbye, end)
-            self._unclean, self._unsettled = False, None
+            await self._talks.hold(goodbye, end)
+            self._clearing.left_open, self._unsettled = False, None
         except LinkError:
             await self._let_others_talk(client, inf)
             await self.hang_up()
@@ -204,32 +196,78 @@ class Session:
         """Close the link without a release; the meter may need time without traffic then."""
         self._lost = self._lost or self._client is not None
         self._client = self._unsettled = None
-        self._talking = False
+        self._talks.unfinished = False
         await self._link.close()
         self.quiet_until = asyncio.get_running_loop().time() + self.quiet_s
 
     async def _begin(self, end: float) -> Client:
+        """Open an association; try again where the first failure can be mended."""
+        used, first = self._link.is_open, self._clearing.comes_first
+        try:
+            return await self._connect(end, clears=first, patient=first or used)
+        except DlmsError as error:
+            self._trial.acquit()
+            # At most once until something succeeds; the counter is read anew.
+            if doubts(self._counter, error):
+                return await self._connect(end, clears=first, patient=True)
+            if first or not self._has_time(end) or not self._clearing.may_help(error):
+                raise
+            return await self._connect_again(error, end)
+
+    async def _connect_again(self, error: DlmsError, end: float) -> Client:
+        """End a session that may have made the first connect fail; connect once more."""
+        await self._quiet()
+        # After a refusal it has been ended already, see `_open_with`.
+        clears = self._clearing.left_open
+        try:
+            return await self._connect(end, clears=clears, patient=True, after=error)
+        except ConnectError:
+            raise error from None
+
+    async def _connect(
+        self, end: float, *, clears: bool, patient: bool, after: DlmsError | None = None
+    ) -> Client:
+        """Open an association, after ending an earlier session if `clears`.
+
+        `patient` allows a second connection: the meter may have closed the first because of the
+        DISC before, or, with delay, because of the release of another meter's session. `after` is
+        the error of a first try: it is raised if the meter does not answer a DISC either.
+        """
+        clearing = self._clearing
+        clearing.begin()
         client = self._make_client(self._device, self._counter, self._directory)
+        if clears and not await self._clear(client, end) and after is not None:
+            raise after
         if self._counter is not None and not self._counter.known:
             await self._catch_up(self._counter, end)
-        used = self._link.is_open
-        cleared = await self._reach(client, end)
-        self._unclean = True
         try:
-            await self._open_with(client.connect(), client, end)
-        except LinkClosedError:
-            if not (cleared or used):
-                raise
-            # The meter may have closed the link because of the DISC before, or, with delay,
-            # because of the release of another meter's session.
-            client = self._make_client(self._device, self._counter, self._directory)
-            await self._open()
-            await self._open_with(client.connect(), client, end)
+            try:
+                await self._open_with(client.connect(), client, end)
+            except LinkClosedError:
+                if not patient:
+                    raise
+                client = self._make_client(self._device, self._counter, self._directory)
+                await self._open_with(client.connect(), client, end)
+        except DlmsError as error:
+            if clearing.failed(error):
+                await self._talks.hang_up()
+            raise
+        clearing.connected(after_failure=after is not None)
         return client
+
+    async def _clear(self, client: Client, end: float) -> bool:
+        """End a session that may be open from before; return whether the meter answered."""
+        await self._talks.open()
+        try:
+            answer = await self._talks.hold(client.break_off(), end)
+        except LinkError:
+            answer = Cleared.SILENCE
+        if not self._clearing.goes_on(answer):
+            await self._link.close()
+        return answer in (Cleared.ENDED, Cleared.NONE)
 
     async def _catch_up(self, counter: InvocationCounter, end: float) -> None:
         """Read the invocation counter as the public client."""
-        await self._open()
         talk = catch_up(counter, self._device, self._make_client)
         await self._open_with(talk, None, end)
         # Many meters close the link after the release of a client.
@@ -237,9 +275,11 @@ class Session:
 
     async def _open_with(self, talk: Talk[None], client: Client | None, end: float) -> None:
         """Run a talk that opens an association; a half-open one is ended again."""
+        await self._talks.open()
         self._unsettled = client
+        self._clearing.left_open = True
         try:
-            await self._converse(talk, end)
+            await self._talks.hold(talk, end)
             self._unsettled = None
         except LinkError:
             await self.hang_up()
@@ -247,7 +287,8 @@ class Session:
         except DlmsError:
             # The meter answered, and refused.
             if client is not None:
-                await self._end(client.break_off(), end)
+                await self._talks.part(client.break_off(), end)
+                self._clearing.left_open = False
             await self.hang_up()
             raise
 
@@ -257,72 +298,13 @@ class Session:
         Otherwise it may still have a session when we talk to the next meter.
         """
         if self._shared and client is not None and self._link.is_open:
-            await self._end(client.clear(), end)
+            answer = await self._talks.part(client.clear(), end)
+            self._clearing.left_open &= answer is not Cleared.ENDED
 
-    async def _end(self, goodbye: Talk[None], end: float) -> None:
-        """End a session that may be open at the meter; errors are ignored."""
-        self.patience.for_farewell()
-        soon = asyncio.get_running_loop().time() + self._timeout_s
-        with suppress(DlmsError):
-            await self._converse(goodbye, min(end, soon))
+    async def _quiet(self) -> None:
+        await asyncio.sleep(max(0.0, self.quiet_until - asyncio.get_running_loop().time()))
 
-    async def _reach(self, client: Client, end: float) -> bool:
-        """Open the link and end a session that may be open from before.
-
-        Returns whether the meter was told to end a session.
-        """
-        await self._open()
-        if not self._unclean:
-            return False
-        try:
-            await self._converse(client.clear(), end)
-        except LinkError:
-            await self._link.close()
-        # Some meters close the link after a DISC that they did not expect.
-        await self._open()
-        return True
-
-    async def _open(self) -> None:
-        if self._link.is_open:
-            self._link.drain()
-            return
-        await self._open_link()
-        await asyncio.sleep(self._device.workarounds.pause_after_connect_ms / 1000)
-
-    def _doubts_counter(self, error: DlmsError) -> bool:
-        """Whether a too low counter may be the cause, and reading it again may help."""
-        if self._counter is None or isinstance(error, ConfigError | ConnectError | SecurityError):
-            return False
-        known_before = self._counter.known
-        self._counter.doubt()
-        doubted = known_before and not self._counter.known
-        # Silence has many causes: reading the counter at the next try is early enough.
-        return doubted and not isinstance(error, LinkTimeoutError)
-
-    async def _converse(self, talk: Talk[T], end: float) -> T:
-        link, statistics = self._link, self._statistics
-        loop = asyncio.get_running_loop()
-        bytes_in, bytes_out = link.bytes_in, link.bytes_out
-        self._talking = True
-        try:
-            result = await converse(
-                counted(talk, statistics),
-                link,
-                timeout_s=self._timeout_s,
-                pause_s=self._device.workarounds.pause_between_frames_ms / 1000,
-                overall_s=max(0.0, end - loop.time()),
-                patience=self.patience,
-            )
-        except DlmsError:
-            self._talking = False
-            raise
-        finally:
-            statistics.bytes_in += link.bytes_in - bytes_in
-            statistics.bytes_out += link.bytes_out - bytes_out
-        self._talking = False
-        self._heard = loop.time()
-        return result
-
-    @property
-    def _timeout_s(self) -> float:
-        return self._device.connection.timeout_ms / 1000
+    def _has_time(self, end: float) -> bool:
+        """Whether the meter's quiet time ends early enough, and holds up no other meter."""
+        begin = max(self.quiet_until, asyncio.get_running_loop().time())
+        return begin < end and not (self._shared and self.quiet_s > 0)

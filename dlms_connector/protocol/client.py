@@ -25,7 +25,7 @@ from dlms_connector.protocol.services import (
     Selector,
     ShortNames,
 )
-from dlms_connector.protocol.talk import DataLink, Talk
+from dlms_connector.protocol.talk import Cleared, DataLink, Talk
 
 #: Octets that ciphering adds to a request: tag and length, security control, invocation
 #: counter, GCM tag, and for general ciphering the system title with its length.
@@ -187,8 +187,8 @@ class Client:
             yield from self._association.close(self._datalink)
         yield from self.clear()
 
-    def break_off(self) -> Talk[None]:
-        """End the session after an exchange was interrupted.
+    def break_off(self) -> Talk[Cleared]:
+        """End the session after an exchange was interrupted, or one that may be open from before.
 
         Over HDLC only a DISC is sure to be understood then. The wrapper has no DISC, so the
         association is released.
@@ -196,13 +196,16 @@ class Client:
         if self._framing == "WRAPPER":
             with suppress(DlmsError):
                 yield from self._association.close(self._datalink)
-        else:
-            yield from self.clear()
+            return Cleared.ENDED
+        return (yield from self.clear())
 
-    def clear(self) -> Talk[None]:
-        """End a session that an earlier run may have left open; errors are ignored."""
-        with suppress(DlmsError):
-            yield from self._datalink.disconnect()
+    def clear(self) -> Talk[Cleared]:
+        """End a data link that an earlier run may have left open; errors are ignored."""
+        try:
+            had_session = yield from self._datalink.disconnect()
+        except DlmsError:
+            return Cleared.SILENCE
+        return Cleared.NONE if had_session is False else Cleared.ENDED
 
     def max_items(self, refs: Sequence[AttributeRef]) -> int:
         """Return how many of these attributes, from the first, fit one request."""

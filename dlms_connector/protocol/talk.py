@@ -10,11 +10,20 @@ bytes are sent; bytes that arrive slowly do not extend it.
 from __future__ import annotations
 
 from collections.abc import Generator
+from enum import Enum
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
 Talk = Generator[bytes, bytes, T]
+
+
+class Cleared(Enum):
+    """What a meter answered when a session was ended that may have been open."""
+
+    ENDED = "it had a session"
+    NONE = "it had none"
+    SILENCE = "nothing"
 
 
 class DataLink(Protocol):
@@ -36,6 +45,9 @@ class DataLink(Protocol):
         """Return the next APDU without sending: the last one answered another request."""
         ...
 
-    def disconnect(self) -> Talk[None]:
-        """End the session, also one that an earlier run left open."""
+    def disconnect(self) -> Talk[bool | None]:
+        """End the session, also one that an earlier run left open.
+
+        Returns false if the meter says that it had none, None if it does not tell.
+        """
         ...

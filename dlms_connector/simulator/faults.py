@@ -44,6 +44,16 @@ FAULTS = {
         Fault("deaf-to-early-disc", "seconds", 0.05, "hears no DISC so soon after its last answer"),
         # HDLC
         Fault("silent-to-snrm", _SWITCH, 1, "does not answer SNRM"),
+        Fault("deaf-after-dm", _SWITCH, 1, "hears nothing on a connection where DISC met DM"),
+        Fault("deaf-after-disc", _SWITCH, 1, "answers no DISC, and nothing behind it"),
+        Fault("close-on-disc", _SWITCH, 1, "closes the connection at a DISC without a session"),
+        Fault(
+            "keeps-link",
+            _SWITCH,
+            1,
+            "does not answer SNRM until the last session was ended by DISC, on whatever connection",
+        ),
+        Fault("wants-disc-first", _SWITCH, 1, "answers SNRM only behind a DISC on its connection"),
         Fault("longest-frame", "octets", 64, "loses frames with more information, in and out"),
         Fault("bad-fcs", "every", 1, "damages the check sequence of every n-th frame"),
         Fault("wrong-sequence", "every", 1, "counts N(S) wrongly in every n-th information frame"),

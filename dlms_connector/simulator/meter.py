@@ -49,7 +49,7 @@ class Meter:
         self.image = Image()
         self.received_counter = options.invocation_counter
         self.sent_counter = 0
-        self.association_held = self.unreleased = False
+        self.association_held = self.unreleased = self.link_held = False
         self.quiet_until = 0.0
         self.connections = 0
         self._objects: Objects = objects_of(options.profile)

@@ -24,7 +24,7 @@ from dlms_connector.obis import Obis
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.data.axdr import Data, DataType, structure
 from dlms_connector.protocol.services.directory import Directory
-from dlms_connector.protocol.talk import Talk
+from dlms_connector.protocol.talk import Cleared, Talk
 from dlms_connector.reading import Poll
 from dlms_connector.state.counters import InvocationCounter
 
@@ -219,11 +219,11 @@ class FakeClient:
         yield from self._exchange("release")
         self._meter.associated = False
 
-    def break_off(self) -> Talk[None]:
-        yield from self.clear()
+    def break_off(self) -> Talk[Cleared]:
+        return (yield from self.clear())
 
-    def clear(self) -> Talk[None]:
-        yield self._frame("clear")
+    def clear(self) -> Talk[Cleared]:
+        return Cleared.ENDED if (yield self._frame("clear")) else Cleared.SILENCE
 
     def _exchange(self, verb: str, *refs: AttributeRef) -> Talk[None]:
         for _ in range(self._retries + 1):

@@ -81,16 +81,24 @@ def refusal_of(aare: Aare, *, ciphered: bool, information: bytes | None) -> Refu
     more = ""
     with suppress(ProtocolError):  # report the refusal even if this cannot be read
         more = f" ({describe_service_error(information or b'')})"
-    return refusal(aare.words + more, hint)
+    error = refusal(aare.words + more, hint)
+    error.perhaps_held = aare.by_provider or aare.diagnostic == Diagnostic.NO_REASON_GIVEN
+    return error
 
 
 def unexpected(reply: bytes) -> DlmsError:
     """Return the error for an APDU that came instead of an AARE."""
     if reply[:1] == bytes([CONFIRMED_SERVICE_ERROR]):
-        return refusal(describe_service_error(reply))
+        return _held(refusal(describe_service_error(reply)))
     if reply[:1] == bytes([EXCEPTION_RESPONSE]):
-        return refusal(describe_exception(reply))
+        return _held(refusal(describe_exception(reply)))
     return ProtocolError(OPENING, f"{reply[:16].hex(' ') or 'nothing'} came instead of an AARE")
+
+
+def _held(error: RefusedError) -> RefusedError:
+    """Mark a refusal that names no reason: an association may be open from before."""
+    error.perhaps_held = True
+    return error
 
 
 def describe_exception(apdu: bytes) -> str:

@@ -93,17 +93,19 @@ class Hdlc:
             if refusals == 2:
                 break
         if refusals:
-            raise RefusedError(doing, "the meter is in disconnected mode (DM)")
+            raise _disconnected(doing)
         raise self._timeout(self._retries + 1)
 
-    def disconnect(self) -> Talk[None]:
-        """Send DISC; UA and DM both mean that the session is over.
+    def disconnect(self) -> Talk[bool]:
+        """Send DISC; return whether there was a session: UA says so, DM that there was none.
 
         Raises LinkTimeoutError on silence; DISC is sent only once.
         """
         self._begin()
-        if (yield from self._reply(self._command(DISC), (UA, DM), "closing the HDLC link")) is None:
+        frame = yield from self._reply(self._command(DISC), (UA, DM), "closing the HDLC link")
+        if frame is None:
             raise self._timeout(1)
+        return frame.control == UA
 
     def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:
         """Send an APDU, in segments if needed, and return the answer.
@@ -287,6 +289,16 @@ def _refuse_unnumbered(frame: Frame) -> None:
         raise DroppedError(EXCHANGING)
     if control == FRMR:
         raise ProtocolError(EXCHANGING, _rejection(frame.information))
+
+
+def _disconnected(doing: str) -> RefusedError:
+    error = RefusedError(doing, "the meter is in disconnected mode (DM)")
+    error.hint = (
+        "another client may have a session open, which ends after the meter's inactivity timeout; "
+        "check dlms.clientAddress too"
+    )
+    error.perhaps_held = True
+    return error
 
 
 def _rejection(information: bytes) -> str:

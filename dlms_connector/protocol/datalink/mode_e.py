@@ -134,14 +134,15 @@ class ModeE:
         """Return the next APDU."""
         return (yield from self._datalink.receive())
 
-    def disconnect(self) -> Talk[None]:
+    def disconnect(self) -> Talk[bool | None]:
         """End the session; the meter then returns to its first rate by itself.
 
         Before a sign-on nothing is sent, because the meter could not receive it.
         """
-        if self._signed_on:
-            self._signed_on = False
-            yield from self._datalink.disconnect()
+        if not self._signed_on:
+            return None
+        self._signed_on = False
+        return (yield from self._datalink.disconnect())
 
     def _sign_on(self, retries: int) -> Talk[Identification]:
         return (

@@ -110,6 +110,10 @@ class Station:
             return b""
         return self._say(FRMR)
 
+    def resume(self, client: bytes) -> None:
+        """Go on with the data link of an earlier connection."""
+        self.connected, self._client = True, client
+
     def disconnect(self) -> None:
         """End the data link."""
         self.connected = False

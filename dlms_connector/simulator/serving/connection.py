@@ -24,6 +24,7 @@ class _Line:
         self.session = Session(meter)
         self.last_request = meter.monotonic()
         self.stale = b""
+        self.deaf = self.disconnected = False
         options = meter.options
         self.station = hdlc.Station(
             hdlc.Sizes(options.max_info, options.max_info, options.window, options.window),
@@ -143,7 +144,7 @@ class Connection:
             meter.seen["snrm" if control == hdlc.SNRM else "disc"] += 1
         if control == hdlc.DISC:
             meter.association_held = False
-        if not line.wakes():
+        if not line.wakes() or self._shuns(line, frame):
             return b""
         opens = control in (hdlc.SNRM, hdlc.DISC) or line.station.connected
         if not opens and "silent-once-dropped" in meter.faults:
@@ -152,9 +153,28 @@ class Connection:
         if unknown and "silent-to-wrong-sap" in meter.faults:
             return b""
         reply = line.station.take(frame)
+        meter.link_held = line.station.connected or (meter.link_held and control != hdlc.DISC)
         if self._sign_on is not None and not line.station.connected:
             self._sign_on.restart()
         return self._answered(line, reply)
+
+    def _shuns(self, line: _Line, frame: hdlc_frames.Frame) -> bool:
+        """Apply the faults of opening and ending a link; return whether no answer is sent."""
+        faults, control = line.meter.faults, frame.control & ~hdlc.POLL
+        held = "keeps-link" in faults and line.meter.link_held
+        if line.deaf:
+            return True
+        if control == hdlc.SNRM:
+            return held or ("wants-disc-first" in faults and not line.disconnected)
+        if control != hdlc.DISC:
+            return False
+        line.disconnected = True
+        if held:
+            line.station.resume(frame.source)
+        knows_none = not line.station.connected
+        line.deaf = "deaf-after-disc" in faults or (knows_none and "deaf-after-dm" in faults)
+        self.closing |= knows_none and "close-on-disc" in faults
+        return self.closing or "deaf-after-disc" in faults
 
     def _wrapper(self, packet: wrapper.Packet) -> bytes:
         out = b""

@@ -497,7 +497,7 @@ def test_reconnect_tries_a_meter_that_is_down_at_once() -> None:
 def test_a_meter_without_items_is_visited_once_and_does_jobs() -> None:
     async def test(bench: Bench) -> None:
         await asyncio.sleep(1000)
-        assert bench.fake.verbs == ["clear", "connect", "release"]
+        assert bench.fake.verbs == ["connect", "release"]
         assert bench.sink.state_names("M1") == ["online"]
         assert bench.sink.times("M1") == [], "there was nothing to read"
         await bench.read()

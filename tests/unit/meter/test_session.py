@@ -217,7 +217,7 @@ async def test_a_meter_that_comes_back_is_polled_again() -> None:
 
 
 async def test_bytes_and_retries_are_counted() -> None:
-    async with meter_of(options(faults=["lose=4"])) as (meter, _):
+    async with meter_of(options(faults=["lose=3"])) as (meter, _):
         assert good(await poll(meter))
         assert meter.statistics.retries >= 1
         assert meter.statistics.bytes_in > 150
