@@ -196,6 +196,21 @@ class Workarounds(Model):
         default=False, description="the association exists already: neither AARQ nor RLRQ is sent"
     )
     skip_snrm: Truth = Field(default=False, description="the meter expects no SNRM")
+    connectionless: Truth = Field(
+        default=False,
+        description="send APDUs in HDLC UI frames, for a meter that rejects I frames (FRMR); "
+        "together with `skipSnrm` without SNRM",
+    )
+    uncounted_frames: Truth = Field(
+        default=False,
+        description="take HDLC frames in the order in which they come, for a meter whose frames "
+        "have wrong numbers; no request is then repeated",
+    )
+    wrapper_byte_order: Literal["big", "little", "littleReplies"] = Field(
+        default="big",
+        description="order of the octets in the fields of the WRAPPER header; `big` is the "
+        "standard's; with `littleReplies` only the meter's frames have the other one",
+    )
     max_info_transmit: Whole | None = Field(
         default=None, ge=32, le=2030, description="longest HDLC information field we send"
     )

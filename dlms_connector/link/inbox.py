@@ -64,14 +64,27 @@ class Inbox:
                 self._resume()
         return data
 
-    async def get(self, deadline: float) -> bytes:
-        """Return received octets; b"" at the deadline. Raises LinkClosedError after `end`."""
+    def take_one(self) -> bytes:
+        """Return and remove what was put first; there must be something."""
+        if len(self._chunks) == 1:
+            return self.take()
+        data = self._chunks.pop(0)
+        self._size -= len(data)
+        return data
+
+    async def get(self, deadline: float, *, single: bool = False) -> bytes:
+        """Return received octets; b"" at the deadline. Raises LinkClosedError after `end`.
+
+        `single` returns only what was put first.
+        """
         if not self._chunks and not self._ended:
             if self._loop.time() >= deadline:
                 return b""
             await self._wait(deadline)
         if self._ended and not self._chunks:
             raise LinkClosedError
+        if single and self._chunks:
+            return self.take_one()
         if self._more:
             await asyncio.sleep(0)  # the rest of a flood: let others run first
         data = self.take()

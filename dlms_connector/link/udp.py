@@ -59,10 +59,10 @@ class UdpLink:
         self._socket.transport.sendto(data)
 
     async def receive(self, deadline: float) -> bytes:
-        """Return what has arrived; b"" at the deadline. Raises LinkClosedError."""
+        """Return one datagram; b"" at the deadline. Raises LinkClosedError."""
         if self._socket is None:
             raise LinkClosedError
-        return await self._socket.inbox.get(deadline)
+        return await self._socket.inbox.get(deadline, single=True)
 
     def drain(self) -> bytes:
         """Return what has arrived, without waiting."""

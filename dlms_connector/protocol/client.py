@@ -30,6 +30,8 @@ from dlms_connector.protocol.talk import Cleared, DataLink, Talk
 #: Octets that ciphering adds to a request: tag and length, security control, invocation
 #: counter, GCM tag, and for general ciphering the system title with its length.
 CIPHERING_OVERHEAD = 4 + 1 + 4 + 12 + 9
+#: Octets of an HDLC information field unless more were negotiated, and those of the LLC sublayer.
+_USUAL_INFORMATION, _LLC = 128, 3
 
 
 class Services(Protocol):
@@ -111,7 +113,12 @@ class Client:
         # HDLC repeats requests itself; if that fails, the link must be set up again. With a fixed
         # invoke-id, a second answer could not be told from the answer to the next request.
         tells_apart = workarounds.fixed_invoke_id is None
-        afresh = retries if dlms.interface_type == "WRAPPER" and tells_apart else 0
+        numbers = dlms.interface_type != "WRAPPER" and not workarounds.connectionless
+        afresh = retries if tells_apart and not numbers else 0
+        #: The longest APDU that one frame carries.
+        self._longest = 0xFFFF
+        if workarounds.connectionless and dlms.interface_type != "WRAPPER":
+            self._longest = (workarounds.max_info_transmit or _USUAL_INFORMATION) - _LLC
         self._conversation = conversation = Conversation(
             datalink,
             association,
@@ -230,7 +237,8 @@ class Client:
 
     def _room(self) -> int:
         """Return the largest size of a request before ciphering, in octets."""
-        return self.max_pdu - (CIPHERING_OVERHEAD if self._association.ciphered else 0)
+        size = min(self.max_pdu, self._longest)
+        return size - (CIPHERING_OVERHEAD if self._association.ciphered else 0)
 
 
 def get_one(client: Client, ref: AttributeRef) -> Talk[Data]:
@@ -283,6 +291,7 @@ def make_client(
     """
     dlms, workarounds = device.dlms, device.workarounds
     retries = device.connection.retries
-    datalink = make_datalink(dlms, retries, workarounds)
+    datagrams = device.connection.type == "udp"
+    datalink = make_datalink(dlms, retries, workarounds, datagrams=datagrams)
     association = Association(dlms, workarounds, counter)
     return Client(dlms, workarounds, datalink, association, directory, retries=retries)

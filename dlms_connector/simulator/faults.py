@@ -31,6 +31,10 @@ FAULTS = {
         Fault("drop-after", "bytes", 100, "closes the connection after so many bytes sent on it"),
         Fault("one-byte-fragments", _SWITCH, 1, "sends each byte apart"),
         Fault("garbage", "bytes", 20, "sends noise before every frame"),
+        Fault("garbage-behind", "bytes", 20, "sends noise behind every frame"),
+        Fault("greeting", _SWITCH, 1, "sends a text before its first answer on a connection"),
+        Fault("cut-short", "every", 2, "leaves the last two octets off every n-th answer"),
+        Fault("text-replies", _SWITCH, 1, "answers every service by plain text"),
         Fault("flags", "count", 10_000, "sends HDLC flags before every frame"),
         Fault("echo", _SWITCH, 1, "sends back what it heard before it answers"),
         Fault("single-client", _SWITCH, 1, "closes a second connection at once"),
@@ -42,6 +46,10 @@ FAULTS = {
         Fault("deaf-after-connect", "seconds", 0.2, "hears nothing so long after a connection"),
         Fault("deaf-after-answer", "seconds", 0.05, "hears nothing so long after its last answer"),
         Fault("deaf-to-early-disc", "seconds", 0.05, "hears no DISC so soon after its last answer"),
+        # wrapper
+        Fault("swapped-header", _SWITCH, 1, "takes and sends headers with the low octets first"),
+        # mode E
+        Fault("readout", _SWITCH, 1, "offers no mode E, and sends an ASCII readout"),
         # HDLC
         Fault("silent-to-snrm", _SWITCH, 1, "does not answer SNRM"),
         Fault("deaf-after-dm", _SWITCH, 1, "hears nothing on a connection where DISC met DM"),
@@ -60,6 +68,8 @@ FAULTS = {
         Fault("lose", "every", 2, "loses every n-th answer on the line, so that it is asked again"),
         Fault("dm-at", "request", 1, "answers the n-th information frame from now with DM"),
         Fault("frmr-at", "request", 1, "answers the n-th information frame from now with FRMR"),
+        Fault("wants-ui", _SWITCH, 1, "rejects I frames by FRMR, and takes APDUs in UI frames"),
+        Fault("never-counts", _SWITCH, 1, "sends every information frame with the numbers 0"),
         Fault("foreign-frames", _SWITCH, 1, "precedes answers by a frame for another client"),
         Fault("others-session", "client", 18, "answers only with frames for this other client"),
         Fault("fixed-sizes", _SWITCH, 1, "names its own frame sizes, whatever was proposed"),

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dlms_connector.config import Dlms, Workarounds
 from dlms_connector.protocol.datalink.addressing import client_address, server_address_of
 from dlms_connector.protocol.datalink.hdlc import Hdlc
+from dlms_connector.protocol.datalink.hdlc_connectionless import ConnectionlessHdlc
 from dlms_connector.protocol.datalink.hdlc_parameters import HdlcParameters
 from dlms_connector.protocol.datalink.mode_e import ModeE
 from dlms_connector.protocol.datalink.wrapper import Wrapper
 from dlms_connector.protocol.talk import DataLink
 
 
-def make_datalink(dlms: Dlms, connection_retries: int, workarounds: Workarounds) -> DataLink:
-    """Return the data link of a meter; raises ConfigError if its address does not fit."""
+def make_datalink(
+    dlms: Dlms, connection_retries: int, workarounds: Workarounds, *, datagrams: bool = False
+) -> DataLink:
+    """Return the data link of a meter; raises ConfigError if its address does not fit.
+
+    `datagrams` says that it goes over UDP.
+    """
     if dlms.interface_type == "WRAPPER":
         # With a fixed invoke-id, a second answer could not be told from that to the next request.
         retries = connection_retries if workarounds.fixed_invoke_id is None else 0
-        return Wrapper(dlms.client_address, dlms.logical_address, retries=retries)
+        order = workarounds.wrapper_byte_order
+        return Wrapper(
+            dlms.client_address,
+            dlms.logical_address,
+            retries=retries,
+            datagrams=datagrams,
+            sends="little" if order == "little" else "big",
+            expects="big" if order == "big" else "little",
+        )
     hdlc = _hdlc(dlms, connection_retries, workarounds)
     if dlms.interface_type == "HDLC_WITH_MODE_E":
         return ModeE(
@@ -30,13 +46,17 @@ def make_datalink(dlms: Dlms, connection_retries: int, workarounds: Workarounds)
 
 
 def _hdlc(dlms: Dlms, retries: int, workarounds: Workarounds) -> Hdlc:
-    return Hdlc(
-        client_address(dlms.client_address),
-        server_address_of(dlms),
-        retries=retries,
-        proposal=_proposal(workarounds),
-        skip_snrm=workarounds.skip_snrm,
-    )
+    addresses = client_address(dlms.client_address), server_address_of(dlms)
+    settings: dict[str, Any] = {
+        "retries": retries,
+        "proposal": _proposal(workarounds),
+        "skip_snrm": workarounds.skip_snrm,
+    }
+    if workarounds.connectionless:
+        # As with the wrapper: only the invoke-id tells answers apart.
+        repeats = retries if workarounds.fixed_invoke_id is None else 0
+        return ConnectionlessHdlc(*addresses, repeats=repeats, **settings)
+    return Hdlc(*addresses, counted=not workarounds.uncounted_frames, **settings)
 
 
 def _proposal(workarounds: Workarounds) -> HdlcParameters | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dlms_connector.errors import DroppedError, LinkTimeoutError, ProtocolError, RefusedError
+from dlms_connector.errors import LinkTimeoutError, ProtocolError
 from dlms_connector.protocol.datalink.addressing import is_broadcast, split_server_address
 from dlms_connector.protocol.datalink.hdlc_frame import (
     DISC,
@@ -24,6 +24,12 @@ from dlms_connector.protocol.datalink.hdlc_frame import (
     FrameReader,
 )
 from dlms_connector.protocol.datalink.hdlc_parameters import HdlcParameters
+from dlms_connector.protocol.datalink.hdlc_refusals import (
+    disconnected,
+    misnumbered,
+    refuse_unnumbered,
+    rejection,
+)
 from dlms_connector.protocol.datalink.hdlc_transfer import (
     EXCHANGING,
     LLC_COMMAND,
@@ -53,12 +59,14 @@ class Hdlc:
         retries: int = 2,
         proposal: HdlcParameters | None = None,
         skip_snrm: bool = False,
+        counted: bool = True,
     ) -> None:
+        """Without `counted`, frames are taken in the order in which they come."""
         self.server = server
         self._client = client
         self._retries = retries
         self._proposal = proposal
-        self._skip_snrm = skip_snrm
+        self._skip_snrm, self._counted = skip_snrm, counted
         self._reader = FrameReader()
         self._commands: list[Frame] = []  # the frames sent last
         self._echoes: list[Frame] = []  # those of them that may still come back
@@ -93,7 +101,7 @@ class Hdlc:
             if refusals == 2:
                 break
         if refusals:
-            raise _disconnected(doing)
+            raise disconnected(doing)
         raise self._timeout(self._retries + 1)
 
     def disconnect(self) -> Talk[bool]:
@@ -132,27 +140,31 @@ class Hdlc:
         if not self._usable:
             raise ProtocolError(EXCHANGING, "the link is not set up, or failed before")
         self._begin()
-        transfer = Transfer(segments, self._sent, self._received, self._sizes.window_receive)
+        window = self._sizes.window_receive
+        transfer = Transfer(segments, self._sent, self._received, window, counted=self._counted)
+        # Without numbers, the answer to a repetition could not be told from that to what follows.
+        retries = self._retries if self._counted else 0
         frame = yield from self._next(self._frames_of(transfer.batch()))
         silences = 0
         while True:
             if frame is None:
                 silences += 1
-                if silences > self._retries:
-                    raise self._timeout(silences)
+                if silences > retries:
+                    numbers = transfer.misnumbered
+                    raise misnumbered(numbers) if numbers else self._timeout(silences)
                 commands = transfer.again(repeatable=repeatable)
             else:
-                _refuse_unnumbered(frame)
-                numbers = transfer.sent, transfer.expected
+                refuse_unnumbered(frame)
+                before = transfer.sent, transfer.expected
                 commands = transfer.take(frame)
-                if (transfer.sent, transfer.expected) != numbers:
+                if (transfer.sent, transfer.expected) != before:
                     silences = transfer.repeats = 0  # each segment has its own tries
             if transfer.complete:
                 break
             if transfer.wants_pause:
                 yield from self._rest(transfer.polls, most_polls)
-            if transfer.repeats > self._retries:
-                raise ProtocolError(EXCHANGING, "frames keep arriving out of sequence")
+            if transfer.repeats > retries:
+                raise misnumbered(transfer.misnumbered)
             frame = yield from self._next(self._frames_of(commands))
         apdu = transfer.apdu()
         self._sent, self._received = transfer.sent, transfer.expected
@@ -181,10 +193,14 @@ class Hdlc:
         self._sent = self._received = 0
         self._usable = True
 
-    def _begin(self) -> None:
-        """Discard the rest of earlier exchanges; the link is unusable until this one succeeds."""
+    def _begin(self, *, keep: bool = False) -> None:
+        """Discard the rest of earlier exchanges; the link is unusable until this one succeeds.
+
+        `keep` keeps frames that have arrived.
+        """
         self._usable = False
-        self._reader.reset()
+        if not keep:
+            self._reader.reset()
         self._octets = self._frames = 0
         self._stranger = ""
 
@@ -205,7 +221,7 @@ class Hdlc:
             if control in wanted:
                 return frame._replace(control=control)
             if control == FRMR:
-                raise ProtocolError(doing, _rejection(frame.information))
+                raise rejection(doing, frame.information)
             frame = yield from self._next([])
         return None
 
@@ -280,30 +296,3 @@ class Hdlc:
         data = yield Pause(min(polls * _POLL_PAUSE_S, _LONGEST_POLL_PAUSE_S))
         if data:
             self._take(data)
-
-
-def _refuse_unnumbered(frame: Frame) -> None:
-    """Raise DroppedError on DM (no session), ProtocolError on FRMR (frame reject)."""
-    control = frame.control | POLL_FINAL
-    if control == DM:
-        raise DroppedError(EXCHANGING)
-    if control == FRMR:
-        raise ProtocolError(EXCHANGING, _rejection(frame.information))
-
-
-def _disconnected(doing: str) -> RefusedError:
-    error = RefusedError(doing, "the meter is in disconnected mode (DM)")
-    error.hint = (
-        "another client may have a session open, which ends after the meter's inactivity timeout; "
-        "check dlms.clientAddress too"
-    )
-    error.perhaps_held = True
-    return error
-
-
-def _rejection(information: bytes) -> str:
-    """Put a frame reject into words; the reasons are in the last octet (ISO/IEC 13239)."""
-    reasons = ("unknown control field", "unexpected information", "too long", "wrong N(R)")
-    flags = information[-1] if information else 0
-    named = [reason for bit, reason in enumerate(reasons) if flags >> bit & 1]
-    return f"the meter rejects our frame (FRMR: {', '.join(named) or 'no reason given'})"

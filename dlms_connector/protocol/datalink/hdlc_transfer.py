@@ -6,7 +6,7 @@ of our frames have arrived. Only a frame that fits both numbers advances a trans
 
 from __future__ import annotations
 
-from dlms_connector.errors import ProtocolError
+from dlms_connector.errors import ProtocolError, is_text, shown
 from dlms_connector.protocol.datalink.hdlc_frame import (
     Frame,
     information_control,
@@ -34,7 +34,13 @@ _LONGEST_APDU = 0x10000 + 256
 class Transfer:
     """The state of one APDU to send and one to receive, by sequence numbers."""
 
-    def __init__(self, segments: list[bytes], sent: int, expected: int, window: int) -> None:
+    def __init__(
+        self, segments: list[bytes], sent: int, expected: int, window: int, *, counted: bool = True
+    ) -> None:
+        """With `counted` the numbers of the meter's frames are used."""
+        self._counted = counted
+        #: The numbers of the last frame that did not fit, and of the one that was due.
+        self.misnumbered = ""
         self.sent = sent  # V(S): the number of the first segment not acknowledged
         self.expected = expected  # V(R): the number of the frame to come
         self.complete = False
@@ -67,6 +73,28 @@ class Transfer:
     def take(self, frame: Frame) -> list[Command]:
         """Process a frame of the meter; return the frames to send next."""
         self.wants_pause = False
+        if not self._counted:
+            frame = self._renumbered(frame)
+        due = self.expected, (self.sent + self._outstanding) & 7
+        commands = self._take(frame)
+        if frame.is_information and self.expected == due[0]:
+            self.misnumbered = (
+                f"N(S) {frame.send_number}, N(R) {frame.receive_number} where "
+                f"N(S) {due[0]}, N(R) {due[1]} was due"
+            )
+        return commands
+
+    def _renumbered(self, frame: Frame) -> Frame:
+        """Return a frame with the numbers that are due, for a meter that does not count."""
+        acknowledging = (self.sent + self._outstanding) & 7
+        if frame.is_information:
+            control = information_control(self.expected, acknowledging, poll=frame.final)
+        else:
+            control = frame.control & 0x1F | acknowledging << 5
+        is_numbered = frame.is_information or frame.control & 3 == 1
+        return frame._replace(control=control) if is_numbered else frame
+
+    def _take(self, frame: Frame) -> list[Command]:
         acknowledged = (frame.receive_number - self.sent) & 7
         if acknowledged > self._outstanding:
             return []
@@ -80,13 +108,20 @@ class Transfer:
             return self._take_ready(frame, acknowledged)
         return []
 
+    def add(self, information: bytes) -> None:
+        """Add the next part of the reply; raises ProtocolError if it grows too long."""
+        self._arrived += information
+        if len(self._arrived) > _LONGEST_APDU:
+            raise ProtocolError(EXCHANGING, f"a reply of more than {_LONGEST_APDU} octets")
+
     def apdu(self) -> bytes:
         """Return the received APDU, without the LLC octets. Raises ProtocolError."""
         if self._arrived[:1] in BARE:
             return bytes(self._arrived)
         if not self._arrived.startswith(LLC_RESPONSE):
             raise ProtocolError(
-                EXCHANGING, f"the reply begins {self._arrived[:3].hex(' ')} instead of e6 e7 00"
+                EXCHANGING,
+                f"the reply begins {_beginning(bytes(self._arrived))} instead of e6 e7 00",
             )
         return bytes(self._arrived[len(LLC_RESPONSE) :])
 
@@ -95,9 +130,7 @@ class Transfer:
         if ahead == 0:
             self._gap = False
             self.expected = (self.expected + 1) & 7
-            self._arrived += frame.information
-            if len(self._arrived) > _LONGEST_APDU:
-                raise ProtocolError(EXCHANGING, f"a reply of more than {_LONGEST_APDU} octets")
+            self.add(frame.information)
             self.complete = not frame.segmented
         elif ahead < 4:
             self._gap = True  # a frame of the window was lost
@@ -131,3 +164,7 @@ class Transfer:
         self._polled = True
         self._gap = False
         return [(ready_control(self.expected), b"", False)]
+
+
+def _beginning(reply: bytes) -> str:
+    return shown(reply) if is_text(reply) else reply[: len(LLC_RESPONSE)].hex(" ")

@@ -1,73 +1,61 @@
-"""The wrapper of IEC 62056-47: eight octets before each APDU on TCP and UDP.
-
-Version 1, source wPort, destination wPort, length; each two octets. Nothing marks the
-beginning of a frame, so after a wrong version the stream cannot be synchronised again.
-"""
+"""The wrapper of IEC 62056-47 as the data link of a client: frames on TCP and UDP."""
 
 from __future__ import annotations
 
-from struct import Struct
-
-from dlms_connector.errors import LinkTimeoutError, ProtocolError
+from dlms_connector.errors import LinkTimeoutError, ProtocolError, shown
+from dlms_connector.protocol.datalink.wrapper_reader import (
+    EXCHANGING,
+    VERSION,
+    Expected,
+    Order,
+    WrapperReader,
+    encode,
+)
 from dlms_connector.protocol.talk import Talk
 
-VERSION = 1
-_HEADER = Struct(">HHHH")
+__all__ = ["VERSION", "Wrapper", "WrapperReader", "encode"]
+
 _MOST_STRANGERS = 256  # frames of other wPorts within one exchange
-_EXCHANGING = "exchanging wrapper frames"
 
-
-def encode(source: int, destination: int, apdu: bytes) -> bytes:
-    """Return an APDU with its header. Raises ProtocolError if its length does not fit."""
-    if len(apdu) > 0xFFFF:
-        raise ProtocolError(_EXCHANGING, f"an APDU of {len(apdu)} octets does not fit in a frame")
-    return _HEADER.pack(VERSION, source, destination, len(apdu)) + apdu
-
-
-class WrapperReader:
-    """Cuts a stream into (source, destination, APDU)."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def feed(self, data: bytes) -> None:
-        """Add received octets."""
-        self._buffer += data
-
-    def next(self) -> tuple[int, int, bytes] | None:
-        """Return the next whole frame; None if more octets are needed. Raises ProtocolError."""
-        buffer = self._buffer
-        if buffer[:2] != b"\x00\x01"[: len(buffer)]:
-            raise ProtocolError(
-                _EXCHANGING, f"a frame begins {buffer[:2].hex(' ')} instead of 00 01 (the version)"
-            )
-        if len(buffer) < _HEADER.size:
-            return None
-        _, source, destination, length = _HEADER.unpack_from(buffer)
-        if length == 0:
-            raise ProtocolError(_EXCHANGING, "a frame without an APDU")
-        end = _HEADER.size + length
-        if len(buffer) < end:
-            return None
-        apdu = bytes(buffer[_HEADER.size : end])
-        del buffer[:end]
-        return source, destination, apdu
+_HINT_OF_NOISE = (
+    "another protocol (see dlms.interfaceType), a second talker or a damaged line look like this"
+)
+_HINT_OF_CUT = (
+    "the reply began and did not end: a slow line needs a larger connection.timeoutMs; a meter or "
+    "converter that cuts replies short may need a smaller workarounds.maxPdu"
+)
 
 
 class Wrapper:
-    """One client's link to one server on TCP or UDP; addresses are wPorts."""
+    """One client's link to one server on TCP or UDP; addresses are wPorts.
 
-    def __init__(self, client: int, server: int, *, retries: int = 2) -> None:
+    `datagrams` says that what arrives at once is one datagram, which holds whole frames.
+    `sends` and `expects` are the orders of octets in the headers of both directions.
+    """
+
+    def __init__(
+        self,
+        client: int,
+        server: int,
+        *,
+        retries: int = 2,
+        datagrams: bool = False,
+        sends: Order = "big",
+        expects: Order = "big",
+    ) -> None:
         self._client = client
         self._server = server
         self._retries = retries
-        self._reader = WrapperReader()
-        self._strangers = 0
+        self._datagrams = datagrams
+        self._sends = sends
+        self._expected = Expected(server, client, expects)
+        self._reader = WrapperReader(self._expected)
+        self._received = self._strangers = 0
         self._stranger = ""  # the last of them
 
     def connect(self) -> Talk[None]:
         """Start with a fresh stream: the wrapper itself has no session."""
-        self._reader = WrapperReader()
+        self._reader = WrapperReader(self._expected)
         yield from ()
 
     def disconnect(self) -> Talk[None]:
@@ -81,29 +69,60 @@ class Wrapper:
         arrive, and only the caller can match them to requests (by invoke-id).
         Raises LinkTimeoutError and ProtocolError.
         """
-        while self._reader.next() is not None:
-            pass  # arrived before the request, so no answer to it: short names have no invoke-id
+        # What arrived before the request is no answer to it: short names have no invoke-id.
+        self._reader.forget()
         tries = 1 + (self._retries if repeatable else 0)
-        return (yield from self._ask(encode(self._client, self._server, apdu), tries))
+        frame = encode(self._client, self._server, apdu, self._sends)
+        return (yield from self._ask(frame, tries))
 
     def receive(self) -> Talk[bytes]:
         """Return the next APDU from the meter without sending."""
         return (yield from self._ask(b"", 1))
 
     def _ask(self, frame: bytes, tries: int) -> Talk[bytes]:
-        received = 0
-        self._strangers, self._stranger = 0, ""
+        self._received = self._strangers = 0
+        self._stranger = ""
         if not frame and (apdu := self._next()) is not None:
             return apdu
-        for _ in range(tries):
-            data = yield frame
-            while data:
-                received += len(data)
-                self._reader.feed(data)
-                if (apdu := self._next()) is not None:
-                    return apdu
-                data = yield b""
-        raise LinkTimeoutError(tries, received, self._stranger)
+        for tried in range(1, tries + 1):
+            apdu = yield from self._listen(frame)
+            if apdu is None and self._reader.begun:
+                apdu = yield from self._rest(tried)
+            if apdu is not None:
+                return apdu
+        if noise := self._reader.noise:
+            raise _no_frame(noise)
+        raise LinkTimeoutError(tries, self._received, self._stranger)
+
+    def _listen(self, frame: bytes) -> Talk[bytes | None]:
+        """Send, and return the next APDU for us; None is silence."""
+        data = yield frame
+        while data:
+            self._received += len(data)
+            if self._datagrams:
+                self._reader.reset()
+            self._reader.feed(data)
+            if (apdu := self._next()) is not None:
+                return apdu
+            data = yield b""
+        if self._datagrams:
+            self._reader.reset()
+        return None
+
+    def _rest(self, tried: int) -> Talk[bytes]:
+        """Wait for the rest of a frame while it comes; raises LinkTimeoutError.
+
+        Nothing is asked meanwhile: the answer to a repetition would complete the frame.
+        """
+        for _ in range(self._retries + 1):
+            before = self._received
+            if (apdu := (yield from self._listen(b""))) is not None:
+                return apdu
+            if self._received == before:
+                break
+        error = LinkTimeoutError(tried, self._received, self._stranger)
+        error.begun, error.hint = True, _HINT_OF_CUT
+        raise error
 
     def _next(self) -> bytes | None:
         """Return the next received APDU for us, if there is one."""
@@ -118,6 +137,17 @@ class Wrapper:
             )
             if self._strangers > _MOST_STRANGERS:
                 raise ProtocolError(
-                    _EXCHANGING, f"{self._strangers} frames of others, the last {self._stranger}"
+                    EXCHANGING, f"{self._strangers} frames of others, the last {self._stranger}"
                 )
         return None
+
+
+def _no_frame(noise: bytes) -> ProtocolError:
+    version = VERSION.to_bytes(2, "big").hex(" ")
+    error = ProtocolError(
+        EXCHANGING, f"{shown(noise)} came instead of a frame, which begins {version} (the version)"
+    )
+    error.hint = (
+        "it looks like HDLC: set dlms.interfaceType" if noise[:1] == b"~" else _HINT_OF_NOISE
+    )
+    return error

@@ -127,6 +127,8 @@ class Conversation:
             try:
                 answer = yield from self._datalink.receive()
             except LinkTimeoutError as error:
+                if error.begun:
+                    raise
                 if not left:
                     raise ProtocolError(doing, _only_others(request, plain)) from error
                 left -= 1
@@ -144,6 +146,8 @@ class Conversation:
             try:
                 return (yield from self._datalink.exchange(apdu, repeatable=False))
             except LinkTimeoutError as error:
+                if error.begun:
+                    raise
                 received += error.received
                 stranger = error.stranger
         raise LinkTimeoutError(tries, received, stranger)

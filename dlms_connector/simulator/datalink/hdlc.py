@@ -107,7 +107,7 @@ class Station:
         if control & 0x0F in (0x01, 0x05, 0x09):
             return self._supervisory(frame.control)
         if control == UI:
-            return b""
+            return self._unnumbered(frame) if "wants-ui" in self.faults else b""
         return self._say(FRMR)
 
     def resume(self, client: bytes) -> None:
@@ -133,7 +133,16 @@ class Station:
         self._unsent, self._unconfirmed = [], []
         self._sizes = self.offered
 
+    def _unnumbered(self, frame: Frame) -> bytes:
+        """Answer an APDU in a UI frame, which is in one piece."""
+        if frame.information[:3] != _COMMAND_LLC:
+            return b""
+        reply = self.answer(frame.information[3:], self._client[0] >> 1)
+        return b"" if reply is None else self._say(UI, _RESPONSE_LLC + reply)
+
     def _information(self, frame: Frame) -> bytes:
+        if "wants-ui" in self.faults:
+            return self._say(FRMR, bytes((frame.control, self._send << 1, 0x01)))
         if self.faults.once("dm-at"):
             self.disconnect()
             return self._say(DM)
@@ -196,6 +205,8 @@ class Station:
             if self.faults.every("wrong-sequence"):
                 number = (number + 3) & 7
             control = self._receive << 5 | (POLL if last else 0) | number << 1
+            if "never-counts" in self.faults:
+                control &= POLL
             out += self._frame(control, part, more=more)
         return out
 

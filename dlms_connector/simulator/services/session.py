@@ -137,6 +137,8 @@ class Session:
             reply = None
         if reply is None:
             return exception(SERVICE_UNKNOWN, NOT_SUPPORTED)
+        if "text-replies" in faults:
+            return b"ERROR: not now\r\n"
         if reply[0] in _SERVICE_RESPONSES and "truncate" in faults:
             reply = reply[: -int(faults["truncate"])]
         if "longest-reply" in faults and len(reply) > faults["longest-reply"]:

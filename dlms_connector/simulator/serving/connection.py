@@ -14,6 +14,8 @@ from dlms_connector.simulator.services import Session
 _MODE_E = "HDLC_WITH_MODE_E"
 #: An answer that another client waits for.
 _OTHERS_REPLY = bytes.fromhex("C401C1001208FE")
+#: What some modems say of themselves, with octets that a header may begin with.
+_GREETING = b"TEST1024000000001,\x04\x20\x00\x00"
 
 
 class _Line:
@@ -61,9 +63,12 @@ class Connection:
         self._faults: Faults = meters[0].faults
         framing = meters[0].options.framing
         self._is_hdlc = framing != "WRAPPER"
-        self._sign_on = SignOn(b"%08d" % meters[0].seed) if framing == _MODE_E else None
+        address, reads_out = b"%08d" % meters[0].seed, "readout" in self._faults
+        self._sign_on = SignOn(address, reads_out=reads_out) if framing == _MODE_E else None
         self._framer = hdlc_frames.Framer()
-        self._unwrapper = wrapper.Unwrapper()
+        self._swapped = "swapped-header" in self._faults
+        self._unwrapper = wrapper.Unwrapper(swapped=self._swapped)
+        self._greets = True
         self._sent = 0
         self._opened_at, self._answered_at = meters[0].monotonic(), -1e9
         self.delay_s = 0.0
@@ -188,7 +193,9 @@ class Connection:
                 if client != packet.source:
                     reply = _OTHERS_REPLY
                 if reply:
-                    reply = wrapper.make_packet(packet.destination, client, reply)
+                    reply = wrapper.make_packet(
+                        packet.destination, client, reply, swapped=self._swapped
+                    )
                 out += self._answered(line, reply or b"")
         return out
 
@@ -206,6 +213,13 @@ class Connection:
         if "garbage" in faults:
             noise = random.Random(len(reply))  # noqa: S311 (noise that repeats)
             reply = bytes(noise.choices(range(0x80, 0xA0), k=int(faults["garbage"]))) + reply
+        if faults.every("cut-short"):
+            reply = reply[:-2]
+        if "garbage-behind" in faults:
+            reply += bytes(random.Random(len(reply)).randbytes(int(faults["garbage-behind"])))  # noqa: S311
+        if "greeting" in faults and self._greets:
+            reply = _GREETING + reply
+        self._greets = False
         if "flags" in faults and self._is_hdlc:
             reply = bytes((hdlc_frames.FLAG,)) * int(faults["flags"]) + reply
         return reply
