@@ -38,12 +38,17 @@ def is_text(octets: bytes) -> bool:
     return len(octets) > 2 and _PRINTABLE.issuperset(octets)
 
 
+def is_mostly_text(octets: bytes, share: float = 0.75) -> bool:
+    """Return whether at least this share of octets is printable."""
+    return len(octets) > 2 and sum(octet in _PRINTABLE for octet in octets) >= share * len(octets)
+
+
 def shown(octets: bytes) -> str:
     """Return the beginning of an unexpected reply for a message: as text if most is printable."""
     if _MECHANISM in octets:
         octets = octets[:8]
     text = octets[:_SHOWN_AS_TEXT]
-    if len(text) > 2 and sum(octet in _PRINTABLE for octet in text) * 4 >= len(text) * 3:
+    if is_mostly_text(text):
         return f"the text {bytes(text)!r}".replace(" b", " ", 1)
     return octets[:_SHOWN].hex(" ") or "nothing"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from dlms_connector.errors import DlmsError, ProtocolError, RefusedError
+from dlms_connector.errors import DlmsError, ProtocolError, RefusedError, shown
 from dlms_connector.protocol.acse import (
     CONFIRMED_SERVICE_ERROR,
     Aare,
@@ -92,7 +92,7 @@ def unexpected(reply: bytes) -> DlmsError:
         return _held(refusal(describe_service_error(reply)))
     if reply[:1] == bytes([EXCEPTION_RESPONSE]):
         return _held(refusal(describe_exception(reply)))
-    return ProtocolError(OPENING, f"{reply[:16].hex(' ') or 'nothing'} came instead of an AARE")
+    return ProtocolError(OPENING, f"{shown(reply)} came instead of an AARE")
 
 
 def _held(error: RefusedError) -> RefusedError:

@@ -12,7 +12,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dlms_connector.errors import LinkTimeoutError, ProtocolError
+from dlms_connector.errors import (
+    LinkError,
+    LinkTimeoutError,
+    ProtocolError,
+    is_mostly_text,
+    is_text,
+    shown,
+)
+from dlms_connector.protocol.datalink.overheard import overheard, seven_bits
 from dlms_connector.protocol.directive import LineSettings, Pause
 from dlms_connector.protocol.talk import DataLink, Talk
 
@@ -31,11 +39,22 @@ _BITS_PER_CHARACTER = 10
 _REACTION_S = 0.2  # clause 6.3.14 item 7: the least time between a message and its answer
 _LONGEST_IDENTIFICATION = 1024
 _DOING = "signing on (IEC 62056-21 mode E)"
+_BINARY = "2"
+#: This much of a readout is printable; of 7 random bits three quarters are.
+_SHARE_OF_READOUT = 0.9
 
 # Manufacturer, baud rate, sequences of backslash and mode, name. The echo of our own
 # `/?!` has no letters where the manufacturer is and so does not match.
 _IDENTIFICATION = re.compile(
     rb"/([A-Za-z]{3})([0-9A-I])((?:\\[!-~])*)([^/!\r\n\x00-\x1f]{0,32})\r\n"
+)
+
+
+#: All up to the end of the identification, and the confirmation of our choice.
+_SIGNED_ON = re.compile(rb"(?s)\A.*?" + _IDENTIFICATION.pattern + rb"|\x06[0-9]{3}\r\n")
+_HINT_OF_READOUT = (
+    "the meter sends its readout in ASCII (IEC 62056-21 modes A to D): ask its maker whether it "
+    "speaks DLMS/COSEM at this port, and at which address; dlms.modeE.address may select it"
 )
 
 
@@ -47,6 +66,15 @@ class Identification:
     baud_character: str
     modes: str
     name: str
+
+    def __str__(self) -> str:
+        modes = "".join(f"\\{mode}" for mode in self.modes)
+        return f"/{self.manufacturer}{self.baud_character}{modes}{self.name}"
+
+    @property
+    def offers_mode_e(self) -> bool:
+        """Whether the message announces binary mode, HDLC."""
+        return _BINARY in self.modes
 
     @property
     def baudrate(self) -> int | None:
@@ -109,13 +137,16 @@ class ModeE:
         self._start_baudrate, self._max_baudrate = start_baudrate, max_baudrate
         self._settle_s = settle_s
         self._signed_on = False
+        self._heard = bytearray()
 
     def connect(self) -> Talk[None]:
         """Sign on, then set the data link up.
 
         A meter that does not answer the first request may still be in the binary mode of an
         interrupted session. Then that session is ended by a DISC before the next request.
+        Raises ProtocolError if text comes where HDLC should, or mode E is not offered.
         """
+        self._heard.clear()
         try:
             self.identification = yield from self._sign_on(0)
         except LinkTimeoutError as silence:
@@ -124,7 +155,10 @@ class ModeE:
             yield from self._end_earlier_session()
             self.identification = yield from self._sign_on(self._retries - 1)
         self._signed_on = True
-        yield from self._datalink.connect()
+        try:
+            yield from overheard(self._datalink.connect(), self._heard)
+        except LinkTimeoutError as silence:
+            raise not_hdlc(self.identification, bytes(self._heard), silence) from silence
 
     def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:
         """Send an APDU and return the answer."""
@@ -145,15 +179,14 @@ class ModeE:
         return (yield from self._datalink.disconnect())
 
     def _sign_on(self, retries: int) -> Talk[Identification]:
-        return (
-            yield from sign_on(
-                self._device_address,
-                retries=retries,
-                start_baudrate=self._start_baudrate,
-                max_baudrate=self._max_baudrate,
-                settle_s=self._settle_s,
-            )
+        signing_on = sign_on(
+            self._device_address,
+            retries=retries,
+            start_baudrate=self._start_baudrate,
+            max_baudrate=self._max_baudrate,
+            settle_s=self._settle_s,
         )
+        return (yield from overheard(signing_on, self._heard))
 
     def _end_earlier_session(self) -> Talk[None]:
         """Send a DISC at the most likely rate of that session; do not wait for an answer."""
@@ -166,6 +199,21 @@ class ModeE:
         yield LineSettings(self._start_baudrate, 7, "E", send=disc, hold_s=sending_s + _FAREWELL_S)
 
 
+def not_hdlc(identification: Identification, heard: bytes, silence: LinkTimeoutError) -> LinkError:
+    """Return the error for a meter that signed on and then answered no HDLC frame."""
+    text = _SIGNED_ON.sub(b"", seven_bits(heard)).strip(b"\x00\x02\x03 \r\n")
+    readable = is_mostly_text(text, _SHARE_OF_READOUT)
+    offers = "" if identification.offers_mode_e else f", which offers no mode E (no \\{_BINARY})"
+    named = f"the meter identified itself as {identification}{offers}"
+    if readable or offers:
+        came = f"{shown(text)} came instead of HDLC" if readable else "no HDLC frame came"
+        error = ProtocolError(_DOING, f"{named}; then {came}")
+        error.hint = _HINT_OF_READOUT
+        return error
+    silence.hint = f"{named}, and then answered no frame: {silence.hint}"
+    return silence
+
+
 def _identify(device_address: str, retries: int) -> Talk[Identification]:
     request = f"/?{device_address}!\r\n".encode("ascii")
     received = bytearray()
@@ -174,13 +222,22 @@ def _identify(device_address: str, retries: int) -> Talk[Identification]:
         while data:
             # If the line does not remove the parity bit, it arrives as bit 7.
             room = _LONGEST_IDENTIFICATION + 1 - len(received)
-            received += bytes(octet & 0x7F for octet in data[:room])
+            received += seven_bits(data[:room])
             if identification := Identification.find(bytes(received)):
                 return identification
             if len(received) > _LONGEST_IDENTIFICATION:
-                raise ProtocolError(_DOING, f"no identification in {len(received)} octets")
+                raise _no_identification(bytes(received))
             data = yield b""
+    text = bytes(received).replace(request, b"").strip()
+    if is_text(text):
+        raise _no_identification(text)
     raise LinkTimeoutError(retries + 1, len(received))
+
+
+def _no_identification(text: bytes) -> ProtocolError:
+    error = ProtocolError(_DOING, f"no identification in {len(text)} octets: {shown(text)}")
+    error.hint = "check the baud rate (dlms.modeE.startBaudrate), and what else is on the line"
+    return error
 
 
 def _choose(identification: Identification, fastest: int | None) -> str:
@@ -189,7 +246,7 @@ def _choose(identification: Identification, fastest: int | None) -> str:
         raise ProtocolError(
             _DOING,
             f"the meter {identification.manufacturer} proposes the rate "
-            f"{identification.baud_character!r}, which is none of mode E",
+            f"{identification.baud_character!r}, which is none of mode E: {identification}",
         )
     return max(_not_above(min(proposed, fastest or proposed)), default="0")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from dlms_connector.config import Dlms, Secret, Workarounds
-from dlms_connector.errors import CounterError, ProtocolError, SecurityError
+from dlms_connector.errors import CounterError, ProtocolError, SecurityError, is_text, shown
 from dlms_connector.protocol.acse import CONFIRMED_SERVICE_ERROR
 from dlms_connector.protocol.security.authentication import Credentials
 from dlms_connector.protocol.security.ciphering import PROTECTIONS, InvocationCounter, Keys
@@ -126,9 +126,13 @@ class MessageSecurity:
 
     def decipher(self, apdu: bytes) -> bytes:
         """Decipher an APDU without regard to signatures, such as the content of an AARE."""
+        if is_text(apdu):
+            raise _no_apdu(apdu)
         if self._protection is None:
             if is_ciphered(apdu):
-                raise ProtocolError(_DOING, "it is ciphered, but dlms.security is NONE")
+                raise ProtocolError(
+                    _DOING, f"{shown(apdu)}: it is ciphered, but dlms.security is NONE"
+                )
             return apdu
         if self._dedicated and key_of(apdu) == GLOBAL:
             # It may be a replay, recorded with the global key in an earlier association.
@@ -144,3 +148,9 @@ class MessageSecurity:
         if error.expected is None:
             raise error
         self._counter.resync(error.expected)
+
+
+def _no_apdu(text: bytes) -> ProtocolError:
+    error = ProtocolError(_DOING, f"{shown(text)} came instead of an APDU")
+    error.hint = "a modem, a converter or another program on the line answers in place of the meter"
+    return error

@@ -173,3 +173,54 @@ def test_another_first_rate() -> None:
     settings = next(talk)
     assert repr(settings) == "LineSettings(2400 7E1)"
     talk.close()
+
+
+READOUT = b"\x02F.F(00000000)\r\n0.0.0(12345678)\r\n1.8.0(0001240.1*kWh)\r\n!\r\n\x03\x11"
+
+
+class Printer:
+    """A meter without HDLC: it identifies itself, and sends an ASCII readout at some time."""
+
+    def __init__(self, identification: bytes, *, at_once: bool, parity: bool) -> None:
+        change = with_parity if parity else bytes
+        readout = change(READOUT)
+        self._first = change(identification) + (readout if at_once else b"")
+        self._then = b"" if at_once else readout
+
+    def __call__(self, sent: bytes) -> bytes:
+        if sent.startswith(b"/?"):
+            return self._first
+        return self._then if sent.startswith(b"\x06") else b""
+
+
+@WAYS
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("parity", [False, True])
+@pytest.mark.parametrize("identification", [b"/ISk5MT174-0001\r\n", b"/APA5\\2NORAX30\r\n"])
+def test_a_readout_in_place_of_hdlc_is_told(
+    way: Way, at_once: bool, parity: bool, identification: bytes
+) -> None:
+    peer = Printer(identification, at_once=at_once, parity=parity)
+    with pytest.raises(ProtocolError) as caught:
+        drive(ModeE(Hdlc(CLIENT, SERVER)).connect(), peer, way)
+    named = identification.decode().strip()
+    assert f"the meter identified itself as {named}" in str(caught.value)
+    assert ("offers no mode E" in str(caught.value)) is (b"\\2" not in identification)
+    assert "F.F(00000000)" in str(caught.value)
+    assert "ASCII" in caught.value.hint
+
+
+def test_an_identification_without_mode_e_is_told() -> None:
+    with pytest.raises(ProtocolError, match="/ISk5MT174-0001, which offers no mode E"):
+        drive(ModeE(Hdlc(CLIENT, SERVER)).connect(), Script([b"/ISk5MT174-0001\r\n"]))
+
+
+def test_a_meter_that_signed_on_and_is_silent_is_named() -> None:
+    with pytest.raises(LinkTimeoutError) as caught:
+        drive(ModeE(Hdlc(CLIENT, SERVER)).connect(), Script([IDENTIFICATION]))
+    assert "identified itself as /ISk5\\2MT174-0001" in caught.value.hint
+
+
+def test_text_that_is_no_identification_is_shown() -> None:
+    with pytest.raises(ProtocolError, match="the text 'NO CARRIER'"):
+        drive(ModeE(Hdlc(CLIENT, SERVER)).connect(), Script([b"/?!\r\nNO CARRIER\r\n"]))
