@@ -146,6 +146,12 @@ ODDITIES = (
            says="reading"),
     # the line
     Oddity(fault="one-byte-fragments", outcome="none"),
+    Oddity(fault="garbage-behind=20", outcome="none", framings=ALL),
+    Oddity(fault="greeting", outcome="none", framings=BOTH),
+    Oddity(fault="cut-short=5", framings=ALL, connection={"timeoutMs": 100},
+           outcome="never completed by what comes next: asked again, over a new connection"),
+    Oddity(fault="text-replies", outcome="the text is told", error=ProtocolError,
+           says="the text 'ERROR: not now"),
     Oddity(fault="garbage=20", outcome="none", framings=HDLC),
     Oddity(fault="flags=1000", outcome="none", framings=HDLC),
     Oddity(fault="echo", outcome="none", framings=HDLC),
@@ -210,6 +216,10 @@ OTHERS = {
         "no value that may be wrong by powers of ten; the message names `scaler` and `unit`",
     ),
     "null-scaler": ("test_values_without_a_scaler", "the same"),
+    "readout": (
+        "test_a_meter_without_mode_e",
+        "its identification and its text are told",
+    ),
     "silent-once-dropped": (
         "test_a_meter_that_drops_idle_associations_in_silence",
         "opened anew, twice; from then on ended before the meter drops it",

@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from dlms_connector.config.model import Device
-from dlms_connector.errors import LinkClosedError, RefusedError, ServiceError, TooLargeError
+from dlms_connector.errors import (
+    LinkClosedError,
+    ProtocolError,
+    RefusedError,
+    ServiceError,
+    TooLargeError,
+)
 from dlms_connector.simulator import FAULTS, MeterOptions, simulate
 from tests.matrix.configured import objects
 from tests.matrix.needs import NEEDS
@@ -222,6 +228,24 @@ def test_a_meter_that_drops_idle_associations_in_silence(framing: str) -> None:
         device(framing, {"host": "h", "keepOpen": True}, pollPeriod=60_000)
     )
     on(lambda: SimulatedLine(configured, faults={"inactivity": 30, "silent-once-dropped": 1}), test)
+
+
+def test_a_meter_without_mode_e() -> None:
+    async def test(line: SimulatedLine) -> None:
+        await asyncio.sleep(60)
+        error = line.sink.states["M1"][0][2]
+        assert isinstance(error, ProtocolError)
+        assert "/SIM5SIMULATED, which offers no mode E" in str(error)
+        assert "the text" in str(error)
+
+    configured = Device.model_validate(
+        device(
+            "HDLC",
+            {"type": "serial", "port": "/dev/none"},
+            dlms={"interfaceType": "HDLC_WITH_MODE_E"},
+        )
+    )
+    on(lambda: SimulatedLine(configured, faults={"readout": 1}), test)
 
 
 def test_every_fault_has_an_outcome() -> None:

@@ -24,10 +24,13 @@ _HEADERS: dict[Order, Struct] = {"big": Struct(">HHHH"), "little": Struct("<HHHH
 _ADDRESSES: dict[Order, Struct] = {"big": Struct(">HHH"), "little": Struct("<HHH")}
 _OTHER: dict[Order, Order] = {"big": "little", "little": "big"}
 _MOST_NOISE = 64
-#: The header of any frame whose APDU has a known tag: where the addresses are not known.
+#: The first octets of APDUs that a meter sends, plain, ciphered or signed.
+_TAGS = frozenset(
+    (*range(0x0C, 0x10), 0x16, 0x18, 0x28, *range(0x2C, 0x30), 0x36, 0x38)
+) | frozenset((*range(0x4C, 0x50), 0x58, *range(0x60, 0x64), *range(0xC0, 0xE1)))
+#: The header of any frame whose APDU has one of them: where the addresses are not known.
 _ANY = re.compile(
-    rb"\x00\x01....(?!\x00\x00)..[\x0c-\x0f\x28\x2c-\x2e\x60-\x63\xc0-\xc7\xc8-\xcf\xd0-\xdf]",
-    re.DOTALL,
+    rb"\x00\x01....(?!\x00\x00)..[" + re.escape(bytes(sorted(_TAGS))) + rb"]", re.DOTALL
 )
 
 
@@ -136,25 +139,26 @@ class WrapperReader:
     def _cut_at(self, addresses: tuple[int, int], end: int) -> int:
         """Return where the next expected frame begins if the first one was cut short; else 0.
 
-        A frame may hold the header of another as a value: then it holds it whole.
+        The first one is whole by its length. A frame may hold another as a value, or the octets
+        of a header by chance: then nothing follows that reaches beyond its end.
         """
-        if (expected := self._expected) is None:
+        buffer = self._buffer
+        ours = addresses == (self._expected[:2] if self._expected else ())
+        if self._expected is None or (ours and len(buffer) <= end):
             return 0
-        ours = addresses == expected[:2]
-        head, buffer = expected.begins(self._order), self._buffer
+        head = self._expected.begins(self._order)
         # A header that is ours has its own octets up to the length.
         at = max(self._searched, len(head) if ours else 1)
         while (at := buffer.find(head, at, end + len(head) - 1)) >= 0:
-            self._searched = at
-            if not ours or at + _SIZE > end:
-                return at
-            if at + _SIZE > len(buffer):
+            if at + _SIZE >= len(buffer):
+                self._searched = at
                 return 0
             *_, length = _HEADERS[self._order].unpack_from(buffer, at)
-            if at + _SIZE + length > end:
+            beyond = not ours or at + _SIZE + length > end
+            if length and buffer[at + _SIZE] in _TAGS and beyond:
                 return at
             at += 1
-        self._searched = max(self._searched, len(buffer) - len(head) + 1)
+        self._searched = max(self._searched, min(len(buffer), end) - len(head) + 1)
         return 0
 
     def _skip(self, count: int) -> None:

@@ -10,6 +10,7 @@ from tests.support.talks import DRIBBLED, WHOLE, Script, Way, drive, trailed_by
 
 CLIENT, SERVER = 16, 1
 REPLY = encode(SERVER, CLIENT, b"reply")
+VALUE = encode(SERVER, CLIENT, bytes.fromhex("C401C1001208FE"))
 FOREIGN = encode(2, CLIENT, b"from another server")
 WAYS = pytest.mark.parametrize(
     "way", [WHOLE, DRIBBLED, trailed_by(FOREIGN)], ids=lambda way: way.name
@@ -92,13 +93,10 @@ def test_noise_without_a_frame_is_told(noise: bytes, says: str) -> None:
 @WAYS
 @pytest.mark.parametrize("behind", [b"OK\r\n", b"\x00\x01\x00", b"\xff" * 300])
 def test_noise_behind_a_frame_costs_no_answer(way: Way, behind: bytes) -> None:
-    wrapper, script = make_wrapper(), Script([REPLY + behind] * 4)
+    wrapper, script = make_wrapper(), Script([VALUE + behind] * 4)
     for _ in range(4):
-        assert drive(wrapper.exchange(b"ask"), script, way) == b"reply"
+        assert drive(wrapper.exchange(b"ask"), script, way) == VALUE[8:]
     assert len(script.heard) == 4
-
-
-VALUE = encode(SERVER, CLIENT, bytes.fromhex("C401C1001208FE"))
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 1 << 20])
@@ -133,6 +131,15 @@ def test_what_began_before_the_question_answers_nothing(there: int, at_once: int
     except ProtocolError:
         return
     assert answer == new[8:]
+
+
+@pytest.mark.parametrize("more", [b"", VALUE])
+@pytest.mark.parametrize("at_once", [1, 5, 1 << 20])
+def test_a_value_that_ends_like_a_header_is_a_value(at_once: int, more: bytes) -> None:
+    """With both addresses 1, the results of an access-response look like a header."""
+    apdu, way = b"\xda\x05" + b"\x01\x00" * 6, Way("portions", at_once)
+    script = Script([encode(1, 1, apdu) + more])
+    assert drive(Wrapper(1, 1).exchange(b"ask"), script, way) == apdu
 
 
 def test_a_value_that_holds_a_frame_is_a_value() -> None:
