@@ -230,6 +230,15 @@ def test_a_meter_that_drops_idle_associations_in_silence(framing: str) -> None:
     on(lambda: SimulatedLine(configured, faults={"inactivity": 30, "silent-once-dropped": 1}), test)
 
 
+@pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
+async def test_text_on_the_call_of_a_meter_costs_no_value(framing: str, tmp_path: Path) -> None:
+    async with on_a_line("listen", [options(framing, faults=["greeting"])]) as (line, meters):
+        document = {"devices": [device(framing, line)]}
+        async with meeting(document, tmp_path, meters) as met:
+            await met.polled(2)
+            assert met.values(poll=0) == met.values(poll=1) == VALUES
+
+
 def test_a_meter_without_mode_e() -> None:
     async def test(line: SimulatedLine) -> None:
         await asyncio.sleep(60)
