@@ -11,12 +11,12 @@ from typing import TypeVar
 
 from dlms_connector.config import Device
 from dlms_connector.discovery.search import MakeLink
-from dlms_connector.errors import DlmsError, LinkClosedError, LinkError, LinkTimeoutError
+from dlms_connector.errors import DlmsError, LinkError, LinkTimeoutError
 from dlms_connector.link import Link
 from dlms_connector.meter import catch_up, converse
 from dlms_connector.protocol import Client, make_client
 from dlms_connector.protocol.directive import Pause
-from dlms_connector.protocol.talk import Talk
+from dlms_connector.protocol.talk import Cleared, Talk
 from dlms_connector.state import counter_of
 
 T = TypeVar("T")
@@ -135,18 +135,39 @@ class _Conversation:
         self._parted = False
 
     async def open(self) -> None:
-        """Open the link and end a session that an earlier run may have left open."""
+        """Open the link. The probes left no session open, so no DISC comes first."""
         await self._open()
-        if self._device.dlms.interface_type != "HDLC":
-            return
-        try:
-            await self.hold(make_client(self._device).clear(), opening=True)
-        except LinkClosedError:
-            # Some meters close the connection after an unexpected DISC.
-            await self._link.close()
-            await self._open()
+        device = self._device
+        if device.workarounds.clear_first == "always" and device.dlms.interface_type == "HDLC":
+            await self._clear()
 
     async def associate(self) -> Client:
+        """Open the association and return the client; after silence, end an earlier session."""
+        try:
+            return await self._associate()
+        except LinkError:
+            device = self._device
+            if device.workarounds.clear_first != "auto" or device.dlms.interface_type != "HDLC":
+                raise
+            await self._link.close()
+            await self._open()
+            answer = await self._clear()
+            if answer is Cleared.SILENCE:
+                raise
+            if answer is Cleared.NONE:
+                # Some meters ignore all that follows a DISC without a session.
+                await self._link.close()
+                await self._open()
+            return await self._associate()
+
+    async def _clear(self) -> Cleared:
+        """End a session that an earlier run may have left open; return what the meter answered."""
+        answer = await self.hold(make_client(self._device).clear(), opening=True)
+        if not self._link.is_open:
+            await self._open()
+        return answer
+
+    async def _associate(self) -> Client:
         """Open the association, after reading an unknown invocation counter; return the client."""
         device = self._device
         counter = counter_of(device, self._state_dir, logging.getLogger(__name__))

@@ -337,6 +337,15 @@ async def test_bad_manners_do_not_matter(fault: str) -> None:
     assert "voltage_l1" in keys(found)
 
 
+@pytest.mark.parametrize(
+    "fault", ["deaf-after-dm", "deaf-after-disc", "close-on-disc", "keeps-link"]
+)
+async def test_a_meter_that_takes_no_disc_without_a_session_is_found(fault: str) -> None:
+    async with simulate([MeterOptions(faults=[fault])]) as (server,):
+        found = await look(server)
+    assert found.entry is not None
+
+
 async def test_an_object_that_is_refused_is_not_in_the_entry() -> None:
     async with simulate([MeterOptions()]) as (server,):
         server.meter.put(3, "1-0:52.7.0", 2, AccessError(3))
