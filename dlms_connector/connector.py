@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from time import monotonic
 from time import time as unix_time
 from typing import Any
@@ -30,11 +30,13 @@ from dlms_connector.gateway import (
     CallEntry,
     Converter,
     Downlink,
+    FileWatch,
     MetersThread,
     Renames,
     Uplink,
     UplinkQueue,
     denied_by,
+    devices_file,
     file_name,
     id_of,
     last_good,
@@ -42,6 +44,7 @@ from dlms_connector.gateway import (
     prepare,
     shorten,
     state_directory,
+    usable,
 )
 from dlms_converters.device_data import DeviceData
 from dlms_converters.message_size import LARGEST_VALUE, messages
@@ -52,6 +55,8 @@ from dlms_converters.statistics import count_message
 #: that is left after the release of the meters, at least FLUSH_S, is for data in the queue.
 CLOSE_S = 0.9
 FLUSH_S = 0.1
+#: Pause between two looks at the table of devices; a change counts after two.
+LOOK_S = 5.0
 
 #: Bytes that the gateway adds to an attribute: names of up to 255 characters, and metadata.
 _ENVELOPE = 2048
@@ -78,7 +83,14 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         )
         self._lock = Lock()
         self._opened = self._stopped = False
+        self._make()
+
+    def _make(self) -> None:
+        """Make all parts from the configuration; they are started by `_begin`."""
+        gateway, config = self._gateway, self._config
         folder = Path(gateway.get_config_path())
+        self._watch = FileWatch(devices_file(config, folder))
+        self._look_at = monotonic() + LOOK_S
         self._downlink_converters: dict[str, Any] = {}
         denied = denied_by(gateway, self.name, self._log)
         self._prepared = prepare(config, folder, self._log, self._converter, denied)
@@ -117,7 +129,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         )
         self._downlink = Downlink(
             gateway,
-            connector_type,
+            self._type,
             self._prepared.devices,
             self._downlink_converters,
             run=self._meters.call,
@@ -166,11 +178,31 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             if self._opened or self._stopped:
                 return
             self._opened = True
-            self._queue.start(f"{self.name} uplink")
-            self._announcing.start(f"{self.name} announcing")
-            for one in self._prepared.misconfigured:
-                self._uplink.misconfigured(one.name, one.device_type, one.problems)
-            self._meters.start(f"{self.name} meters")
+            self._begin()
+
+    def _begin(self) -> None:
+        self._queue.start(f"{self.name} uplink")
+        self._announcing.start(f"{self.name} announcing")
+        for one in self._prepared.misconfigured:
+            self._uplink.misconfigured(one.name, one.device_type, one.problems)
+        self._meters.start(f"{self.name} meters")
+
+    def _begin_anew(self) -> None:
+        """Load the configuration again, after a change of its table of devices."""
+        with self._lock:
+            if self._stopped:
+                return
+            if not usable(self._config, Path(self._gateway.get_config_path())):
+                told = "%s has changed and gives no usable device: polling goes on as before"
+                self._log.error(told, self._watch.path)
+                return
+            self._log.info("%s has changed: the devices are loaded again", self._watch.path)
+            try:
+                self._end(for_good=False)
+                self._make()
+                self._begin()
+            except Exception:
+                self._log.exception("the devices could not be loaded again")
 
     def close(self) -> None:
         """Stop polling and release the meters; return when done, in less than a second."""
@@ -185,12 +217,13 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             for log in (self._converter_log, self._log):
                 _stop_logger(log)
 
-    def _end(self) -> None:
+    def _end(self, *, for_good: bool = True) -> None:
         started = monotonic()
         self._announcing.close(0)  # ends in the background
         self._meters.stop()
         self._downlink.close()
-        self._uplink.last_words(lambda: monotonic() - started < CLOSE_S - FLUSH_S)
+        if for_good:
+            self._uplink.last_words(lambda: monotonic() - started < CLOSE_S - FLUSH_S)
         if not self._queue.close(max(FLUSH_S, CLOSE_S - FLUSH_S - (monotonic() - started))):
             self._log.warning("not all that was read could be handed to the gateway in time")
         self._announcing.close(FLUSH_S / 2)
@@ -297,6 +330,11 @@ class DLMSConnector(Connector):  # type: ignore[misc]
     def _reconcile(self) -> None:
         self._announcer.reconcile()
         self._uplink.states.reconcile()
+        if monotonic() >= self._look_at:
+            self._look_at = monotonic() + LOOK_S
+            if self._watch.changed():
+                # Not in this thread: it ends with the others.
+                Thread(target=self._begin_anew, name=f"{self.name} loading", daemon=True).start()
 
     def _is_of_another(self, name: str) -> bool:
         owner = self._gateway.get_devices().get(name, {}).get("connector")

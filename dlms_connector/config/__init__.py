@@ -8,7 +8,7 @@ from dlms_connector.config import preset
 from dlms_connector.config.dlms import SECRET_KEYS, Authentication, Dlms, InterfaceType
 from dlms_connector.config.formula import DEFAULT_FORMULA, evaluate
 from dlms_connector.config.items import Item, Profile, ProfileColumn, ValueFormat
-from dlms_connector.config.loading import Loaded, Refused, is_empty, load, load_file
+from dlms_connector.config.loading import DEVICES_FILE, Loaded, Refused, is_empty, load, load_file
 from dlms_connector.config.model import (
     AttributeUpdate,
     Configuration,
@@ -28,6 +28,7 @@ from dlms_connector.config.types import read_zone
 
 __all__ = [
     "DEFAULT_FORMULA",
+    "DEVICES_FILE",
     "SECRET_KEYS",
     "AttributeUpdate",
     "Authentication",

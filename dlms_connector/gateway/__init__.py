@@ -11,9 +11,17 @@ from dlms_connector.gateway.announcer import Announcer
 from dlms_connector.gateway.call_entry import CallEntry
 from dlms_connector.gateway.device_filter import denied_by
 from dlms_connector.gateway.downlink import Downlink
+from dlms_connector.gateway.file_watch import FileWatch
 from dlms_connector.gateway.log_size import shorten
 from dlms_connector.gateway.meters_thread import MetersThread
-from dlms_connector.gateway.prepared import id_of, name_of, prepare, state_directory
+from dlms_connector.gateway.prepared import (
+    devices_file,
+    id_of,
+    name_of,
+    prepare,
+    state_directory,
+    usable,
+)
 from dlms_connector.gateway.remembered import file_name
 from dlms_connector.gateway.renames import Renames
 from dlms_connector.gateway.uplink import Converter, Uplink
@@ -24,11 +32,13 @@ __all__ = [
     "CallEntry",
     "Converter",
     "Downlink",
+    "FileWatch",
     "MetersThread",
     "Renames",
     "Uplink",
     "UplinkQueue",
     "denied_by",
+    "devices_file",
     "file_name",
     "id_of",
     "last_good",
@@ -36,4 +46,5 @@ __all__ = [
     "prepare",
     "shorten",
     "state_directory",
+    "usable",
 ]

@@ -11,7 +11,15 @@ from time import sleep
 from typing import Any
 
 from dlms_connector import __version__
-from dlms_connector.config import Configuration, Device, Loaded, Refused, is_empty, load
+from dlms_connector.config import (
+    DEVICES_FILE,
+    Configuration,
+    Device,
+    Loaded,
+    Refused,
+    is_empty,
+    load,
+)
 from dlms_connector.errors import ConfigError
 from dlms_connector.gateway.log_size import LONGEST_MESSAGE
 from dlms_connector.gateway.uplink import Converter
@@ -60,6 +68,20 @@ def name_of(raw: Any, configurations: Mapping[str, Any]) -> str:
         return "DLMS"
     known = (entry for entries in configurations.values() for entry in entries)
     return next((str(one["name"]) for one in known if one.get("id") == given), "DLMS")
+
+
+def devices_file(raw: Any, folder: Path) -> Path | None:
+    """Return the path of the configuration's table of devices; None if it has none."""
+    name = raw.get(DEVICES_FILE) if isinstance(raw, Mapping) else None
+    return folder / name if isinstance(name, str) and name else None
+
+
+def usable(raw: Any, folder: Path) -> bool:
+    """Whether a configuration gives any device."""
+    try:
+        return bool(load(raw, base=folder).configuration.devices)
+    except ConfigError:
+        return False
 
 
 def prepare(

@@ -341,6 +341,37 @@ def test_state_directory_in_the_gateways_data_folder(make: Make, gateway: FakeGa
     assert (gateway.folder / "data/dlms").stat().st_mode & 0o777 == 0o700
 
 
+def test_a_changed_table_of_devices_takes_effect(
+    make: Make, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setattr("dlms_connector.connector.LOOK_S", 0.01)
+    table = gateway.folder / "config" / "meters.csv"
+    table.write_text("deviceName,connection.host\nM1,h\n")
+    made: list[list[str]] = []
+
+    class Remember(FakeFleet):
+        async def behave(self) -> None:
+            made.append([device.device_name for device in self.devices])
+            gateway.note("fleet", *made[-1])
+
+    raw = {"id": "id-1", "name": "Meters", "devicesFile": "meters.csv"}
+    connector = make(raw, Remember)
+    connector.open()
+    gateway.connect()
+    gateway.wait_for(lambda: len(made) == 1)
+    table.write_text("deviceName,connection.host\nM1,h\nM2,h\n")
+    gateway.wait_for(lambda: len(made) == 2)
+    table.write_text("a table without a head\n")  # costs nobody his meters
+    while "polling goes on as before" not in caplog.text:
+        threading.Event().wait(0.01)
+    table.unlink()
+    table.write_text("deviceName,connection.host\nM3,h\n")
+    gateway.wait_for(lambda: len(made) == 3)
+    assert made == [["M1"], ["M1", "M2"], ["M3"]]
+    connector.close()
+    assert connector.is_stopped()
+
+
 # Whatever the configuration is
 
 
