@@ -46,6 +46,7 @@ FAULTS = {
         Fault("deaf-after-connect", "seconds", 0.2, "hears nothing so long after a connection"),
         Fault("deaf-after-answer", "seconds", 0.05, "hears nothing so long after its last answer"),
         Fault("deaf-to-early-disc", "seconds", 0.05, "hears no DISC so soon after its last answer"),
+        Fault("push-while-asked", _SWITCH, 1, "sends a DataNotification before every answer"),
         # wrapper
         Fault("swapped-header", _SWITCH, 1, "takes and sends headers with the low octets first"),
         # mode E
@@ -73,6 +74,7 @@ FAULTS = {
         Fault("foreign-frames", _SWITCH, 1, "precedes answers by a frame for another client"),
         Fault("others-session", "client", 18, "answers only with frames for this other client"),
         Fault("fixed-sizes", _SWITCH, 1, "names its own frame sizes, whatever was proposed"),
+        Fault("llc-twice", _SWITCH, 1, "repeats the LLC octets before its APDUs"),
         # association
         Fault("refuse-association", "diagnostic", 1, "refuses with this ACSE diagnostic"),
         Fault("silent-refusals", _SWITCH, 1, "is silent where it would refuse an association"),
@@ -80,6 +82,10 @@ FAULTS = {
         Fault(
             "own-context", _SWITCH, 1, "accepts any application context, and answers with its own"
         ),
+        Fault("aare-length", "octets", 1, "announces an AARE that is so much longer"),
+        Fault("aare-surplus", "octets", 2, "sends so many octets behind the end of its AARE"),
+        Fault("short-initiate", "octets", 2, "cuts so many octets off its InitiateResponse"),
+        Fault("other-context", _SWITCH, 1, "names the other application context in its AARE"),
         Fault("silent-to-wrong-sap", _SWITCH, 1, "does not answer clients that it does not know"),
         Fault("close-on-wrong-sap", _SWITCH, 1, "hangs up on clients that it does not know"),
         Fault(
@@ -148,6 +154,8 @@ FAULTS = {
         ),
         # security
         Fault("wrong-server-challenge", _SWITCH, 1, "proves its identity wrongly in HLS pass 4"),
+        Fault("authenticated-proof", _SWITCH, 1, "does not encrypt its proof in HLS pass 4"),
+        Fault("authenticated-replies", _SWITCH, 1, "encrypts no reply, authenticates only"),
         Fault("bad-tag", _SWITCH, 1, "sends ciphered answers with a wrong tag"),
         Fault("bad-signature", _SWITCH, 1, "signs answers wrongly"),
         Fault("plain-replies", _SWITCH, 1, "answers ciphered requests in the clear"),

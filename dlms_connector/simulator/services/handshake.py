@@ -78,3 +78,11 @@ def begin_proof(meter: Meter, request: acse.Request, role: Role) -> Pending | No
             meter.options.title(),
         ),
     )
+
+
+def crooked(meter: Meter, aare: bytes) -> bytes:
+    """Return an AARE with the faults that the meter has."""
+    faults = meter.faults
+    if "aare-length" in faults:
+        aare = aare[:1] + bytes((aare[1] + int(faults["aare-length"]),)) + aare[2:]
+    return aare + b"\xa5" * int(faults["aare-surplus"])

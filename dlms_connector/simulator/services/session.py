@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dlms_connector.simulator.encoding import acse
 from dlms_connector.simulator.encoding.data import MalformedError
 from dlms_connector.simulator.encoding.exceptions import (
@@ -39,6 +41,8 @@ Services = LogicalNameServices | AccessService | ShortNameServices
 _SERVICE_RESPONSES = (GET_RESPONSE, SET_RESPONSE, ACTION_RESPONSE)
 _SMALLEST_PDU = 12
 _TITLE = 8
+_ENCRYPTED = 0x20
+_RESPONSE_LLC = b"\xe6\xe7\x00"
 #: Octets that ciphering adds: tags, lengths, system title, control octet, counter, GCM tag.
 _CIPHERING_OVERHEAD = 31
 
@@ -72,7 +76,9 @@ class Session:
             self.end()
             self._client = client
         try:
-            return self._answer(apdu) if apdu else None
+            reply = self._answer(apdu) if apdu else None
+            twice = reply and "llc-twice" in self._meter.faults
+            return _RESPONSE_LLC + reply if reply and twice else reply
         except WithheldError as withheld:
             self.closing |= withheld.closes
             return None
@@ -99,6 +105,7 @@ class Session:
     def _request(self, services: Services, apdu: bytes, *, signed: bool) -> bytes:
         """Serve a request; its signature may be outside or inside the ciphering."""
         plain, wrapping = self._open(apdu)
+        wrapping = self._weakened(wrapping)
         role = self._meter.role_of(self._client)
         signed_within = plain[:1] == bytes((GENERAL_SIGNING,)) and not signed
         proving = self._pending and "wants-signed-proof" in self._meter.faults
@@ -122,6 +129,14 @@ class Session:
         if self._protection is None or wrapping is None:
             return reply
         return self._protection.seal(reply, wrapping)
+
+    def _weakened(self, wrapping: Wrapping | None) -> Wrapping | None:
+        """Return how the reply is wrapped: as the request was, or authenticated only."""
+        faults = self._meter.faults
+        proving = self._pending is not None and "authenticated-proof" in faults
+        if wrapping is None or not (proving or "authenticated-replies" in faults):
+            return wrapping
+        return replace(wrapping, control=wrapping.control & ~_ENCRYPTED)
 
     # -- services
 
@@ -200,14 +215,20 @@ class Session:
         pending = self._pending
         challenged = pending.challenges.server if pending else b""
         titled = self._protection is not None or bool(challenged)
-        return acse.make_response(
-            handshake.expected_context(self._meter, role),
+        aare = acse.make_response(
+            self._named(handshake.expected_context(self._meter, role)),
             acse.AUTHENTICATION_REQUIRED if pending else 0,
             self._seal(self._initiate_response(), wrapping),
             title=self._meter.options.title() if titled else b"",
             mechanism=acse.MECHANISMS[role.authentication],
             challenge=challenged,
         )
+        return handshake.crooked(self._meter, aare)
+
+    def _named(self, asked: int) -> int:
+        """Return the application context that the AARE names."""
+        others = {acse.LN: acse.SN, acse.SN: acse.LN, acse.LN_CIPHERED: acse.SN_CIPHERED}
+        return others.get(asked, asked) if "other-context" in self._meter.faults else asked
 
     def _begin(self, role: Role, conformance: int, max_pdu: int) -> None:
         meter = self._meter
@@ -234,9 +255,10 @@ class Session:
 
     def _initiate_response(self) -> bytes:
         options = self._meter.options
-        return acse.make_initiate_response(
+        response = acse.make_initiate_response(
             self._conformance, options.max_pdu, short_names=options.referencing == "SN"
         )
+        return response[: len(response) - int(self._meter.faults["short-initiate"])]
 
     def _refuse(
         self, request: acse.Request, diagnostic: int, information: bytes = b""

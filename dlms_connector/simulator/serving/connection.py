@@ -10,6 +10,7 @@ from dlms_connector.simulator.encoding.acse import AARQ
 from dlms_connector.simulator.faults import Faults
 from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.services import Session
+from dlms_connector.simulator.serving.notification import frame_notification
 
 _MODE_E = "HDLC_WITH_MODE_E"
 #: An answer that another client waits for.
@@ -206,6 +207,8 @@ class Connection:
         if not reply or faults.every("lose"):
             return b""
         self.delay_s = max(self.delay_s, faults["delay"] + random.random() * faults["jitter"])  # noqa: S311
+        if "push-while-asked" in faults:
+            reply = frame_notification(line.meter) + reply
         fresh = reply
         if "stale-replies" in faults:
             reply = line.stale + reply
