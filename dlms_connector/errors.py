@@ -10,6 +10,7 @@
     │   └── ProtocolError        the peer violated the protocol
     │       ├── DroppedError         the meter has no session: the request was not carried out
     │       ├── ExcessError          a reply holds more than its question can need
+    │       ├── OutOfStepError       an answer too many: the one before may be to another request
     │       ├── SecurityError        a reply that may be forged or replayed
     │       └── CounterError         our invocation counter is too low: open again with a higher one
     ├── RefusedError         wait for a while: meters lock out clients that try often
@@ -166,6 +167,13 @@ class DroppedError(ProtocolError):
 
     def __init__(self, doing: str) -> None:
         super().__init__(doing, "the meter has dropped the session (DM)")
+
+
+class OutOfStepError(ProtocolError):
+    """An answer too many came: the one that was taken last may belong to another request."""
+
+    def __init__(self, doing: str) -> None:
+        super().__init__(doing, "one answer too many came, and nothing tells answers apart")
 
 
 class SecurityError(ProtocolError):

@@ -14,6 +14,7 @@ from dlms_connector.config.model import (
     SerialConnection,
     UdpConnection,
 )
+from dlms_connector.obis import Obis
 
 Contradictions = Iterator[tuple[Location, str]]
 
@@ -220,6 +221,21 @@ def _dial_in(device: Device) -> Contradictions:
         )
 
 
+def _base_names(device: Device) -> Contradictions:
+    told: dict[tuple[int, Obis], int] = {}
+    for place in ("attributes", "timeseries", "attribute_updates", "server_side_rpc"):
+        for index, row in enumerate(getattr(device, place)):
+            if row.base_name is None:
+                continue
+            where = (_KEY_OF.get(place, place), index, "baseName")
+            if device.dlms.referencing != "SN":
+                yield where, "only meters with short names have one: dlms.referencing is LN"
+            elif told.setdefault((row.class_id, row.obis), row.base_name) != row.base_name:
+                yield where, f"{row.obis} has another baseName before"
+
+
+_KEY_OF = {"attribute_updates": "attributeUpdates", "server_side_rpc": "serverSideRpc"}
+
 _RULES: Sequence[Callable[[Device], Contradictions]] = (
     _framing,
     _dial_in,
@@ -227,4 +243,5 @@ _RULES: Sequence[Callable[[Device], Contradictions]] = (
     _credentials,
     _ciphering,
     _names,
+    _base_names,
 )

@@ -245,6 +245,12 @@ class Workarounds(Model):
         description="accept a meter that restarts its own invocation counter in each association "
         "without HIGH authentication; an attacker could replay its old answers",
     )
+    authenticated_replies: Literal["never", "handshake", "always"] = Field(
+        default="never",
+        description="which replies may be authenticated without being encrypted, although both "
+        "were agreed: none, the meter's own proof in HIGH authentication (pass 4), or all; whoever "
+        "listens can read these replies, but cannot forge them",
+    )
     sign: Literal["never", "handshake", "always"] = Field(
         default="never",
         description="what to wrap in general-signing: nothing, only the request that authenticates "

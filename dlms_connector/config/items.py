@@ -12,6 +12,7 @@ from dlms_connector.config.report_strategy import ReportStrategy
 from dlms_connector.config.types import (
     LONGEST_PERIOD_MS,
     AttributeIndex,
+    BaseName,
     ClassId,
     Duration,
     Encoding,
@@ -30,6 +31,10 @@ ValueFormat = Literal[
 _OBIS = "OBIS code of the object, `A-B:C.D.E[*F]` or `A.B.C.D.E.F`"
 _CLASS = "interface class by name (`register`, `data`, `clock` …) or number"
 _ATTRIBUTE = "index of the attribute"
+_BASE_NAME = (
+    "base name of the object in a meter with short names, as number or `0x…`; if each object that "
+    "is read has one, the meter's object list is not read"
+)
 _SCALER = "scaler (power of ten) to use instead of the meter's own"
 _NO_VALUE = (
     'raw values (before the scaler) that mean "no reading", such as `[4294967295]`: they are not '
@@ -44,6 +49,7 @@ class Item(Model):
     key: PlatformName = Field(min_length=1, description="the key on the platform")
     obis: ObisCode = Field(description=_OBIS)
     class_id: ClassId = Field(default=3, alias="class", description=_CLASS)
+    base_name: BaseName | None = Field(default=None, description=_BASE_NAME)
     attribute: AttributeIndex = Field(default=2, description=_ATTRIBUTE)
     scaler: Whole | None = Field(default=None, ge=-128, le=127, description=_SCALER)
     unit: str | None = Field(
@@ -128,6 +134,7 @@ class AttributeUpdate(Model):
     key: PlatformName = Field(min_length=1, description="the shared attribute")
     obis: ObisCode = Field(description=_OBIS)
     class_id: ClassId = Field(default=3, alias="class", description=_CLASS)
+    base_name: BaseName | None = Field(default=None, description=_BASE_NAME)
     attribute: AttributeIndex = Field(default=2, description=_ATTRIBUTE)
     type: TypeName | None = Field(default=None, description=_TYPE)
     scaler: Whole | None = Field(default=None, ge=-128, le=127, description=_SCALER)
@@ -142,6 +149,7 @@ class RpcMethod(Model):
     )
     obis: ObisCode = Field(description=_OBIS)
     class_id: ClassId = Field(default=3, alias="class", description=_CLASS)
+    base_name: BaseName | None = Field(default=None, description=_BASE_NAME)
     attribute: AttributeIndex = Field(default=2, description=_ATTRIBUTE)
     method_index: Whole | None = Field(
         default=None, ge=1, le=127, description="the method's index, for actions"

@@ -38,6 +38,7 @@ from dlms_connector.config.types import (
     Whole,
     Writable,
 )
+from dlms_connector.obis import Obis
 
 __all__ = [
     "AttributeUpdate",
@@ -116,6 +117,19 @@ class Device(Model):
     workarounds: Workarounds = Field(
         default=Workarounds(), description="settings for a meter that deviates from the standard"
     )
+
+    @property
+    def base_names(self) -> dict[tuple[int, Obis], int]:
+        """The short names of the configuration, by class and logical name."""
+        rows: tuple[Item | AttributeUpdate | RpcMethod, ...] = (
+            *self.attributes,
+            *self.timeseries,
+            *self.attribute_updates,
+            *self.server_side_rpc,
+        )
+        return {
+            (row.class_id, row.obis): row.base_name for row in rows if row.base_name is not None
+        }
 
     @model_validator(mode="before")
     @classmethod

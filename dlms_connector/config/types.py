@@ -143,6 +143,13 @@ def _whole(value: Any) -> Any:
     return int(value)
 
 
+def _base_name(value: Any) -> Any:
+    """Take a short name: a whole number, or hexadecimal text such as `0x2BC0`."""
+    if isinstance(value, str) and re.fullmatch(r"\s*0[xX][0-9A-Fa-f]{1,4}\s*", value):
+        return int(value, 16)
+    return _whole(value)
+
+
 def _name(value: Any) -> Any:
     """Take a name: a text that is printable and not blank."""
     if isinstance(value, str) and value and not (value.strip() and value.isprintable()):
@@ -301,6 +308,19 @@ ObisCode = Annotated[
     BeforeValidator(_obis),
     PlainSerializer(str, return_type=str, when_used="json"),
     WithJsonSchema(_OBIS_SCHEMA),
+]
+BaseName = Annotated[
+    int,
+    BeforeValidator(_base_name),
+    Field(ge=0, le=0xFFFF),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": 0xFFFF},
+                {"type": "string", "pattern": "^\\s*(0[xX][0-9A-Fa-f]{1,4}|\\d+)\\s*$"},
+            ]
+        }
+    ),
 ]
 ClassId = Annotated[
     int,

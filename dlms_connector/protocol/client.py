@@ -125,13 +125,15 @@ class Client:
             workarounds.fixed_invoke_id,
             directory.invoke_ids,
             afresh=afresh,
+            remarks=directory.remarks,
         )
         skip = frozenset(workarounds.skip_date_time_fields)
         select = Selector(from_utc=dlms.deviation_from_utc, skip=skip).encode
+        self._names: ShortNames | None = None
         self._services: Services = LogicalNames(conversation, self._room, select, self._allow)
         self._access: Services | None = Access(conversation, self._room, select, self._allow)
         if dlms.referencing == "SN":
-            self._services = ShortNames(
+            self._services = self._names = ShortNames(
                 conversation, self._room, select, directory, lambda: self.allowance
             )
             self._access = None
@@ -152,6 +154,18 @@ class Client:
         self.conformance = negotiated.conformance
         self.max_pdu = negotiated.max_pdu
         self.server_system_title = negotiated.server_system_title
+
+    def lacks_names(self, refs: Sequence[AttributeRef] | None) -> bool:
+        """Whether the object list must be read for these attributes; None stands for any."""
+        return self._names is not None and self._names.lacks_names(refs)
+
+    def learn_names(self, refs: Sequence[AttributeRef] | None) -> Talk[None]:
+        """Read the object list, which may take a minute, if it is needed for these attributes.
+
+        Raises ServiceError if the meter refuses it.
+        """
+        if self._names is not None:
+            yield from self._names.learn_names(refs)
 
     def get(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
         """GET attributes, several in one request if that was negotiated.
@@ -291,7 +305,9 @@ def make_client(
     """
     dlms, workarounds = device.dlms, device.workarounds
     retries = device.connection.retries
+    directory = directory or Directory()
+    directory.tell(device.base_names)
     datagrams = device.connection.type == "udp"
-    datalink = make_datalink(dlms, retries, workarounds, datagrams=datagrams)
-    association = Association(dlms, workarounds, counter)
+    datalink = make_datalink(dlms, retries, workarounds, directory.remarks, datagrams=datagrams)
+    association = Association(dlms, workarounds, counter, directory.remarks)
     return Client(dlms, workarounds, datalink, association, directory, retries=retries)

@@ -33,6 +33,13 @@ class Breath(Directive):
     """Let other tasks of the loop run: what is being done takes long."""
 
 
+class Drain(Directive):
+    """Wait for nothing: the talk receives what has arrived already."""
+
+    def __repr__(self) -> str:
+        return "Drain()"
+
+
 class LineSettings(Directive):
     """Change a serial line's settings; a link without such settings does nothing.
 

@@ -25,6 +25,11 @@ from dlms_connector.protocol.acse.initiate import (
     InitiateResponse,
     describe_service_error,
 )
+from dlms_connector.protocol.acse.tolerance import (
+    mend_sealed,
+    read_aare,
+    read_initiate_response,
+)
 
 __all__ = [
     "AARE",
@@ -45,5 +50,8 @@ __all__ = [
     "Result",
     "describe_service_error",
     "encode_release",
+    "mend_sealed",
     "parse_release",
+    "read_aare",
+    "read_initiate_response",
 ]

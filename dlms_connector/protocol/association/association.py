@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from dlms_connector.config import Dlms, Secret, Workarounds
-from dlms_connector.errors import CounterError, DlmsError, ProtocolError, SecurityError
+from dlms_connector.errors import (
+    CounterError,
+    DlmsError,
+    LinkTimeoutError,
+    ProtocolError,
+    SecurityError,
+)
 from dlms_connector.protocol.acse import (
     AARE,
     CONFIRMED_SERVICE_ERROR,
     DLMS_VERSION,
-    LEAST_PDU,
     LN_SERVICES,
     RLRE,
     RLRQ,
@@ -26,7 +32,18 @@ from dlms_connector.protocol.acse import (
     Result,
     describe_service_error,
     encode_release,
+    mend_sealed,
     parse_release,
+    read_aare,
+    read_initiate_response,
+)
+from dlms_connector.protocol.association.agreement import (
+    Negotiated,
+    check_context,
+    check_mechanism,
+    mechanism_quirk,
+    negotiated_of,
+    title_of,
 )
 from dlms_connector.protocol.association.diagnosis import OPENING, refusal, refusal_of, unexpected
 from dlms_connector.protocol.association.hls_exchange import (
@@ -34,6 +51,7 @@ from dlms_connector.protocol.association.hls_exchange import (
     encode_written_answer,
     parse_answer,
 )
+from dlms_connector.protocol.remarks import Remarks
 from dlms_connector.protocol.security import (
     EXCEPTION_RESPONSE,
     TITLED,
@@ -46,8 +64,10 @@ from dlms_connector.protocol.security import (
     check_counter_error,
     read_credentials,
 )
-from dlms_connector.protocol.services import exchange
+from dlms_connector.protocol.services import LATE, Listening, exchange
 from dlms_connector.protocol.talk import DataLink, Talk
+
+T = TypeVar("T")
 
 #: The invoke-id of pass 3, unless a fixed one is configured.
 _INVOKE_ID = 1
@@ -56,21 +76,15 @@ _INVOKE_ID = 1
 _CHALLENGES = Challenges()
 
 
-@dataclass(frozen=True)
-class Negotiated:
-    """The negotiated values: names of services, and the meter's largest PDU in octets."""
-
-    conformance: frozenset[str]
-    max_pdu: int
-    dlms_version: int
-    server_system_title: bytes | None
-
-
 class Association:
     """One association, client's side; `open` may be called again after a `close` or a failure."""
 
     def __init__(
-        self, dlms: Dlms, workarounds: Workarounds, counter: InvocationCounter | None
+        self,
+        dlms: Dlms,
+        workarounds: Workarounds,
+        counter: InvocationCounter | None,
+        remarks: Remarks | None = None,
     ) -> None:
         """Without `counter`, use one that starts at 1 and is not stored (for a single run).
 
@@ -78,6 +92,7 @@ class Association:
         """
         self._dlms = dlms
         self._workarounds = workarounds
+        self._remarks = remarks or Remarks()
         self._counter = counter or CountUp()
         self._credentials = read_credentials(dlms, workarounds)
         self._mechanism = Mechanism[dlms.authentication]
@@ -117,7 +132,7 @@ class Association:
         with suppress(DlmsError):
             information = self._user_information() if self.ciphered else None
             rlrq = encode_release(RLRQ, user_information=information)
-            reply = yield from exchange(datalink, rlrq, repeatable=not self.ciphered)
+            reply = yield from self._exchange(datalink, rlrq, RLRE)
             parse_release(reply, RLRE)
 
     def protect(self, apdu: bytes) -> bytes:
@@ -171,14 +186,34 @@ class Association:
         return Negotiated(self._proposed, self._workarounds.max_pdu, DLMS_VERSION, title)
 
     def _ask(self, datalink: DataLink) -> Talk[Aare]:
-        aarq = self._aarq().encode()
-        repeatable = self._mechanism <= Mechanism.LOW and not self.ciphered
-        reply = yield from exchange(datalink, aarq, repeatable=repeatable)
+        reply = yield from self._exchange(datalink, self._aarq().encode(), AARE)
         if reply[:1] == bytes([AARE]):
-            return Aare.parse(reply)
+            return self._noting(read_aare(reply))
         if reply[:1] == bytes([EXCEPTION_RESPONSE]):
             check_counter_error(reply)
         raise unexpected(reply)
+
+    def _noting(self, read: tuple[T, str]) -> T:
+        """Return what was read; tell the quirk that was met in reading it."""
+        found, quirk = read
+        if quirk:
+            self._remarks.quirk(quirk)
+        return found
+
+    def _exchange(self, datalink: DataLink, apdu: bytes, answer: int) -> Talk[bytes]:
+        """Send an AARQ or RLRQ; return what comes, without late answers to other requests."""
+        # HDLC discards late answers itself, and begins to count anew with each association.
+        late = LATE - {answer} if self._dlms.interface_type == "WRAPPER" else frozenset()
+        repeatable = not self.ciphered and (answer == RLRE or self._mechanism <= Mechanism.LOW)
+        return (
+            yield from exchange(
+                datalink,
+                apdu,
+                repeatable=repeatable,
+                remarks=self._remarks,
+                ignoring=lambda reply: bool(reply) and reply[0] in late,
+            )
+        )
 
     def _aarq(self) -> Aarq:
         proof: bytes | None = None
@@ -204,66 +239,32 @@ class Association:
         required = aare.diagnostic == Diagnostic.AUTHENTICATION_REQUIRED and not aare.by_provider
         unproved = required and self._mechanism <= Mechanism.LOW
         if aare.result != Result.ACCEPTED or unproved:
-            raise refusal_of(aare, ciphered=self.ciphered, information=information)
-        if not self._fits(aare.context):
-            raise self._downgraded(aare.context)
-        title = self._server_title(aare.title)
+            raise refusal_of(aare, self._context)
+        check_context(self._context, aare.context)
+        self._noting((aare, mechanism_quirk(self._mechanism, aare)))
+        titled = self._security.titled or self._mechanism in TITLED
+        title = (
+            title_of(aare, self._dlms) if titled else aare.title or self._dlms.server_system_title
+        )
         if information is None:
             raise ProtocolError(OPENING, "the AARE accepts but tells nothing of the xDLMS context")
         self._security.know(title)
-        plain = self._security.decipher(information)
+        plain = self._security.decipher(self._noting(mend_sealed(information)))
         if plain[:1] == bytes([CONFIRMED_SERVICE_ERROR]):
             raise refusal(describe_service_error(plain))
-        return self._negotiated(InitiateResponse.parse(plain), title)
-
-    def _fits(self, context: int | None) -> bool:
-        """Return whether the meter's application context is acceptable.
-
-        Some servers name a ciphered context although we asked for no ciphering. Their APDUs
-        are in clear all the same, as asked; ciphered APDUs are not accepted then.
-        """
-        if self.ciphered:
-            return context == self._context
-        return context in (self._context, Context.LN_CIPHERED, Context.SN_CIPHERED)
-
-    def _downgraded(self, context: int | None) -> ProtocolError:
-        problem = f"asked for application context {int(self._context)}, got {context}"
-        return (SecurityError if self.ciphered else ProtocolError)(OPENING, problem)
-
-    def _server_title(self, told: bytes | None) -> bytes | None:
-        """Return the meter's system title; if it is used, it must match the configured one."""
-        known = self._dlms.server_system_title
-        if not self._security.titled and self._mechanism not in TITLED:
-            return told or known
-        if known and told and known != told:
-            raise SecurityError(
-                OPENING, f"the meter's system title is {told.hex()}, not dlms.serverSystemTitle"
-            )
-        title = told or known
-        if not title:
-            raise SecurityError(
-                OPENING, "the meter tells no system title: set dlms.serverSystemTitle"
-            )
-        if len(title) != 8 or title == self._dlms.system_title:
-            raise SecurityError(OPENING, f"{title[:16].hex()} cannot be the meter's system title")
-        return title
+        return self._negotiated(self._noting(read_initiate_response(plain)), title)
 
     def _negotiated(self, response: InitiateResponse, title: bytes | None) -> Negotiated:
-        if response.dlms_version < DLMS_VERSION:
-            raise refusal(f"the meter speaks DLMS version {response.dlms_version}, not 6")
-        if 0 < response.max_pdu < LEAST_PDU:
-            raise ProtocolError(OPENING, f"no service fits in a PDU of {response.max_pdu} octets")
-        services = response.conformance & self._proposed
+        negotiated = negotiated_of(response, self._proposed, title)
         self._security.agree(
-            general="general-protection" in services, dedicated=self._dedicated_key
+            general="general-protection" in negotiated.conformance, dedicated=self._dedicated_key
         )
-        size = response.max_pdu or 0xFFFF
-        return Negotiated(services, size, response.dlms_version, title)
+        return negotiated
 
     def _authenticate(self, datalink: DataLink, aare: Aare, negotiated: Negotiated) -> Talk[None]:
         """Run passes 3 and 4 of HLS; before that, the meter is not authenticated."""
-        if aare.mechanism not in (None, self._mechanism) or aare.challenge is None:
-            raise SecurityError(OPENING, "the meter accepts without its part of the authentication")
+        check_mechanism(self._mechanism, aare)
+        assert aare.challenge is not None
         handshake = Handshake(
             self._mechanism,
             self._credentials,
@@ -287,5 +288,10 @@ class Association:
     def _prove(self, datalink: DataLink, request: bytes) -> Talk[bytes]:
         """Send our answer to the meter's challenge; return the plain reply."""
         sealed = self._security.protect(request, proving=True)
-        reply = yield from exchange(datalink, sealed, repeatable=False)
-        return self.unprotect(reply)
+        unprotect = partial(self._security.unprotect, proving=True)
+        listening = Listening(datalink, self._remarks, unprotect)
+        try:
+            reply = yield from datalink.exchange(sealed, repeatable=False)
+            return (yield from listening.next(reply))
+        except LinkTimeoutError as silence:
+            raise listening.doubt or silence from None

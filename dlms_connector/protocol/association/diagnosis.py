@@ -8,6 +8,7 @@ from dlms_connector.errors import DlmsError, ProtocolError, RefusedError, shown
 from dlms_connector.protocol.acse import (
     CONFIRMED_SERVICE_ERROR,
     Aare,
+    Context,
     Diagnostic,
     describe_service_error,
 )
@@ -15,6 +16,21 @@ from dlms_connector.protocol.security import EXCEPTION_RESPONSE
 from dlms_connector.protocol.services import exception_words
 
 OPENING = "opening the association"
+
+_CIPHERED = (Context.LN_CIPHERED, Context.SN_CIPHERED)
+_BY_SHORT_NAME = (Context.SN, Context.SN_CIPHERED)
+_NAMES: dict[int, str] = {
+    Context.LN: "logical names",
+    Context.SN: "short names",
+    Context.LN_CIPHERED: "logical names with ciphering",
+    Context.SN_CIPHERED: "short names with ciphering",
+}
+#: Diagnostics that another application context explains.
+_OF_CONTEXT = (
+    Diagnostic.NULL,
+    Diagnostic.NO_REASON_GIVEN,
+    Diagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED,
+)
 
 _HINTS: dict[int, str] = {
     Diagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED: (
@@ -69,9 +85,13 @@ def refusal(diagnostic: str, hint: str = "") -> RefusedError:
     return error
 
 
-def refusal_of(aare: Aare, *, ciphered: bool, information: bytes | None) -> RefusedError:
+def refusal_of(aare: Aare, asked: Context) -> RefusedError:
     """Return the error for an AARE that refuses; its user-information may give details."""
-    if aare.by_provider:
+    ciphered = asked in _CIPHERED
+    other = context_hint(asked, aare.context) if aare.diagnostic in _OF_CONTEXT else ""
+    if other:
+        hint = other
+    elif aare.by_provider:
         hint = _HINT_OF_PROVIDER
     else:
         unknown = _HINT_WITHOUT_REASON_CIPHERED if ciphered else _HINT_WITHOUT_REASON
@@ -80,7 +100,7 @@ def refusal_of(aare: Aare, *, ciphered: bool, information: bytes | None) -> Refu
             hint += _HINT_OF_COUNTER
     more = ""
     with suppress(ProtocolError):  # report the refusal even if this cannot be read
-        more = f" ({describe_service_error(information or b'')})"
+        more = f" ({describe_service_error(aare.user_information or b'')})"
     error = refusal(aare.words + more, hint)
     error.perhaps_held = aare.by_provider or aare.diagnostic == Diagnostic.NO_REASON_GIVEN
     return error
@@ -105,3 +125,27 @@ def describe_exception(apdu: bytes) -> str:
     """Put an exception-response into words."""
     state, service = (*apdu[1:3], 0, 0)[:2]
     return f"exception: {exception_words(state, service)}"
+
+
+def context_words(context: int | None) -> str:
+    """Put an application context into words."""
+    if context is None:
+        return "no application context"
+    return f"application context {context:d} ({_NAMES.get(context, 'unknown')})"
+
+
+def context_hint(asked: Context, told: int | None) -> str:
+    """Return the keys to check if the meter names another application context; else ""."""
+    if told == asked or told not in _NAMES:
+        return ""
+    if (told in _BY_SHORT_NAME) != (asked in _BY_SHORT_NAME):
+        return (
+            f"set dlms.referencing to {'SN' if told in _BY_SHORT_NAME else 'LN'}; if the meter has "
+            "both kinds of names, check dlms.clientAddress and dlms.logicalAddress"
+        )
+    if asked in _CIPHERED:
+        return (
+            "check dlms.security: for this dlms.clientAddress the meter names an association "
+            "without ciphering; if it should cipher, somebody may be on the line"
+        )
+    return "check dlms.security: the meter wants ciphering for this dlms.clientAddress"

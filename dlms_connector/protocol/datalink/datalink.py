@@ -11,16 +11,23 @@ from dlms_connector.protocol.datalink.hdlc_connectionless import ConnectionlessH
 from dlms_connector.protocol.datalink.hdlc_parameters import HdlcParameters
 from dlms_connector.protocol.datalink.mode_e import ModeE
 from dlms_connector.protocol.datalink.wrapper import Wrapper
+from dlms_connector.protocol.remarks import Remarks
 from dlms_connector.protocol.talk import DataLink
 
 
 def make_datalink(
-    dlms: Dlms, connection_retries: int, workarounds: Workarounds, *, datagrams: bool = False
+    dlms: Dlms,
+    connection_retries: int,
+    workarounds: Workarounds,
+    remarks: Remarks | None = None,
+    *,
+    datagrams: bool = False,
 ) -> DataLink:
     """Return the data link of a meter; raises ConfigError if its address does not fit.
 
-    `datagrams` says that it goes over UDP.
+    `remarks` takes what the meter says unasked. `datagrams` says that it goes over UDP.
     """
+    remarks = remarks or Remarks()
     if dlms.interface_type == "WRAPPER":
         # With a fixed invoke-id, a second answer could not be told from that to the next request.
         retries = connection_retries if workarounds.fixed_invoke_id is None else 0
@@ -32,8 +39,10 @@ def make_datalink(
             datagrams=datagrams,
             sends="little" if order == "little" else "big",
             expects="big" if order == "big" else "little",
+            remarks=remarks,
+            unmarked=dlms.referencing == "SN" or workarounds.fixed_invoke_id is not None,
         )
-    hdlc = _hdlc(dlms, connection_retries, workarounds)
+    hdlc = _hdlc(dlms, connection_retries, workarounds, remarks)
     if dlms.interface_type == "HDLC_WITH_MODE_E":
         return ModeE(
             hdlc,
@@ -45,12 +54,13 @@ def make_datalink(
     return hdlc
 
 
-def _hdlc(dlms: Dlms, retries: int, workarounds: Workarounds) -> Hdlc:
+def _hdlc(dlms: Dlms, retries: int, workarounds: Workarounds, remarks: Remarks) -> Hdlc:
     addresses = client_address(dlms.client_address), server_address_of(dlms)
     settings: dict[str, Any] = {
         "retries": retries,
         "proposal": _proposal(workarounds),
         "skip_snrm": workarounds.skip_snrm,
+        "remarks": remarks,
     }
     if workarounds.connectionless:
         # As with the wrapper: only the invoke-id tells answers apart.

@@ -36,7 +36,9 @@ from dlms_connector.protocol.datalink.hdlc_transfer import (
     Command,
     Transfer,
 )
+from dlms_connector.protocol.datalink.hdlc_unasked import UnaskedFrames
 from dlms_connector.protocol.directive import Pause
+from dlms_connector.protocol.remarks import Remarks
 from dlms_connector.protocol.talk import Talk
 
 # Bounds of one exchange.
@@ -60,6 +62,7 @@ class Hdlc:
         proposal: HdlcParameters | None = None,
         skip_snrm: bool = False,
         counted: bool = True,
+        remarks: Remarks | None = None,
     ) -> None:
         """Without `counted`, frames are taken in the order in which they come."""
         self.server = server
@@ -67,6 +70,7 @@ class Hdlc:
         self._retries = retries
         self._proposal = proposal
         self._skip_snrm, self._counted = skip_snrm, counted
+        self._unasked = UnaskedFrames(remarks or Remarks())
         self._reader = FrameReader()
         self._commands: list[Frame] = []  # the frames sent last
         self._echoes: list[Frame] = []  # those of them that may still come back
@@ -256,6 +260,8 @@ class Hdlc:
             self._frames += 1
             if self._frames > _MOST_FRAMES:
                 raise ProtocolError(EXCHANGING, f"{self._frames} frames without a complete reply")
+            if self._unasked.takes(frame, self.server):
+                continue
             if self._is_for_us(frame) and not self._is_echo(frame):
                 return frame
         return None

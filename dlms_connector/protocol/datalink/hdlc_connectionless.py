@@ -13,6 +13,8 @@ from dlms_connector.protocol.datalink.hdlc import Hdlc
 from dlms_connector.protocol.datalink.hdlc_frame import POLL_FINAL, UI, Frame
 from dlms_connector.protocol.datalink.hdlc_refusals import refuse_unnumbered
 from dlms_connector.protocol.datalink.hdlc_transfer import EXCHANGING, LLC_COMMAND, Transfer
+from dlms_connector.protocol.datalink.hdlc_unasked import UnaskedFrames
+from dlms_connector.protocol.remarks import Remarks
 from dlms_connector.protocol.talk import Talk
 
 
@@ -22,8 +24,17 @@ class ConnectionlessHdlc(Hdlc):
     `repeats` is how often a request is repeated that may be.
     """
 
-    def __init__(self, client: bytes, server: bytes, *, repeats: int, **more: Any) -> None:
+    def __init__(
+        self,
+        client: bytes,
+        server: bytes,
+        *,
+        repeats: int,
+        remarks: Remarks | None = None,
+        **more: Any,
+    ) -> None:
         super().__init__(client, server, **more)
+        self._unasked = UnaskedFrames(remarks or Remarks(), client)
         self._repeats = repeats
 
     def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:

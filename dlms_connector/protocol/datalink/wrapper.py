@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlms_connector.errors import LinkTimeoutError, ProtocolError, shown
+from dlms_connector.errors import LinkTimeoutError, OutOfStepError, ProtocolError, shown
 from dlms_connector.protocol.datalink.wrapper_reader import (
     EXCHANGING,
     VERSION,
@@ -11,11 +11,15 @@ from dlms_connector.protocol.datalink.wrapper_reader import (
     WrapperReader,
     encode,
 )
+from dlms_connector.protocol.directive import Drain
+from dlms_connector.protocol.remarks import UNASKED, Remarks
 from dlms_connector.protocol.talk import Talk
 
 __all__ = ["VERSION", "Wrapper", "WrapperReader", "encode"]
 
 _MOST_STRANGERS = 256  # frames of other wPorts within one exchange
+#: Answers to requests within an association, which an invoke-id would tell apart.
+_MARKED = frozenset(bytes((tag,)) for tag in b"\x0c\x0d\xc4\xc5\xc7\xda")
 
 _HINT_OF_NOISE = (
     "another protocol (see dlms.interfaceType), a second talker or a damaged line look like this"
@@ -31,6 +35,7 @@ class Wrapper:
 
     `datagrams` says that what arrives at once is one datagram, which holds whole frames.
     `sends` and `expects` are the orders of octets in the headers of both directions.
+    `unmarked` means that no invoke-id tells answers apart, but only their order.
     """
 
     def __init__(
@@ -42,6 +47,8 @@ class Wrapper:
         datagrams: bool = False,
         sends: Order = "big",
         expects: Order = "big",
+        remarks: Remarks | None = None,
+        unmarked: bool = False,
     ) -> None:
         self._client = client
         self._server = server
@@ -51,11 +58,16 @@ class Wrapper:
         self._expected = Expected(server, client, expects)
         self._reader = WrapperReader(self._expected)
         self._received = self._strangers = 0
+        self._remarks = remarks or Remarks()
+        self._unmarked = unmarked
+        self._answer = b""
+        #: APDUs that arrived behind an answer.
+        self._behind: list[bytes] = []
         self._stranger = ""  # the last of them
 
     def connect(self) -> Talk[None]:
         """Start with a fresh stream: the wrapper itself has no session."""
-        self._reader = WrapperReader(self._expected)
+        self._reader, self._behind, self._answer = WrapperReader(self._expected), [], b""
         yield from ()
 
     def disconnect(self) -> Talk[None]:
@@ -69,15 +81,40 @@ class Wrapper:
         arrive, and only the caller can match them to requests (by invoke-id).
         Raises LinkTimeoutError and ProtocolError.
         """
-        # What arrived before the request is no answer to it: short names have no invoke-id.
-        self._reader.forget()
+        yield from self._discard()
         tries = 1 + (self._retries if repeatable else 0)
         frame = encode(self._client, self._server, apdu, self._sends)
-        return (yield from self._ask(frame, tries))
+        answer = yield from self._ask(frame, tries)
+        self._answer = yield from self._last(answer)
+        return self._answer
 
     def receive(self) -> Talk[bytes]:
         """Return the next APDU from the meter without sending."""
         return (yield from self._ask(b"", 1))
+
+    def _discard(self) -> Talk[None]:
+        """Discard what arrived before the request, and so is no answer to it.
+
+        Raises OutOfStepError on one more answer to the request before.
+        """
+        self._strangers = 0
+        if self._unmarked:
+            self._feed((yield Drain()))
+        while (apdu := self._next()) is not None:
+            if apdu[:1] in UNASKED:
+                self._remarks.unasked(apdu)
+            elif self._unmarked and apdu[:1] == self._answer[:1] and apdu[:1] in _MARKED:
+                raise OutOfStepError(EXCHANGING)
+        self._reader.forget()  # also a frame that has begun
+
+    def _last(self, answer: bytes) -> Talk[bytes]:
+        """Return the last answer of this kind that has arrived: the ones before it are late."""
+        if self._unmarked and answer[:1] in _MARKED:
+            self._feed((yield Drain()))
+            arrived = [answer, *iter(self._arrived, None)]
+            self._behind += [apdu for apdu in arrived if apdu[:1] != answer[:1]]
+            answer = [apdu for apdu in arrived if apdu[:1] == answer[:1]][-1]
+        return answer
 
     def _ask(self, frame: bytes, tries: int) -> Talk[bytes]:
         self._received = self._strangers = 0
@@ -99,15 +136,19 @@ class Wrapper:
         data = yield frame
         while data:
             self._received += len(data)
-            if self._datagrams:
-                self._reader.reset()
-            self._reader.feed(data)
+            self._feed(data)
             if (apdu := self._next()) is not None:
                 return apdu
             data = yield b""
         if self._datagrams:
             self._reader.reset()
         return None
+
+    def _feed(self, data: bytes) -> None:
+        """Take octets that arrived; with each datagram a frame begins."""
+        if data and self._datagrams:
+            self._reader.reset()
+        self._reader.feed(data)
 
     def _rest(self, tried: int) -> Talk[bytes]:
         """Wait for the rest of a frame while it comes; raises LinkTimeoutError.
@@ -126,10 +167,16 @@ class Wrapper:
 
     def _next(self) -> bytes | None:
         """Return the next received APDU for us, if there is one."""
+        return self._behind.pop(0) if self._behind else self._arrived()
+
+    def _arrived(self) -> bytes | None:
+        """Return the next APDU for us from the stream, if there is one."""
         while (frame := self._reader.next()) is not None:
             source, destination, apdu = frame
             if (source, destination) == (self._server, self._client):
                 return apdu
+            if source == self._server:  # for another client: no answer to us
+                self._remarks.unasked(apdu)
             self._strangers += 1
             self._stranger = (
                 f"from wPort {source} to {destination} instead of from {self._server} "

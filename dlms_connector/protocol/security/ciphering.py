@@ -169,7 +169,7 @@ class Keys:
         if control & (BROADCAST_KEY | COMPRESSED):
             raise SecurityError(_DOING, f"security control {control:02X}: not agreed upon")
         if control & least != least or not control & (AUTHENTICATED | ENCRYPTED):
-            raise SecurityError(_DOING, f"less protected than agreed (security {control:02X})")
+            raise _too_weak(control)
 
     def _verified(
         self, control: int, nonce: bytes, content: bytes, tag: bytes, aad: bytes
@@ -190,3 +190,14 @@ class Keys:
     def _keystream(self, nonce: bytes, content: bytes) -> bytes:
         # Encryption alone is GCM without its tag: counter mode that begins with block 2.
         return Cipher(self._block, CTR(nonce + b"\0\0\0\2")).encryptor().update(content)
+
+
+def _too_weak(control: int) -> SecurityError:
+    error = SecurityError(_DOING, f"less protected than agreed (security {control:02X})")
+    if control & AUTHENTICATED:
+        error.hint = (
+            "the meter authenticates this reply and does not encrypt it: set dlms.security to what "
+            "the meter does, or accept it by workarounds.authenticatedReplies, and whoever listens "
+            "can read such replies"
+        )
+    return error

@@ -8,7 +8,12 @@ from dlms_connector.config import Dlms, Secret, Workarounds
 from dlms_connector.errors import CounterError, ProtocolError, SecurityError, is_text, shown
 from dlms_connector.protocol.acse import CONFIRMED_SERVICE_ERROR
 from dlms_connector.protocol.security.authentication import Credentials
-from dlms_connector.protocol.security.ciphering import PROTECTIONS, InvocationCounter, Keys
+from dlms_connector.protocol.security.ciphering import (
+    AUTHENTICATED,
+    PROTECTIONS,
+    InvocationCounter,
+    Keys,
+)
 from dlms_connector.protocol.security.general_signing import GENERAL_SIGNING, Signing
 from dlms_connector.protocol.security.protection import (
     EXCEPTION_RESPONSE,
@@ -112,19 +117,22 @@ class MessageSecurity:
             apdu = self._protection.protect(apdu)
         return signing.sign(apdu) if signing and outside else apdu
 
-    def unprotect(self, apdu: bytes) -> bytes:
-        """Decipher and verify a reply; see `Association.unprotect`."""
+    def unprotect(self, apdu: bytes, *, proving: bool = False) -> bytes:
+        """Decipher and verify a reply; see `Association.unprotect`.
+
+        `proving` marks the reply to our answer to the meter's challenge.
+        """
         if self._signing is None:
-            return self.decipher(apdu)
+            return self.decipher(apdu, proving=proving)
         outside = apdu[:1] == _SIGNED
-        plain = self.decipher(self._signing.open(apdu) if outside else apdu)
+        plain = self.decipher(self._signing.open(apdu) if outside else apdu, proving=proving)
         if plain[:1] == _SIGNED:
             return self._signing.open(plain)
         if not outside and self._workarounds.sign == "always" and plain[:1] not in _ERRORS:
             raise SecurityError(_DOING, "it is not signed, as was agreed")
         return plain
 
-    def decipher(self, apdu: bytes) -> bytes:
+    def decipher(self, apdu: bytes, *, proving: bool = False) -> bytes:
         """Decipher an APDU without regard to signatures, such as the content of an AARE."""
         if is_text(apdu):
             raise _no_apdu(apdu)
@@ -138,10 +146,18 @@ class MessageSecurity:
             # It may be a replay, recorded with the global key in an earlier association.
             raise SecurityError(_DOING, "it is ciphered with the global key, not the dedicated one")
         try:
-            return self._protection.unprotect(apdu)
+            return self._protection.unprotect(apdu, self._least(proving=proving))
         except CounterError as error:
             self.raise_counter(error)
             raise
+
+    def _least(self, *, proving: bool) -> int:
+        """Return the protection that a reply must have."""
+        agreed = PROTECTIONS[self._dlms.security]
+        accepted = self._workarounds.authenticated_replies
+        if accepted == "always" or (accepted == "handshake" and proving):
+            return agreed & AUTHENTICATED or agreed
+        return agreed
 
     def raise_counter(self, error: CounterError) -> None:
         """Raise our counter to the value that the meter expects; raise `error` if it gives none."""

@@ -38,6 +38,9 @@ _GENERAL = {GENERAL_GLO: GLOBAL, GENERAL_DED: DEDICATED}
 #: Errors may come in clear: a meter that cannot decipher has no other way. They carry no data.
 _CLEAR = (EXCEPTION_RESPONSE, CONFIRMED_SERVICE_ERROR)
 
+#: DataNotification, InformationReport, EventNotification: they answer no request.
+_UNASKED = (b"\x0f", b"\x18", b"\xc2")
+
 _DOING = "deciphering"
 _COUNTER_ERROR = 6
 
@@ -101,24 +104,25 @@ class Protection:
             return bytes([tag, TITLE_SIZE]) + self._title + encode_length(len(sealed)) + sealed
         return bytes([tag]) + encode_length(len(sealed)) + sealed
 
-    def unprotect(self, apdu: bytes) -> bytes:
+    def unprotect(self, apdu: bytes, least: int | None = None) -> bytes:
         """Return the plain APDU, or an error that came in clear.
 
+        `least` is the protection that it must have; without it, the one that was agreed.
         Raises SecurityError if the APDU cannot be trusted, CounterError if the meter
         wants a higher counter, ProtocolError if the APDU is malformed.
         """
         if not apdu:
             raise ProtocolError(_DOING, "an empty APDU")
-        tag = apdu[0]
+        tag, least = apdu[0], self._protection if least is None else least
         if tag in _CLEAR:
             check_counter_error(apdu)
             return apdu
         if tag in _GENERAL:
-            return self._unseal(_GENERAL[tag], *self._read_general(apdu))
+            return self._unseal(_GENERAL[tag], *self._read_general(apdu), least)
         if tag not in _PLAIN:
             raise SecurityError(_DOING, f"a reply in clear ({tag:02X}) where ciphering is agreed")
         kind, inner = _PLAIN[tag]
-        return self._unseal(kind, self._known_peer(), _only_content(apdu, 1), inner)
+        return self._unseal(kind, self._known_peer(), _only_content(apdu, 1), least, inner)
 
     def _read_general(self, apdu: bytes) -> tuple[bytes, bytes]:
         """Return the sender's system title and the ciphered content."""
@@ -137,11 +141,15 @@ class Protection:
                                 "set dlms.serverSystemTitle")  # fmt: skip
         return self.peer
 
-    def _unseal(self, kind: str, title: bytes, sealed: bytes, inner: int | None = None) -> bytes:
+    def _unseal(
+        self, kind: str, title: bytes, sealed: bytes, least: int, inner: int | None = None
+    ) -> bytes:
         """Return the deciphered APDU; `inner` is the tag that it must have, if known."""
         if kind not in self._keys:
             raise SecurityError(_DOING, f"ciphered with a {kind} key that was not agreed upon")
-        unsealed = self._keys[kind].unseal(title, sealed, self._protection)
+        unsealed = self._keys[kind].unseal(title, sealed, least)
+        if inner is None and unsealed.plain[:1] in _UNASKED:
+            return unsealed.plain  # no answer: its counter and sender are not those of answers
         passing = kind == DEDICATED and not self._lasting
         last = self._dedicated_heard if passing else self._counter.heard
         if unsealed.counter <= last:

@@ -8,6 +8,7 @@ from dlms_connector.protocol.services.access import Access
 from dlms_connector.protocol.services.allowance import ASKED, POLLED, STRANGER, Allowance
 from dlms_connector.protocol.services.conversation import Conversation, exchange
 from dlms_connector.protocol.services.directory import Directory, ObjectList
+from dlms_connector.protocol.services.listening import LATE, Listening
 from dlms_connector.protocol.services.logical_names import LIST_HEADER, LogicalNames
 from dlms_connector.protocol.services.replies import exception_words
 from dlms_connector.protocol.services.selection import Selector
@@ -15,6 +16,7 @@ from dlms_connector.protocol.services.short_names import ShortNames
 
 __all__ = [
     "ASKED",
+    "LATE",
     "LIST_HEADER",
     "POLLED",
     "STRANGER",
@@ -22,6 +24,7 @@ __all__ = [
     "Allowance",
     "Conversation",
     "Directory",
+    "Listening",
     "LogicalNames",
     "ObjectList",
     "Selector",

@@ -1,15 +1,18 @@
 """Requests and their answers within an association.
 
 A late answer to an abandoned request has another invoke-id (with short names, another tag).
-It is ignored, and so are unsolicited APDUs of the meter.
+It is ignored, and so is what the meter says unasked (`listening`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from dlms_connector.errors import LinkTimeoutError, ProtocolError, ServiceError
 from dlms_connector.protocol.acse import describe_service_error
+from dlms_connector.protocol.remarks import Remarks
+from dlms_connector.protocol.services.listening import Listening
 from dlms_connector.protocol.services.replies import (
     CONFIRMED_SERVICE_ERROR,
     EXCEPTION_RESPONSE,
@@ -17,15 +20,11 @@ from dlms_connector.protocol.services.replies import (
 )
 from dlms_connector.protocol.talk import DataLink, Talk
 
-#: Limit of late answers and notifications that are ignored during one request.
+#: Limit of late answers that are ignored during one request.
 MAX_PASSED_OVER = 16
 
 #: Answers with an invoke-id, by tag: the index of its octet, and the mask of its bits.
 _INVOKE_ID = {0xC4: (2, 0x0F), 0xC5: (2, 0x0F), 0xC7: (2, 0x0F), 0xDA: (4, 0x0F)}
-
-#: Tags of unsolicited APDUs, which are never used here; some meters send them in clear even if
-#: ciphering was agreed.
-_UNASKED = (b"\x0f", b"\xc2", b"\x18")
 
 _ANSWERS = {0xC0: 0xC4, 0xC1: 0xC5, 0xC3: 0xC7, 0xD9: 0xDA, 0x05: 0x0C, 0x06: 0x0D}
 
@@ -47,17 +46,45 @@ class Protection(Protocol):
         ...
 
 
-def exchange(datalink: DataLink, apdu: bytes, *, repeatable: bool) -> Talk[bytes]:
+class Fitting(Protocol):
+    """Decides whether an answer can be that to a request which nothing marks as such."""
+
+    def accepts(self, answer: bytes) -> bool:
+        """Whether it can be."""
+        ...
+
+    def doubted(self, doing: str) -> ProtocolError | None:
+        """Return the error for an answer that was not accepted; None if there was none."""
+        ...
+
+
+def exchange(
+    datalink: DataLink,
+    apdu: bytes,
+    *,
+    repeatable: bool,
+    remarks: Remarks | None = None,
+    ignoring: Callable[[bytes], bool] = lambda _: False,
+) -> Talk[bytes]:
     """Send an APDU that opens or closes an association; return its answer.
 
-    Unsolicited APDUs are ignored: meters push also during a request. Raises LinkError.
+    What the meter says unasked is passed over, and so is what is to be ignored. If nothing else
+    came, a `repeatable` APDU is sent once more. Raises LinkError.
     """
+    listening = Listening(datalink, remarks or Remarks(), sealed=False)
     answer = yield from datalink.exchange(apdu, repeatable=repeatable)
     for _ in range(MAX_PASSED_OVER):
-        if answer[:1] not in _UNASKED:
-            break
-        answer = yield from datalink.receive()
-    return answer
+        try:
+            plain = yield from listening.next(answer)
+            if not ignoring(plain):
+                break
+            answer = yield from datalink.receive()
+        except LinkTimeoutError:
+            if not repeatable:
+                raise
+            repeatable = False
+            answer = yield from datalink.exchange(apdu, repeatable=False)
+    return plain
 
 
 class InvokeIds:
@@ -88,6 +115,7 @@ class Conversation:
         invoke_ids: InvokeIds | None = None,
         *,
         afresh: int = 0,
+        remarks: Remarks | None = None,
     ) -> None:
         """`afresh` is how often a read is repeated here, not by the data link.
 
@@ -99,6 +127,7 @@ class Conversation:
         self._protection = protection
         self._fixed = fixed_invoke_id
         self._invoke_ids = invoke_ids or InvokeIds()
+        self._remarks = remarks or Remarks()
         #: Number of requests that were answered (also with an error code), not refused as a whole.
         self.answered = 0
 
@@ -107,30 +136,39 @@ class Conversation:
         return self._invoke_ids.next() if self._fixed is None else self._fixed
 
     def ask(
-        self, request: bytes, doing: str, *, repeatable: bool = False, previous: bytes = b""
+        self,
+        request: bytes,
+        doing: str,
+        *,
+        repeatable: bool = False,
+        previous: bytes = b"",
+        fit: Fitting | None = None,
     ) -> Talk[bytes]:
         """Send a request and return the plain answer to it.
 
         If only late answers to other requests arrive, a `repeatable` request is sent again.
         `previous` is the answer with the block before: it may come twice if its request was
-        sent twice. Raises ServiceError if the meter refuses the request as a whole.
+        sent twice. `fit` may refuse an answer of the right kind: then another is waited for.
+        Raises ServiceError if the meter refuses the request as a whole.
         """
+        listening = Listening(self._datalink, self._remarks, self._protection.unprotect)
         answer = yield from self._exchange(request, repeatable=repeatable)
-        left = self._afresh if repeatable else 0
+        left, plain = self._afresh if repeatable else 0, b""
         for _ in range(MAX_PASSED_OVER):
-            unasked = answer[:1] in _UNASKED
-            plain = answer if unasked else self._protection.unprotect(answer)
-            if _answers(request, plain) and plain != previous:
-                self.answered += 1
-                return plain
-            _raise_refusal(plain, doing)
             try:
+                plain = yield from listening.next(answer)
+                answers = _answers(request, plain) and plain != previous
+                if answers and (fit is None or fit.accepts(plain)):
+                    self.answered += 1
+                    return plain
+                _raise_refusal(plain, doing)
                 answer = yield from self._datalink.receive()
             except LinkTimeoutError as error:
                 if error.begun:
                     raise
                 if not left:
-                    raise ProtocolError(doing, _only_others(request, plain)) from error
+                    odd = listening.doubt or (fit and fit.doubted(doing))
+                    raise odd or ProtocolError(doing, _only_others(request, plain)) from error
                 left -= 1
                 answer = yield from self._exchange(request, repeatable=True)
         raise ProtocolError(doing, f"{MAX_PASSED_OVER} answers came, none to this request")

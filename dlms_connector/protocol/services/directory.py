@@ -5,15 +5,21 @@ A short name is the address of an attribute or method of an object (IEC 62056-6-
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dlms_connector.cosem import CLASSES, AttributeRef, MethodRef
 from dlms_connector.errors import ProtocolError, ServiceError
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.data import Budget, Data, DataType, decode_entries
+from dlms_connector.protocol.remarks import Remarks
 from dlms_connector.protocol.services.conversation import InvokeIds
 from dlms_connector.protocol.services.long_values import breathing
+from dlms_connector.protocol.services.shapes import Shapes
 from dlms_connector.protocol.talk import Talk
+
+#: Class and logical name.
+Object = tuple[int, Obis]
 
 #: Base name of the association, fixed by the standard; its attribute 2 lists all objects.
 ASSOCIATION = 0xFA00
@@ -64,13 +70,24 @@ class ObjectList:
 class Directory:
     """The base names of a meter's objects; empty until the object list is read.
 
-    It may outlive an association: base names change only with the firmware. `versions` are the
-    versions of the objects' classes; `invoke_ids` gives the requests to the meter their ids.
+    It may outlive an association: base names change only with the firmware. `told` are those of
+    the configuration, which need no list. `unproved` are objects whose name is not known to be
+    that of the meter that answers now: the logical name at their base name proves it. About
+    those `disproved` the configuration is wrong. Names that are `remembered` from an earlier run
+    may not be all. `versions` are the versions of the objects' classes; `shapes` is what their
+    attributes gave; `invoke_ids` gives the requests to the meter their ids; `remarks` takes what
+    is noticed of it besides answers.
     """
 
-    names: dict[tuple[int, Obis], int] = field(default_factory=dict)
-    versions: dict[tuple[int, Obis], int] = field(default_factory=dict)
+    names: dict[Object, int] = field(default_factory=dict)
+    versions: dict[Object, int] = field(default_factory=dict)
+    told: dict[Object, int] = field(default_factory=dict)
+    unproved: set[Object] = field(default_factory=set)
+    disproved: set[Object] = field(default_factory=set)
+    remembered: bool = False
+    shapes: Shapes = field(default_factory=Shapes, compare=False)
     invoke_ids: InvokeIds = field(default_factory=InvokeIds, compare=False)
+    remarks: Remarks = field(default_factory=Remarks, compare=False)
 
     def learn(self, object_list: Data) -> None:
         """Store the object list of the association, except invalid entries.
@@ -85,10 +102,51 @@ class Directory:
             raise ProtocolError(DOING, f"{entry} does not describe an object")
         self.names = {**_FIXED, **{object_: base for object_, base, _ in known}}
         self.versions = {object_: version for object_, _, version in known}
+        self.unproved &= self.told.keys()
+        self.remembered = False
+
+    def remember(self, names: Mapping[Object, int], versions: Mapping[Object, int]) -> None:
+        """Take names from an earlier run of the program; they are proved before they are used."""
+        self.names, self.versions = dict(names), dict(versions)
+        self.remembered = True
+        self.unproved |= self.names.keys() - _FIXED.keys()
+
+    def tell(self, names: Mapping[Object, int]) -> None:
+        """Take names from the configuration."""
+        for object_, base in names.items():
+            if self.told.get(object_) != base and object_ not in self.disproved:
+                self.told[object_] = base
+                self.unproved.add(object_)
+
+    def forget(self) -> None:
+        """Forget what may be different: another meter may be installed at the same address."""
+        self.unproved = {*self.names, *self.told} - _FIXED.keys()
+        self.disproved = set()
+        self.shapes = Shapes()
+
+    def disprove(self, object_: Object) -> None:
+        """Note that another object is at this object's name."""
+        self.unproved.discard(object_)
+        if self.told.pop(object_, None) is not None:
+            self.disproved.add(object_)
+        else:
+            self.names, self.versions = {}, {}
+            self.unproved &= self.told.keys()
+
+    def lacks(self, object_: Object) -> bool:
+        """Whether the object list may tell a name that is not known."""
+        return self.base(object_) is None and (self.remembered or not self.names)
+
+    def base(self, object_: Object) -> int | None:
+        """Return the base name of an object; None if it is not known."""
+        for names in (self.told, self.names, _FIXED):
+            if object_ in names:
+                return names[object_]
+        return None
 
     def attribute(self, ref: AttributeRef) -> int | None:
         """Return the short name of an attribute; None if the meter does not list the object."""
-        base = self.names.get((ref.class_id, ref.obis))
+        base = self.base((ref.class_id, ref.obis))
         return None if base is None else _name(base + STEP * (ref.attribute - 1))
 
     def method(self, ref: MethodRef) -> int | None:
@@ -97,7 +155,7 @@ class Directory:
         Raises ServiceError if no short names of methods are known for the class, or for its
         version.
         """
-        base = self.names.get((ref.class_id, ref.obis))
+        base = self.base((ref.class_id, ref.obis))
         if base is None:
             return None
         row = CLASSES.get(ref.class_id)

@@ -8,6 +8,7 @@ Gurux fails on blocks of Read and Write; these requests are built by hand.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 from dlms_connector.cosem import AttributeRef, MethodRef
 from dlms_connector.errors import ExcessError, ObjectError, ProtocolError, ServiceError
@@ -19,6 +20,7 @@ from dlms_connector.protocol.services.directory import (
     DOING,
     OBJECT_LIST,
     Directory,
+    Object,
     ObjectList,
 )
 from dlms_connector.protocol.services.logical_names import Select, item
@@ -30,6 +32,7 @@ from dlms_connector.protocol.services.long_values import (
     unhurried,
 )
 from dlms_connector.protocol.services.replies import Result
+from dlms_connector.protocol.services.shapes import Fit
 from dlms_connector.protocol.services.short_name_replies import (
     BlockTaken,
     ReadBlock,
@@ -84,7 +87,7 @@ class ShortNames:
 
     def get(self, ref: AttributeRef) -> Talk[Data | ObjectError]:
         """Read one attribute, with block transfer if needed."""
-        yield from self._know_names()
+        yield from self.learn_names([ref])
         doing = f"reading {ref}"
         if self._directory.attribute(ref) is None:
             return ObjectError(doing, _OBJECT_UNDEFINED)
@@ -100,7 +103,7 @@ class ShortNames:
 
         Raises ServiceError where the meter does not answer with one result for each.
         """
-        yield from self._know_names()
+        yield from self.learn_names(refs)
         known = [ref for ref in refs if self._directory.attribute(ref) is not None]
         results: dict[AttributeRef, Result] = {}
         if known:
@@ -140,7 +143,7 @@ class ShortNames:
         self, writes: Sequence[tuple[AttributeRef, Data]]
     ) -> Talk[list[ObjectError | None]]:
         """Write several attributes in one request, in blocks if needed."""
-        yield from self._know_names()
+        yield from self.learn_names([ref for ref, _ in writes])
         known = [write for write in writes if self._directory.attribute(write[0]) is not None]
         codes: Iterator[int] = iter(())
         if known:
@@ -160,7 +163,7 @@ class ShortNames:
 
         Raises ObjectError if the meter refuses.
         """
-        yield from self._know_names()
+        yield from self.learn_names([method])
         doing = f"invoking {method}"
         name = self._directory.method(method)
         if name is None:
@@ -177,32 +180,76 @@ class ShortNames:
             return _variable(name)
         return bytes((_PARAMETERIZED,)) + name.to_bytes(2, "big") + self._select(ref.selection)
 
-    def _know_names(self) -> Talk[None]:
-        if not self._directory.names:
+    def lacks_names(self, refs: Sequence[AttributeRef | MethodRef] | None) -> bool:
+        """Whether names are not known, or not proved; None stands for any object."""
+        directory = self._directory
+        if refs is None:
+            return not directory.names and not directory.told
+        objects = {(ref.class_id, ref.obis) for ref in refs}
+        return any(map(directory.lacks, objects)) or not directory.unproved.isdisjoint(objects)
+
+    def learn_names(self, refs: Sequence[AttributeRef | MethodRef] | None) -> Talk[None]:
+        """Make sure that the names of objects are known, and theirs; None stands for any object.
+
+        The object list is read only if it is needed: hundreds of objects take a slow meter a
+        minute.
+        """
+        objects = dict.fromkeys((ref.class_id, ref.obis) for ref in refs or ())
+        for object_ in objects:
+            if object_ in self._directory.unproved:
+                yield from self._prove(object_)
+        if self.lacks_names(refs):
             listed = yield from self.object_list()
             if isinstance(listed, ObjectError):
                 raise ServiceError(DOING, str(listed))
+
+    def _prove(self, object_: Object) -> Talk[None]:
+        """Make sure that an object is at its name: the first attribute is its logical name."""
+        directory, (class_id, obis) = self._directory, object_
+        base = directory.base(object_)
+        if base is None:
+            return
+        doing = f"checking the short name of {obis}"
+        budget = self._allowance().budget((AttributeRef(class_id, obis, 1),))
+        result: Result | None = None
+        with suppress(ExcessError):  # no logical name is that long
+            (result,) = yield from self._read([_variable(base)], doing, budget)
+        told = object_ in directory.told
+        # A meter need not give the logical name: then the configuration is believed.
+        if (isinstance(result, int) and told) or (
+            isinstance(result, Data) and result.value == obis.octets
+        ):
+            directory.unproved.discard(object_)
+            return
+        directory.disprove(object_)
+        if told:
+            directory.remarks.quirk(
+                f"has another object than {obis} of class {class_id} at the baseName {base} of the "
+                "configuration, so that its object list is read instead"
+            )
 
     def _read(
         self, variables: Sequence[bytes], doing: str, budget: Budget
     ) -> Talk[tuple[Result, ...]]:
         request = bytes((READ,)) + encode_length(len(variables)) + b"".join(variables)
-        answer = yield from self._conversation.ask(request, doing)
+        fit = Fit(self._directory.shapes, variables, budget)
+        answer = yield from self._conversation.ask(request, doing, fit=fit)
         several = len(variables) > 1
         if not several and len(answer) > LONG and (octets := long_value(answer)) is not None:
-            return ((yield from unhurried(octets, doing, budget)),)
+            return fit.learn(((yield from unhurried(octets, doing, budget)),))
         reply = sensible(lambda: parse_read(answer, doing, budget), several=several)
         if isinstance(reply, ReadBlock):
             follow = self._follow(answer, reply, doing, budget.octets)
             whole = yield from (sensibly(follow) if several else follow)
             if not several and len(whole) > LONG:
-                return ((yield from unhurried(_data_alone(whole), doing, budget)),)
+                value = yield from unhurried(_data_alone(whole), doing, budget)
+                return fit.learn((value,))
             reply = sensible(
                 lambda: parse_read_blocks(whole, doing, budget, several=several), several=several
             )
         if not isinstance(reply, ReadResults):
             raise ProtocolError(doing, f"{type(reply).__name__} is no answer to this request")
-        return reply.results
+        return fit.learn(reply.results)
 
     def _follow(self, answer: bytes, block: ReadBlock, doing: str, most: int) -> Talk[bytes]:
         collected = Collected(doing, most)

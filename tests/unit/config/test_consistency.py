@@ -3,7 +3,9 @@ from typing import Any
 import pytest
 
 from dlms_connector.config.consistency import contradictions
+from dlms_connector.config.items import Item
 from dlms_connector.config.model import Device
+from dlms_connector.obis import Obis
 
 KEY = "00" * 16
 LONG_KEY = "00" * 32
@@ -187,3 +189,26 @@ def test_meters_that_dial_in(
     connection: dict[str, Any], dlms: dict[str, Any], problems: list[str]
 ) -> None:
     assert found(LISTEN | connection, **dlms) == problems
+
+
+def test_base_names_are_for_meters_with_short_names() -> None:
+    item = {"key": "e", "obis": "1-0:1.8.0", "baseName": "0x2BC0"}
+    device = {"deviceName": "M", "connection": {"host": "h"}, "timeseries": [item]}
+    with_names = {**device, "dlms": {"referencing": "SN"}}
+    known = Device.model_validate(with_names)
+    assert known.base_names == {(3, Obis.parse("1-0:1.8.0")): 0x2BC0}
+    assert not list(contradictions(known))
+    ((where, problem),) = contradictions(Device.model_validate(device))
+    assert where == ("timeseries", 0, "baseName")
+    assert "dlms.referencing is LN" in problem
+    update = {"key": "x", "obis": "1-0:1.8.0", "attribute": 3, "baseName": 8}
+    twice = Device.model_validate({**with_names, "attributeUpdates": [update]})
+    ((where, _),) = contradictions(twice)
+    assert where == ("attributeUpdates", 0, "baseName")
+
+
+@pytest.mark.parametrize("name", ["0x", "2BC0", "0x12345", -1, 65536, True, 1.5])
+def test_what_is_no_base_name(name: object) -> None:
+    item = {"key": "e", "obis": "1-0:1.8.0", "baseName": name}
+    with pytest.raises(ValueError, match="baseName"):
+        Item.model_validate(item)

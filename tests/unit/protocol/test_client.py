@@ -18,7 +18,8 @@ from dlms_connector.errors import (
     ServiceError,
 )
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.association.association import Association, Negotiated
+from dlms_connector.protocol.association.agreement import Negotiated
+from dlms_connector.protocol.association.association import Association
 from dlms_connector.protocol.client import Client, make_client
 from dlms_connector.protocol.data.axdr import Data, DataType
 from dlms_connector.protocol.services.directory import Directory

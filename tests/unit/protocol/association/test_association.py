@@ -12,6 +12,7 @@ from dlms_connector.errors import ProtocolError, RefusedError
 from dlms_connector.protocol.acse.acse import Aare, Context, encode_release
 from dlms_connector.protocol.acse.initiate import InitiateResponse
 from dlms_connector.protocol.association.association import Association
+from dlms_connector.protocol.remarks import Remarks
 from dlms_connector.protocol.talk import Talk
 
 T = TypeVar("T")
@@ -137,7 +138,7 @@ def test_refused_by_the_xdlms_layer() -> None:
     [
         b"",
         b"\x61",
-        aare()[:-1],
+        aare()[:-5],
         aare(user_information=None),
         aare(user_information=b""),
         aare(user_information=b"garbage"),
@@ -151,6 +152,92 @@ def test_nonsense(answer: bytes) -> None:
         finish(association().open(Meter(answer)))
 
 
+@pytest.mark.parametrize(
+    ("answer", "max_pdu"),
+    [
+        (aare()[:1] + b"\x2a" + aare()[2:], 500),
+        (aare()[:1] + b"\x28" + aare()[2:], 500),
+        (aare() + b"\x00\x00", 500),
+        (aare()[:-1], 500),
+        (aare()[:-2], 500),
+        (aare()[:-3], 128),
+        (b"\xe6\xe7\x00" + aare(), 500),
+        (b"\xe6\xe7\x00\xe6\xe7\x00" + aare(), 500),
+        (b"\xe6\xe6\x00" + aare(), 500),
+    ],
+)
+def test_an_aare_that_is_not_quite_right_is_taken_and_told_once(
+    answer: bytes, max_pdu: int
+) -> None:
+    told: list[str] = []
+    mine = Association(Dlms(), Workarounds(), None, Remarks(told.append))
+    for _ in range(3):
+        assert finish(mine.open(Meter(answer))).max_pdu == max_pdu
+    assert len(told) in (1, 2)
+    assert len(set(told)) == len(told)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told", "key"),
+    [
+        ("LN", Context.SN, "set dlms.referencing to SN"),
+        ("SN", Context.LN, "set dlms.referencing to LN"),
+    ],
+)
+def test_an_aare_for_the_other_kind_of_names(asked: str, told: Context, key: str) -> None:
+    for result, error in ((0, ProtocolError), (1, RefusedError)):
+        with pytest.raises(error) as caught:
+            finish(association(referencing=asked).open(Meter(aare(result, result, context=told))))
+        assert key in caught.value.hint
+    assert "short names" in str(caught.value) or "no-reason" in str(caught.value)
+
+
+def test_another_mechanism_than_a_password_is_told() -> None:
+    told: list[str] = []
+    mine = Association(
+        Dlms(authentication="LOW", password="1"), Workarounds(), None, Remarks(told.append)
+    )
+    assert finish(mine.open(Meter(aare(mechanism=2)))).max_pdu == 500
+    assert "names the mechanism HIGH" in told[0]
+    assert "dlms.authentication" in told[0]
+
+
+UNASKED = [
+    "0F 40000001 00 02 01 11 05",
+    "10 40000001 00",
+    "18 00 01 02 FA 08 00",
+    "C2 00 0001 0000600100FF 02 11 05",
+    "CA 12 30 00000001 00112233445566778899AABB",
+    "38 12 30 00000001 00112233445566778899AABB",
+    "DB 08 4D4D4D0000BC614E 12 30 00000001 00112233445566778899AABB",
+    "DC 08 4D4D4D0000BC614E 12 30 00000001 00112233445566778899AABB",
+    "DD 00 00 00 00 00 00 05 20 00000001",
+    "DF 00 00 00 00 00 03 0F0000 04 01020304",
+    "E0 40 0001 0000 03 0F4000",
+]
+
+
+@pytest.mark.parametrize("pushed", UNASKED)
+def test_what_is_pushed_before_the_aare_costs_nothing(pushed: str) -> None:
+    heard: list[bytes] = []
+    mine = Association(Dlms(), Workarounds(), None, Remarks(on_unasked=heard.append))
+    push = bytes.fromhex(pushed)
+    assert finish(mine.open(Meter(push, push, aare()))).max_pdu == 500
+    assert heard == [push, push]
+
+
+def test_blocks_of_a_push_before_the_aare_are_one_push() -> None:
+    blocks = [bytes.fromhex(f"E0 40 {number:04X} 0000 02 0000") for number in range(1, 200)]
+    last = bytes.fromhex("E0 C0 00C8 0000 02 0000")
+    assert finish(association().open(Meter(*blocks, last, aare()))).max_pdu == 500
+
+
+@pytest.mark.parametrize("late", ["C4 01 C1 00 11 05", "0C 01 00 11 05", "CC 05 10 00", "63 00"])
+def test_a_late_answer_before_the_aare_costs_nothing_over_the_wrapper(late: str) -> None:
+    mine = association(interface_type="WRAPPER")
+    assert finish(mine.open(Meter(bytes.fromhex(late), aare()))).max_pdu == 500
+
+
 @pytest.mark.parametrize("context", [Context.LN_CIPHERED, Context.SN_CIPHERED])
 def test_an_aare_that_names_ciphering_that_nobody_asked_for(context: Context) -> None:
     # jDLMS 1.8.0 answers so to any AARQ with a password.
@@ -158,7 +245,8 @@ def test_an_aare_that_names_ciphering_that_nobody_asked_for(context: Context) ->
 
 
 def test_release_is_tolerant() -> None:
-    for answer in (encode_release(0x63), b"\xd8\x01\x01", b""):
+    crooked = (b"\x63\x00", b"\x63\x04\x80\x01\x00", b"\x63\x03\x80\x01\x00\x00", b"\x63")
+    for answer in (encode_release(0x63), *crooked, b"\xd8\x01\x01", b""):
         meter = Meter(answer)
         finish(association(interface_type="WRAPPER").close(meter))
         assert meter.heard == [bytes.fromhex("6203800100")]

@@ -6,6 +6,7 @@ import logging
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,10 +27,12 @@ from dlms_connector.errors import (
 from dlms_connector.protocol.acse.acse import Aare, Aarq, Mechanism
 from dlms_connector.protocol.acse.initiate import InitiateResponse
 from dlms_connector.protocol.association.association import Association
+from dlms_connector.protocol.remarks import Remarks
 from dlms_connector.protocol.security.ciphering import CountUp, Keys
 from dlms_connector.protocol.security.protection import GLOBAL, is_ciphered
 from dlms_connector.protocol.security.signing import Signer, write_public_key
 from dlms_connector.protocol.services.conversation import Conversation
+from dlms_connector.protocol.talk import Talk
 from tests.support.secured_meter import (
     CLIENT_NUMBER,
     CLIENT_TITLE,
@@ -505,3 +508,131 @@ def test_a_write_whose_success_proves_nothing() -> None:
     line = Line(lambda apdu: replies.get(apdu[0]) or meter.answer(apdu))
     with pytest.raises(SecurityError, match="does not answer our challenge"):
         finish(mine.open(line))
+
+
+def only_authenticated(meter: SecuredMeter, *tags: int) -> Callable[[bytes], bytes]:
+    """Return a twist by which these replies are authenticated and not encrypted."""
+    weak = Keys(0, block_key(0), authentication_key(0))
+
+    def twist(apdu: bytes) -> bytes:
+        if apdu[0] not in tags or meter.protection is None:
+            return apdu
+        number = int.from_bytes(apdu[3:7], "big")
+        plain = weak.unseal(SERVER_TITLE, apdu[2:], 0x30).plain
+        sealed = weak.seal(0x10, SERVER_TITLE, number, plain)
+        return apdu[:1] + bytes([len(sealed)]) + sealed
+
+    return twist
+
+
+@pytest.mark.parametrize(
+    ("accepted", "tags", "opens", "reads"),
+    [
+        ("never", (0xCF,), False, False),
+        ("handshake", (0xCF,), True, True),
+        ("handshake", (0xCF, 0xCC), True, False),
+        ("always", (0xCF, 0xCC), True, True),
+    ],
+)
+def test_replies_that_are_authenticated_and_not_encrypted(
+    accepted: Any, tags: tuple[int, ...], opens: bool, reads: bool
+) -> None:
+    workarounds = Workarounds(authenticated_replies=accepted)
+    mine, meter, line = party(workarounds, authentication="HIGH_GMAC", security=ALL)
+    meter.twist = only_authenticated(meter, *tags)
+    errors = []
+    for step in (lambda: finish(mine.open(line)), lambda: ask(mine, line)):
+        try:
+            step()
+        except SecurityError as error:
+            errors.append(error)
+            break
+    assert bool(errors) is not (opens and reads)
+    for found in errors:
+        assert "less protected than agreed (security 10)" in str(found)
+        assert "workarounds.authenticatedReplies" in found.hint
+
+
+def test_replies_that_are_not_authenticated_are_never_taken() -> None:
+    mine, meter, line = party(
+        Workarounds(authenticated_replies="always"), authentication="HIGH_GMAC", security=ALL
+    )
+    finish(mine.open(line))
+    sealed = Keys(0, block_key(0)).seal(0x20, SERVER_TITLE, 1000, meter.value * 3)
+    with pytest.raises(SecurityError, match="less protected"):
+        mine.unprotect(b"\xcc" + bytes([len(sealed)]) + sealed)
+    forged = meter.keys.seal(0x10, SERVER_TITLE, 1001, meter.value)
+    with pytest.raises(SecurityError, match="tag is wrong"):
+        mine.unprotect(b"\xcc" + bytes([len(forged)]) + forged[:-1] + b"\x00")
+
+
+@pytest.mark.parametrize("general", [False, True])
+def test_pushes_between_ciphered_answers_cost_nothing(general: bool) -> None:
+    """Also those under another key, an old counter, or another sender."""
+    mine, meter, line = party(authentication="HIGH_GMAC", security=ALL, general_ciphering=general)
+    heard: list[bytes] = []
+    remarks = Remarks(on_unasked=heard.append)
+    finish(mine.open(line))
+    push = bytes.fromhex("0F 40000001 00 02 01 11 05")
+    old = meter.keys.seal(0x30, SERVER_TITLE, 0, push)
+    ahead = meter.keys.seal(0x30, SERVER_TITLE, 9_000_000, push)
+    other = Keys(0, bytes(16), bytes(16)).seal(0x30, SERVER_TITLE, 77, push)
+    wrapped = [b"\xdb\x08" + SERVER_TITLE + bytes([len(one)]) + one for one in (old, ahead, other)]
+    wrapped.append(b"\xdb\x08STRANGER" + bytes([len(old)]) + old)
+    answers: list[bytes] = []
+
+    class Pushing(Line):
+        def receive(self) -> Talk[bytes]:
+            yield from ()
+            return answers.pop(0)
+
+        def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:
+            answer = yield from super().exchange(apdu, repeatable=repeatable)
+            answers[:] = [*wrapped, answer]
+            return answers.pop(0)
+
+    pushing = Pushing(meter.answer)
+    conversation = Conversation(pushing, mine, remarks=remarks)
+    for _ in range(2):
+        assert finish(conversation.ask(GET, "reading")) == meter.value
+    assert heard == wrapped * 2
+
+
+def test_a_title_that_is_only_in_the_ciphered_user_information() -> None:
+    def hide(aare: Aare) -> Aare:
+        sealed = aare.user_information or b""
+        general = b"\xdb\x08" + SERVER_TITLE + sealed[1:]
+        return replace(aare, title=None, user_information=general)
+
+    mine, meter, line = party(security=ALL)
+    meter.twist_aare = hide
+    assert finish(mine.open(line)).server_system_title == SERVER_TITLE
+
+
+@pytest.mark.parametrize("by", [-1, 1])
+@pytest.mark.parametrize("behind", [b"", b"\0"])
+def test_a_ciphered_aare_with_a_wrong_length(by: int, behind: bytes) -> None:
+    def twist(apdu: bytes) -> bytes:
+        return apdu[:1] + bytes([apdu[1] + by]) + apdu[2:] + behind if apdu[0] == 0x61 else apdu
+
+    mine, meter, line = party(authentication="HIGH_GMAC", security=ALL)
+    meter.twist = twist
+    finish(mine.open(line))
+    assert ask(mine, line) == meter.value
+
+
+def test_another_mechanism_than_was_asked_for_names_the_key() -> None:
+    mine, meter, line = party(authentication="HIGH")
+    meter.twist_aare = lambda aare: replace(aare, mechanism=5)
+    with pytest.raises(SecurityError, match="HIGH_GMAC instead of HIGH") as caught:
+        finish(mine.open(line))
+    assert "dlms.authentication" in caught.value.hint
+
+
+def test_less_or_other_ciphering_than_was_asked_for_names_the_key() -> None:
+    for context, key in ((1, "dlms.security"), (4, "dlms.referencing")):
+        mine, meter, line = party(security=ALL)
+        meter.twist_aare = partial(replace, context=context)
+        with pytest.raises(SecurityError) as caught:
+            finish(mine.open(line))
+        assert key in caught.value.hint

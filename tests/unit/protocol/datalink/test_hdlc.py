@@ -10,6 +10,7 @@ from dlms_connector.protocol.datalink.hdlc import Hdlc
 from dlms_connector.protocol.datalink.hdlc_frame import DISC, DM, FRMR, SNRM, UA, Frame, FrameReader
 from dlms_connector.protocol.datalink.hdlc_parameters import HdlcParameters
 from dlms_connector.protocol.directive import Pause
+from dlms_connector.protocol.remarks import Remarks
 from tests.support.hdlc_meter import CLIENT, SERVER, HdlcMeter
 from tests.support.talks import DRIBBLED, WHOLE, Peer, Script, Way, drive, trailed_by
 from tests.support.transcripts import read_transcript
@@ -720,3 +721,36 @@ def test_disc_then_snrm_with_a_late_answer_between() -> None:
         drive(hdlc.disconnect(), Script([]))
     drive(hdlc.connect(), faulty(meter, before(from_meter(UA))))
     assert drive(hdlc.exchange(b"x"), faulty(meter, before(from_meter(UA)))) == b"<x>"
+
+
+# ---- UI frames, which a meter sends without being polled
+
+PUSH = bytes.fromhex("0F 40000001 00 02 01 11 05")
+
+
+@WAYS
+def test_unnumbered_information_costs_nothing_and_is_passed_on(way: Way) -> None:
+    heard: list[bytes] = []
+    meter = HdlcMeter(ua=SMALL)
+    push = from_meter(0x13, b"\xe6\xe7\x00" + PUSH)
+    to_another = Frame(b"\xcf", SERVER, 0x03, b"\xe6\xe7\x00" + PUSH)
+    of_another = Frame(CLIENT, b"\x00\x02\x00\x25", 0x13, b"\xe6\xe7\x00" + PUSH)
+    pushing = before(push, to_another, of_another)
+    hdlc = Hdlc(CLIENT, SERVER, remarks=Remarks(on_unasked=heard.append))
+    drive(hdlc.connect(), faulty(meter, pushing), way)
+    assert heard == [PUSH, PUSH]
+    between_segments = faulty(meter, *[pushing] * 50)
+    assert drive(hdlc.exchange(APDU), between_segments, way) == b"<" + APDU + b">"
+    assert len(heard) > 8
+    assert set(heard) == {PUSH}
+
+
+def test_unnumbered_information_in_segments_is_one_push() -> None:
+    heard: list[bytes] = []
+    hdlc = Hdlc(CLIENT, SERVER, remarks=Remarks(on_unasked=heard.append))
+    parts = (
+        from_meter(0x03, b"\xe6\xe7\x00" + PUSH[:4], segmented=True),
+        from_meter(0x13, PUSH[4:]),
+    )
+    drive(hdlc.connect(), faulty(HdlcMeter(), before(*parts)))
+    assert heard == [PUSH]

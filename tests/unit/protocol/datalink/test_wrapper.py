@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlms_connector.errors import LinkTimeoutError, ProtocolError
+from dlms_connector.errors import LinkTimeoutError, OutOfStepError, ProtocolError
 from dlms_connector.protocol.datalink.wrapper import Wrapper, WrapperReader, encode
+from dlms_connector.protocol.remarks import Remarks
+from dlms_connector.protocol.talk import Talk
 from tests.support.talks import DRIBBLED, WHOLE, Script, Way, drive, trailed_by
 
 CLIENT, SERVER = 16, 1
@@ -256,3 +258,56 @@ def test_reader_there_and_back(frames: list[tuple[int, int, bytes]], at_once: in
         while frame := reader.next():
             read.append(frame)
     assert read == frames
+
+
+def unmarked() -> Wrapper:
+    return Wrapper(16, 1, retries=0, unmarked=True)
+
+
+def step(talk: Talk[bytes], *arrivals: bytes) -> bytes:
+    """Run a talk, each arrival being taken by the next time it asks for bytes."""
+    waiting = list(arrivals)
+    try:
+        next(talk)
+        while True:
+            talk.send(waiting.pop(0) if waiting else b"")
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
+READ, A, B = b"\x05\x01\x02\x01\x08", b"\x0c\x01\x00\x11\x01", b"\x0c\x01\x00\x11\x02"
+
+
+def from_meter(apdu: bytes) -> bytes:
+    return encode(1, 16, apdu)
+
+
+def test_of_two_answers_that_nothing_marks_the_last_is_taken() -> None:
+    wrapper = unmarked()
+    assert step(wrapper.exchange(READ), b"", from_meter(A) + from_meter(B)) == B
+    assert step(unmarked().exchange(READ), b"", from_meter(A), from_meter(B)) == B
+    push = from_meter(b"\x0f\x00\x00\x00\x01\x00\x00")
+    assert step(wrapper.exchange(READ), b"", from_meter(A) + push) == A
+    assert step(wrapper.exchange(READ), b"", push + from_meter(B))[:1] == b"\x0f"
+    assert step(wrapper.receive()) == B
+
+
+def test_an_answer_too_many_that_nothing_marks_ends_the_association() -> None:
+    wrapper = unmarked()
+    assert step(wrapper.exchange(READ), b"", from_meter(A)) == A
+    with pytest.raises(OutOfStepError):
+        step(wrapper.exchange(READ), from_meter(A), from_meter(B))
+    marked = Wrapper(16, 1, retries=0)
+    get, answer = b"\xc0\x01\xc1", b"\xc4\x01\xc1\x00\x11\x01"
+    assert step(marked.exchange(get), from_meter(answer) * 2) == answer
+    assert step(marked.exchange(get), from_meter(answer)) == answer
+
+
+def test_what_is_pushed_before_a_request_or_to_another_client_is_passed_on() -> None:
+    heard: list[bytes] = []
+    push = b"\x0f\x00\x00\x00\x01\x00\x00"
+    wrapper = Wrapper(16, 1, retries=0, remarks=Remarks(on_unasked=heard.append))
+    other = encode(1, 102, push)
+    assert step(wrapper.exchange(READ), other + from_meter(A) + from_meter(push)) == A
+    assert step(wrapper.exchange(READ), from_meter(B)) == B
+    assert heard == [push, push]

@@ -10,6 +10,7 @@ from dlms_connector.errors import (
     SecurityError,
     ServiceError,
 )
+from dlms_connector.protocol.remarks import Remarks
 from dlms_connector.protocol.services.conversation import MAX_PASSED_OVER, Conversation, InvokeIds
 from tests.support.apdus import Open, PlainLink, hold, in_turn
 
@@ -172,3 +173,74 @@ def test_invoke_ids() -> None:
         assert [associated.next_invoke_id() for _ in range(2)] == expected
     fixed = Conversation(PlainLink(), Open(), 7)
     assert [fixed.next_invoke_id() for _ in range(2)] == [7, 7]
+
+
+PUSHES = (
+    "0F 40000001 00 02 01 11 05",
+    "18 00 01 02 FA 08 00",
+    "C2 00 0001 0000600100FF 02 11 05",
+    "CA 12 30 00000001 00112233445566778899AABB",
+    "D2 12 30 00000001 00112233445566778899AABB",
+    "DB 08 4D4D4D0000BC614E 12 30 00000001 00112233445566778899AABB",
+    "DD 00 00 00 00 00 00 05 20 00000001",
+    "DF 00 00 00 00 00 03 0F0000 04 01020304",
+    "E0 40 0001 0000 03 0F4000",
+)
+
+
+class Plain(Open):
+    """No protection was agreed: what is ciphered is refused."""
+
+    def unprotect(self, apdu: bytes) -> bytes:
+        if apdu[:1] in (b"\xdb", b"\xdf"):
+            raise ProtocolError("reading a reply", "it is ciphered")
+        return apdu
+
+
+@pytest.mark.parametrize("pushed", PUSHES)
+@pytest.mark.parametrize("request_", ["C0", "05"])
+def test_a_push_before_an_answer_costs_nothing_and_is_passed_on(pushed: str, request_: str) -> None:
+    request = {"C0": GET, "05": h("05 01 02 FA 08")}[request_]
+    answer = {"C0": ANSWER, "05": h("0C 01 00 11 01")}[request_]
+    heard: list[bytes] = []
+    conversation = Conversation(PlainLink(), Plain(), remarks=Remarks(on_unasked=heard.append))
+    answers = [h(pushed)] * 5 + [answer]
+    assert hold(conversation.ask(request, "testing"), lambda _: answers) == answer
+    assert heard == [h(pushed)] * 5
+
+
+def test_a_push_between_blocks_costs_nothing() -> None:
+    block, push = h("C4 02 C3 00 00 00 00 01 00 00"), h(PUSHES[0])
+    following = h("C4 02 C3 01 00 00 00 02 00 00")
+    request = h("C0 02 C3 00 00 00 01")
+    assert ask(push, block, push, following, request=request, previous=block) == following
+
+
+def test_a_push_in_many_blocks_is_one_push() -> None:
+    blocks = [h(f"E0 40 {number:04X} 0000 02 0000") for number in range(1, 200)]
+    assert ask(*blocks, h("E0 C0 00C8 0000 02 0000"), ANSWER) == ANSWER
+
+
+def test_a_flood_of_pushes_ends() -> None:
+    with pytest.raises(ProtocolError, match="answers came"):
+        ask(*[h(PUSHES[0])] * 1000)
+    with pytest.raises(ProtocolError, match="answers came"):
+        ask(*[h("E0 40 0001 0000 81 FF") + bytes(255)] * 3000)
+
+
+def test_a_ciphered_apdu_that_is_no_answer_is_told_if_nothing_else_comes() -> None:
+    with pytest.raises(SecurityError, match="in clear"):
+        hold(
+            Conversation(PlainLink(), Sealed()).ask(GET, "testing"),
+            in_turn(h(PUSHES[5])),
+        )
+
+
+@pytest.mark.parametrize("octets", ["E6 E7 00", "E6 E7 00 E6 E7 00", "E6 E6 00"])
+def test_llc_octets_before_an_apdu_are_taken_off_and_told_once(octets: str) -> None:
+    told: list[str] = []
+    conversation = Conversation(PlainLink(), Open(), remarks=Remarks(told.append))
+    for _ in range(3):
+        talk = conversation.ask(GET, "testing")
+        assert hold(talk, lambda _: [h(octets) + ANSWER]) == ANSWER
+    assert len(told) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
@@ -21,6 +21,7 @@ from dlms_connector.protocol.data.axdr import (
     encode_length,
     structure,
 )
+from dlms_connector.protocol.remarks import Remarks
 from dlms_connector.protocol.services.blocks import MAX_EMPTY_BLOCKS
 from dlms_connector.protocol.services.conversation import Conversation
 from dlms_connector.protocol.services.directory import Directory
@@ -386,3 +387,125 @@ def test_mutated_answers_raise_nothing_but_ours(answer: str, draw: st.DataObject
         meter = Meter(room=100)
         with contextlib.suppress(DlmsError):
             meter.hold(talk(meter.services), lambda _: [bytes(octets[:cut])])
+
+
+class TestNamesWithoutTheList:
+    """A list of hundreds of objects takes a slow meter a minute."""
+
+    LOGICAL_NAME = h("0C 01 00 09 06 01 01 01 08 00 FF")
+
+    def test_names_of_the_configuration_are_checked_once_and_used(self) -> None:
+        directory = Directory()
+        directory.tell({(3, ENERGY.obis): 0x0100})
+        meter = Meter(directory=directory)
+        answers = in_turn(self.LOGICAL_NAME, h("0C 01 00 11 01"), h("0C 01 00 11 02"))
+        assert meter.hold(meter.services.get(ENERGY), answers) == Data(DataType.UNSIGNED, 1)
+        assert meter.hold(meter.services.get(ENERGY), answers) == Data(DataType.UNSIGNED, 2)
+        assert meter.heard == [h("05 01 02 01 00"), h("05 01 02 01 08"), h("05 01 02 01 08")]
+
+    def test_a_configured_name_that_cannot_be_checked_is_believed(self) -> None:
+        directory = Directory()
+        directory.tell({(3, ENERGY.obis): 0x0100})
+        meter = Meter(directory=directory)
+        answers = in_turn(h("0C 01 01 03"), h("0C 01 00 11 01"))
+        assert meter.hold(meter.services.get(ENERGY), answers) == Data(DataType.UNSIGNED, 1)
+
+    def test_a_wrong_name_reads_no_other_object(self) -> None:
+        told: list[str] = []
+        directory = Directory(remarks=Remarks(told.append))
+        directory.tell({(3, ENERGY.obis): 0x0400})
+        meter = Meter(directory=directory)
+        other = h("0C 01 00 09 06 01 01 02 08 00 FF")
+        answers = in_turn(other, h("0C 01 00") + encode(LIST), h("0C 01 00 11 01"))
+        assert meter.hold(meter.services.get(ENERGY), answers) == Data(DataType.UNSIGNED, 1)
+        assert meter.heard == [h("05 01 02 04 00"), h("05 01 02 FA 08"), h("05 01 02 01 08")]
+        assert "baseName 1024" in told[0]
+
+    def test_names_of_an_earlier_run_are_checked_with_the_meter(self) -> None:
+        for proof, asked in ((self.LOGICAL_NAME, 2), (h("0C 01 01 04"), 3)):
+            directory = Directory()
+            directory.remember({(3, ENERGY.obis): 0x0100}, {})
+            meter = Meter(directory=directory)
+            rest = [h("0C 01 00") + encode(LIST)] if asked == 3 else []
+            answers = in_turn(proof, *rest, h("0C 01 00 11 01"))
+            assert meter.hold(meter.services.get(ENERGY), answers) == Data(DataType.UNSIGNED, 1)
+            assert len(meter.heard) == asked
+
+    def test_another_meter_at_the_same_address_is_noticed(self) -> None:
+        directory = known()
+        directory.forget()
+        meter = Meter(directory=directory)
+        moved = array(entry(0x0200, 3, ENERGY.obis))
+        answers = in_turn(
+            h("0C 01 00 09 06 01 01 02 08 00 FF"),
+            h("0C 01 00") + encode(moved),
+            h("0C 01 00 11 01"),
+        )
+        assert meter.hold(meter.services.get(ENERGY), answers) == Data(DataType.UNSIGNED, 1)
+        assert meter.heard[-1] == h("05 01 02 02 08")
+
+    def test_an_object_that_is_not_among_the_names_of_an_earlier_run_is_looked_for_once(
+        self,
+    ) -> None:
+        directory = Directory()
+        directory.remember({(7, PROFILE.obis): 0x9A00}, {})
+        meter = Meter(directory=directory)
+        answers = in_turn(h("0C 01 00") + encode(LIST), h("0C 01 00 11 01"))
+        assert meter.hold(meter.services.get(ENERGY), answers) == Data(DataType.UNSIGNED, 1)
+        assert isinstance(meter.hold(meter.services.get(ABSENT), answers), ObjectError)
+        assert meter.heard == [h("05 01 02 FA 08"), h("05 01 02 01 08")]
+
+    def test_objects_with_a_fixed_name_need_no_list(self) -> None:
+        meter = Meter(directory=Directory())
+        name = AttributeRef(1, Obis.parse("0-0:42.0.0"), 2)
+        assert meter.hold(meter.services.get(name), in_turn(h("0C 01 00 11 01")))
+        assert meter.heard == [h("05 01 02 FD 08")]
+
+
+class TestLateAnswers:
+    """Nothing marks an answer by short name as that to this question."""
+
+    def read(self, meter: Meter, *answers: str) -> Any:
+        waiting = [h(answer) for answer in answers]
+        return meter.hold(meter.services.get(ENERGY), lambda _: waiting)
+
+    @pytest.mark.parametrize("late", ["0C 01 00 11 05", "0C 01 00 09 04 01020304", "0C 01 00 00"])
+    def test_another_type_or_size_than_before_is_passed_over(self, meter: Meter, late: str) -> None:
+        self.read(meter, "0C 01 00 06 00000007")
+        assert self.read(meter, late, "0C 01 00 06 00000008").value == 8
+
+    def test_a_string_of_another_length_than_before_is_passed_over(self, meter: Meter) -> None:
+        self.read(meter, "0C 01 00 09 03 010203")
+        assert self.read(meter, "0C 01 00 09 04 01020304", "0C 01 00 09 03 040506").value == h(
+            "040506"
+        )
+
+    def test_values_in_a_list_are_held_against_their_own(self, meter: Meter) -> None:
+        refs = [ENERGY, SCALER]
+        right = h("0C 02 00 06 00000007 00 02 02 0F 00 16 1E")
+        wrong = h("0C 02 00 02 02 0F 00 16 1E 00 06 00000007")
+        assert meter.hold(meter.services.get_list(refs), in_turn(right))
+        found = meter.hold(meter.services.get_list(refs), lambda _: [wrong, right])
+        assert found[0] == NUMBER
+
+    def test_alone_it_costs_the_association_and_is_believed_the_next_time(
+        self, meter: Meter
+    ) -> None:
+        self.read(meter, "0C 01 00 06 00000007")
+        with pytest.raises(ProtocolError, match="another type or size than before"):
+            self.read(meter, "0C 01 00 11 05")
+        assert self.read(meter, "0C 01 00 11 05").value == 5
+        assert self.read(meter, "0C 01 00 06 00000009").value == 9
+
+    def test_what_was_believed_wrongly_once_is_doubted_again(self, meter: Meter) -> None:
+        self.read(meter, "0C 01 00 06 00000007")
+        with pytest.raises(ProtocolError):
+            self.read(meter, "0C 01 00 11 05")
+        self.read(meter, "0C 01 00 06 00000008")
+        with pytest.raises(ProtocolError):
+            self.read(meter, "0C 01 00 11 05")
+
+    def test_refusals_and_lists_have_any_size(self, meter: Meter) -> None:
+        self.read(meter, "0C 01 00 01 01 11 05")
+        assert isinstance(self.read(meter, "0C 01 01 03"), ObjectError)
+        assert len(self.read(meter, "0C 01 00 01 02 11 05 11 06").value) == 2
