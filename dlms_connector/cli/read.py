@@ -25,7 +25,7 @@ from dlms_connector.link import DialInLink, Link, make_link
 from dlms_connector.meter import Meter, Outcome, wanted
 from dlms_connector.protocol import make_client
 from dlms_connector.reading import Failure, Poll, Value
-from dlms_connector.state import commands_folder, counter_of
+from dlms_connector.state import commands_folder, counter_of, short_names_of
 
 #: Most lines to read at the same time.
 _AT_ONCE = 50
@@ -132,6 +132,7 @@ async def _read_line(
                 now_ms=lambda: time.time_ns() // 1_000_000,
                 log=log,
                 counter=counter_of(device, state_dir, log),
+                short_names=short_names_of(device, state_dir, log),
             )
             outcome = await meter.poll(wanted(device))
             await meter.session.release()

@@ -33,7 +33,7 @@ from dlms_connector.meter import MakeClient, Meter
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
-from dlms_connector.state import counter_of
+from dlms_connector.state import counter_of, short_names_of
 
 T = TypeVar("T")
 
@@ -75,6 +75,7 @@ class Line:
                     now_ms=now_ms,
                     log=log,
                     counter=counter_of(device, state_dir, log),
+                    short_names=short_names_of(device, state_dir, log),
                     shared=self._shared,
                 ),
                 sink,

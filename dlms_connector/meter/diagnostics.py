@@ -19,7 +19,8 @@ class Statistics:
     """Counters of one meter since the start; `poll_ms` is the duration of its last good poll.
 
     `retries` are repeated frames, `reconnects` associations opened anew because one was
-    lost. `clock_drift_s` is how far the meter's clock is ahead of the gateway's.
+    lost. `unasked` are APDUs that the meter sent besides its answers. `clock_drift_s` is how far
+    the meter's clock is ahead of the gateway's.
     """
 
     polls_ok: int = 0
@@ -28,6 +29,7 @@ class Statistics:
     reconnects: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    unasked: int = 0
     poll_ms: int | None = None
     clock_drift_s: Decimal | None = None
 
@@ -41,6 +43,7 @@ class Statistics:
             "dlmsReconnects": self.reconnects,
             "dlmsBytesIn": self.bytes_in,
             "dlmsBytesOut": self.bytes_out,
+            "dlmsUnasked": self.unasked or None,
             "dlmsClockDriftSeconds": self.clock_drift_s,
         }
         return {key: value for key, value in keys.items() if value is not None}

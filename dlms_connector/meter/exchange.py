@@ -10,7 +10,7 @@ from typing import NoReturn, Protocol, TypeVar, runtime_checkable
 from dlms_connector.errors import LinkClosedError, LinkError, LinkTimeoutError
 from dlms_connector.link import Link
 from dlms_connector.meter.patience import Patience
-from dlms_connector.protocol.directive import Breath, Directive, LineSettings, Pause
+from dlms_connector.protocol.directive import Breath, Directive, Drain, LineSettings, Pause
 from dlms_connector.protocol.talk import Talk
 
 T = TypeVar("T")
@@ -57,9 +57,10 @@ async def converse(
         while True:
             try:
                 if isinstance(out, Directive):
-                    await _obey(out, link, end)
+                    data = await _obey(out, link, end)
+                    received += len(data)
                     deadline = due(loop.time())
-                    out = talk.send(b"")
+                    out = talk.send(data)
                     continue
                 if out:
                     if pause_s:
@@ -114,8 +115,13 @@ def _fail(talk: Talk[T], error: LinkError, cause: Exception | None = None) -> No
     raise error
 
 
-async def _obey(directive: Directive, link: Link, end: float) -> None:
-    """Carry out a directive; its pauses do not exceed the end of the talk."""
+async def _obey(directive: Directive, link: Link, end: float) -> bytes:
+    """Carry out a directive, and return what it asks for.
+
+    Its pauses do not exceed the end of the talk.
+    """
+    if isinstance(directive, Drain):
+        return link.drain()
     left = max(0.0, end - asyncio.get_running_loop().time())
     if directive:
         link.send(directive)
@@ -129,3 +135,4 @@ async def _obey(directive: Directive, link: Link, end: float) -> None:
             directive.baudrate, directive.bytesize, directive.parity, directive.stopbits
         )
         link.drain()
+    return b""

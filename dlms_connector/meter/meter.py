@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -33,10 +34,11 @@ from dlms_connector.meter.polling import Round
 from dlms_connector.meter.session import MakeClient, Session
 from dlms_connector.protocol import CIPHERING_OVERHEAD, Client
 from dlms_connector.protocol.data import Data
-from dlms_connector.protocol.services import ASKED, POLLED
+from dlms_connector.protocol.remarks import Remarks
+from dlms_connector.protocol.services import ASKED, POLLED, Directory
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import LARGEST_VALUE
-from dlms_connector.state import InvocationCounter
+from dlms_connector.state import InvocationCounter, ShortNameFile
 
 T = TypeVar("T")
 
@@ -44,6 +46,8 @@ T = TypeVar("T")
 _MARGIN = 0.9
 #: A poll may take this long even where the timeouts allow it less.
 _LEAST_BUDGET_S = 30.0
+#: The object list of a meter with short names may take this long, if parts of it keep coming.
+_LIST_BUDGET_S = 600.0
 #: Requests of a poll that may stay unanswered, each with all its retries.
 _SILENCES = 4
 
@@ -66,6 +70,7 @@ class Meter:
         now_ms: Callable[[], int],
         log: logging.Logger,
         counter: InvocationCounter | None = None,
+        short_names: ShortNameFile | None = None,
         shared: bool = False,
     ) -> None:
         self.device = device
@@ -73,6 +78,10 @@ class Meter:
         self.learned = Learned(
             device.device_name, log, single_reads=device.workarounds.single_reads
         )
+        self._directory = Directory(remarks=self._remarks(log))
+        self._short_names = short_names
+        if short_names is not None:
+            self._directory.remember(*short_names.load())
         self.session = Session(
             device,
             link,
@@ -81,6 +90,7 @@ class Meter:
             make_client=make_client,
             idle_limit=IdleLimit(device, log),
             counter=counter,
+            directory=self._directory,
             shared=shared,
         )
         self._clock_news = ClockNews(device.device_name, options_of(device.dlms), log)
@@ -97,7 +107,7 @@ class Meter:
     def forget(self) -> None:
         """Forget what may have changed while the meter did not answer for a long time."""
         self.learned.forget()
-        self.session.forget()
+        self._directory.forget()
 
     async def poll(self, due: Sequence[Wanted], *, hurried: bool = False) -> Outcome:
         """Read what is due, reconnecting once if the association breaks; never raises DlmsError.
@@ -161,6 +171,8 @@ class Meter:
         """
         client = await self.session.associate(end)
         client.lists, client.allowance = self.learned, ASKED
+        if await self._learn_names(client, None) and asyncio.get_running_loop().time() >= end:
+            raise LinkTimeoutError(0, 0)  # the caller has been told that it took too long
         return client
 
     def _harmless(self, error: DlmsError, first: bool, changed: bool) -> bool:
@@ -191,6 +203,7 @@ class Meter:
             # `retries` do not limit this: to drop an idle association is normal.
             spare = reconnects > 0 or self.session.is_doubtful
             try:
+                end += await self._learn_names(client, turn.asked)
                 await turn.read(partial(self._get, client, end), self._limits(client))
             except LinkError as error:
                 over = (
@@ -205,6 +218,39 @@ class Meter:
                     await self.session.release()
                 return None, False
             reconnects -= 1
+
+    async def _learn_names(self, client: Client, refs: Sequence[AttributeRef] | None) -> float:
+        """Learn the short names that are needed; return how many seconds that took.
+
+        The object list of a slow meter takes longer than a poll may. As long as parts of it
+        arrive, it is read on; a meter that stops is noticed by the timeout for a reply.
+        """
+        if self.device.dlms.referencing != "SN" or not client.lacks_names(refs):
+            return 0.0
+        loop = asyncio.get_running_loop()
+        start, before = loop.time(), self._directory.names
+        with suppress(ServiceError):  # the requests for the objects tell the same
+            await self.session.ask(client.learn_names(refs), start + _LIST_BUDGET_S)
+        if self._short_names is not None and self._directory.names is not before:
+            save = partial(
+                self._short_names.save, dict(self._directory.names), dict(self._directory.versions)
+            )
+            await loop.run_in_executor(None, save)
+        return loop.time() - start
+
+    def _remarks(self, log: logging.Logger) -> Remarks:
+        """Return what takes the remarks on this meter: quirks are logged once, pushes counted."""
+        name = self.device.device_name
+
+        def on_quirk(what: str) -> None:
+            log.info("%s: %s; this is taken as it is meant", name, what)
+
+        def on_unasked(apdu: bytes) -> None:
+            self.statistics.unasked += 1
+            tag = apdu[:1].hex().upper() or "nothing"
+            log.debug("%s: sent %d octets unasked (tag %s)", name, len(apdu), tag)
+
+        return Remarks(on_quirk, on_unasked)
 
     async def _get(
         self, client: Client, end: float, refs: Sequence[AttributeRef]

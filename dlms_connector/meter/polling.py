@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from dlms_connector.cosem import AttributeRef
-from dlms_connector.errors import DlmsError, LinkError, ObjectError, ServiceError
+from dlms_connector.errors import DlmsError, LinkError, ObjectError, OutOfStepError, ServiceError
 from dlms_connector.meter.learned import Killer, Learned
 from dlms_connector.meter.outcome import Answer
 from dlms_connector.meter.plan import Limits, Wanted, batches, refs
@@ -35,8 +35,10 @@ class Round:
         self._learned = learned
         self._now_ms = now_ms
         self.answers: dict[AttributeRef, Answer] = {}
-        self._asked = refs(due, learned.scalers)
+        self.asked = refs(due, learned.scalers)
         self._arrived_ms = now_ms()
+        #: What was read last.
+        self._last: tuple[AttributeRef, ...] = ()
         self._rest_killers()
 
     @property
@@ -47,7 +49,7 @@ class Round:
     async def read(self, get: Get, limits: Limits) -> None:
         """Read all attributes without an answer; raises LinkError if the association breaks."""
         learned = self._learned
-        left = [ref for ref in self._asked if ref not in self.answers]
+        left = [ref for ref in self.asked if ref not in self.answers]
         # Attributes in flight when the association broke come late: they may be the cause. After
         # them come all that were in flight alone, and the known killers come last.
         left.sort(
@@ -128,8 +130,13 @@ class Round:
 
     async def _get(self, batch: Sequence[AttributeRef], get: Get) -> Sequence[Data | ObjectError]:
         try:
-            return await get(batch)
+            results = await get(batch)
+            self._last = tuple(batch)
+            return results
         except LinkError as error:
+            if isinstance(error, OutOfStepError):
+                for ref in self._last:
+                    self.answers.pop(ref, None)
             self._learned.in_flight = tuple(batch)
             if len(batch) > 1:
                 self._learned.list_died(len(batch))
@@ -156,7 +163,7 @@ class Round:
 
     def _rest_killers(self) -> None:
         now = self._now_ms()
-        for ref in self._asked:
+        for ref in self.asked:
             killer = self._learned.killers.get(ref)
             # A host's clock that was far ahead and is set back must not prolong the wait.
             if killer and 0 <= now - killer.at_ms < _rest_ms(killer):

@@ -62,6 +62,7 @@ class Session:
         make_client: MakeClient,
         idle_limit: IdleLimit,
         counter: InvocationCounter | None = None,
+        directory: Directory | None = None,
         shared: bool = False,
     ) -> None:
         self._idle_limit, self._trial = idle_limit, Trial(idle_limit)
@@ -71,7 +72,7 @@ class Session:
         self._statistics = statistics
         self._make_client = make_client
         #: Short names are read once, and invoke-ids continue over all associations.
-        self._directory = Directory()
+        self._directory = directory or Directory()
         self._counter = counter
         self._client: Client | None = None
         #: The client that is connecting or releasing, or was when its task was cancelled.
@@ -170,10 +171,6 @@ class Session:
         """Note that the association broke, and close the link."""
         self._trial.broke()
         await self.hang_up()
-
-    def forget(self) -> None:
-        """Forget the short names: another meter may be installed at the same address."""
-        self._directory = Directory()
 
     async def release(self) -> None:
         """Release the association, also a half-open one; never raises DlmsError."""

@@ -1,19 +1,23 @@
 """Files that must survive a restart, readable by their owner only.
 
-Use `counter_of` for invocation counters: no number may be used twice under one key. Other rooms
-write their own files with `private_files`.
+Use `counter_of` for invocation counters: no number may be used twice under one key. Use
+`short_names_of` for the short names of a meter. Other rooms write their own files with
+`private_files`.
 """
 
 from dlms_connector.state import private_files
 from dlms_connector.state.counter_files import LAST
 from dlms_connector.state.counters import InvocationCounter, counter_of
+from dlms_connector.state.short_name_files import ShortNameFile, short_names_of
 from dlms_connector.state.state_folder import commands_folder, gateways_folder
 
 __all__ = [
     "LAST",
     "InvocationCounter",
+    "ShortNameFile",
     "commands_folder",
     "counter_of",
     "gateways_folder",
     "private_files",
+    "short_names_of",
 ]

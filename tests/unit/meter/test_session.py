@@ -92,7 +92,8 @@ def good(outcome: Outcome) -> bool:
 
 FAULTS = (
     "one-byte-fragments", "refuse-list", "malformed-list", "short-list",
-    "exception-to-release", "close-after-release", "delay=0.02",
+    "exception-to-release", "close-after-release", "delay=0.02", "push-while-asked", "llc-twice",
+    "aare-length=1", "aare-surplus=2", "short-initiate=2", "short-initiate=3",
 )  # fmt: skip
 
 
@@ -299,3 +300,51 @@ async def test_a_lost_answer_is_asked_for_again_under_ciphering(tmp_path: Path) 
         assert good(outcome)
         assert server.meter.seen["aarq"] == 1
         assert meter.statistics.retries >= 1
+
+
+@pytest.mark.parametrize("dlms", [{}, {**CIPHERED, "generalCiphering": True}], ids=["plain", "glo"])
+@pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
+async def test_what_a_meter_says_unasked_is_counted_and_costs_nothing(
+    framing: Any, dlms: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    simulated = options(framing=framing, faults=["push-while-asked"])
+    if dlms:
+        simulated = replace(
+            simulated,
+            client_address=1,
+            authentication="HIGH_GMAC",
+            security="AUTHENTICATION_ENCRYPTION",
+        )
+    caplog.set_level(logging.DEBUG, LOG.name)
+    async with meter_of(simulated, tmp_path, interfaceType=framing, **dlms) as (meter, _):
+        for _turn in range(2):
+            assert good(await poll(meter))
+            await meter.session.release()
+        heard = meter.statistics.unasked
+        assert heard > 4
+        assert meter.statistics.telemetry()["dlmsUnasked"] == heard
+        assert meter.statistics.reconnects == meter.statistics.retries == 0
+        assert caplog.text.count("unasked (tag") == heard
+        await meter.session.hang_up()
+
+
+async def test_a_quirk_is_told_once_for_each_meter(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, LOG.name)
+    crooked = options(faults=["llc-twice", "aare-length=1"])
+    async with meter_of(crooked) as (meter, _):
+        for _turn in range(3):
+            assert good(await poll(meter))
+            await meter.session.release()
+        await meter.session.hang_up()
+    assert len(caplog.messages) == 2
+    assert all(message.startswith("M1: ") for message in caplog.messages)
+
+
+@pytest.mark.parametrize("asked", ["LN", "SN"])
+async def test_an_association_of_the_other_referencing_names_the_key(asked: Any) -> None:
+    simulated = options(referencing=asked, faults=["other-context"])
+    async with meter_of(simulated, referencing=asked) as (meter, _):
+        outcome = await poll(meter)
+        assert outcome.error is not None
+        assert "dlms.referencing" in outcome.error.hint
+        await meter.session.hang_up()
