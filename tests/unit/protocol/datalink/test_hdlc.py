@@ -7,6 +7,7 @@ import pytest
 from dlms_connector.errors import LinkTimeoutError, ProtocolError, RefusedError
 from dlms_connector.protocol.datalink.addressing import client_address, server_address
 from dlms_connector.protocol.datalink.hdlc import Hdlc
+from dlms_connector.protocol.datalink.hdlc_connectionless import ConnectionlessHdlc
 from dlms_connector.protocol.datalink.hdlc_frame import DISC, DM, FRMR, SNRM, UA, Frame, FrameReader
 from dlms_connector.protocol.datalink.hdlc_parameters import HdlcParameters
 from dlms_connector.protocol.directive import Pause
@@ -754,3 +755,20 @@ def test_unnumbered_information_in_segments_is_one_push() -> None:
     )
     drive(hdlc.connect(), faulty(HdlcMeter(), before(*parts)))
     assert heard == [PUSH]
+
+
+def test_where_answers_come_in_such_frames_only_what_answers_nothing_is_a_push() -> None:
+    heard: list[bytes] = []
+    remarks = Remarks(on_unasked=heard.append)
+    hdlc = ConnectionlessHdlc(CLIENT, SERVER, repeats=0, skip_snrm=True, remarks=remarks)
+    drive(hdlc.connect(), Script([]))
+    frames = (
+        from_meter(0x13, b"\xe6\xe7\x00" + PUSH),
+        from_meter(0x03, b"\xe6\xe7\x00" + PUSH[:4], segmented=True),
+        from_meter(0x13, PUSH[4:]),
+        Frame(b"\xcf", SERVER, 0x13, b"\xe6\xe7\x00answer to another"),
+        from_meter(0x13, b"\xe6\xe7\x00answer"),
+    )
+    arriving = b"".join(frame.encode() for frame in frames)
+    assert drive(hdlc.exchange(b"request"), Script([arriving])) == b"answer"
+    assert heard == [PUSH, PUSH, b"answer to another"]

@@ -311,3 +311,15 @@ def test_what_is_pushed_before_a_request_or_to_another_client_is_passed_on() -> 
     assert step(wrapper.exchange(READ), other + from_meter(A) + from_meter(push)) == A
     assert step(wrapper.exchange(READ), from_meter(B)) == B
     assert heard == [push, push]
+
+
+def test_the_rest_of_a_frame_from_before_a_request_is_no_answer_where_nothing_marks_it() -> None:
+    wrapper, late = unmarked(), from_meter(A)
+    assert step(wrapper.exchange(READ), b"", from_meter(A) + late[:7]) == A
+    assert step(wrapper.exchange(READ), b"", late[7:] + from_meter(B)) == B
+
+
+def test_datagrams_that_have_arrived_are_whole_frames_where_nothing_marks_answers() -> None:
+    wrapper = Wrapper(16, 1, retries=0, unmarked=True, datagrams=True)
+    assert step(wrapper.exchange(READ), b"", from_meter(A)[:9], from_meter(A)) == A
+    assert step(wrapper.exchange(READ), b"\x00\x01", from_meter(B)) == B

@@ -480,6 +480,16 @@ class TestLateAnswers:
             "040506"
         )
 
+    def test_a_long_list_is_passed_over_where_a_number_was(self, meter: Meter) -> None:
+        self.read(meter, "0C 01 00 06 00000007")
+        late = "0C 01 00 01 82 2000" + "11 01" * 0x2000
+        assert self.read(meter, late, "0C 01 00 06 00000008").value == 8
+
+    def test_a_value_of_any_length_is_held_against_a_long_one(self, meter: Meter) -> None:
+        self.read(meter, "0C 01 00 01 82 0800" + "11 01" * 0x800)
+        longer = "0C 01 00 01 82 1000" + "11 01" * 0x1000
+        assert len(self.read(meter, "0C 01 00 11 05", longer).value) == 0x1000
+
     def test_values_in_a_list_are_held_against_their_own(self, meter: Meter) -> None:
         refs = [ENERGY, SCALER]
         right = h("0C 02 00 06 00000007 00 02 02 0F 00 16 1E")
