@@ -7,6 +7,7 @@
     │   │   └── AbsentError          the meter has to dial in: wait until it does
     │   ├── LinkClosedError      the peer closed the connection
     │   ├── LinkTimeoutError     no complete reply in time
+    │   ├── StateBusyError       our own state files do not answer in time
     │   └── ProtocolError        the peer violated the protocol
     │       ├── DroppedError         the meter has no session: the request was not carried out
     │       ├── ExcessError          a reply holds more than its question can need
@@ -135,6 +136,22 @@ class LinkTimeoutError(LinkError):
         self.tries = tries
         self.received = received
         self.stranger = stranger
+
+
+class StateBusyError(LinkError):
+    """A state file of ours was not read or written in time; the meter has nothing to do with it.
+
+    With `at_once` nothing is wrong: a number has to be stored before it is used.
+    """
+
+    hint = (
+        "another process holds the file, or its disk is slow: see who uses stateDirectory "
+        "(`fuser`), and keep it on a local disk"
+    )
+
+    def __init__(self, doing: str, problem: str, *, at_once: bool = False) -> None:
+        super().__init__(f"{doing}: {problem}")
+        self.at_once = at_once
 
 
 class ProtocolError(LinkError):

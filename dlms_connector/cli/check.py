@@ -17,7 +17,7 @@ from dlms_connector.cli.sent import unsent
 from dlms_connector.config import Configuration, Device, Loaded, load_file
 from dlms_connector.errors import DlmsError
 from dlms_connector.meter import wanted
-from dlms_connector.state import commands_folder
+from dlms_connector.state import NoPlace, commands_folder, needs_counter
 
 
 @click.command()
@@ -114,7 +114,9 @@ async def _read_all(configuration: Configuration, timeout_s: float, config_dir: 
     from dlms_connector.fleet import Fleet
 
     sink = _FirstAnswers(configuration.devices)
-    state_dir = commands_folder(configuration.state_directory, config_dir)
+    state_dir: Path | NoPlace | None = None
+    if any(map(needs_counter, configuration.devices)):
+        state_dir = commands_folder(configuration.state_directory, config_dir)
     fleet = Fleet(configuration.devices, sink, _silent_log(), state_dir=state_dir)
     running = asyncio.create_task(fleet.run())
     finished = asyncio.create_task(sink.done.wait())

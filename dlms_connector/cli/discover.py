@@ -36,7 +36,7 @@ from dlms_connector.discovery import (
     report,
 )
 from dlms_connector.errors import ConfigError
-from dlms_connector.state import commands_folder
+from dlms_connector.state import commands_folder, private_files
 
 #: Seconds for all probes on a serial port, where every baud rate is tried.
 _SERIAL_MAX_S = 600.0
@@ -44,6 +44,7 @@ _USUAL = Pace()
 #: Seconds that the connector waits for an answer, unless the entry says otherwise.
 _ANSWER_S = 5.0
 
+_LARGEST_FILE = 64 * 1024 * 1024
 _SEEN = "a secret on the command line is seen by all users of this computer: "
 
 
@@ -134,10 +135,11 @@ def command(
     if output is not None:
         _check_output(output)
     folder = (output.parent if output else Path()).resolve()
+    credentials = _credentials(options)
     request = Request(
         connection=_connection(host, serial_port, options),
         wanted=_wanted(options),
-        credentials=_credentials(options),
+        credentials=credentials,
         pace=Pace(
             timeout_s=options["timeout"],
             per_second=options["rate"],
@@ -148,7 +150,7 @@ def command(
         every_register=options["every"],
         all_baudrates=options["baudrate"] is None,
         folder=folder,
-        state_dir=commands_folder(None, folder),
+        state_dir=commands_folder(_state_directory(folder), folder) if credentials else None,
     )
     found = _run(request)
     if output is not None and not found.measures:
@@ -169,6 +171,16 @@ def _most_seconds(given: float | None, timeout_s: float, serial_port: str | None
         return given
     usual = _USUAL.max_s if serial_port is None else _SERIAL_MAX_S
     return usual * max(1.0, timeout_s / _USUAL.timeout_s)
+
+
+def _state_directory(folder: Path) -> str | None:
+    """Return the `stateDirectory` of a `dlms.json` that lies there already."""
+    try:
+        found = private_files.load(folder / "dlms.json", _LARGEST_FILE)
+    except (OSError, ValueError):
+        return None
+    configured = found.get("stateDirectory") if isinstance(found, dict) else None
+    return configured if isinstance(configured, str) and configured else None
 
 
 def _check_output(output: Path) -> None:

@@ -25,7 +25,7 @@ from dlms_connector.link import DialInLink, Link, make_link
 from dlms_connector.meter import Meter, Outcome, wanted
 from dlms_connector.protocol import make_client
 from dlms_connector.reading import Failure, Poll, Value
-from dlms_connector.state import commands_folder, counter_of, short_names_of
+from dlms_connector.state import NoPlace, commands_folder, counter_of, needs_counter, short_names_of
 
 #: Most lines to read at the same time.
 _AT_ONCE = 50
@@ -55,7 +55,9 @@ def command(file: Path, names: Sequence[str], as_json: bool) -> None:
     def done(device: Device, outcome: Outcome) -> None:
         results[device.device_name] = device, outcome
 
-    state_dir = commands_folder(loaded.configuration.state_directory, file.resolve().parent)
+    state_dir: Path | NoPlace | None = None
+    if any(map(needs_counter, devices)):
+        state_dir = commands_folder(loaded.configuration.state_directory, file.resolve().parent)
     with Console(stderr=True).status("reading meters"):
         asyncio.run(read_once(devices, done, state_dir=state_dir))
     # In the order of the configuration, not in that of the answers.
@@ -77,7 +79,7 @@ async def read_once(
     devices: Sequence[Device],
     done: Callable[[Device, Outcome], None],
     *,
-    state_dir: Path | None = None,
+    state_dir: Path | NoPlace | None = None,
     log: logging.Logger | None = None,
 ) -> None:
     """Poll every item of every device once and call `done`; meters of one line in turn.
@@ -119,7 +121,7 @@ async def _read_line(
     devices: Sequence[Device],
     link: Link,
     done: Callable[[Device, Outcome], None],
-    state_dir: Path | None,
+    state_dir: Path | NoPlace | None,
     log: logging.Logger,
 ) -> None:
     try:

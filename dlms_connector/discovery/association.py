@@ -17,7 +17,7 @@ from dlms_connector.meter import catch_up, converse
 from dlms_connector.protocol import Client, make_client
 from dlms_connector.protocol.directive import Pause
 from dlms_connector.protocol.talk import Cleared, Talk
-from dlms_connector.state import counter_of
+from dlms_connector.state import InvocationCounter, NoPlace, counter_of
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ async def in_association(
     *,
     reopen_s: float,
     patience: Patience,
-    state_dir: Path | None = None,
+    state_dir: Path | NoPlace | None = None,
 ) -> T:
     """Open an association, run a conversation in it, and always release it.
 
@@ -127,12 +127,13 @@ class _Conversation:
         device: Device,
         link: Link,
         reopen_s: float,
-        state_dir: Path | None,
+        state_dir: Path | NoPlace | None,
         patience: Patience,
     ) -> None:
         self._device, self._link, self._reopen_s = device, link, reopen_s
         self._state_dir, self._patience = state_dir, patience
         self._parted = False
+        self._counter: InvocationCounter | None = None
 
     async def open(self) -> None:
         """Open the link. The probes left no session open, so no DISC comes first."""
@@ -170,7 +171,9 @@ class _Conversation:
     async def _associate(self) -> Client:
         """Open the association, after reading an unknown invocation counter; return the client."""
         device = self._device
-        counter = counter_of(device, self._state_dir, logging.getLogger(__name__))
+        counter = self._counter = counter_of(device, self._state_dir, logging.getLogger(__name__))
+        if counter is not None:
+            await counter.begin()
         if counter is not None and not counter.known:
             await self.hold(catch_up(counter, device, make_client))
             await self._link.close()
@@ -188,12 +191,16 @@ class _Conversation:
     async def hold(self, talk: Talk[T], *, opening: bool = False) -> T:
         """Run one conversation."""
         timeout_s = self._patience.timeout_s(self._device, opening=opening)
+        counter = self._counter
+        if counter is not None:
+            await counter.begin()
         return await converse(
             self._patience.timing(talk, _BUSY * timeout_s),
             self._link,
             timeout_s=timeout_s,
             pause_s=self._device.workarounds.pause_between_frames_ms / 1000,
             overall_s=_LONGEST_S,
+            top_up=counter.top_up if counter else None,
         )
 
     async def break_off(self, client: Client) -> None:

@@ -12,6 +12,7 @@ from dlms_connector.discovery.candidates import Candidate, Wanted, preset_dlms
 from dlms_connector.discovery.entry import make_entry
 from dlms_connector.discovery.search import Pace
 from dlms_connector.errors import ConfigError
+from dlms_connector.state import NoPlace
 
 _NAMELESS = "discovered"
 #: The keys of a preset that the search itself finds out.
@@ -36,7 +37,7 @@ class Request:
     every_register: bool = False
     all_baudrates: bool = True
     folder: Path = Path()
-    state_dir: Path | None = None
+    state_dir: Path | NoPlace | None = None
 
 
 class Draft:

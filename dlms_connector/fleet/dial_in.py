@@ -18,6 +18,7 @@ from dlms_connector.fleet.introduction import Introduction
 from dlms_connector.fleet.schedule import backoff_s, spread
 from dlms_connector.link import EVERYBODY, DialInLink, Listener
 from dlms_connector.meter import MakeClient
+from dlms_connector.state import NoPlace
 
 #: Callers that are named in the log, each once; more of them are logged at DEBUG only.
 _MOST_NAMED = 200
@@ -29,7 +30,10 @@ class Reception:
     """The ports where meters dial in; call `expect` first, then `run`."""
 
     def __init__(
-        self, log: logging.Logger, make_client: MakeClient, state_dir: Path | None = None
+        self,
+        log: logging.Logger,
+        make_client: MakeClient,
+        state_dir: Path | NoPlace | None = None,
     ) -> None:
         """`state_dir` is the folder of the invocation counters; None stores them nowhere."""
         self._log, self._make_client, self._state_dir = log, make_client, state_dir

@@ -22,6 +22,7 @@ from dlms_connector.meter import MakeClient, Statistics
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client, make_client
 from dlms_connector.protocol.talk import Talk
+from dlms_connector.state import NoPlace
 
 __all__ = ["CallTimeoutError", "Fleet", "MeterState", "Sink", "UnavailableError"]
 
@@ -79,7 +80,7 @@ class Fleet:
         sink: Sink,
         log: logging.Logger,
         *,
-        state_dir: Path | None = None,
+        state_dir: Path | NoPlace | None = None,
         link_of: Callable[[Device], Link] = _link_of,
         client_of: MakeClient = make_client,
         now_ms: Callable[[], int] = _unix_ms,

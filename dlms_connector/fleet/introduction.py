@@ -29,7 +29,7 @@ from dlms_connector.protocol import Client
 from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.services import STRANGER, Directory
 from dlms_connector.protocol.talk import Talk
-from dlms_connector.state import InvocationCounter, counter_of
+from dlms_connector.state import InvocationCounter, NoPlace, counter_of
 
 _VALUE = 2
 _CLASS_DATA = 1
@@ -94,7 +94,7 @@ class Introduction:
         devices: Sequence[Device],
         make_client: MakeClient,
         log: logging.Logger,
-        state_dir: Path | None = None,
+        state_dir: Path | NoPlace | None = None,
     ) -> None:
         """`state_dir` is the folder of the invocation counters; None stores them nowhere."""
         self._make_client = _wary(make_client)
@@ -151,12 +151,15 @@ class Introduction:
         await asyncio.sleep(device.workarounds.pause_after_connect_ms / 1000)
         counter = counter_of(device, self._state_dir, self._log)
         if counter is not None:
+            await counter.begin()
             learning = catch_up(counter, device, self._make_client)
             await converse(learning, call, timeout_s=timeout_s, pause_s=pause_s)
+            await counter.begin()
         client = self._make_client(device, counter)
+        top_up = counter.top_up if counter else None
         try:
             talk = _introduce(client, question.objects)
-            return await converse(talk, call, timeout_s=timeout_s, pause_s=pause_s)
+            return await converse(talk, call, timeout_s=timeout_s, pause_s=pause_s, top_up=top_up)
         except DlmsError:
             if call.is_open:
                 with suppress(DlmsError):

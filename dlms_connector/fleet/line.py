@@ -33,7 +33,7 @@ from dlms_connector.meter import MakeClient, Meter
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
-from dlms_connector.state import counter_of, short_names_of
+from dlms_connector.state import NoPlace, counter_of, short_names_of
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class Line:
         open_link: Callable[[Link], Awaitable[None]],
         make_client: MakeClient,
         now_ms: Callable[[], int],
-        state_dir: Path | None = None,
+        state_dir: Path | NoPlace | None = None,
         spread_s: float = 1.0,
     ) -> None:
         self._log, self._link = log, link

@@ -1,4 +1,4 @@
-"""Meters that share a key and our system title: their counters use the same numbers."""
+"""Meters that share a key and our system title: whoever reads the key out of one reads all."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _MOST_NAMES = 5
 def warn_of_shared_keys(devices: Iterable[Device], log: logging.Logger) -> None:
     """Log once which meters use the same key and the same system title of ours.
 
-    Each meter checks its own invocation counter, so we keep one per meter. With one key and
-    one title, several messages then use the same nonce, which breaks AES-GCM.
+    They share one invocation counter too, so that no nonce is used twice. But a key that is
+    read out of one meter opens all of them.
     """
     groups: dict[tuple[bytes, bytes], list[str]] = {}
     for device in devices:
@@ -27,8 +27,9 @@ def warn_of_shared_keys(devices: Iterable[Device], log: logging.Logger) -> None:
         if len(names) > 1:
             listed = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
             log.warning(
-                "%d meters share one blockCipherKey and systemTitle, so that whoever listens can "
-                "read them: give each its own key, or at least its own systemTitle (%s)",
+                "%d meters share one blockCipherKey and systemTitle: they share one invocation "
+                "counter, and whoever gets the key of one can read them all; give each meter its "
+                "own key (%s)",
                 len(names),
                 listed,
             )

@@ -23,7 +23,7 @@ from dlms_connector.config import (
 from dlms_connector.errors import ConfigError
 from dlms_connector.gateway.log_size import LONGEST_MESSAGE
 from dlms_connector.gateway.uplink import Converter
-from dlms_connector.state import gateways_folder
+from dlms_connector.state import NoPlace, gateways_place
 
 #: Time between two records, so that they differ in the gateway's timestamps.
 _NEXT_RECORD_S = 0.002
@@ -148,9 +148,8 @@ def state_directory(
 
     The default is in the gateway's data folder.
     """
-    folder = Path(configured) if configured else gateways_folder(storage, config_dir)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = gateways_place(configured, storage, config_dir)
     except (OSError, ValueError) as error:  # not a folder, or no valid name
         log.warning(
             "state is not kept over a restart: %s; set stateDirectory to a folder that the "
@@ -158,6 +157,7 @@ def state_directory(
             error,
         )
         return None
+    assert not isinstance(folder, NoPlace)  # only a command beside a gateway has none
     return folder
 
 

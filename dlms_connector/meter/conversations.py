@@ -14,6 +14,7 @@ from dlms_connector.meter.diagnostics import Statistics, counted
 from dlms_connector.meter.exchange import converse
 from dlms_connector.meter.patience import Patience
 from dlms_connector.protocol.talk import Talk
+from dlms_connector.state import InvocationCounter
 
 T = TypeVar("T")
 
@@ -36,9 +37,11 @@ class Conversations:
         link: Link,
         statistics: Statistics,
         open_link: Callable[[], Awaitable[None]],
+        counter: InvocationCounter | None = None,
     ) -> None:
         self._workarounds = device.workarounds
         self._link, self._open_link, self._statistics = link, open_link, statistics
+        self._counter = counter
         #: Set this anew at the beginning of a turn.
         self.patience = Patience(device)
         self.timeout_s = device.connection.timeout_ms / 1000
@@ -60,6 +63,8 @@ class Conversations:
         link, statistics = self._link, self._statistics
         loop = asyncio.get_running_loop()
         bytes_in, bytes_out = link.bytes_in, link.bytes_out
+        if self._counter is not None:
+            await self._counter.begin()
         self.unfinished = True
         try:
             result = await converse(
@@ -69,6 +74,7 @@ class Conversations:
                 pause_s=self._workarounds.pause_between_frames_ms / 1000,
                 overall_s=max(0.0, end - loop.time()),
                 patience=self.patience,
+                top_up=self._counter.top_up if self._counter else None,
             )
         except DlmsError:
             self.unfinished = False

@@ -4,9 +4,10 @@ Use it before the first ciphered association, and once after a failure that a to
 would explain:
 
     if counter is not None:
-        await converse(catch_up(counter, device, make_client), link, …)
+        await counter.begin()
+    await converse(catch_up(counter, device, make_client), link, …)
     try:
-        await converse(client.connect(), link, …)
+        await converse(client.connect(), link, …, top_up=counter.top_up)
     except (RefusedError, LinkClosedError, LinkTimeoutError):
         counter.doubt()
         raise
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from dlms_connector.config import Device
 from dlms_connector.cosem import AttributeRef
@@ -29,16 +30,19 @@ from dlms_connector.errors import (
     ObjectError,
     RefusedError,
     SecurityError,
+    StateBusyError,
 )
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.talk import Talk
-from dlms_connector.state import LAST, InvocationCounter
+from dlms_connector.state import LAST, WARN_AT, InvocationCounter
 
 #: The client address of the public client, which may read invocation counters.
 PUBLIC_CLIENT = 16
 
 _DOING = "reading the invocation counter"
+#: Two readings in a row differ by less: nobody else talks so fast to the meter.
+_NEAR = 1000
 
 
 class PublicClient(Protocol):
@@ -84,6 +88,10 @@ def read_counter(client: PublicClient, obis: Obis) -> Talk[int]:
     yield from client.connect()
     try:
         (answer,) = yield from client.get([AttributeRef(1, obis, 2)])
+        again = answer
+        if isinstance(answer, Data) and _is_counter(answer.value) and answer.value >= WARN_AT:
+            # So far ahead it would use up the key; a single forged reply shall not do that.
+            (again,) = yield from client.get([AttributeRef(1, obis, 2)])
     except LinkError:
         raise
     except DlmsError as error:
@@ -93,10 +101,14 @@ def read_counter(client: PublicClient, obis: Obis) -> Talk[int]:
     yield from client.release()
     if isinstance(answer, ObjectError):
         raise _refused(f"the meter does not give {obis}") from answer
-    value = answer.value
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LAST:
+    if not _is_counter(answer.value):
         raise _refused(f"{obis} holds no counter")
-    return value
+    second = again.value if isinstance(again, Data) else None
+    if not _is_counter(second) or not 0 <= second - answer.value < _NEAR:
+        unlike = _refused(f"{obis} shows {answer.value}, and read again {second}")
+        unlike.hint = "the public client is not authenticated: one of the replies may be forged"
+        raise unlike
+    return second
 
 
 def catch_up(
@@ -112,6 +124,8 @@ def catch_up(
 
 def doubts(counter: InvocationCounter | None, error: DlmsError) -> bool:
     """Whether a too low counter may be the cause of an error, and reading it again may help."""
+    if isinstance(error, StateBusyError):
+        return error.at_once
     if counter is None or isinstance(error, ConfigError | ConnectError | SecurityError):
         return False
     known_before = counter.known
@@ -119,6 +133,10 @@ def doubts(counter: InvocationCounter | None, error: DlmsError) -> bool:
     doubted = known_before and not counter.known
     # Silence has many causes: reading the counter at the next try is early enough.
     return doubted and not isinstance(error, LinkTimeoutError)
+
+
+def _is_counter(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LAST
 
 
 def _refused(problem: str) -> RefusedError:

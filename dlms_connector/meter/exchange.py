@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from math import inf
 from typing import NoReturn, Protocol, TypeVar, runtime_checkable
 
@@ -33,14 +33,16 @@ async def converse(
     pause_s: float = 0.0,
     overall_s: float | None = None,
     patience: Patience | None = None,
+    top_up: Callable[[], Awaitable[None]] | None = None,
 ) -> T:
     """Send what the talk yields, pass it what arrives, and return its result.
 
     `timeout_s` is the time for one reply, counted from the sending; after it the talk gets
     b"". There is a pause of `pause_s` before each sending. After `overall_s`, LinkTimeoutError
     is raised in the talk; LinkClosedError is raised there when the peer closes the link. With
-    `patience`, which then gives the time for one reply, it is also raised when that is over. The
-    talk is closed in all cases, also when cancelled.
+    `patience`, which then gives the time for one reply, it is also raised when that is over.
+    `top_up` is awaited before each step of the talk: it reserves invocation counters, for which a
+    step must not wait. The talk is closed in all cases, also when cancelled.
     """
     loop = asyncio.get_running_loop()
     now = loop.time()
@@ -53,6 +55,8 @@ async def converse(
 
     deadline = due(now)
     try:
+        if top_up is not None:
+            await top_up()
         out = next(talk)
         while True:
             try:
@@ -81,6 +85,8 @@ async def converse(
                 _fail(talk, LinkTimeoutError(sent, received))
             else:
                 asked, deadline = now, due(now)
+            if top_up is not None:
+                await top_up()
             out = talk.send(data)
     except StopIteration as done:
         result: T = done.value

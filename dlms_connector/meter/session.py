@@ -77,7 +77,7 @@ class Session:
         self._client: Client | None = None
         #: The client that is connecting or releasing, or was when its task was cancelled.
         self._unsettled: Client | None = None
-        self._talks = Conversations(device, link, statistics, open_link)
+        self._talks = Conversations(device, link, statistics, open_link, counter)
         self._clearing = Clearing(device)
         self._lost = False
         #: Until when nothing may be sent to the meter after an unclean end.
@@ -235,6 +235,8 @@ class Session:
         client = self._make_client(self._device, self._counter, self._directory)
         if clears and not await self._clear(client, end) and after is not None:
             raise after
+        if self._counter is not None:
+            await self._counter.begin()
         if self._counter is not None and not self._counter.known:
             await self._catch_up(self._counter, end)
         try:

@@ -1,47 +1,102 @@
-"""Files that store invocation counters, for one writer at a time."""
+"""Files that store invocation counters: `counter-….json`, and beside it `counter-….lock`.
+
+The number lies in both. The `.lock` file is never replaced: the `.json` file names its inode and
+the time of its last change. A copy, such as a backup that was restored, differs in one of them:
+its numbers may have been used since.
+"""
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 
-from dlms_connector.state.private_files import create, make_folder
+from dlms_connector.state import private_files
+from dlms_connector.state.file_lock import WAIT_S, identity, lock_of
+from dlms_connector.state.file_lock import locked as _locked
 
 #: The highest number in 32 bits; after it the key cannot be used any more.
 LAST = 0xFFFF_FFFF
 
+_DIGITS = 11
 
-def read(path: Path) -> int | None:
-    """Return the first number that is not reserved; None without a valid file.
 
-    Raises OSError if there may be a file, but it cannot be read.
-    """
+class Kind(Enum):
+    """What the files of a counter tell."""
+
+    NEW = "there are none"
+    KEPT = "they are as we left them"
+    SECOND = "only the second file is there"
+    UNREADABLE = "the first file makes no sense"
+    TOUCHED = "they are a copy, or were changed by another program"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The first number that is not reserved, None if unknown; and when it was written (Unix)."""
+
+    kind: Kind
+    number: int | None = None
+    written_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Second:
+    number: int | None
+    stamp: str
+    untouched: bool
+    written_s: float
+
+
+def look(path: Path) -> Found:
+    """Return what the files tell. Raises OSError if there may be a file that cannot be read."""
+    second = _second(path)
+    spare = second.number if second else None
+    written_s = second.written_s if second else 0.0
+    as_left = second is None or second.untouched
     try:
-        found = json.loads(path.read_text("utf-8"))["next"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
-    whole = isinstance(found, int) and not isinstance(found, bool)
-    return found if whole and 0 <= found <= LAST else None
+        number, stamp = _parse(private_files.load(path), path.stem)
+    except FileNotFoundError:
+        if spare is None:
+            return Found(Kind.NEW)
+        return Found(Kind.SECOND if as_left else Kind.TOUCHED, spare, written_s)
+    except ValueError:
+        return Found(Kind.UNREADABLE, spare if as_left else None, written_s)
+    # A file without a stamp is of an earlier version, or written by hand: it is believed.
+    if stamp is not None and (second is None or stamp != second.stamp or not as_left):
+        return Found(Kind.TOUCHED, max(number, spare or 0), written_s or path.stat().st_mtime)
+    return Found(Kind.KEPT, max(number, spare or 0), written_s)
 
 
-def reads(path: Path | None) -> int | None:
-    """Return the same as `read`, but None also if the file cannot be read."""
-    try:
-        return None if path is None else read(path)
-    except OSError:
-        return None
+def keep(path: Path, lock: int, number: int, device: str) -> None:
+    """Write a number to both files and to the disk; `lock` is the descriptor of `locked`."""
+    os.pwrite(lock, f"{number:<{_DIGITS}}\n".encode(), 0)
+    os.fsync(lock)
+    content = {
+        "device": device,
+        "counter": path.stem,
+        "next": number,
+        "stamp": _stamp(lock),
+    }
+    private_files.write(path, content)
+
+
+@contextmanager
+def locked(path: Path, wait_s: float = WAIT_S) -> Iterator[int]:
+    """Keep other processes from reserving at the same time; yield a descriptor for `keep`."""
+    with _locked(path, wait_s) as descriptor:
+        yield descriptor
 
 
 def highest(directory: Path, owner: str) -> int:
     """Return the first number that no file of an owner reserves; 1 if there are none.
 
-    An owner is the last part of a file's name. It stands for a key and a system title, and does
-    not depend on the device name.
+    An owner is the last part of a file's name. It stands for a key and a system title; files of
+    earlier versions have the name of a device before it.
     """
     try:
         return _highest(directory, directory.stat().st_mtime_ns, owner)
@@ -53,9 +108,8 @@ def highest(directory: Path, owner: str) -> int:
 # thousands of meters that share a key. `changed` is the folder's modification time.
 @lru_cache(maxsize=256)
 def _highest(directory: Path, changed: int, owner: str) -> int:
-    return max(
-        (reads(path) or 1 for path in _by_owner(directory, changed).get(owner, ())), default=1
-    )
+    files = _by_owner(directory, changed).get(owner, ())
+    return max((_number_in(path) for path in files), default=1)
 
 
 @lru_cache(maxsize=1)
@@ -64,6 +118,13 @@ def _by_owner(directory: Path, changed: int) -> dict[str, list[Path]]:
     for path in directory.glob("counter-*.json"):
         found.setdefault(path.stem.rpartition("-")[2], []).append(path)
     return found
+
+
+def _number_in(path: Path) -> int:
+    try:
+        return look(path).number or 1
+    except OSError:
+        return 1
 
 
 def stamp(path: Path) -> tuple[int, int] | None:
@@ -75,25 +136,39 @@ def stamp(path: Path) -> tuple[int, int] | None:
     return status.st_ino, status.st_mtime_ns
 
 
-def exists(path: Path | None) -> bool:
-    """Whether there is a file, or may be one."""
-    try:
-        return path is not None and path.exists()
-    except OSError:
-        return True  # a file that cannot be accessed may hold used numbers
+def _parse(content: object, name: str) -> tuple[int, str | None]:
+    """Return number and stamp. Raises ValueError if this is no counter, or another one's."""
+    if not isinstance(content, dict) or content.get("counter", name) != name:
+        raise ValueError("it holds no counter of this key")
+    number, stamped = content.get("next"), content.get("stamp")
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= LAST:
+        raise ValueError("it holds no counter")
+    if stamped is not None and not isinstance(stamped, str):
+        raise ValueError("it holds no stamp")
+    return number, stamped
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Keep other processes from reserving at the same time."""
-    make_folder(path.parent)
-    lock = path.with_suffix(".lock")
+def _second(path: Path) -> _Second | None:
+    """Return what the lock's file tells; None if there is none."""
     try:
-        descriptor = create(lock)
-    except FileExistsError:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = os.open(lock_of(path), private_files.READING)
+    except FileNotFoundError:
+        return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        status = os.fstat(descriptor)
+        text = os.pread(descriptor, _DIGITS, 0).decode("ascii", "replace").strip()
+        number = int(text) if text.isascii() and text.isdecimal() else None
+        return _Second(
+            number if number is None or number <= LAST else None,
+            _stamp(descriptor),
+            # Our own writing sets both times alike; a program that restores a file, or gives it
+            # to another owner, does not.
+            status.st_mtime_ns == status.st_ctime_ns or not status.st_size,
+            status.st_mtime,
+        )
     finally:
         os.close(descriptor)
+
+
+def _stamp(descriptor: int) -> str:
+    return f"{identity(descriptor)}.{os.fstat(descriptor).st_mtime_ns}"

@@ -4,43 +4,54 @@ A file holds the first number that is not reserved yet. Numbers are reserved a h
 time, on the disk before the first of them is used; after a crash the rest of them is skipped.
 Processes that share the folder reserve different numbers. Each continues after the numbers that
 another reserved meanwhile, since a meter accepts none lower than the last. The file's name
-comes from device, system title and a hash of the key: a new key starts a new counter. A device
-starts at least where files with the same key and title are, since it may have been renamed.
+comes from our system title and a hash of the key: whoever uses them shares the numbers, and a
+new key starts a new counter.
+
+In an event loop, nothing here may wait for the disk:
+
+    await counter.begin()             # before each talk
+    … await counter.top_up()          # before each step of it
 """
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 import logging
-import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from dlms_connector.config import Device
-from dlms_connector.errors import ProtocolError, RefusedError
-from dlms_connector.protocol.security import needs_keys
-from dlms_connector.state import counter_files
+from dlms_connector.errors import DlmsError, ProtocolError, RefusedError, StateBusyError
 from dlms_connector.state.counter_files import LAST
-from dlms_connector.state.private_files import write
+from dlms_connector.state.heard import Heard
+from dlms_connector.state.numbers import DOING, MARGIN, Numbers, not_kept, refused
+from dlms_connector.within import within
 
 #: From this number on a warning is logged: there is still time to change the key.
 WARN_AT = 2_000_000_000
 
-_MARGIN = 100
+#: Numbers that may be under way, or were lost on the way to the meter, when its counter is read.
+_UNDER_WAY = 100
 #: Replies to a public client and exceptions are not authenticated: an attacker could forge one
 #: with a huge number to use up the key, at once or step by step. No real meter is that far
 #: ahead, or gets there by jumps while we run.
 _LARGEST_JUMP = 100_000_000
 
-_DOING = "keeping the invocation counter"
+#: How long an event loop waits for the disk, for one talk of one meter.
+_PATIENCE_S = 2.0
+#: What takes longer than this is slow.
+_SLOW_S = 0.5
+#: Threads that wait for disks and locks: so many that a few hanging ones stop no other meter.
+_THREADS = ThreadPoolExecutor(32, "dlms-state")
+
 _LOG = logging.getLogger(__name__)
 
 
 class InvocationCounter:
-    """The invocation counter of one key, stored in a file, or in memory without one.
+    """One meter's view of the numbers of its key, and of what the meter itself counts.
 
     While `known` is false, the next number is not certain: call `counter_reading.catch_up`,
     or `learn`.
-    `heard` is the highest number that the meter used; it is not stored on disk.
     """
 
     def __init__(
@@ -50,45 +61,95 @@ class InvocationCounter:
         *,
         must_read: bool = False,
         first: int = 1,
-        margin: int = _MARGIN,
+        margin: int = MARGIN,
         log: logging.Logger = _LOG,
+        numbers: Sequence[Numbers] = (),
+        heard: Heard | None = None,
+        why_not: DlmsError | None = None,
     ) -> None:
         """`name` is the meter's; with `must_read` the first number is read from the meter.
 
-        `first` is the lowest number to begin with.
+        `first` is the lowest number to begin with. With `numbers`, `path` is not used; they are
+        several if the meter's APDUs are ciphered with several lasting keys. With `why_not`,
+        no number is given out.
         """
-        self._name, self._path, self._margin, self._log = name, path, margin, log
+        own = Numbers(name, path, first=lambda: first, margin=margin, log=log)
+        self._numbers = tuple(numbers) or (own,)
+        self._heard = heard or Heard(name, None, log)
+        self._name, self._log, self._why_not = name, log, why_not
         self._must_read = must_read
-        self._reserved = counter_files.reads(path)
-        self._next = max(self._reserved or 0, first)
-        self._begun = self._reserved is not None
-        self.known = self._begun or (not must_read and not counter_files.exists(path))
+        self._known: bool | None = None
+        self._begun = False
         self._resynced = self._doubted = self._accepted = self._warned = False
         self._jumped = 0
-        self._stamp: tuple[int, int] | None = None
-        self.heard = -1
+        #: A slow disk is not asked again before this time, so that others get their turn.
+        self._rest_until = 0.0
+        #: Where the numbers were before the meter told its counter, until one is used.
+        self._before: int | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether the next number is certain."""
+        if self._known is None and all(_opened(each) for each in self._numbers):
+            kept = all(each.kept for each in self._numbers)
+            self._begun = self._begun or kept
+            countable = all(each.countable for each in self._numbers)
+            self._known = countable and (kept or not self._must_read)
+        return bool(self._known) or self._why_not is not None
+
+    async def begin(self) -> None:
+        """Get ready for a talk, in a thread: read the files, reserve numbers, store what was heard.
+
+        Never raises: what is in the way is raised where a number is needed.
+        """
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        if self._why_not is not None or start < self._rest_until:
+            return
+        await self._aside(self._prepare)
+        if (took_s := loop.time() - start) > _SLOW_S:
+            self._rest_until = start + 2 * took_s
+
+    async def top_up(self) -> None:
+        """Get ready for the next step of a talk; returns at once in most cases."""
+        for _ in range(3):
+            if self._why_not is not None or not self._known or not self._is_low:
+                return
+            if any(each.hindered for each in self._numbers):
+                return
+            await self._aside(self._prepare)
 
     def next(self) -> int:
         """Return the next number.
 
         Raises RefusedError if none is left, if the next number is unknown, or if it cannot
-        be stored.
+        be stored; StateBusyError if that takes too long.
         """
+        if self._why_not is not None:
+            raise self._why_not
         if not self.known:
             raise self._unknown()
-        if self._reserved is None or self._next >= self._reserved or self._overtaken:
-            self._reserve()
-        if self._next >= LAST:
-            raise _refused(f"{self._next} is the last one", "change the meter's keys")
-        self._warn()
-        self._begun, self._accepted = True, False
-        self._next += 1
-        return self._next - 1
+        try:
+            number = self._take()
+        except RefusedError:
+            self._disbelieve()
+            raise
+        self._warn(number)
+        self._begun, self._accepted, self._before = True, False, None
+        return number
 
     def learn(self, last_used: int) -> None:
         """Continue after the value of the meter's own counter object; never goes back."""
-        self._raise(min(last_used + 1, LAST))
-        self.known = True
+        self.known  # noqa: B018 - reads the files: where they tell more, that counts
+        value = last_used + 1
+        if not self._begun and value + _UNDER_WAY < LAST:
+            value += _UNDER_WAY
+        before = self._peek()
+        self._raise(min(value, LAST))
+        self._before = None if self._begun else before
+        for each in self._numbers:
+            each.resolve()
+        self._known = True
 
     def resync(self, value: int) -> None:
         """Continue at the number that the meter asked for in an exception; never goes back.
@@ -96,7 +157,7 @@ class InvocationCounter:
         Raises RefusedError the second time, unless something succeeded in between.
         """
         if self._resynced:
-            raise _refused(
+            raise refused(
                 f"the meter asks for {value} although the counter was raised for it before",
                 "another client may be using the same system title and key",
             )
@@ -116,108 +177,103 @@ class InvocationCounter:
         """
         if self._must_read and not self._doubted and not self._accepted:
             self._doubted = True
-            self.known = False
+            self._known = False
+
+    def heard(self, title: bytes) -> int:
+        """Return the highest number that a meter used with our key; -1 before the first."""
+        return self._heard.highest(title, wait=not self._numbers[0].managed)
+
+    def hear(self, title: bytes, number: int, *, opening: bool) -> None:
+        """Note the number of an authenticated reply; `opening`: the first of an association."""
+        self._heard.note(title, number, opening=opening)
+
+    def _prepare(self) -> None:
+        self._heard.store()
+        for each in self._numbers:
+            each.open()
+        if self.known:
+            for each in self._numbers:
+                each.prepare()
+
+    async def _aside(self, job: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        for each in self._numbers:
+            each.managed = True
+        try:
+            await within(_PATIENCE_S, loop.run_in_executor(_THREADS, job))
+        except asyncio.TimeoutError:
+            busy = StateBusyError(DOING, f"no answer within {_PATIENCE_S:g} s")
+            for each in self._numbers:
+                each.blocked(busy)
+
+    def _take(self) -> int:
+        """Return a number that is unused with each of the keys."""
+        while True:
+            least = self._peek()
+            taken = {each.take(least) for each in self._numbers}
+            if len(taken) == 1:
+                return taken.pop()
+
+    def _peek(self) -> int:
+        return max(each.peek() for each in self._numbers)
 
     @property
-    def _overtaken(self) -> bool:
-        """Whether another process reserved after us: the rest of our numbers is then too low."""
-        return self._path is not None and counter_files.stamp(self._path) != self._stamp
+    def _is_low(self) -> bool:
+        return any(each.low for each in self._numbers)
 
     def _raise(self, value: int) -> None:
         if not 0 <= value <= LAST:
-            raise ProtocolError(_DOING, f"{value} is no invocation counter")
-        jump = max(0, value - self._next)
+            raise ProtocolError(DOING, f"{value} is no invocation counter")
+        lowest = self._peek()
+        jump = max(0, value - lowest)
         if self._begun:
             if self._jumped + jump > _LARGEST_JUMP:
-                raise _refused(
-                    f"a jump from {self._next} to {value} is not believed",
-                    f"if the meter really is that far, {self._begin_anew()}",
+                raise refused(
+                    f"a jump from {lowest} to {value} is not believed: what the public client "
+                    "reads and what an exception says is not authenticated, so it may be forged",
+                    "if the meter really is that far, restart the gateway, which allows another "
+                    "jump, or change the meter's keys",
                 )
             self._jumped += jump
-        self._next += jump
+        for each in self._numbers:
+            each.raise_to(value)
 
-    def _unknown(self) -> RefusedError:
+    def _disbelieve(self) -> None:
+        """Forget a number that the meter told, if none could be used: it may have been forged."""
+        if self._before is not None:
+            raised = self._peek()
+            for each in self._numbers:
+                each.unraise(self._before, raised)
+            self._before, self._known = None, False
+
+    def _unknown(self) -> DlmsError:
         """Return the error that tells why the next number is unknown."""
-        if self._path is not None:
-            try:
-                counter_files.read(self._path)
-            except OSError as error:
-                return _not_kept(self._path, error)
-        return _refused(
-            "it is unknown where to go on",
-            "set dlms.invocationCounter so that it is read from the meter, or "
-            f"{self._begin_anew()}",
-        )
+        for each in self._numbers:
+            if each.path is not None and each.fault is not None:
+                return not_kept(each.path, each.fault)
+            if not each.opened:
+                return StateBusyError(DOING, "its file was not read in time")
+        path = next((each.path for each in self._numbers if not each.kept), None)
+        return refused("it is unknown where to go on", _how_to_go_on(path))
 
-    def _begin_anew(self) -> str:
-        """Return a hint on how to start counting again."""
-        if self._path is None:
-            return "set stateDirectory to a folder where it can be kept"
-        return f"delete {self._path.name} in stateDirectory"
-
-    def _warn(self) -> None:
-        if self._next >= WARN_AT and not self._warned:
+    def _warn(self, number: int) -> None:
+        if number >= WARN_AT and not self._warned:
             self._warned = True
             self._log.warning(
                 "%s: invocation counter at %d of %d: change the keys before it ends",
-                self._name, self._next, LAST,
+                self._name, number, LAST,
             )  # fmt: skip
 
-    def _reserve(self) -> None:
-        """Reserve the next numbers on the disk; other processes may have taken some meanwhile."""
-        if self._path is None:
-            self._reserved = LAST
-            return
-        try:
-            with counter_files.locked(self._path):
-                self._next = max(self._next, counter_files.read(self._path) or 0)
-                reserved = min(self._next + self._margin, LAST)
-                write(self._path, {"device": self._name, "next": reserved})
-                self._reserved = reserved  # only now: numbers are ours once they are on the disk
-                self._stamp = counter_files.stamp(self._path)
-        except OSError as error:
-            raise _not_kept(self._path, error) from error
+
+def _opened(numbers: Numbers) -> bool:
+    return numbers.opened or (not numbers.managed and numbers.open())
 
 
-def counter_of(
-    device: Device, directory: Path | None, log: logging.Logger = _LOG
-) -> InvocationCounter | None:
-    """Return a device's counter, stored in a folder; None if it needs none.
-
-    It needs none without keys, or if each association counts from 1. Without a folder, the
-    counter must be read from the meter: numbers that are not stored would be used again.
-    """
-    dlms = device.dlms
-    if not needs_keys(dlms):
-        return None
-    if device.workarounds.counter_from_one:
-        log.warning(
-            "%s: workarounds.counterFromOne repeats numbers that ciphering needs to be unique: "
-            "whoever records two associations can read them",
-            device.device_name,
-        )
-        return None
-    path, first = None, 1
-    if directory is not None:
-        key = hashlib.sha256(b"key fingerprint" + (dlms.block_cipher_key or b"")).digest()
-        owner = hashlib.sha256((dlms.system_title or b"") + key)
-        digest = hashlib.sha256(owner.digest() + device.device_name.encode()).hexdigest()[:16]
-        readable = re.sub(r"[^A-Za-z0-9_-]", "_", device.device_name)[:40]
-        path = directory / f"counter-{readable}-{digest}-{owner.hexdigest()[:16]}.json"
-        first = counter_files.highest(directory, owner.hexdigest()[:16])
-    must_read = path is None or dlms.invocation_counter is not None
-    return InvocationCounter(device.device_name, path, must_read=must_read, first=first, log=log)
-
-
-def _refused(problem: str, hint: str) -> RefusedError:
-    error = RefusedError(_DOING, problem)
-    error.hint = hint
-    return error
-
-
-def _not_kept(path: Path, error: OSError) -> RefusedError:
-    return _refused(
-        f"cannot keep it in {path.name}: {error.strerror}",
-        "check room and rights of stateDirectory; a command is best run as the user that runs "
-        "the gateway",
+def _how_to_go_on(path: Path | None) -> str:
+    hint = "set dlms.invocationCounter so that it is read from the meter"
+    if path is None:
+        return f"{hint}, or set stateDirectory to a folder where it can be kept"
+    return (
+        f"{hint}; if the meter shows none, change its keys, or write a number that was certainly "
+        f'never used, with this key by any gateway, to {path.name} in stateDirectory: {{"next": …}}'
     )

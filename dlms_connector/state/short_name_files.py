@@ -7,7 +7,6 @@ proved with the meter before they are used, since another one may be at its addr
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import re
 from collections.abc import Mapping
@@ -15,7 +14,8 @@ from pathlib import Path
 
 from dlms_connector.config import Device
 from dlms_connector.obis import Obis
-from dlms_connector.state.private_files import make_folder, write
+from dlms_connector.state.place import NoPlace
+from dlms_connector.state.private_files import load, make_folder, put_aside, write
 
 #: Class and logical name.
 Object = tuple[int, Obis]
@@ -33,15 +33,14 @@ class ShortNameFile:
     def load(self) -> tuple[dict[Object, int], dict[Object, int]]:
         """Return base names and class versions; both empty without a valid file."""
         try:
-            if self._path.stat().st_size > _MOST_OCTETS:
-                raise ValueError("it is too large")
-            rows = [_row(row) for row in json.loads(self._path.read_text("utf-8"))["objects"]]
+            rows = [_row(row) for row in load(self._path, _MOST_OCTETS)["objects"]]
         except FileNotFoundError:
             return {}, {}
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            aside = put_aside(self._path)
             self._log.warning(
-                "%s: cannot use %s, reads the object list instead: %r",
-                self._meter, self._path.name, error,
+                "%s: cannot use %s, reads the object list instead%s: %r", self._meter,
+                self._path.name, f" (it is kept as {aside.name})" if aside else "", error,
             )  # fmt: skip
             return {}, {}
         names = {object_: base for object_, base, _ in rows}
@@ -61,11 +60,11 @@ class ShortNameFile:
 
 
 def short_names_of(
-    device: Device, directory: Path | None, log: logging.Logger
+    device: Device, directory: Path | NoPlace | None, log: logging.Logger
 ) -> ShortNameFile | None:
     """Return the file of a meter that is asked by short names; None if there is to be none."""
     dlms = device.dlms
-    if dlms.referencing != "SN" or directory is None:
+    if dlms.referencing != "SN" or not isinstance(directory, Path):
         return None
     place = (
         device.device_name, device.connection.endpoint, dlms.client_address, dlms.logical_address,

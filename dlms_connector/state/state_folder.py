@@ -1,21 +1,32 @@
 """Folders for persistent state: for the gateway, and for a command beside it.
 
 A command uses the invocation counters of the gateway, because a number that both use would
-repeat a nonce.
+repeat a nonce. Where it cannot find them, it does not cipher.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-_GATEWAY_FILE = "tb_gateway.json"
+from dlms_connector.state import private_files
+from dlms_connector.state.place import NOTE, NoPlace, Wish, settle
+
+GATEWAY_FILE = "tb_gateway.json"
 _NAME = "dlms"
 #: The default folder for the state of a user's programs (XDG Base Directory Specification).
 _HOME = "~/.local/state"
+_MOST = 16 * 1024 * 1024
+
+#: Configuration folders of the gateway's own packages, and the working directories that its
+#: service file (Debian) and its image (Docker) start it in.
+_DEBIAN = Path("/etc/thingsboard-gateway/config")
+_DOCKER = Path("/thingsboard_gateway/config")
+_STARTED_IN = {_DEBIAN: Path("/var/lib/thingsboard_gateway"), _DOCKER: Path("/")}
+#: The gateway's own variable for its configuration folder.
+_VARIABLE = "TB_GW_CONFIG_DIR"
 
 
 def gateways_folder(storage: Mapping[str, Any], config_dir: Path) -> Path:
@@ -23,37 +34,108 @@ def gateways_folder(storage: Mapping[str, Any], config_dir: Path) -> Path:
 
     It is where the gateway's `storage` is, else in `data` beside its configuration folder.
     """
-    data = storage.get("data_folder_path") or storage.get("data_file_path")
-    if not isinstance(data, str) or not data:
+    data = _data(storage)
+    if data is None:
         return config_dir.parent / "data" / _NAME
     # Folders end in "/" there; the gateway takes them relative to its working directory.
     return Path(os.path.dirname(data)) / _NAME  # noqa: PTH120
 
 
-def commands_folder(configured: str | None, config_dir: Path) -> Path | None:
+def gateways_place(
+    configured: str | None, storage: Mapping[str, Any], config_dir: Path
+) -> Path | NoPlace:
+    """Return the state folder for the gateway's process, created and noted. Raises OSError."""
+    folder = Path(configured) if configured else gateways_folder(storage, config_dir)
+    wish = Wish(_key(configured, storage), Path.cwd() / folder, decides=True, sure=True)
+    return settle(config_dir, wish)
+
+
+def commands_folder(configured: str | None, config_dir: Path) -> Path | NoPlace | None:
     """Return the state folder for a command with a configuration in `config_dir`.
 
-    It is the configured folder, else the gateway's if its configuration is there too, else one
-    of the user's own, so that each run continues after the last one; None for a user without
-    a home.
+    It is the folder that is noted there; else the configured one; else the gateway's, if its
+    configuration is there too or in a usual place; else one of the user's own, so that each run
+    continues after the last one. None for a user without a home.
     """
-    storage = _storage(config_dir / _GATEWAY_FILE)
-    if storage is not None:
-        # The gateway's working directory is not known here: assume the parent of `config_dir`.
-        return config_dir.parent / (configured or gateways_folder(storage, config_dir))
+    try:
+        gateway = _gateway(config_dir)
+        if isinstance(gateway, NoPlace):
+            return gateway
+        if gateway is None:
+            return _own_folder(configured, config_dir)
+        return settle(gateway, _wish(configured, gateway))
+    except OSError as error:
+        return NoPlace(
+            f"the folder of the invocation counters cannot be used: {error}",
+            "run the command as the user that runs the gateway, or set stateDirectory",
+        )
+
+
+def _own_folder(configured: str | None, config_dir: Path) -> Path | NoPlace | None:
+    """Return the folder for a command without a gateway."""
     if configured:
-        return Path(configured)
-    try:
-        return Path(os.environ.get("XDG_STATE_HOME") or _HOME).expanduser() / "dlms-connector"
-    except RuntimeError:
-        return None
+        folder = Path.cwd() / configured
+    else:
+        try:
+            home = Path(os.environ.get("XDG_STATE_HOME") or _HOME).expanduser()
+        except RuntimeError:
+            return None
+        folder = home / "dlms-connector"
+    if not configured and not (config_dir / NOTE).exists():
+        return folder
+    return settle(config_dir, Wish(configured or "", folder, decides=True, sure=True))
 
 
-def _storage(path: Path) -> Mapping[str, Any] | None:
-    """Return the gateway's section `storage`; None if there is no gateway's configuration."""
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
+def _wish(configured: str | None, gateway: Path) -> Wish:
+    """Return where a gateway with this configuration folder keeps its state."""
+    storage = _storage(gateway / GATEWAY_FILE)
+    folder = Path(configured) if configured else gateways_folder(storage, gateway)
+    started_in = _STARTED_IN.get(gateway)
+    # Elsewhere its working directory is not known: it is noted, and the gateway follows.
+    base = started_in or gateway.parent
+    sure = folder.is_absolute() or started_in is not None
+    return Wish(_key(configured, storage), base / folder, decides=False, sure=sure)
+
+
+def _gateway(config_dir: Path) -> Path | NoPlace | None:
+    """Return the configuration folder of the gateway that a command works beside, or None."""
+    variable = os.environ.get(_VARIABLE)
+    usual = [Path(variable)] if variable else []
+    for folder in (config_dir, *usual, _DEBIAN, _DOCKER):
+        try:
+            (folder / GATEWAY_FILE).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            return _hidden(folder, error.strerror or str(error))
+        try:
+            _storage(folder / GATEWAY_FILE)
+        except (OSError, ValueError) as error:
+            return _hidden(folder, str(error))
+        return folder
+    return None
+
+
+def _hidden(folder: Path, why: str) -> NoPlace:
+    return NoPlace(
+        f"there is a gateway in {folder}, and where it keeps its invocation counters cannot be "
+        f"read in its {GATEWAY_FILE}: {why}",
+        "run the command as the user that runs the gateway, and repair the file if it is no JSON",
+    )
+
+
+def _key(configured: str | None, storage: Mapping[str, Any]) -> str:
+    """Return what the place is noted for: a changed configuration is another one."""
+    return configured or f"storage {_data(storage) or ''}"
+
+
+def _data(storage: Mapping[str, Any]) -> str | None:
+    data = storage.get("data_folder_path") or storage.get("data_file_path")
+    return data if isinstance(data, str) and data else None
+
+
+def _storage(path: Path) -> Mapping[str, Any]:
+    """Return the gateway's section `storage`. Raises OSError or ValueError."""
+    found = private_files.load(path.resolve(), _MOST)
     storage = found.get("storage") if isinstance(found, dict) else None
     return storage if isinstance(storage, dict) else {}

@@ -99,8 +99,9 @@ class Handshake:
         if len(theirs.challenge) not in CHALLENGE_SIZES:
             size = len(theirs.challenge)
             raise SecurityError(_DOING, f"a challenge of {size} octets instead of 8 to 64")
+        # Titles count where the mechanism does not use them too: nobody else has ours.
         if _mirrors(mechanism, mine.challenge, theirs.challenge) or (
-            mechanism in TITLED and mine.title == theirs.title
+            mine.title and mine.title == theirs.title
         ):
             # A reflection attack: we would answer our own challenge, and get that answer back.
             raise SecurityError(_DOING, "it mirrors our challenge or system title")

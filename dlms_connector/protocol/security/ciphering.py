@@ -47,8 +47,13 @@ class InvocationCounter(Protocol):
     It outlives associations, so it also keeps the last value of the other side.
     """
 
-    #: The highest value received from the other side with the same key; -1 before the first.
-    heard: int
+    def heard(self, title: bytes) -> int:
+        """Return the highest value that the other side used with the key; -1 before the first."""
+        ...
+
+    def hear(self, title: bytes, number: int, *, opening: bool) -> None:
+        """Note a value of the other side; `opening` marks the first of an association."""
+        ...
 
     def next(self) -> int:
         """Return the next value, unused even after a crash. Raises RefusedError if none is left."""
@@ -71,7 +76,15 @@ class CountUp:
 
     def __init__(self, first: int = 1) -> None:
         self._next = first
-        self.heard = -1
+        self._heard: dict[bytes, int] = {}
+
+    def heard(self, title: bytes) -> int:
+        """Return the highest value of the other side."""
+        return self._heard.get(title, -1)
+
+    def hear(self, title: bytes, number: int, *, opening: bool) -> None:
+        """Note a value of the other side."""
+        self._heard[title] = number
 
     def next(self) -> int:
         """Return the next value."""

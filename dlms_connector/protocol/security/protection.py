@@ -4,8 +4,10 @@ Against replay, the highest invocation counter received is kept for the global a
 dedicated key. For the dedicated key it starts again with every association, as the key is
 new; a permanently configured dedicated key shares the value of the global key. For the global
 key it starts again if one of the HIGH mechanisms authenticates the peer (some meters count
-from one in each association). Otherwise it is kept with our own counter, as long as this
-process runs.
+from one in each association). Otherwise it is kept with our own counter, over restarts too.
+
+Without authentication anybody can send a counter. Then it is not kept for the next association,
+and a leap within one is not believed: a forged packet costs one association at most.
 """
 
 from __future__ import annotations
@@ -13,7 +15,13 @@ from __future__ import annotations
 from dlms_connector.errors import CounterError, ProtocolError, SecurityError
 from dlms_connector.protocol.acse import CONFIRMED_SERVICE_ERROR
 from dlms_connector.protocol.data.ber import decode_content, encode_length
-from dlms_connector.protocol.security.ciphering import TITLE_SIZE, InvocationCounter, Keys
+from dlms_connector.protocol.security.ciphering import (
+    AUTHENTICATED,
+    TITLE_SIZE,
+    InvocationCounter,
+    Keys,
+    Unsealed,
+)
 
 GENERAL_GLO, GENERAL_DED = 0xDB, 0xDC
 EXCEPTION_RESPONSE = 0xD8
@@ -43,6 +51,17 @@ _UNASKED = (b"\x0f", b"\x18", b"\xc2")
 
 _DOING = "deciphering"
 _COUNTER_ERROR = 6
+#: No meter sends so many APDUs, to whomever, between two replies to us.
+_LARGEST_LEAP = 10_000
+
+_HINT_KEPT = (
+    "a reply that was recorded earlier looks like this; if the meter's own counter began again "
+    "(new firmware, or new keys with an old configuration), set workarounds.serverCounterRestarts"
+)
+_HINT_UNAUTHENTICATED = (
+    "dlms.security ENCRYPTION does not authenticate the meter's counter, so that anybody on the "
+    "line can send a false one; the next association begins anew. Use AUTHENTICATION_ENCRYPTION"
+)
 
 
 def key_of(apdu: bytes) -> str | None:
@@ -69,7 +88,9 @@ class Protection:
         self._protection = protection
         self._title = title
         self._counter = counter
-        self._dedicated_heard = -1
+        #: The last counter of this association, where an earlier one does not matter.
+        self._passing_heard = {GLOBAL: -1, DEDICATED: -1}
+        self._fresh, self._opening = False, True
         self._lasting = False
         #: The other side's system title, once known.
         self.peer: bytes | None = None
@@ -79,9 +100,8 @@ class Protection:
     def begin(self, *, fresh: bool, peer: bytes | None) -> None:
         """Discard an earlier association; `fresh` also discards the last counter received."""
         self._keys.pop(DEDICATED, None)
-        self._dedicated_heard = -1
-        if fresh:
-            self._counter.heard = -1
+        self._passing_heard = {GLOBAL: -1, DEDICATED: -1}
+        self._fresh, self._opening = fresh, True
         self.peer = peer
         self.general = False
 
@@ -150,22 +170,39 @@ class Protection:
         unsealed = self._keys[kind].unseal(title, sealed, least)
         if inner is None and unsealed.plain[:1] in _UNASKED:
             return unsealed.plain  # no answer: its counter and sender are not those of answers
-        passing = kind == DEDICATED and not self._lasting
-        last = self._dedicated_heard if passing else self._counter.heard
-        if unsealed.counter <= last:
-            raise SecurityError(
-                _DOING, f"invocation counter {unsealed.counter} after {last}: a repeated reply"
-            )
+        self._check_counter(kind, title, unsealed)
         if inner is not None and unsealed.plain[:1] != bytes([inner]):
             # Without authentication only this check detects noise, whose counter is not valid.
             raise SecurityError(_DOING, f"it covers no APDU with the tag {inner:02X}")
-        if passing:
-            self._dedicated_heard = unsealed.counter
-        else:
-            self._counter.heard = unsealed.counter
+        if self._is_kept(kind, unsealed):
+            self._counter.hear(title, unsealed.counter, opening=self._opening)
+            self._opening = False
+        self._passing_heard[kind] = max(unsealed.counter, self._passing_heard[kind])
         self.peer = title
         self._counter.confirm()
         return unsealed.plain
+
+    def _is_kept(self, kind: str, unsealed: Unsealed) -> bool:
+        """Whether the counter also counts for later associations."""
+        lasting = kind == GLOBAL or self._lasting
+        return lasting and not self._fresh and bool(unsealed.control & AUTHENTICATED)
+
+    def _check_counter(self, kind: str, title: bytes, unsealed: Unsealed) -> None:
+        number, last = unsealed.counter, self._passing_heard[kind]
+        if self._is_kept(kind, unsealed):
+            last = max(last, self._counter.heard(title))
+        authenticated = bool(unsealed.control & AUTHENTICATED)
+        if number <= last:
+            hint = _HINT_KEPT if authenticated else _HINT_UNAUTHENTICATED
+            raise _incredible(f"{number} after {last}: a repeated reply", hint)
+        if not authenticated and 0 <= last < number - _LARGEST_LEAP:
+            raise _incredible(f"{number} after {last}: too far ahead", _HINT_UNAUTHENTICATED)
+
+
+def _incredible(problem: str, hint: str) -> SecurityError:
+    error = SecurityError(_DOING, f"invocation counter {problem}")
+    error.hint = hint
+    return error
 
 
 def check_counter_error(apdu: bytes) -> None:

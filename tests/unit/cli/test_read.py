@@ -268,4 +268,4 @@ async def test_a_ciphered_meter_is_read_again_and_again(
         results.append(await read(config, devices))
     assert [result.exit_code for result in results] == [0] * 4, results[1].output
     kept = tmp_path / {"own": "home/dlms-connector", "gateway": "data/dlms"}[place]
-    assert len(list(kept.glob("counter-M-*.json"))) == 1
+    assert len(list(kept.glob("counter-*.json"))) == 1

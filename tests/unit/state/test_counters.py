@@ -17,7 +17,8 @@ from dlms_connector.config.secret import Secret
 from dlms_connector.errors import ProtocolError, RefusedError
 from dlms_connector.obis import Obis
 from dlms_connector.state.counter_files import LAST
-from dlms_connector.state.counters import WARN_AT, InvocationCounter, counter_of
+from dlms_connector.state.counters import WARN_AT, InvocationCounter
+from dlms_connector.state.of_device import counter_of
 
 KEY = bytes(range(16))
 
@@ -79,14 +80,16 @@ def test_a_corrupted_file_is_no_beginning(tmp_path: Path, content: str) -> None:
         counter.next()
     assert "dlms.invocationCounter" in caught.value.hint
     counter.learn(41)
-    assert counter.next() == 42
+    assert counter.next() > 41 + 50  # some of our numbers may not have reached the meter
+    kept = path.with_name("c.json.unreadable-1")
+    assert kept.read_bytes() == content.encode("latin-1")
 
 
 def test_the_meter_tells_where_to_begin(tmp_path: Path) -> None:
     counter = InvocationCounter("m", tmp_path / "c.json", must_read=True)
     assert not counter.known
     counter.learn(1_000_000_000)
-    assert counter.next() == 1_000_000_001
+    assert 1_000_000_050 < counter.next() < 1_000_001_000
     assert InvocationCounter("m", tmp_path / "c.json", must_read=True).known
 
 
@@ -95,7 +98,11 @@ def test_never_lowered() -> None:
     counter.learn(500)
     counter.learn(3)
     counter.resync(2)
-    assert counter.next() == 501
+    first = counter.next()
+    assert first > 500
+    counter.learn(3)
+    counter.learn(first)
+    assert counter.next() == first + 1
 
 
 def test_resynced_once_per_failure() -> None:
@@ -161,7 +168,7 @@ def test_warns_once_and_ends(caplog: pytest.LogCaptureFixture) -> None:
         counter.next()
         counter.next()
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert caplog.messages[0].startswith("Meter 7: invocation counter at 2000000001")
+    assert caplog.messages[0].startswith("Meter 7: invocation counter at 20000001")
     worn = InvocationCounter("m")
     worn.learn(LAST - 2)
     assert worn.next() == LAST - 1
@@ -232,9 +239,7 @@ def test_each_key_has_its_own(tmp_path: Path) -> None:
         counter = counter_of(one, tmp_path)
         assert counter is not None
         counter.next()
-    files = sorted(tmp_path.glob("*.json"))
-    assert len(files) == 3
-    assert sum("Meter_7" in file.name for file in files) == 2
+    assert len(list(tmp_path.glob("*.json"))) == 2  # Meter/7 and Other have one key and title
     for file in tmp_path.iterdir():
         assert KEY.hex() not in file.name + file.read_text()
 
@@ -266,7 +271,7 @@ def test_where_nothing_is_kept_the_meter_has_to_tell() -> None:
     assert counter is not None
     assert not counter.known
     counter.learn(41)
-    assert counter.next() == 42
+    assert counter.next() > 41 + 50
 
 
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dlms_connector.state import NoPlace
 from dlms_connector.state.state_folder import commands_folder, gateways_folder
 
 
@@ -27,12 +28,11 @@ def test_the_gateways_own(storage: dict[str, Any], folder: str) -> None:
 
 
 def test_a_command_takes_what_is_configured(tmp_path: Path) -> None:
-    assert commands_folder("/srv/state", tmp_path) == Path("/srv/state")
-    assert commands_folder("state", tmp_path) == Path("state")
-    config = tmp_path / "config"
+    alone, config = tmp_path / "alone", tmp_path / "config"
+    alone.mkdir()
     config.mkdir()
+    assert commands_folder(f"{tmp_path}/srv", alone) == tmp_path / "srv"
     (config / "tb_gateway.json").write_text("{}")
-    assert commands_folder("/srv/state", config) == Path("/srv/state")
     assert commands_folder("state", config) == tmp_path / "state"
 
 
@@ -56,12 +56,19 @@ def test_a_command_beside_a_gateway_counts_with_it(
     assert commands_folder(None, config) == tmp_path / folder
 
 
-@pytest.mark.parametrize("text", [None, "{", "\ufffd"])
-def test_a_command_by_itself_keeps_state_in_the_users_home(
-    text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("text", ["{", "\ufffd", "[" * 100_000])
+def test_a_gateway_that_cannot_be_read_may_keep_counters_anywhere(
+    text: str, tmp_path: Path
 ) -> None:
-    if text is not None:
-        (tmp_path / "tb_gateway.json").write_text(text)
+    (tmp_path / "tb_gateway.json").write_text(text)
+    found = commands_folder(None, tmp_path)
+    assert isinstance(found, NoPlace)
+    assert "tb_gateway.json" in found.problem
+
+
+def test_a_command_by_itself_keeps_state_in_the_users_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", f"{tmp_path}/state")
     assert commands_folder(None, tmp_path) == tmp_path / "state/dlms-connector"
     monkeypatch.delenv("XDG_STATE_HOME")

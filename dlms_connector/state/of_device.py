@@ -1,0 +1,96 @@
+"""The invocation counter of a device: who shares its key and system title shares its numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from weakref import WeakValueDictionary
+
+from dlms_connector.config import Device
+from dlms_connector.protocol.security import needs_keys
+from dlms_connector.state import counter_files
+from dlms_connector.state.counters import InvocationCounter
+from dlms_connector.state.heard import Heard
+from dlms_connector.state.numbers import Numbers
+from dlms_connector.state.place import NoPlace, is_lost
+
+_LOG = logging.getLogger(__name__)
+
+#: What is in use in this process, by path: one object for each file.
+_numbers: WeakValueDictionary[Path, Numbers] = WeakValueDictionary()
+_heard: WeakValueDictionary[Path, Heard] = WeakValueDictionary()
+_sharing = Lock()
+
+
+def needs_counter(device: Device) -> bool:
+    """Return whether anything is ciphered or authenticated with a symmetric key."""
+    return needs_keys(device.dlms)
+
+
+def counter_of(
+    device: Device, directory: Path | NoPlace | None, log: logging.Logger = _LOG
+) -> InvocationCounter | None:
+    """Return a device's counter, stored in a folder; None if it needs none.
+
+    It needs none without keys, or if each association counts from 1. Without a folder, the
+    counter must be read from the meter: numbers that are not stored would be used again.
+    With `NoPlace` it gives out no number. Nothing is read or written yet.
+    """
+    dlms, name = device.dlms, device.device_name
+    if not needs_counter(device):
+        return None
+    if device.workarounds.counter_from_one:
+        log.warning(
+            "%s: workarounds.counterFromOne repeats numbers that ciphering needs to be unique: "
+            "whoever records two associations can read them",
+            name,
+        )
+        return None
+    if isinstance(directory, NoPlace):
+        return InvocationCounter(name, log=log, why_not=directory.error)
+    if directory is None:
+        return InvocationCounter(name, must_read=True, log=log)
+    keys = [_fingerprint(dlms.block_cipher_key or b"")]
+    if device.workarounds.pre_established and dlms.dedicated_key:
+        # It lasts, so no number may come twice with it either, whatever the other key is.
+        keys.append(_fingerprint(dlms.dedicated_key))
+    owners = [hashlib.sha256((dlms.system_title or b"") + key).hexdigest()[:16] for key in keys]
+    heard = hashlib.sha256(b"heard" + keys[-1]).hexdigest()[:16]
+    with _sharing:
+        return InvocationCounter(
+            name,
+            must_read=dlms.invocation_counter is not None,
+            numbers=[
+                one
+                for owner in dict.fromkeys(owners)
+                for one in _shared_numbers(name, directory, owner, log)
+            ],
+            heard=_shared_heard(name, directory / f"heard-{heard}.log", log),
+            log=log,
+        )
+
+
+def _fingerprint(key: bytes) -> bytes:
+    """Return a hash that stands for a key, and from which it cannot be found."""
+    return hashlib.sha256(b"key fingerprint" + key).digest()
+
+
+def _shared_numbers(name: str, directory: Path, owner: str, log: logging.Logger) -> list[Numbers]:
+    """Return the numbers of an owner in a folder, and those that others use in other folders."""
+    path = directory.absolute() / f"counter-{owner}.json"
+    if (own := _numbers.get(path)) is None:
+        first = partial(counter_files.highest, path.parent, owner)
+        own = Numbers(name, path, first=first, lost=partial(is_lost, path.parent), log=log)
+    others = [one for each, one in _numbers.items() if each.name == path.name and one is not own]
+    _numbers[path] = own
+    return [own, *(one for one in others if one.path and one.path.parent.is_dir())]
+
+
+def _shared_heard(name: str, path: Path, log: logging.Logger) -> Heard:
+    path = path.absolute()
+    if (heard := _heard.get(path)) is None:
+        heard = _heard[path] = Heard(name, path, log)
+    return heard

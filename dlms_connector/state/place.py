@@ -1,0 +1,262 @@
+"""One place for the state of one configuration, which the gateway and the commands find.
+
+They may have other users, working directories and containers. So whoever comes first notes
+beside the configuration (`.dlms-state.json`) where the state lies; all others follow. The folder
+has a mark (`installation.json`) with the same random id: a folder that was lost, restored, or is
+of another container does not have it, or its mark is a copy.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pwd
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlms_connector.errors import RefusedError
+from dlms_connector.state import counter_files, private_files
+from dlms_connector.state.file_lock import identity
+from dlms_connector.state.numbers import refused
+
+NOTE = ".dlms-state.json"
+MARK = "installation.json"
+
+
+@dataclass(frozen=True, slots=True)
+class NoPlace:
+    """There is no folder for counters that all would find; so nothing may be ciphered."""
+
+    problem: str
+    hint: str
+
+    @property
+    def error(self) -> RefusedError:
+        """The error for whoever needs a number."""
+        return refused(self.problem, self.hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Where the state would lie if nothing is noted yet.
+
+    `key` is what is configured. `decides`: whether the note may be changed; a command beside a
+    gateway may not. `sure`: whether all others come to the same folder without a note.
+    """
+
+    key: str
+    folder: Path
+    decides: bool
+    sure: bool
+
+
+def settle(config_dir: Path, wish: Wish) -> Path | NoPlace:
+    """Return the folder for the state, created and noted. Raises OSError if there can be none."""
+    note = config_dir / NOTE
+    with _alone(config_dir):
+        try:
+            entries = _entries(note)
+        except OSError as error:
+            if not wish.decides:
+                return _unreadable(note, error)
+            entries = {}
+        return _settle(note, entries, wish)
+
+
+def is_lost(folder: Path) -> bool:
+    """Return whether files may be missing in a folder, since it was lost or restored."""
+    try:
+        found = private_files.load(folder / MARK)
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return not isinstance(found, dict) or bool(found.get("lost", True))
+
+
+def _settle(note: Path, entries: dict[str, Mapping[str, Any]], wish: Wish) -> Path | NoPlace:
+    known = entries.get(wish.key)
+    if known is not None:
+        folder = Path(known["folder"])
+        if _id_of(folder) == known["id"] and (not wish.decides or os.access(folder, os.W_OK)):
+            return folder
+        if not wish.decides:
+            return _unseen(folder)
+    elif entries and not wish.decides:
+        return _not_yet([each["folder"] for each in entries.values()], wish.folder)
+    folder = wish.folder
+    if not wish.decides and _denied(folder):
+        return _unseen(folder)
+    others = {key: each for key, each in entries.items() if key != wish.key}
+    private_files.make_folder(folder)
+    gone = [each for each in others.values() if not _carry_over(each, folder)]
+    lost = known is not None or bool(gone)
+    entries[wish.key] = {"folder": str(folder), "id": _marked(folder, lost=lost)}
+    try:
+        private_files.write(note, entries)
+    except OSError as error:
+        if not wish.sure and not wish.decides:
+            return _not_noted(note, error)
+    return folder
+
+
+def _entries(note: Path) -> dict[str, Mapping[str, Any]]:
+    try:
+        found = private_files.load(note)
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        private_files.put_aside(note)
+        return {}
+    entries = found.items() if isinstance(found, dict) else ()
+    return {
+        key: each
+        for key, each in entries
+        if isinstance(each, dict)
+        and isinstance(each.get("folder"), str)
+        and isinstance(each.get("id"), str)
+    }
+
+
+def _carry_over(entry: Mapping[str, Any], folder: Path) -> bool:
+    """Take over the counters of a folder that was in use before; false if it is not there."""
+    before = Path(entry["folder"])
+    if before == folder:
+        return True
+    if _id_of(before) != entry["id"]:
+        return False
+    try:
+        for path in sorted(before.glob("counter-*.json")):
+            number = counter_files.look(path).number or 0
+            with counter_files.locked(folder / path.name) as lock:
+                if number > (counter_files.look(folder / path.name).number or 0):
+                    counter_files.keep(folder / path.name, lock, number, "")
+        for path in before.glob("heard-*.log"):
+            _append(folder / path.name, private_files.read(path, 1 << 24))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _append(path: Path, content: bytes) -> None:
+    descriptor = private_files.create_or_open(path, os.O_APPEND)
+    with os.fdopen(descriptor, "ab") as file:
+        file.write(content)
+
+
+def _id_of(folder: Path) -> str | None:
+    """Return the id in a folder's mark; None if there is none, or if it is a copy."""
+    try:
+        found = private_files.load(folder / MARK)
+        descriptor = os.open(folder / MARK, private_files.READING)
+    except (OSError, ValueError):
+        return None
+    try:
+        own = identity(descriptor)
+    finally:
+        os.close(descriptor)
+    if not isinstance(found, dict) or found.get("file") != own:
+        return None
+    return str(found.get("id"))
+
+
+def _marked(folder: Path, *, lost: bool) -> str:
+    """Return the id of a folder, with a new mark if there is none, or if it is a copy."""
+    known = _id_of(folder)
+    if known is not None and not lost:
+        return known
+    mark, temporary = folder / MARK, folder / f"{MARK}.new"
+    # A first mark says nothing of the past: the folder may be of an earlier version.
+    lost = lost or (known is None and os.path.lexists(mark))
+    with suppress(FileNotFoundError):
+        temporary.unlink()
+    descriptor = private_files.create(temporary)
+    chosen = secrets.token_hex(16)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(
+            f'{{"id": "{chosen}", "file": "{identity(descriptor)}", '
+            f'"lost": {"true" if lost else "false"}}}'
+        )
+        file.flush()
+        os.fsync(descriptor)
+    temporary.replace(mark)
+    return chosen
+
+
+@contextmanager
+def _alone(config_dir: Path) -> Iterator[None]:
+    """Keep others from noting something else at the same moment, where that can be done."""
+    try:
+        descriptor = os.open(config_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        yield
+        return
+    try:
+        with suppress(OSError):  # it is held for milliseconds; who waits longer goes on
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+# What a command says
+
+
+def _denied(folder: Path) -> bool:
+    """Return whether this user may not use a folder, or its nearest parent that exists."""
+    try:
+        there = next(each for each in (folder, *folder.parents) if each.exists())
+    except OSError:
+        return True
+    return not os.access(there, os.R_OK | os.W_OK | os.X_OK)
+
+
+def _unreadable(note: Path, error: OSError) -> NoPlace:
+    return NoPlace(
+        f"{note} tells where the invocation counters are kept, and cannot be read: "
+        f"{error.strerror}",
+        f"run the command as {_owner(note)}",
+    )
+
+
+def _unseen(folder: Path) -> NoPlace:
+    return NoPlace(
+        f"the gateway keeps its invocation counters in {folder}, which is not to be used from "
+        "here, or was replaced since",
+        f"run the command where the gateway runs (in its container: `docker exec`), as "
+        f"{_owner(folder)}; if the folder was replaced, start the gateway first",
+    )
+
+
+def _not_yet(folders: list[str], wanted: Path) -> NoPlace:
+    return NoPlace(
+        f"the gateway keeps its invocation counters in {', '.join(folders)}, and {wanted} is "
+        "configured now",
+        "restart the gateway, so that it takes the counters over",
+    )
+
+
+def _not_noted(note: Path, error: OSError) -> NoPlace:
+    return NoPlace(
+        "it is not known where the gateway keeps its invocation counters, and nothing can be "
+        f"noted in {note}: {error.strerror}",
+        f"start the gateway once, run the command as {_owner(note.parent)}, or set stateDirectory "
+        "to an absolute path",
+    )
+
+
+def _owner(path: Path) -> str:
+    """Return the user who owns a path, or its nearest parent that can be seen."""
+    for each in (path, *path.parents):
+        try:
+            user = each.stat().st_uid
+        except OSError:
+            continue
+        with suppress(KeyError):
+            return f"the user {pwd.getpwuid(user).pw_name} (who owns {each})"
+        return f"the user with the number {user}"
+    return "the user that runs the gateway"
