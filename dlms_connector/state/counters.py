@@ -64,17 +64,19 @@ class InvocationCounter:
         margin: int = MARGIN,
         log: logging.Logger = _LOG,
         numbers: Sequence[Numbers] = (),
+        beside: Sequence[Numbers] = (),
         heard: Heard | None = None,
         why_not: DlmsError | None = None,
     ) -> None:
         """`name` is the meter's; with `must_read` the first number is read from the meter.
 
         `first` is the lowest number to begin with. With `numbers`, `path` is not used; they are
-        several if the meter's APDUs are ciphered with several lasting keys. With `why_not`,
-        no number is given out.
+        several if the meter's APDUs are ciphered with several lasting keys. `beside` are those
+        of the same keys in other folders: they matter, but cannot hinder. With `why_not`, no
+        number is given out.
         """
         own = Numbers(name, path, first=lambda: first, margin=margin, log=log)
-        self._numbers = tuple(numbers) or (own,)
+        self._numbers, self._beside = tuple(numbers) or (own,), tuple(beside)
         self._heard = heard or Heard(name, None, log)
         self._name, self._log, self._why_not = name, log, why_not
         self._must_read = must_read
@@ -189,15 +191,15 @@ class InvocationCounter:
 
     def _prepare(self) -> None:
         self._heard.store()
-        for each in self._numbers:
+        for each in self._numbers + self._beside:
             each.open()
         if self.known:
-            for each in self._numbers:
+            for each in self._numbers + self._beside:
                 each.prepare()
 
     async def _aside(self, job: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
-        for each in self._numbers:
+        for each in self._numbers + self._beside:
             each.managed = True
         try:
             await within(_PATIENCE_S, loop.run_in_executor(_THREADS, job))
@@ -210,12 +212,21 @@ class InvocationCounter:
         """Return a number that is unused with each of the keys."""
         while True:
             least = self._peek()
-            taken = {each.take(least) for each in self._numbers}
+            taken = {each.take(least) for each in self._numbers} | self._taken_beside(least)
             if len(taken) == 1:
                 return taken.pop()
 
+    def _taken_beside(self, least: int) -> set[int]:
+        taken = set()
+        for each in self._beside:
+            try:
+                taken.add(each.take(least))
+            except DlmsError:
+                each.raise_to(least + 1)
+        return taken
+
     def _peek(self) -> int:
-        return max(each.peek() for each in self._numbers)
+        return max(each.peek() for each in self._numbers + self._beside)
 
     @property
     def _is_low(self) -> bool:

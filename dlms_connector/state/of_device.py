@@ -60,14 +60,12 @@ def counter_of(
     owners = [hashlib.sha256((dlms.system_title or b"") + key).hexdigest()[:16] for key in keys]
     heard = hashlib.sha256(b"heard" + keys[-1]).hexdigest()[:16]
     with _sharing:
+        numbers = [_shared_numbers(name, directory, owner, log) for owner in dict.fromkeys(owners)]
         return InvocationCounter(
             name,
             must_read=dlms.invocation_counter is not None,
-            numbers=[
-                one
-                for owner in dict.fromkeys(owners)
-                for one in _shared_numbers(name, directory, owner, log)
-            ],
+            numbers=numbers,
+            beside=_elsewhere(numbers),
             heard=_shared_heard(name, directory / f"heard-{heard}.log", log),
             log=log,
         )
@@ -78,15 +76,20 @@ def _fingerprint(key: bytes) -> bytes:
     return hashlib.sha256(b"key fingerprint" + key).digest()
 
 
-def _shared_numbers(name: str, directory: Path, owner: str, log: logging.Logger) -> list[Numbers]:
-    """Return the numbers of an owner in a folder, and those that others use in other folders."""
+def _shared_numbers(name: str, directory: Path, owner: str, log: logging.Logger) -> Numbers:
     path = directory.absolute() / f"counter-{owner}.json"
-    if (own := _numbers.get(path)) is None:
+    if (numbers := _numbers.get(path)) is None:
         first = partial(counter_files.highest, path.parent, owner)
-        own = Numbers(name, path, first=first, lost=partial(is_lost, path.parent), log=log)
-    others = [one for each, one in _numbers.items() if each.name == path.name and one is not own]
-    _numbers[path] = own
-    return [own, *(one for one in others if one.path and one.path.parent.is_dir())]
+        numbers = Numbers(name, path, first=first, lost=partial(is_lost, path.parent), log=log)
+        _numbers[path] = numbers
+    return numbers
+
+
+def _elsewhere(numbers: list[Numbers]) -> list[Numbers]:
+    """Return those of the same keys and titles that an event loop uses in other folders."""
+    names = {one.path.name for one in numbers if one.path}
+    others = [one for path, one in _numbers.items() if path.name in names]
+    return [one for one in others if one.managed and one not in numbers]
 
 
 def _shared_heard(name: str, path: Path, log: logging.Logger) -> Heard:
