@@ -234,6 +234,11 @@ class Numbers:
         )  # fmt: skip
 
 
+def unused(found: Found) -> int:
+    """Return a number that was certainly not used: for a copy more than the one that it holds."""
+    return (found.number or 0) + (_skip(found) if found.kind is Kind.TOUCHED else 0)
+
+
 def _skip(found: Found) -> int:
     """Return more numbers than can have been used since a copy was made."""
     return max(_SKIP, int(_PER_S * max(0.0, time.time() - found.written_s)))

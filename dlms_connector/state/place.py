@@ -20,8 +20,9 @@ from typing import Any
 
 from dlms_connector.errors import RefusedError
 from dlms_connector.state import counter_files, private_files
+from dlms_connector.state.counter_files import LAST
 from dlms_connector.state.file_lock import identity
-from dlms_connector.state.numbers import refused
+from dlms_connector.state.numbers import refused, unused
 
 NOTE = ".dlms-state.json"
 MARK = "installation.json"
@@ -79,29 +80,53 @@ def is_lost(folder: Path) -> bool:
 
 
 def _settle(note: Path, entries: dict[str, Mapping[str, Any]], wish: Wish) -> Path | NoPlace:
+    if not wish.decides:
+        return _follow(note, entries, wish)
+    known = entries.get(wish.key)
+    folder, lost = wish.folder, known is not None
+    if known is not None and _is_usable(known):
+        folder, lost = Path(known["folder"]), False
+    private_files.make_folder(folder)
+    for key, each in [*entries.items()]:
+        # Numbers may have been used there since: it is another connector's, or was in use before.
+        if key != wish.key and not _carry_over(each, folder):
+            lost = True
+            del entries[key]
+    _note(note, entries, wish.key, folder, lost=lost)
+    return folder
+
+
+def _follow(note: Path, entries: dict[str, Mapping[str, Any]], wish: Wish) -> Path | NoPlace:
+    """Return the folder for a command beside a gateway."""
     known = entries.get(wish.key)
     if known is not None:
         folder = Path(known["folder"])
-        if _id_of(folder) == known["id"] and (not wish.decides or os.access(folder, os.W_OK)):
-            return folder
-        if not wish.decides:
-            return _unseen(folder)
-    elif entries and not wish.decides:
+        return folder if _is_usable(known) else _unseen(folder)
+    if entries:
         return _not_yet([each["folder"] for each in entries.values()], wish.folder)
-    folder = wish.folder
-    if not wish.decides and _denied(folder):
-        return _unseen(folder)
-    others = {key: each for key, each in entries.items() if key != wish.key}
-    private_files.make_folder(folder)
-    gone = [each for each in others.values() if not _carry_over(each, folder)]
-    lost = known is not None or bool(gone)
-    entries[wish.key] = {"folder": str(folder), "id": _marked(folder, lost=lost)}
+    if _denied(wish.folder):
+        return _unseen(wish.folder)
+    private_files.make_folder(wish.folder)
+    error = _note(note, entries, wish.key, wish.folder, lost=False)
+    return wish.folder if wish.sure or error is None else _not_noted(note, error)
+
+
+def _is_usable(entry: Mapping[str, Any]) -> bool:
+    folder = Path(entry["folder"])
+    return _id_of(folder) == entry["id"] and os.access(folder, os.W_OK)
+
+
+def _note(
+    note: Path, entries: dict[str, Mapping[str, Any]], key: str, folder: Path, *, lost: bool
+) -> OSError | None:
+    """Note a folder, if it is not noted yet; return the error if that fails."""
+    new = {**entries, key: {"folder": str(folder), "id": _marked(folder, lost=lost)}}
     try:
-        private_files.write(note, entries)
+        if new != entries or not note.exists():
+            private_files.write(note, new)
     except OSError as error:
-        if not wish.sure and not wish.decides:
-            return _not_noted(note, error)
-    return folder
+        return error
+    return None
 
 
 def _entries(note: Path) -> dict[str, Mapping[str, Any]]:
@@ -131,15 +156,19 @@ def _carry_over(entry: Mapping[str, Any], folder: Path) -> bool:
         return False
     try:
         for path in sorted(before.glob("counter-*.json")):
-            number = counter_files.look(path).number or 0
-            with counter_files.locked(folder / path.name) as lock:
-                if number > (counter_files.look(folder / path.name).number or 0):
-                    counter_files.keep(folder / path.name, lock, number, "")
+            _raise(folder / path.name, unused(counter_files.look(path)))
         for path in before.glob("heard-*.log"):
             _append(folder / path.name, private_files.read(path, 1 << 24))
     except (OSError, ValueError):
         return False
     return True
+
+
+def _raise(path: Path, number: int) -> None:
+    if number > (counter_files.look(path).number or 0):
+        with counter_files.locked(path) as lock:
+            known = unused(counter_files.look(path))
+            counter_files.keep(path, lock, min(max(number, known), LAST), "")
 
 
 def _append(path: Path, content: bytes) -> None:

@@ -61,7 +61,7 @@ def in_another_process(folder: Path, count: int = 5) -> list[int]:
         "from tests.unit.state.test_no_number_twice import counter, used\n"
         f"print(used(counter(Path(sys.argv[1])), {count}))"
     )
-    done = subprocess.run(  # noqa: S603 - our own interpreter
+    done = subprocess.run(
         [sys.executable, "-c", code, str(folder)],
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
@@ -280,7 +280,7 @@ def test_numbers_of_killed_processes_come_never_again(tmp_path: Path) -> None:
     )
     numbers: list[int] = []
     for turns in (1, 99, 100, 101, 250):
-        done = subprocess.run(  # noqa: S603 - our own interpreter
+        done = subprocess.run(
             [sys.executable, "-c", code, str(tmp_path), str(turns)],
             cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
