@@ -250,3 +250,62 @@ def test_noise_raises_our_errors_only(noise: bytes) -> None:
     except DlmsError:
         return
     assert plain[0] in (0xD8, 0x0E)
+
+
+def forged(number: int, general: bool, plain: bytes = VALUE) -> bytes:
+    """Return what anybody can send where nothing is authenticated: the key is not needed."""
+    sealed = bytes([ENCRYPTED]) + number.to_bytes(4, "big") + bytes(len(plain))
+    if general:
+        return b"\xdb\x08" + SERVER_TITLE + bytes([len(sealed)]) + sealed
+    return b"\xcc" + bytes([len(sealed)]) + sealed
+
+
+@pytest.mark.parametrize("number", [0xFFFF_FFFF, 0x7FFF_FFFF, 20_000])
+@pytest.mark.parametrize("first", [True, False])
+def test_an_unauthenticated_counter_locks_nobody_out(number: int, first: bool) -> None:
+    client, meter = pair(ENCRYPTED)
+    client.general = meter.general = True
+    client.begin(fresh=False, peer=SERVER_TITLE)
+    client.general = True
+    if not first:
+        assert client.unprotect(meter.protect(VALUE)) == VALUE
+        with pytest.raises(SecurityError, match="too far ahead") as caught:
+            client.unprotect(forged(number, general=True))
+        assert client.unprotect(meter.protect(VALUE)) == VALUE  # it has moved nothing
+    else:
+        client.unprotect(forged(number, general=True))  # nothing tells that it is no reply
+        with pytest.raises(SecurityError, match="repeated") as caught:
+            client.unprotect(meter.protect(VALUE))
+    assert "ENCRYPTION does not authenticate" in caught.value.hint
+    client.begin(fresh=False, peer=SERVER_TITLE)
+    assert client.unprotect(meter.protect(VALUE)) == VALUE
+
+
+def test_a_counter_of_a_dedicated_key_is_forged_as_easily() -> None:
+    client, meter = pair(ENCRYPTED)
+    dedicated(client, meter)
+    client.unprotect(meter.protect(VALUE))
+    sealed = forged(0xFFFF_FFFF, general=True)
+    with pytest.raises(SecurityError, match="too far ahead"):
+        client.unprotect(b"\xdc" + sealed[1:])
+    assert client.unprotect(meter.protect(VALUE)) == VALUE
+
+
+def test_the_counter_of_another_meter_does_not_count() -> None:
+    """Meters that share a key count each for itself."""
+    counter = CountUp()
+    keys = Keys(0, block_key(0), authentication_key(0))
+    for title, first in ((SERVER_TITLE, 500), (b"SERVER02", 1)):
+        client = Protection(keys, BOTH, CLIENT_TITLE, counter)
+        meter = Protection(keys, BOTH, title, CountUp(first))
+        client.begin(fresh=False, peer=title)
+        assert client.unprotect(meter.protect(VALUE)) == VALUE
+
+
+def test_a_repeated_reply_names_what_to_set_if_the_meter_began_again() -> None:
+    client, meter = pair()
+    reply = meter.protect(VALUE)
+    client.unprotect(reply)
+    with pytest.raises(SecurityError, match="repeated") as caught:
+        client.unprotect(reply)
+    assert "serverCounterRestarts" in caught.value.hint

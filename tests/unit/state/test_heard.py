@@ -1,0 +1,128 @@
+"""What was heard of a meter's counter lasts, so that nothing recorded earlier is believed."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from dlms_connector.config import Workarounds
+from dlms_connector.errors import SecurityError
+from dlms_connector.protocol.association import Association
+from dlms_connector.state import InvocationCounter
+from dlms_connector.state.heard import STEP, Heard
+from tests.support.secured_meter import SERVER_TITLE, Line, SecuredMeter, finish, secured
+from tests.unit.state.test_no_number_twice import counter
+
+ALL = "AUTHENTICATION_ENCRYPTION"
+GET = bytes.fromhex("C001C100080000010000FF0200")
+LOG = logging.getLogger("test.heard")
+
+
+class Player:
+    """Plays back what a meter said in a recorded association, whatever is asked."""
+
+    def __init__(self, said: list[bytes]) -> None:
+        self._said = iter(said)
+
+    def answer(self, apdu: bytes) -> bytes:
+        return next(self._said)
+
+
+async def counter_after_a_start(folder: Path) -> InvocationCounter:
+    made = counter(folder)
+    await made.begin()
+    return made
+
+
+async def read(line: Line, folder: Path, workarounds: Workarounds, **dlms: str) -> bytes:
+    """Open an association after a start of the gateway, and read a value."""
+    kept = await counter_after_a_start(folder)
+    mine = Association(secured(security=ALL, **dlms), workarounds, kept)
+    finish(mine.open(line))
+    await kept.begin()  # as before each talk: what was heard is on the disk before the request
+    return mine.unprotect(finish(line.exchange(mine.protect(GET))))
+
+
+@pytest.mark.parametrize("authentication", ["NONE", "LOW"])
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_recorded_association_played_back_after_a_restart(
+    tmp_path: Path, authentication: str, restarts: bool
+) -> None:
+    dlms = {"authentication": authentication}
+    meter = SecuredMeter(secured(security=ALL, **dlms))
+    workarounds = Workarounds(server_counter_restarts=restarts)
+    recorded = Line(meter.answer)
+    assert await read(recorded, tmp_path, workarounds, **dlms) == meter.value
+    again = Line(Player(recorded.said).answer)
+    if restarts:
+        assert await read(again, tmp_path, workarounds, **dlms) == meter.value
+    else:
+        with pytest.raises(SecurityError, match="repeated"):
+            await read(again, tmp_path, workarounds, **dlms)
+        assert await read(Line(meter.answer), tmp_path, workarounds, **dlms) == meter.value
+
+
+async def test_a_meter_that_proves_itself_may_begin_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        meter = SecuredMeter(secured(security=ALL, authentication="HIGH_GMAC"))
+        line = Line(meter.answer)
+        found = await read(line, tmp_path, Workarounds(), authentication="HIGH_GMAC")
+        assert found == meter.value
+
+
+def heard(path: Path) -> Heard:
+    return Heard("Cellar", path, LOG)
+
+
+def test_a_crash_loses_a_bounded_number(tmp_path: Path) -> None:
+    path = tmp_path / "heard-x.log"
+    one = heard(path)
+    for number in range(1000, 2000):
+        one.note(SERVER_TITLE, number, opening=number == 1000)
+        one.store()
+    assert path.stat().st_size < 30 * (1000 // STEP + 2)
+    assert 1999 - STEP <= heard(path).highest(SERVER_TITLE) <= 1999
+    one.note(SERVER_TITLE, 2000, opening=True)
+    one.store()
+    assert heard(path).highest(SERVER_TITLE) == 2000
+    assert heard(path).highest(b"SERVER02") == -1
+
+
+def test_the_file_does_not_grow_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "heard-x.log"
+    path.write_text("".join(f"{SERVER_TITLE.hex()} {number}\n" for number in range(9000)))
+    one = heard(path)
+    assert one.highest(SERVER_TITLE) == 8999
+    assert path.read_text() == f"{SERVER_TITLE.hex()} 8999\n"
+    one.note(SERVER_TITLE, 9001, opening=True)
+    one.store()
+    assert heard(path).highest(SERVER_TITLE) == 9001
+
+
+@pytest.mark.parametrize("content", [b"\xff\n", b"[" * 99, b"53 53\n", bytes(99)])
+def test_lines_that_make_no_sense_cost_themselves_only(
+    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "heard-x.log"
+    path.write_bytes(f"{SERVER_TITLE.hex()} 77\n".encode() + content)
+    for _ in range(2):
+        assert heard(path).highest(SERVER_TITLE) == 77
+    assert path.with_name("heard-x.log.unreadable-1").exists()
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("Cellar: heard-x.log cannot be read")
+
+
+def test_what_is_no_file_is_not_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "heard-x.log"
+    os.mkfifo(path)
+    one = heard(path)
+    assert one.highest(SERVER_TITLE) == -1
+    one.note(SERVER_TITLE, 5, opening=True)
+    one.store()
+    assert heard(path).highest(SERVER_TITLE) == 5
+    assert len(caplog.messages) == 1
