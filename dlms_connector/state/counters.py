@@ -19,6 +19,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 
 from dlms_connector.errors import DlmsError, ProtocolError, RefusedError, StateBusyError
@@ -66,18 +67,19 @@ class InvocationCounter:
         numbers: Sequence[Numbers] = (),
         beside: Sequence[Numbers] = (),
         heard: Heard | None = None,
+        marks: Sequence[str] = ("",),
         why_not: DlmsError | None = None,
     ) -> None:
         """`name` is the meter's; with `must_read` the first number is read from the meter.
 
         `first` is the lowest number to begin with. With `numbers`, `path` is not used; they are
         several if the meter's APDUs are ciphered with several lasting keys. `beside` are those
-        of the same keys in other folders: they matter, but cannot hinder. With `why_not`, no
-        number is given out.
+        of the same keys in other folders: they matter, but cannot hinder. `marks` tell the meter
+        from others with the same key and title. With `why_not`, no number is given out.
         """
         own = Numbers(name, path, first=lambda: first, margin=margin, log=log)
         self._numbers, self._beside = tuple(numbers) or (own,), tuple(beside)
-        self._heard = heard or Heard(name, None, log)
+        self._heard, self._marks = heard or Heard(name, None, log), tuple(marks)
         self._name, self._log, self._why_not = name, log, why_not
         self._must_read = must_read
         self._known: bool | None = None
@@ -183,11 +185,16 @@ class InvocationCounter:
 
     def heard(self, title: bytes) -> int:
         """Return the highest number that a meter used with our key; -1 before the first."""
-        return self._heard.highest(title, wait=not self._numbers[0].managed)
+        wait = not self._numbers[0].managed
+        return max(self._heard.highest(each, wait=wait) for each in self._meters(title))
 
     def hear(self, title: bytes, number: int, *, opening: bool) -> None:
         """Note the number of an authenticated reply; `opening`: the first of an association."""
-        self._heard.note(title, number, opening=opening)
+        for each in self._meters(title):
+            self._heard.note(each, number, opening=opening)
+
+    def _meters(self, title: bytes) -> list[bytes]:
+        return [sha256(title + mark.encode()).digest()[:8] for mark in self._marks]
 
     def _prepare(self) -> None:
         self._heard.store()
@@ -195,7 +202,7 @@ class InvocationCounter:
             each.open()
         if self.known:
             for each in self._numbers + self._beside:
-                each.prepare()
+                each.prepare(self._peek())
 
     async def _aside(self, job: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
@@ -230,7 +237,8 @@ class InvocationCounter:
 
     @property
     def _is_low(self) -> bool:
-        return any(each.low for each in self._numbers)
+        least = self._peek()
+        return any(each.is_low(least) for each in self._numbers)
 
     def _raise(self, value: int) -> None:
         if not 0 <= value <= LAST:

@@ -1,9 +1,9 @@
 """The invocation counters of the meters, as far as they were heard with one key.
 
-A reply with a lower number was recorded earlier and is played back; over a restart too. The file
-has a line for a meter's system title and its number. It is written before the first request of
-an association, so that an association that was recorded as a whole is refused, and after that
-every `STEP` numbers: a crash loses at most so many.
+A reply with a lower number was recorded earlier and is played back; over a restart too. A line
+of the file is a hash that stands for a meter, and its number. It is written before the first
+request of an association, so that an association that was recorded as a whole is refused, and
+after that every `STEP` numbers: a crash loses at most so many.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Heard:
         self._loaded = path is None
         self._complained = False
 
-    def highest(self, title: bytes, *, wait: bool = True) -> int:
+    def highest(self, meter: bytes, *, wait: bool = True) -> int:
         """Return the highest number of a meter, -1 before the first.
 
         Raises StateBusyError if the file is not read yet, and shall not be waited for.
@@ -48,14 +48,14 @@ class Heard:
             if not wait:
                 raise StateBusyError("reading what was heard of the meter", "it takes too long")
             self.store()
-        return self._highest.get(title, -1)
+        return self._highest.get(meter, -1)
 
-    def note(self, title: bytes, number: int, *, opening: bool = False) -> None:
+    def note(self, meter: bytes, number: int, *, opening: bool = False) -> None:
         """Note a number; `store` writes it to the disk, without delay if `opening`."""
         with self._memory:
-            self._highest[title] = max(number, self._highest.get(title, -1))
+            self._highest[meter] = max(number, self._highest.get(meter, -1))
             if opening:
-                self._stored.pop(title, None)
+                self._stored.pop(meter, None)
 
     def store(self) -> None:
         """Read the file once, and write what is new; never raises."""
@@ -81,8 +81,8 @@ class Heard:
         found = [match for line in lines if (match := _LINE.fullmatch(line))]
         with self._memory:
             for match in found:
-                title, number = bytes.fromhex(match[1].decode()), int(match[2])
-                self._highest[title] = max(number, self._highest.get(title, -1))
+                meter, number = bytes.fromhex(match[1].decode()), int(match[2])
+                self._highest[meter] = max(number, self._highest.get(meter, -1))
             self._stored = dict(self._highest)
         if len(found) < len(lines):
             self._set_aside(path, "it has lines that make no sense")
@@ -96,9 +96,9 @@ class Heard:
     def _append(self, path: Path) -> None:
         with self._memory:
             new = {
-                title: number
-                for title, number in self._highest.items()
-                if title not in self._stored or number >= self._stored[title] + STEP
+                meter: number
+                for meter, number in self._highest.items()
+                if meter not in self._stored or number >= self._stored[meter] + STEP
             }
         if not new:
             return
@@ -109,7 +109,7 @@ class Heard:
     @staticmethod
     def _write(path: Path, numbers: Mapping[bytes, int]) -> None:
         private_files.make_folder(path.parent)
-        lines = "".join(f"{title.hex()} {number}\n" for title, number in numbers.items())
+        lines = "".join(f"{meter.hex()} {number}\n" for meter, number in numbers.items())
         descriptor = create_or_open(path, os.O_APPEND)
         try:
             os.lseek(descriptor, 0, os.SEEK_END)

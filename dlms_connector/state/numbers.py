@@ -130,14 +130,15 @@ class Numbers:
                     raise StateBusyError(DOING, "numbers must be stored first", at_once=True)
             self._reserve()
 
-    def prepare(self) -> None:
-        """Reserve numbers for the steps to come, in a thread that may wait; never raises."""
+    def prepare(self, least: int = 0) -> None:
+        """Reserve numbers from `least` on for the steps to come, in a thread; never raises."""
         try:
             if not self.open():
                 assert self.path is not None
                 assert self.fault is not None
                 raise not_kept(self.path, self.fault)
-            if self.low or self._overtaken:
+            self.raise_to(least)
+            if self.is_low() or self._overtaken:
                 self._reserve()
             trouble: DlmsError | None = None
         except DlmsError as error:
@@ -155,10 +156,9 @@ class Numbers:
         """Whether the last `prepare` could reserve nothing."""
         return self._trouble is not None
 
-    @property
-    def low(self) -> bool:
-        """Whether there are few numbers left to take without the disk."""
-        return self._reserved - self._next < FEW
+    def is_low(self, least: int = 0) -> bool:
+        """Whether there are few numbers left from `least` on to take without the disk."""
+        return self._reserved - max(self._next, least) < FEW
 
     @property
     def _overtaken(self) -> bool:

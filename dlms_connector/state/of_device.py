@@ -66,9 +66,20 @@ def counter_of(
             must_read=dlms.invocation_counter is not None,
             numbers=numbers,
             beside=_elsewhere(numbers),
+            marks=_marks(device),
             heard=_shared_heard(name, directory / f"heard-{heard}.log", log),
             log=log,
         )
+
+
+def _marks(device: Device) -> tuple[str, str]:
+    """Return what tells a meter from others: its name, and where it is.
+
+    Each is enough to know it again. Titles alone are not: not every maker sets them apart.
+    """
+    dlms = device.dlms
+    address = (dlms.logical_address, dlms.physical_address, dlms.serial_number)
+    return f"name {device.device_name}", f"place {device.connection.endpoint} {address}"
 
 
 def _fingerprint(key: bytes) -> bytes:
