@@ -149,7 +149,7 @@ class Introduction:
         timeout_s = device.connection.timeout_ms / 1000
         pause_s = device.workarounds.pause_between_frames_ms / 1000
         await asyncio.sleep(device.workarounds.pause_after_connect_ms / 1000)
-        counter = counter_of(device, self._state_dir, self._log)
+        counter = counter_of(device, self._state_dir, self._log, stranger=True)
         if counter is not None:
             await counter.begin()
             learning = catch_up(counter, device, self._make_client)

@@ -31,13 +31,18 @@ def needs_counter(device: Device) -> bool:
 
 
 def counter_of(
-    device: Device, directory: Path | NoPlace | None, log: logging.Logger = _LOG
+    device: Device,
+    directory: Path | NoPlace | None,
+    log: logging.Logger = _LOG,
+    *,
+    stranger: bool = False,
 ) -> InvocationCounter | None:
     """Return a device's counter, stored in a folder; None if it needs none.
 
     It needs none without keys, or if each association counts from 1. Without a folder, the
     counter must be read from the meter: numbers that are not stored would be used again.
-    With `NoPlace` it gives out no number. Nothing is read or written yet.
+    With `NoPlace` it gives out no number. A `stranger` is a meter that is only asked who it is:
+    what it counts says nothing of the device. Nothing is read or written yet.
     """
     dlms, name = device.dlms, device.device_name
     if not needs_counter(device):
@@ -51,23 +56,22 @@ def counter_of(
         return None
     if isinstance(directory, NoPlace):
         return InvocationCounter(name, log=log, why_not=directory.error)
-    if directory is None:
-        return InvocationCounter(name, must_read=True, log=log)
     keys = [_fingerprint(dlms.block_cipher_key or b"")]
     if device.workarounds.pre_established and dlms.dedicated_key:
         # It lasts, so no number may come twice with it either, whatever the other key is.
         keys.append(_fingerprint(dlms.dedicated_key))
     owners = [hashlib.sha256((dlms.system_title or b"") + key).hexdigest()[:16] for key in keys]
     heard = hashlib.sha256(b"heard" + keys[-1]).hexdigest()[:16]
+    path = None if directory is None or stranger else directory / f"heard-{heard}.log"
     with _sharing:
         numbers = [_shared_numbers(name, directory, owner, log) for owner in dict.fromkeys(owners)]
         return InvocationCounter(
             name,
-            must_read=dlms.invocation_counter is not None,
+            must_read=directory is None or dlms.invocation_counter is not None,
             numbers=numbers,
             beside=_elsewhere(numbers),
             marks=_marks(device),
-            heard=_shared_heard(name, directory / f"heard-{heard}.log", log),
+            heard=_shared_heard(name, path, log) if path else Heard(name, None, log),
             log=log,
         )
 
@@ -87,12 +91,16 @@ def _fingerprint(key: bytes) -> bytes:
     return hashlib.sha256(b"key fingerprint" + key).digest()
 
 
-def _shared_numbers(name: str, directory: Path, owner: str, log: logging.Logger) -> Numbers:
-    path = directory.absolute() / f"counter-{owner}.json"
-    if (numbers := _numbers.get(path)) is None:
-        first = partial(counter_files.highest, path.parent, owner)
-        numbers = Numbers(name, path, first=first, lost=partial(is_lost, path.parent), log=log)
-        _numbers[path] = numbers
+def _shared_numbers(name: str, directory: Path | None, owner: str, log: logging.Logger) -> Numbers:
+    path = directory.absolute() / f"counter-{owner}.json" if directory else None
+    key = path or Path(owner)  # without a folder they are shared in memory
+    if (numbers := _numbers.get(key)) is None:
+        numbers = Numbers(name, path, log=log)
+        if path is not None:
+            first = partial(counter_files.highest, path.parent, owner)
+            lost = partial(is_lost, path.parent)
+            numbers = Numbers(name, path, first=first, lost=lost, log=log)
+        _numbers[key] = numbers
     return numbers
 
 

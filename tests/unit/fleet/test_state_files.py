@@ -1,4 +1,4 @@
-"""Files of one meter that are spoilt, locked or slow cost that meter alone; nothing waits in the loop."""
+"""Files of one meter that are spoilt, locked or slow cost that meter alone; no loop waits."""
 
 from __future__ import annotations
 
@@ -88,6 +88,10 @@ def file_of(folder: Path, name: str, ending: str = "json") -> Path:
     return path
 
 
+def files(folder: Path, pattern: str) -> list[Path]:
+    return sorted(folder.glob(pattern))
+
+
 async def comes(event: asyncio.Event) -> None:
     await asyncio.wait_for(event.wait(), 20)
 
@@ -132,7 +136,7 @@ async def test_a_file_that_another_process_holds_stops_its_meter_only(tmp_path: 
 async def test_the_loop_runs_while_a_lock_is_waited_for(tmp_path: Path) -> None:
     one = counter(tmp_path)
     used(one)
-    (lock,) = tmp_path.glob("counter-*.lock")
+    (lock,) = files(tmp_path, "counter-*.lock")
     del one
     again = counter(tmp_path)
     with lock.open("r+") as held:
@@ -189,5 +193,5 @@ async def test_whoever_reads_or_stores_state_is_no_event_loop(
             event.clear()
             await comes(event)
     assert in_loop == []
-    assert len(list(tmp_path.glob("counter-*.json"))) == 2
-    assert list(tmp_path.glob("heard-*.log"))
+    assert len(files(tmp_path, "counter-*.json")) == 2
+    assert files(tmp_path, "heard-*.log")

@@ -224,6 +224,19 @@ def test_what_is_no_file_is_refused_and_not_waited_for(
         counter(tmp_path).next()
 
 
+def test_two_entries_share_the_numbers_in_memory_too() -> None:
+    obis = {"invocation_counter": OBIS}
+    entries = [counter_of(device(name, **obis), None) for name in ("Meter", "Meter again")]  # type: ignore[arg-type]
+    numbers = []
+    for entry in entries:
+        assert entry is not None
+        assert not entry.known
+        entry.learn(5000)
+        numbers += used(entry)
+    assert len(numbers) == 10
+    assert unused_so_far(numbers)
+
+
 def test_two_entries_for_one_meter_share_the_numbers(tmp_path: Path) -> None:
     entries = [counter(tmp_path, name) for name in ("Meter", "Meter, second association", "Other")]
     numbers = [number for _ in range(150) for entry in entries for number in used(entry, 1)]
