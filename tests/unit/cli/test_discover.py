@@ -261,9 +261,13 @@ async def test_a_ciphered_meter_is_found_again(
     )
     given += tuple(each for key in keys for each in ("--dlms", key))
     results = []
+    # Beside a configuration, its stateDirectory is used.
+    (tmp_path / "dlms.json").write_text(f'{{"stateDirectory": "{tmp_path}/state"}}')
     async with simulate([options]) as (server,):
         for name in ("one", "two"):
             file = str(tmp_path / f"{name}.json")
             results.append(await discover(server.port, *given, "--output", file))
             results.append(await run("read", file))
     assert [each.exit_code for each in results] == [0] * 4, results[-1].output
+    counters = {path.parent for path in tmp_path.rglob("counter-*.json")}
+    assert counters == {tmp_path / "state", tmp_path / "home/dlms-connector"}

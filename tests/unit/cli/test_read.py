@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 from decimal import Decimal
 from pathlib import Path
@@ -16,10 +17,12 @@ from click.testing import CliRunner, Result
 from dlms_connector.cli import main
 from dlms_connector.cli.read import read_once
 from dlms_connector.config.model import Device
+from dlms_connector.gateway import state_directory
 from dlms_connector.meter.outcome import Outcome
 from dlms_connector.simulator import MeterOptions, microstar, simulate
 from dlms_connector.simulator.encoding.data import octets
 
+LOG = logging.getLogger("test.read")
 FIVE = {
     "voltage_l1": "1-1:32.7.0",
     "current_l1": "1-1:31.7.0",
@@ -269,3 +272,40 @@ async def test_a_ciphered_meter_is_read_again_and_again(
     assert [result.exit_code for result in results] == [0] * 4, results[1].output
     kept = tmp_path / {"own": "home/dlms-connector", "gateway": "data/dlms"}[place]
     assert len(list(kept.glob("counter-*.json"))) == 1
+
+
+async def test_no_number_is_used_where_the_gateways_counters_are_not_to_be_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The meter in clear is read, the ciphered one is not, and the reason is told."""
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "tb_gateway.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    container = state_directory(None, {"data_folder_path": "./inside/"}, config, LOG)
+    assert container is not None
+    note = config / ".dlms-state.json"
+    note.write_text(note.read_text().replace("storage ./inside/", "storage "))
+    container.rename(container.with_name("mounted elsewhere"))
+    secured: dict[str, Any] = {"authentication": "NONE", "security": "AUTHENTICATION_ENCRYPTION"}
+    plain, ciphered = MeterOptions(), MeterOptions(framing="WRAPPER", client_address=1, **secured)
+    keys = {
+        "interfaceType": "WRAPPER",
+        "clientAddress": 1,
+        "systemTitle": "434C490000000001",
+        "blockCipherKey": ciphered.block_cipher_key.hex(),
+        "authenticationKey": ciphered.authentication_key.hex(),
+    }
+    async with simulate([plain, ciphered]) as (clear, hidden):
+        devices = [
+            entry("Clear", clear.port),
+            entry("Hidden", hidden.port, dlms=secured | keys),
+        ]
+        result = await read(config, devices)
+        assert hidden.meter.seen["aarq"] == 0
+    assert result.exit_code == 1
+    assert "energy" in result.stdout
+    assert "Hidden: keeping the invocation counter: refused: the gateway keeps" in result.stderr
+    assert str(container) in result.stderr
+    assert "docker exec" in result.stderr
+    assert "Traceback" not in result.output

@@ -112,3 +112,29 @@ def test_the_public_client_does_not_sign() -> None:
     workarounds = DEVICE.workarounds.model_copy(update={"sign": "always"})
     public = public_device(DEVICE.model_copy(update={"workarounds": workarounds}))
     assert public.workarounds.sign == "never"
+
+
+class Twice(Public):
+    """Gives another answer to the second reading."""
+
+    def __init__(self, *values: int) -> None:
+        super().__init__(ObjectError("reading", 3))
+        self._values = iter(values)
+
+    def get(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
+        self.did.append(refs)
+        yield from ()
+        return [Data(DataType.DOUBLE_LONG_UNSIGNED, next(self._values))]
+
+
+@pytest.mark.parametrize("again", [41, 0xFFFF_0000, 0xFFFF_FFFF])
+def test_a_single_forged_counter_that_would_use_up_the_key_is_not_believed(again: int) -> None:
+    client = Twice(0xFFFF_0001, again)
+    with pytest.raises(RefusedError, match="shows 4294901761, and read again") as caught:
+        finish(read_counter(client, OBIS))
+    assert "not authenticated" in caught.value.hint
+    assert client.did[-1] == "release"
+
+
+def test_a_meter_that_really_is_that_far_says_so_again() -> None:
+    assert finish(read_counter(Twice(3_000_000_000, 3_000_000_001), OBIS)) == 3_000_000_001
