@@ -309,6 +309,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             self._gateway.config.get("storage", {}),
             Path(self._gateway.get_config_path()),
             self._log,
+            self.name,
         )
         if folder is not None:
             last_good.keep(self._config, folder, self.name, self._log)

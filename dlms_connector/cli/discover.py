@@ -21,6 +21,8 @@ from dlms_connector.config import (
     Authentication,
     InterfaceType,
     holds_reference,
+    load,
+    load_file,
     preset,
 )
 from dlms_connector.discovery import (
@@ -36,7 +38,7 @@ from dlms_connector.discovery import (
     report,
 )
 from dlms_connector.errors import ConfigError
-from dlms_connector.state import commands_folder, private_files
+from dlms_connector.state import commands_folder
 
 #: Seconds for all probes on a serial port, where every baud rate is tried.
 _SERIAL_MAX_S = 600.0
@@ -44,7 +46,6 @@ _USUAL = Pace()
 #: Seconds that the connector waits for an answer, unless the entry says otherwise.
 _ANSWER_S = 5.0
 
-_LARGEST_FILE = 64 * 1024 * 1024
 _SEEN = "a secret on the command line is seen by all users of this computer: "
 
 
@@ -174,13 +175,11 @@ def _most_seconds(given: float | None, timeout_s: float, serial_port: str | None
 
 
 def _state_directory(folder: Path) -> str | None:
-    """Return the `stateDirectory` of a `dlms.json` that lies there already."""
+    """Return the state folder that is configured there, in a `dlms.json` or the environment."""
     try:
-        found = private_files.load(folder / "dlms.json", _LARGEST_FILE)
-    except (OSError, ValueError):
-        return None
-    configured = found.get("stateDirectory") if isinstance(found, dict) else None
-    return configured if isinstance(configured, str) and configured else None
+        return load_file(folder / "dlms.json").configuration.state_directory
+    except ConfigError:
+        return load({}, base=folder).configuration.state_directory
 
 
 def _check_output(output: Path) -> None:

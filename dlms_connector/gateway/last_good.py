@@ -6,7 +6,6 @@ writes it over the file of a local connector of the same name.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from logging import Logger
 from pathlib import Path
@@ -14,6 +13,9 @@ from typing import Any
 
 from dlms_connector.gateway.remembered import file_name
 from dlms_connector.state import private_files
+
+#: Most octets that are compared; a larger one is written each time.
+_MOST = 64 * 1024 * 1024
 
 
 def keep(raw: Any, folder: Path, name: str, log: Logger) -> None:
@@ -33,6 +35,6 @@ def keep(raw: Any, folder: Path, name: str, log: Logger) -> None:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return private_files.load(path, _MOST)
+    except (OSError, ValueError):
         return None

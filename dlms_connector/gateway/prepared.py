@@ -142,14 +142,19 @@ def _tell_what_waits(configuration: Configuration, log: Logger) -> None:
 
 
 def state_directory(
-    configured: str | None, storage: Mapping[str, Any], config_dir: Path, log: Logger
+    configured: str | None,
+    storage: Mapping[str, Any],
+    config_dir: Path,
+    log: Logger,
+    connector: str = "DLMS",
 ) -> Path | None:
     """Return the folder for cursors and invocation counters; None if it cannot be created.
 
-    The default is in the gateway's data folder.
+    The default is in the gateway's data folder. It is noted beside the configuration, for the
+    commands; `connector` is the name of the one that uses it.
     """
     try:
-        folder = gateways_place(configured, storage, config_dir)
+        folder = gateways_place(configured, storage, config_dir, connector)
     except (OSError, ValueError) as error:  # not a folder, or no valid name
         log.warning(
             "state is not kept over a restart: %s; set stateDirectory to a folder that the "

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from logging import Logger
 from pathlib import Path
 
 from dlms_connector.state import private_files
+
+#: Most octets of such a file: names of more devices than a gateway can poll.
+_MOST = 64 * 1024 * 1024
 
 
 def file_name(connector: str) -> str:
@@ -32,11 +34,13 @@ class Remembered:
         """Return the texts that an earlier run left; an unreadable file counts as empty."""
         self._path = path
         try:
-            found = json.loads(path.read_text("utf-8"))
+            found = private_files.load(path, _MOST)
         except FileNotFoundError:
             found = {}
-        except (OSError, ValueError, RecursionError) as error:
-            self._log.warning("%s cannot be read and begins anew: %s", path, error)
+        except (OSError, ValueError) as error:
+            aside = private_files.put_aside(path)
+            kept = f", is kept as {aside.name}" if aside else ""
+            self._log.warning("%s cannot be read%s and begins anew: %s", path, kept, error)
             found = {}
         texts = found if isinstance(found, dict) else {}
         self._written = {name: text for name, text in texts.items() if isinstance(text, str)}

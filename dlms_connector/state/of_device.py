@@ -14,8 +14,9 @@ from dlms_connector.protocol.security import needs_keys
 from dlms_connector.state import counter_files
 from dlms_connector.state.counters import InvocationCounter
 from dlms_connector.state.heard import Heard
+from dlms_connector.state.no_place import NoPlace
 from dlms_connector.state.numbers import Numbers
-from dlms_connector.state.place import NoPlace, is_lost
+from dlms_connector.state.place import is_lost
 
 _LOG = logging.getLogger(__name__)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import pwd
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,41 +17,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlms_connector.errors import RefusedError
 from dlms_connector.state import counter_files, private_files
 from dlms_connector.state.counter_files import LAST
 from dlms_connector.state.file_lock import identity
-from dlms_connector.state.numbers import refused, unused
+from dlms_connector.state.no_place import NoPlace, is_denied, not_noted, not_yet, unreadable, unseen
+from dlms_connector.state.numbers import unused
 
 NOTE = ".dlms-state.json"
 MARK = "installation.json"
+#: Who uses a folder that a command has noted before the gateway did.
+COMMANDS = "commands"
 
-
-@dataclass(frozen=True, slots=True)
-class NoPlace:
-    """There is no folder for counters that all would find; so nothing may be ciphered."""
-
-    problem: str
-    hint: str
-
-    @property
-    def error(self) -> RefusedError:
-        """The error for whoever needs a number."""
-        return refused(self.problem, self.hint)
+Entries = dict[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
     """Where the state would lie if nothing is noted yet.
 
-    `key` is what is configured. `decides`: whether the note may be changed; a command beside a
-    gateway may not. `sure`: whether all others come to the same folder without a note.
+    `key` is what is configured, for `who`. `decides`: whether the note may be changed; a command
+    beside a gateway may not. `sure`: whether all others come to the same folder without a note.
+    `configured`: whether somebody chose the folder, so that no other will do.
     """
 
     key: str
+    who: str
     folder: Path
     decides: bool
     sure: bool
+    configured: bool = True
 
 
 def settle(config_dir: Path, wish: Wish) -> Path | NoPlace:
@@ -63,7 +56,7 @@ def settle(config_dir: Path, wish: Wish) -> Path | NoPlace:
             entries = _entries(note)
         except OSError as error:
             if not wish.decides:
-                return _unreadable(note, error)
+                return unreadable(note, error)
             entries = {}
         return _settle(note, entries, wish)
 
@@ -79,7 +72,7 @@ def is_lost(folder: Path) -> bool:
     return not isinstance(found, dict) or bool(found.get("lost", True))
 
 
-def _settle(note: Path, entries: dict[str, Mapping[str, Any]], wish: Wish) -> Path | NoPlace:
+def _settle(note: Path, entries: Entries, wish: Wish) -> Path | NoPlace:
     if not wish.decides:
         return _follow(note, entries, wish)
     known = entries.get(wish.key)
@@ -92,35 +85,37 @@ def _settle(note: Path, entries: dict[str, Mapping[str, Any]], wish: Wish) -> Pa
         if key != wish.key and not _carry_over(each, folder):
             lost = True
             del entries[key]
-    _note(note, entries, wish.key, folder, lost=lost)
+    _note(note, entries, wish, folder, lost=lost)
     return folder
 
 
-def _follow(note: Path, entries: dict[str, Mapping[str, Any]], wish: Wish) -> Path | NoPlace:
+def _follow(note: Path, entries: Entries, wish: Wish) -> Path | NoPlace:
     """Return the folder for a command beside a gateway."""
-    known = entries.get(wish.key)
+    current = {key: each for key, each in entries.items() if each["users"]}
+    known = current.get(wish.key)
+    if known is None and len(current) == 1 and not wish.configured:
+        (known,) = current.values()  # the gateway's environment may name it
     if known is not None:
         folder = Path(known["folder"])
-        return folder if _is_usable(known) else _unseen(folder)
-    if entries:
-        return _not_yet([each["folder"] for each in entries.values()], wish.folder)
-    if _denied(wish.folder):
-        return _unseen(wish.folder)
+        return folder if _is_usable(known) else unseen(folder)
+    if current:
+        return not_yet([each["folder"] for each in current.values()], wish.folder)
+    if is_denied(wish.folder):
+        return unseen(wish.folder)
     private_files.make_folder(wish.folder)
-    error = _note(note, entries, wish.key, wish.folder, lost=False)
-    return wish.folder if wish.sure or error is None else _not_noted(note, error)
+    error = _note(note, entries, wish, wish.folder, lost=False)
+    return wish.folder if wish.sure or error is None else not_noted(note, error)
 
 
-def _is_usable(entry: Mapping[str, Any]) -> bool:
-    folder = Path(entry["folder"])
-    return _id_of(folder) == entry["id"] and os.access(folder, os.W_OK)
-
-
-def _note(
-    note: Path, entries: dict[str, Mapping[str, Any]], key: str, folder: Path, *, lost: bool
-) -> OSError | None:
-    """Note a folder, if it is not noted yet; return the error if that fails."""
-    new = {**entries, key: {"folder": str(folder), "id": _marked(folder, lost=lost)}}
+def _note(note: Path, entries: Entries, wish: Wish, folder: Path, *, lost: bool) -> OSError | None:
+    """Note a folder and who uses it, if it is not noted yet; return the error if that fails."""
+    users = set(entries.get(wish.key, {}).get("users", ()))
+    own = {
+        "folder": str(folder),
+        "id": _marked(folder, lost=lost),
+        "users": sorted(users - {COMMANDS} | {wish.who}),
+    }
+    new = {key: _without(each, wish.who) for key, each in entries.items()} | {wish.key: own}
     try:
         if new != entries or not note.exists():
             private_files.write(note, new)
@@ -129,7 +124,17 @@ def _note(
     return None
 
 
-def _entries(note: Path) -> dict[str, Mapping[str, Any]]:
+def _without(entry: Mapping[str, Any], who: str) -> Mapping[str, Any]:
+    """Return the entry of a folder that somebody uses no more; a gateway decides for commands."""
+    return {**entry, "users": [user for user in entry["users"] if user not in (who, COMMANDS)]}
+
+
+def _is_usable(entry: Mapping[str, Any]) -> bool:
+    folder = Path(entry["folder"])
+    return _id_of(folder) == entry["id"] and os.access(folder, os.W_OK)
+
+
+def _entries(note: Path) -> Entries:
     try:
         found = private_files.load(note)
     except FileNotFoundError:
@@ -144,6 +149,7 @@ def _entries(note: Path) -> dict[str, Mapping[str, Any]]:
         if isinstance(each, dict)
         and isinstance(each.get("folder"), str)
         and isinstance(each.get("id"), str)
+        and isinstance(each.get("users"), list)
     }
 
 
@@ -230,62 +236,3 @@ def _alone(config_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-# What a command says
-
-
-def _denied(folder: Path) -> bool:
-    """Return whether this user may not use a folder, or its nearest parent that exists."""
-    try:
-        there = next(each for each in (folder, *folder.parents) if each.exists())
-    except OSError:
-        return True
-    return not os.access(there, os.R_OK | os.W_OK | os.X_OK)
-
-
-def _unreadable(note: Path, error: OSError) -> NoPlace:
-    return NoPlace(
-        f"{note} tells where the invocation counters are kept, and cannot be read: "
-        f"{error.strerror}",
-        f"run the command as {_owner(note)}",
-    )
-
-
-def _unseen(folder: Path) -> NoPlace:
-    return NoPlace(
-        f"the gateway keeps its invocation counters in {folder}, which is not to be used from "
-        "here, or was replaced since",
-        f"run the command where the gateway runs (in its container: `docker exec`), as "
-        f"{_owner(folder)}; if the folder was replaced, start the gateway first",
-    )
-
-
-def _not_yet(folders: list[str], wanted: Path) -> NoPlace:
-    return NoPlace(
-        f"the gateway keeps its invocation counters in {', '.join(folders)}, and {wanted} is "
-        "configured now",
-        "restart the gateway, so that it takes the counters over",
-    )
-
-
-def _not_noted(note: Path, error: OSError) -> NoPlace:
-    return NoPlace(
-        "it is not known where the gateway keeps its invocation counters, and nothing can be "
-        f"noted in {note}: {error.strerror}",
-        f"start the gateway once, run the command as {_owner(note.parent)}, or set stateDirectory "
-        "to an absolute path",
-    )
-
-
-def _owner(path: Path) -> str:
-    """Return the user who owns a path, or its nearest parent that can be seen."""
-    for each in (path, *path.parents):
-        try:
-            user = each.stat().st_uid
-        except OSError:
-            continue
-        with suppress(KeyError):
-            return f"the user {pwd.getpwuid(user).pw_name} (who owns {each})"
-        return f"the user with the number {user}"
-    return "the user that runs the gateway"

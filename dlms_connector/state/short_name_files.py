@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dlms_connector.config import Device
 from dlms_connector.obis import Obis
-from dlms_connector.state.place import NoPlace
+from dlms_connector.state.no_place import NoPlace
 from dlms_connector.state.private_files import load, make_folder, put_aside, write
 
 #: Class and logical name.

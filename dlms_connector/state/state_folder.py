@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from dlms_connector.state import private_files
-from dlms_connector.state.place import NOTE, NoPlace, Wish, settle
+from dlms_connector.state.no_place import NoPlace
+from dlms_connector.state.place import COMMANDS, NOTE, Wish, settle
 
 GATEWAY_FILE = "tb_gateway.json"
 _NAME = "dlms"
@@ -42,12 +43,12 @@ def gateways_folder(storage: Mapping[str, Any], config_dir: Path) -> Path:
 
 
 def gateways_place(
-    configured: str | None, storage: Mapping[str, Any], config_dir: Path
+    configured: str | None, storage: Mapping[str, Any], config_dir: Path, connector: str
 ) -> Path | NoPlace:
-    """Return the state folder for the gateway's process, created and noted. Raises OSError."""
+    """Return the state folder for a connector of the gateway, created and noted. Raises OSError."""
     folder = Path(configured) if configured else gateways_folder(storage, config_dir)
-    wish = Wish(_key(configured, storage), Path.cwd() / folder, decides=True, sure=True)
-    return settle(config_dir, wish)
+    key, who = _key(configured, storage), f"connector {connector}"
+    return settle(config_dir, Wish(key, who, Path.cwd() / folder, decides=True, sure=True))
 
 
 def commands_folder(configured: str | None, config_dir: Path) -> Path | NoPlace | None:
@@ -83,7 +84,7 @@ def _own_folder(configured: str | None, config_dir: Path) -> Path | NoPlace | No
         folder = home / "dlms-connector"
     if not configured and not (config_dir / NOTE).exists():
         return folder
-    return settle(config_dir, Wish(configured or "", folder, decides=True, sure=True))
+    return settle(config_dir, Wish(configured or "", COMMANDS, folder, decides=True, sure=True))
 
 
 def _wish(configured: str | None, gateway: Path) -> Wish:
@@ -94,7 +95,9 @@ def _wish(configured: str | None, gateway: Path) -> Wish:
     # Elsewhere its working directory is not known: it is noted, and the gateway follows.
     base = started_in or gateway.parent
     sure = folder.is_absolute() or started_in is not None
-    return Wish(_key(configured, storage), base / folder, decides=False, sure=sure)
+    chosen = bool(configured)
+    key = _key(configured, storage)
+    return Wish(key, COMMANDS, base / folder, decides=False, sure=sure, configured=chosen)
 
 
 def _gateway(config_dir: Path) -> Path | NoPlace | None:

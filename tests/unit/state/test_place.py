@@ -44,9 +44,9 @@ class Site:
         text = json.dumps({"storage": self.storage})
         (self.config / "tb_gateway.json").write_text(text)
 
-    def gateway(self, configured: str | None = None) -> Path | None:
+    def gateway(self, configured: str | None = None, name: str = "DLMS") -> Path | None:
         self._monkeypatch.chdir(self.runs_in)
-        return state_directory(configured, self.storage, self.config, LOG)
+        return state_directory(configured, self.storage, self.config, LOG, name)
 
     def command(self, configured: str | None = None, config: Path | None = None) -> Any:
         self._monkeypatch.chdir(self.elsewhere)
@@ -192,9 +192,21 @@ def test_a_spoilt_note_hinders_nobody(elsewhere: Site, text: str) -> None:
 
 def test_two_connectors_with_a_place_each(elsewhere: Site) -> None:
     names = [None, str(elsewhere.elsewhere / "north")]
-    places = [elsewhere.gateway(name) for name in names]
-    assert [elsewhere.gateway(name) for name in names] == places
+    for _ in range(2):
+        places = [elsewhere.gateway(name, f"DLMS {name}") for name in names]
+        assert len(set(places)) == 2
     assert [elsewhere.command(name) for name in names] == places
+
+
+def test_a_place_that_only_the_gateways_environment_names(elsewhere: Site) -> None:
+    """And that was another one before: the folder that was left has no part in it."""
+    elsewhere.gateway()
+    named = elsewhere.gateway(str(elsewhere.elsewhere / "named"))
+    assert elsewhere.command() == named
+    back = elsewhere.gateway()
+    assert back != named
+    assert elsewhere.command() == back
+    assert isinstance(elsewhere.command(str(named)), NoPlace)
 
 
 @pytest.fixture
