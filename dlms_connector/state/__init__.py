@@ -7,9 +7,8 @@ Use `counter_of` for invocation counters: no number may be used twice under one 
 
 from dlms_connector.state import private_files
 from dlms_connector.state.counter_files import LAST
-from dlms_connector.state.counters import WARN_AT, InvocationCounter
+from dlms_connector.state.counters import WARN_AT, InvocationCounter, counter_of, needs_counter
 from dlms_connector.state.no_place import NoPlace
-from dlms_connector.state.of_device import counter_of, needs_counter
 from dlms_connector.state.short_name_files import ShortNameFile, short_names_of
 from dlms_connector.state.state_folder import commands_folder, gateways_folder, gateways_place
 

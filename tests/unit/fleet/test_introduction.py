@@ -15,7 +15,7 @@ from dlms_connector.link.dial_in_link import Call
 from dlms_connector.protocol.client import Client, make_client
 from dlms_connector.protocol.services.allowance import ASKED, POLLED, STRANGER
 from dlms_connector.protocol.services.directory import Directory
-from dlms_connector.state import InvocationCounter, counter_of
+from dlms_connector.state.counters import InvocationCounter, counter_of
 
 LOG = logging.getLogger("test.introduction")
 

@@ -23,7 +23,7 @@ from dlms_connector.meter.plan import wanted
 from dlms_connector.protocol.client import make_client
 from dlms_connector.protocol.datalink.hdlc_frame import DISC, DM, Frame
 from dlms_connector.simulator import Endpoint, MeterOptions, simulate
-from dlms_connector.state import counter_of
+from dlms_connector.state.counters import counter_of
 
 LOG = logging.getLogger("test.session")
 CODES = ("1-0:1.8.0", "1-0:32.7.0", "1-0:31.7.0", "1-0:14.7.0", "1-0:1.7.0")

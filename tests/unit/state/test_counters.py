@@ -17,8 +17,7 @@ from dlms_connector.config.secret import Secret
 from dlms_connector.errors import ProtocolError, RefusedError
 from dlms_connector.obis import Obis
 from dlms_connector.state.counter_files import LAST
-from dlms_connector.state.counters import WARN_AT, InvocationCounter
-from dlms_connector.state.of_device import counter_of
+from dlms_connector.state.counters import WARN_AT, InvocationCounter, counter_of
 
 KEY = bytes(range(16))
 

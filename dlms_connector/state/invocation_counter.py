@@ -1,0 +1,298 @@
+"""Invocation counters: no number is used twice with the same key, even after a crash.
+
+A file holds the first number that is not reserved yet. Numbers are reserved a hundred at a
+time, on the disk before the first of them is used; after a crash the rest of them is skipped.
+Processes that share the folder reserve different numbers. Each continues after the numbers that
+another reserved meanwhile, since a meter accepts none lower than the last. The file's name
+comes from our system title and a hash of the key: whoever uses them shares the numbers, and a
+new key starts a new counter.
+
+In an event loop, nothing here may wait for the disk:
+
+    await counter.begin()             # before each talk
+    … await counter.top_up()          # before each step of it
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+
+from dlms_connector.errors import DlmsError, ProtocolError, RefusedError, StateBusyError
+from dlms_connector.state.counter_files import LAST
+from dlms_connector.state.heard import Heard
+from dlms_connector.state.numbers import DOING, MARGIN, Numbers, not_kept, refused
+from dlms_connector.within import within
+
+#: From this number on a warning is logged: there is still time to change the key.
+WARN_AT = 2_000_000_000
+
+#: Numbers that may be under way, or were lost on the way to the meter, when its counter is read.
+_UNDER_WAY = 100
+#: Replies to a public client and exceptions are not authenticated: an attacker could forge one
+#: with a huge number to use up the key, at once or step by step. No real meter is that far
+#: ahead, or gets there by jumps while we run.
+_LARGEST_JUMP = 100_000_000
+
+#: How long an event loop waits for the disk, for one talk of one meter.
+_PATIENCE_S = 2.0
+#: What takes longer than this is slow.
+_SLOW_S = 0.5
+#: Threads that wait for disks and locks: so many that a few hanging ones stop no other meter.
+_THREADS = ThreadPoolExecutor(32, "dlms-state")
+
+_LOG = logging.getLogger(__name__)
+
+
+class InvocationCounter:
+    """One meter's view of the numbers of its key, and of what the meter itself counts.
+
+    While `known` is false, the next number is not certain: call `counter_reading.catch_up`,
+    or `learn`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path: Path | None = None,
+        *,
+        must_read: bool = False,
+        first: int = 1,
+        margin: int = MARGIN,
+        log: logging.Logger = _LOG,
+        numbers: Sequence[Numbers] = (),
+        beside: Sequence[Numbers] = (),
+        heard: Heard | None = None,
+        marks: Sequence[str] = ("",),
+        why_not: DlmsError | None = None,
+    ) -> None:
+        """`name` is the meter's; with `must_read` the first number is read from the meter.
+
+        `first` is the lowest number to begin with. With `numbers`, `path` is not used; they are
+        several if the meter's APDUs are ciphered with several lasting keys. `beside` are those
+        of the same keys in other folders: they matter, but cannot hinder. `marks` tell the meter
+        from others with the same key and title. With `why_not`, no number is given out.
+        """
+        own = Numbers(name, path, first=lambda: first, margin=margin, log=log)
+        self._numbers, self._beside = tuple(numbers) or (own,), tuple(beside)
+        self._heard, self._marks = heard or Heard(name, None, log), tuple(marks)
+        self._name, self._log, self._why_not = name, log, why_not
+        self._must_read = must_read
+        self._known: bool | None = None
+        self._begun = False
+        self._resynced = self._doubted = self._accepted = self._warned = False
+        self._jumped = 0
+        #: A slow disk is not asked again before this time, so that others get their turn.
+        self._rest_until = 0.0
+        #: Where the numbers were before the meter told its counter, until one is used.
+        self._before: int | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether the next number is certain."""
+        if self._known is None and all(_opened(each) for each in self._numbers):
+            kept = all(each.kept for each in self._numbers)
+            self._begun = self._begun or kept
+            countable = all(each.countable for each in self._numbers)
+            self._known = countable and (kept or not self._must_read)
+        return bool(self._known) or self._why_not is not None
+
+    async def begin(self) -> None:
+        """Get ready for a talk, in a thread: read the files, reserve numbers, store what was heard.
+
+        Never raises: what is in the way is raised where a number is needed.
+        """
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        if self._why_not is not None or start < self._rest_until:
+            return
+        await self._aside(self._prepare)
+        if (took_s := loop.time() - start) > _SLOW_S:
+            self._rest_until = start + 2 * took_s
+
+    async def top_up(self) -> None:
+        """Get ready for the next step of a talk; returns at once in most cases."""
+        for _ in range(3):
+            if self._why_not is not None or not self._known or not self._is_low:
+                return
+            if any(each.hindered for each in self._numbers):
+                return
+            await self._aside(self._prepare)
+
+    def next(self) -> int:
+        """Return the next number.
+
+        Raises RefusedError if none is left, if the next number is unknown, or if it cannot
+        be stored; StateBusyError if that takes too long.
+        """
+        if self._why_not is not None:
+            raise self._why_not
+        if not self.known:
+            raise self._unknown()
+        try:
+            number = self._take()
+        except RefusedError:
+            self._disbelieve()
+            raise
+        self._warn(number)
+        self._begun, self._accepted, self._before = True, False, None
+        return number
+
+    def learn(self, last_used: int) -> None:
+        """Continue after the value of the meter's own counter object; never goes back."""
+        self.known  # noqa: B018 - reads the files: where they tell more, that counts
+        value = last_used + 1
+        if not self._begun and value + _UNDER_WAY < LAST:
+            value += _UNDER_WAY
+        before = self._peek()
+        self._raise(min(value, LAST))
+        self._before = None if self._begun else before
+        for each in self._numbers:
+            each.resolve()
+        self._known = True
+
+    def resync(self, value: int) -> None:
+        """Continue at the number that the meter asked for in an exception; never goes back.
+
+        Raises RefusedError the second time, unless something succeeded in between.
+        """
+        if self._resynced:
+            raise refused(
+                f"the meter asks for {value} although the counter was raised for it before",
+                "another client may be using the same system title and key",
+            )
+        self._resynced = True
+        self._raise(value)
+
+    def confirm(self) -> None:
+        """Note that the meter accepted a number."""
+        self._resynced = self._doubted = False
+        self._accepted = True
+
+    def doubt(self) -> None:
+        """Note a failure that a too low counter would explain.
+
+        The counter is read again, at most once until something succeeds. If the meter
+        accepted our latest number, the counter was not the cause.
+        """
+        if self._must_read and not self._doubted and not self._accepted:
+            self._doubted = True
+            self._known = False
+
+    def heard(self, title: bytes) -> int:
+        """Return the highest number that a meter used with our key; -1 before the first."""
+        wait = not self._numbers[0].managed
+        return max(self._heard.highest(each, wait=wait) for each in self._meters(title))
+
+    def hear(self, title: bytes, number: int, *, opening: bool) -> None:
+        """Note the number of an authenticated reply; `opening`: the first of an association."""
+        for each in self._meters(title):
+            self._heard.note(each, number, opening=opening)
+
+    def _meters(self, title: bytes) -> list[bytes]:
+        return [sha256(title + mark.encode()).digest()[:8] for mark in self._marks]
+
+    def _prepare(self) -> None:
+        self._heard.store()
+        for each in self._numbers + self._beside:
+            each.open()
+        if self.known:
+            for each in self._numbers + self._beside:
+                each.prepare(self._peek())
+
+    async def _aside(self, job: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        for each in self._numbers + self._beside:
+            each.managed = True
+        try:
+            await within(_PATIENCE_S, loop.run_in_executor(_THREADS, job))
+        except asyncio.TimeoutError:
+            busy = StateBusyError(DOING, f"no answer within {_PATIENCE_S:g} s")
+            for each in self._numbers:
+                each.blocked(busy)
+
+    def _take(self) -> int:
+        """Return a number that is unused with each of the keys."""
+        while True:
+            least = self._peek()
+            taken = {each.take(least) for each in self._numbers} | self._taken_beside(least)
+            if len(taken) == 1:
+                return taken.pop()
+
+    def _taken_beside(self, least: int) -> set[int]:
+        taken = set()
+        for each in self._beside:
+            try:
+                taken.add(each.take(least))
+            except DlmsError:
+                each.raise_to(least + 1)
+        return taken
+
+    def _peek(self) -> int:
+        return max(each.peek() for each in self._numbers + self._beside)
+
+    @property
+    def _is_low(self) -> bool:
+        least = self._peek()
+        return any(each.is_low(least) for each in self._numbers)
+
+    def _raise(self, value: int) -> None:
+        if not 0 <= value <= LAST:
+            raise ProtocolError(DOING, f"{value} is no invocation counter")
+        lowest = self._peek()
+        jump = max(0, value - lowest)
+        if self._begun:
+            if self._jumped + jump > _LARGEST_JUMP:
+                raise refused(
+                    f"a jump from {lowest} to {value} is not believed: what the public client "
+                    "reads and what an exception says is not authenticated, so it may be forged",
+                    "if the meter really is that far, restart the gateway, which allows another "
+                    "jump, or change the meter's keys",
+                )
+            self._jumped += jump
+        for each in self._numbers:
+            each.raise_to(value)
+
+    def _disbelieve(self) -> None:
+        """Forget a number that the meter told, if none could be used: it may have been forged."""
+        if self._before is not None:
+            raised = self._peek()
+            for each in self._numbers:
+                each.unraise(self._before, raised)
+            self._before, self._known = None, False
+
+    def _unknown(self) -> DlmsError:
+        """Return the error that tells why the next number is unknown."""
+        for each in self._numbers:
+            if each.path is not None and each.fault is not None:
+                return not_kept(each.path, each.fault)
+            if not each.opened:
+                return StateBusyError(DOING, "its file was not read in time")
+        path = next((each.path for each in self._numbers if not each.kept), None)
+        return refused("it is unknown where to go on", _how_to_go_on(path))
+
+    def _warn(self, number: int) -> None:
+        if number >= WARN_AT and not self._warned:
+            self._warned = True
+            self._log.warning(
+                "%s: invocation counter at %d of %d: change the keys before it ends",
+                self._name, number, LAST,
+            )  # fmt: skip
+
+
+def _opened(numbers: Numbers) -> bool:
+    return numbers.opened or (not numbers.managed and numbers.open())
+
+
+def _how_to_go_on(path: Path | None) -> str:
+    hint = "set dlms.invocationCounter so that it is read from the meter"
+    if path is None:
+        return f"{hint}, or set stateDirectory to a folder where it can be kept"
+    return (
+        f"{hint}; if the meter shows none, change its keys, or write a number that was certainly "
+        f'never used, with this key by any gateway, to {path.name} in stateDirectory: {{"next": …}}'
+    )
