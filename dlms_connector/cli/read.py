@@ -56,7 +56,7 @@ def command(file: Path, names: Sequence[str], as_json: bool) -> None:
         results[device.device_name] = device, outcome
 
     state_dir: Path | NoPlace | None = None
-    if any(map(needs_counter, devices)):
+    if any(needs_counter(device) or device.dlms.referencing == "SN" for device in devices):
         state_dir = commands_folder(loaded.configuration.state_directory, file.resolve().parent)
     with Console(stderr=True).status("reading meters"):
         asyncio.run(read_once(devices, done, state_dir=state_dir))
