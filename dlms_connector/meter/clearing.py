@@ -50,11 +50,16 @@ class Clearing:
         #: Whether to go on over the same connection after DM.
         self._stays = self._mode == "always" or not self._renewable
         self._answer: Cleared | None = None
+        #: Whether a DISC without an answer came before the last connect, which failed. A turn may
+        #: have time for one silence only: then SNRM has its turn before the next DISC.
+        self._unheard = False
         self._tried_again = False
 
     @property
     def comes_first(self) -> bool:
         """Whether to end a session before the next connect."""
+        if self._unheard:
+            return False
         if self._mode != "auto":
             return self._mode == "always"
         broke = self.left_open and self._helps and not self.dials_in
@@ -93,10 +98,11 @@ class Clearing:
             self._helps = self._answer is Cleared.ENDED
         if after_failure and self._answer is Cleared.NONE and self._stays and self._has_disc:
             self._wanted = True
-        self._tried_again = False
+        self._tried_again = self._unheard = False
 
     def failed(self, error: DlmsError) -> bool:
         """Note a connect that failed; return whether its connection is spoiled by the DISC."""
+        self._unheard = self._answer is Cleared.SILENCE and self._has_disc
         answered = self._answer in (Cleared.NONE, Cleared.ENDED)
         if not self._has_disc or not answered or not isinstance(error, LinkTimeoutError):
             return False

@@ -100,6 +100,38 @@ def test_a_disc_without_a_session_does_not_cost_the_meter(faults: Sequence[str])
     fake_time.run(body())
 
 
+def test_a_disc_that_is_never_answered_does_not_take_all_the_time_of_each_turn() -> None:
+    """Where others wait for the line, a turn has time for one silence only."""
+
+    async def body() -> None:
+        bench = Bench("HDLC", "deaf-after-disc")
+        bench.meter.faults.set("delay", 0.2)
+        meter = bench.poller()
+        assert good(await poll(meter))
+        for _ in range(3):
+            await bench.link.close()
+            turns = [await meter.poll(wanted(meter.device), hurried=True) for _ in range(2)]
+            assert any(map(good, turns))
+
+    fake_time.run(body())
+
+
+def test_a_session_that_holds_a_meter_is_ended_although_others_wait_for_the_line() -> None:
+    async def body() -> None:
+        bench = Bench("HDLC", "keeps-link")
+        bench.meter.faults.set("delay", 0.2)
+        meter = bench.poller()
+        assert good(await poll(meter))
+        bench.meter.faults.set("silence")
+        for _ in range(5):
+            await meter.poll(wanted(meter.device), hurried=True)
+        bench.meter.faults.clear("silence")
+        turns = [await meter.poll(wanted(meter.device), hurried=True) for _ in range(2)]
+        assert any(map(good, turns))
+
+    fake_time.run(body())
+
+
 LEFT_OPEN = [
     ("HDLC", "keeps-link", ()),
     ("HDLC", "keeps-association", ()),
