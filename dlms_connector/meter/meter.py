@@ -96,6 +96,9 @@ class Meter:
         self._clock_news = ClockNews(device.device_name, options_of(device.dlms), log)
         self._now_ms = now_ms
         self._shared = shared
+        own = device.uplink_converter is not None
+        #: A converter of the user's own may send a little of a long value: it gets all of it.
+        self._polled, self._largest = (ASKED, None) if own else (POLLED, LARGEST_VALUE)
 
     def keeps(self, idle_s: float) -> bool:
         """Whether to keep the association for the next poll in `idle_s` seconds."""
@@ -126,7 +129,7 @@ class Meter:
                 broken=broken,
                 down=down,
                 dlms=self.device.dlms,
-                largest=LARGEST_VALUE if self.device.uplink_converter is None else None,
+                largest=self._largest,
             )
         )
         statistics = self.statistics
@@ -197,7 +200,7 @@ class Meter:
         while True:
             try:
                 client = await self.session.associate(end)
-                client.allowance = POLLED
+                client.allowance = self._polled
             except DlmsError as error:
                 return error, True
             # `retries` do not limit this: to drop an idle association is normal.

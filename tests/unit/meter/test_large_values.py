@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Generator
 from functools import partial
 from typing import Any
@@ -14,14 +15,19 @@ from dlms_connector.errors import TooLargeError
 from dlms_connector.interpret import attributes
 from dlms_connector.meter import outcome as outcome_module
 from dlms_connector.meter.exchange import converse, in_slices
+from dlms_connector.meter.meter import Meter
 from dlms_connector.meter.outcome import Answer, outcomes
 from dlms_connector.meter.plan import wanted
+from dlms_connector.protocol.client import make_client
 from dlms_connector.protocol.data import Data, DataType, array, structure
 from dlms_connector.protocol.directive import Breath
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import LARGEST_VALUE, Poll
+from dlms_connector.simulator import Meter as SimulatedMeter
+from dlms_connector.simulator import MeterOptions
+from tests.support import fake_time
 from tests.support.fake_meter import device
-from tests.support.links import FakeLink
+from tests.support.links import FakeLink, SimulatedLink
 from tests.support.simulated_line import SimulatedLine, on
 from tests.support.talks import Script
 
@@ -91,6 +97,38 @@ def test_a_converter_of_ones_own_may_take_more() -> None:
     result, breaks = worked(array(*[MOMENT] * 6000), largest=None)
     assert len(result.poll.readings) == 2
     assert breaks == 1
+
+
+@pytest.mark.parametrize("converter", [None, "OfTheUser"])
+def test_a_buffer_is_read_whole_for_a_converter_of_ones_own(converter: str | None) -> None:
+    """It may send what is in a load profile in its own way; ours can only send all of it."""
+    configured = Device.model_validate(
+        {
+            "deviceName": "M1",
+            "timeseries": [{"key": "rows", "obis": "1-0:99.1.0", "class": 7}],
+            "connection": {"host": "h"},
+            "dlms": {"interfaceType": "WRAPPER"},
+            "uplinkConverter": converter,
+        }
+    )
+
+    async def body() -> Poll:
+        link = SimulatedLink(SimulatedMeter(MeterOptions(framing="WRAPPER", profile_days=60)))
+        meter = Meter(
+            configured,
+            link,
+            open_link=link.open,
+            make_client=make_client,
+            now_ms=lambda: 1_790_000_000_000,
+            log=logging.getLogger("test.large_values"),
+        )
+        return (await meter.poll(wanted(configured))).poll
+
+    poll = fake_time.run(body())
+    assert len(poll.readings) == (converter is not None)
+    assert [type(failure.error) for failure in poll.failures] == (
+        [] if converter else [TooLargeError]
+    )
 
 
 async def test_others_run_between_slices() -> None:
