@@ -199,7 +199,9 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             self._log.info("%s has changed: the devices are loaded again", self._watch.path)
             try:
                 self._end(for_good=False)
+                before = self._uplink.states
                 self._make()
+                self._uplink.states.inherit(before)
                 self._begin()
             except Exception:
                 self._log.exception("the devices could not be loaded again")
@@ -313,11 +315,11 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         )
         if folder is not None:
             last_good.keep(self._config, folder, self.name, self._log)
-            names = [device.device_name for device in self._prepared.devices]
-            names += [one.name for one in self._prepared.misconfigured]
             self._renames.open(folder / f"renamed-{file_name(self.name)}.json")
-            path = folder / f"online-{file_name(self.name)}.json"
-            self._uplink.states.open(path, names, self._is_of_another)
+        path = folder / f"online-{file_name(self.name)}.json" if folder is not None else None
+        names = [device.device_name for device in self._prepared.devices]
+        names += [one.name for one in self._prepared.misconfigured]
+        self._uplink.states.open(path, names, self._is_of_another)
         factory = type(self).fleet_factory
         fleet = factory(self._prepared.devices, self._uplink, self._log, state_dir=folder)
         self._downlink.start(fleet, folder)

@@ -249,7 +249,6 @@ class Line:
         """Wait until something is due or a job comes."""
         loop = asyncio.get_running_loop()
         # Before the release, which takes a while: a job that comes meanwhile must wake us.
-        # Before the release, which takes a while: a job that comes meanwhile must wake us.
         self._wake.clear()
         await self._settle()
         due = self._schedule.next_due

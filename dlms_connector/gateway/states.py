@@ -52,17 +52,23 @@ class States:
         self._earlier: dict[str, str] = {}
         self._calls = 0
 
+    def inherit(self, before: States) -> None:
+        """Know which meters were online in what is replaced by this; call it before `open`."""
+        self._earlier = {name: state.device_type for name, state in before._online().items()}
+
     def open(
         self,
-        path: Path,
+        path: Path | None,
         devices: Collection[str],
         of_another: Callable[[str], bool] = lambda name: False,
     ) -> None:
         """Read which meters were online last; those that are not configured any more are told.
 
-        Not those `of_another` connector: it tells their state.
+        Not those `of_another` connector: it tells their state. Without a path, nothing is known of
+        earlier runs.
         """
-        self._earlier = self._remembered.open(path)
+        if path is not None:
+            self._earlier = {**self._remembered.open(path), **self._earlier}
         for name in self._earlier.keys() - set(devices):
             device_type = self._earlier.pop(name)
             if not of_another(name):

@@ -98,7 +98,8 @@ class Meter:
         self._shared = shared
         own = device.uplink_converter is not None
         #: A converter of the user's own may send a little of a long value: it gets all of it.
-        self._polled, self._largest = (ASKED, None) if own else (POLLED, LARGEST_VALUE)
+        self._polled = ASKED if own else POLLED
+        self._largest = None if own else LARGEST_VALUE
 
     def keeps(self, idle_s: float) -> bool:
         """Whether to keep the association for the next poll in `idle_s` seconds."""

@@ -372,6 +372,27 @@ def test_a_changed_table_of_devices_takes_effect(
     assert connector.is_stopped()
 
 
+@pytest.mark.parametrize("state", ["own", "/dev/null/x"])
+def test_a_meter_that_leaves_the_table_of_devices_does_not_stay_online(
+    make: Make, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    """Also if it came online just before, or nothing can be written down."""
+    monkeypatch.setattr("dlms_connector.connector.LOOK_S", 0.01)
+    table = gateway.folder / "config" / "meters.csv"
+    table.write_text("deviceName,connection.host\nM1,h\nM2,h\n")
+    folder = str(gateway.folder / state)
+    make({"name": "Meters", "devicesFile": "meters.csv", "stateDirectory": folder}).open()
+    gateway.connect()
+
+    def is_shown(name: str, shown: str) -> bool:
+        return gateway.attributes(name).get("dlmsState") == shown
+
+    gateway.wait_for(lambda: is_shown("M2", "online"))
+    table.write_text("deviceName,connection.host\nM1,h\n")
+    gateway.wait_for(lambda: is_shown("M2", "offline"), 5.0)
+    assert is_shown("M1", "online")
+
+
 # Whatever the configuration is
 
 
