@@ -63,6 +63,8 @@ async def converse(
                 if isinstance(out, Directive):
                     data = await _obey(out, link, end)
                     received += len(data)
+                    if _put_off(patience, out):
+                        _fail(talk, LinkTimeoutError(sent, received))
                     deadline = due(loop.time())
                     out = talk.send(data)
                     continue
@@ -111,6 +113,14 @@ def _silent(patience: Patience | None, for_s: float) -> bool:
     if patience is None:
         return False
     patience.silent(for_s)
+    return patience.is_over
+
+
+def _put_off(patience: Patience | None, directive: Directive) -> bool:
+    """Note a pause for a meter that has no answer yet; return whether it may take no longer."""
+    if patience is None or not isinstance(directive, Pause) or not directive.waited_s:
+        return False
+    patience.put_off(directive.waited_s)
     return patience.is_over
 
 

@@ -56,6 +56,14 @@ class Patience:
         """Note that no reply came for so long."""
         self._left_s -= seconds
 
+    def put_off(self, seconds: float) -> None:
+        """Note that the meter has said for so long that it has no answer yet.
+
+        It is not silent, but where others wait it may not hold the line for longer either.
+        """
+        if self._left_s != inf and seconds >= self._timeout_s:
+            self._left_s = 0.0
+
     def heard(self, seconds: float) -> None:
         """Note that a reply came after so long."""
         self._slowest_s = max(self._slowest_s, seconds)

@@ -15,14 +15,18 @@ class Directive(bytes):
 
 
 class Pause(Directive):
-    """Keep the line idle for some seconds."""
+    """Keep the line idle for some seconds.
+
+    `waited_s` is how long the talk has waited for one and the same answer with such pauses.
+    """
 
     seconds: float
+    waited_s: float
 
-    def __new__(cls, seconds: float) -> Pause:
-        """Take the time in seconds."""
+    def __new__(cls, seconds: float, *, waited_s: float = 0.0) -> Pause:
+        """Take the times in seconds."""
         pause = super().__new__(cls)
-        pause.seconds = seconds
+        pause.seconds, pause.waited_s = seconds, waited_s
         return pause
 
     def __repr__(self) -> str:

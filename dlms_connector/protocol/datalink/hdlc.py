@@ -299,6 +299,7 @@ class Hdlc:
             raise self._timeout(polls)
         if polls > most:
             raise ProtocolError(EXCHANGING, f"the meter had nothing to say {polls} times")
-        data = yield Pause(min(polls * _POLL_PAUSE_S, _LONGEST_POLL_PAUSE_S))
+        pauses = [min(n * _POLL_PAUSE_S, _LONGEST_POLL_PAUSE_S) for n in range(1, polls + 1)]
+        data = yield Pause(pauses[-1], waited_s=sum(pauses))
         if data:
             self._take(data)

@@ -130,6 +130,40 @@ def test_a_silent_meter_on_a_shared_line_costs_its_neighbours_one_timeout(
     on(lambda: SimulatedLine(*(of(n, framing) for n in (1, 2, 3))), test)
 
 
+def test_a_meter_that_has_nothing_to_say_is_no_longer_waited_for_than_a_silent_one() -> None:
+    """It acknowledges each poll of its answer, which never comes: as with a lost request."""
+
+    async def test(bench: SimulatedLine) -> None:
+        await asyncio.sleep(10)
+        begin = asyncio.get_running_loop().time()
+        bench.meters[0].faults.set("silent-to-list")
+        await asyncio.sleep(120)
+        for name in ("M2", "M3"):
+            times = [begin, *(at for at in bench.sink.times(name) if at > begin)]
+            # At most a timeout of silence, and as long with nothing but acknowledgements.
+            assert max(b - a for a, b in pairwise(times)) <= 2 * 5 + 0.5 + 3.5
+
+    on(lambda: SimulatedLine(*(several(n) for n in (1, 2, 3))), test)
+
+
+def several(number: int) -> Device:
+    """Return a meter of which two values are asked for in a list."""
+    made = of(number, "HDLC").model_dump(by_alias=True, exclude_unset=True)
+    made["timeseries"] = [{"key": obis, "obis": obis} for obis in ("1-0:1.8.0", "1-0:2.8.0")]
+    return Device.model_validate(made)
+
+
+def test_a_meter_that_is_slow_is_waited_for_while_nobody_else_is_due() -> None:
+    one = patience(hurried=False)
+    one.put_off(60)
+    assert not one.is_over
+    one.begin(hurried=True)
+    one.put_off(5.9)
+    assert not one.is_over
+    one.put_off(6)
+    assert one.is_over
+
+
 def test_silent_meters_are_not_tried_one_after_another() -> None:
     async def test(bench: SimulatedLine) -> None:
         for silent in bench.meters[:3]:
