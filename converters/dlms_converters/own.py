@@ -34,6 +34,7 @@ def uplink_converter(
         made = _made("uplinkConverter", name, connector_type, device, log)
     if isinstance(made, DLMSUplinkConverter):
         made.numeric_texts = texts
+        made.inherit(strategy)
     return made
 
 

@@ -52,6 +52,8 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
     """
 
     numeric_texts: NumericTexts = "quoted"
+    #: A user's class may do without `__init__` of this one: then there is nothing to apply.
+    _has_strategy = True
 
     def __init__(
         self,
@@ -62,6 +64,18 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
         self._device = config if isinstance(config, Device) else Device.model_validate(config)
         self._log = logger
         self._complained: set[str] = set()
+        self._has_strategy = connector_strategy is not None
+        self._apply(connector_strategy)
+
+    def inherit(self, connector_strategy: Mapping[str, Any] | None) -> None:
+        """Take the connector's `reportStrategy`, unless one was given when this was made.
+
+        A user's class that derives from this one is made without it.
+        """
+        if connector_strategy is not None and not self._has_strategy:
+            self._apply(connector_strategy)
+
+    def _apply(self, connector_strategy: Mapping[str, Any] | None) -> None:
         self._general = self._strategy(
             "device", self._device.report_strategy, self._strategy("connector", connector_strategy)
         )

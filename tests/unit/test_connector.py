@@ -504,6 +504,32 @@ def test_own_converter_by_name(
     assert gateway.sent[-1][2].device_type == "Mine"
 
 
+@pytest.mark.parametrize(
+    ("made", "sent"),
+    [
+        ("pass", "ON_CHANGE"),
+        (
+            "def __init__(self, device, log):\n"
+            "        super().__init__(device, log, {'type': 'ON_RECEIVED'})",
+            "ON_RECEIVED",
+        ),
+    ],
+)
+def test_a_converter_that_derives_from_ours_has_the_report_strategy_of_the_connector(
+    make: Make, gateway: FakeGateway, extension: Callable[[str], None], made: str, sent: str
+) -> None:
+    """Unless it brings its own."""
+    extension(
+        "from dlms_converters.uplink import DLMSUplinkConverter\n"
+        f"class MyConverter(DLMSUplinkConverter):\n    {made}\n"
+    )
+    strategy = {"type": "ON_CHANGE"}
+    make(configuration(device(uplinkConverter="MyConverter"), reportStrategy=strategy)).open()
+    gateway.wait_for(gateway.telemetry)
+    keys = [key for _, _, data in gateway.sent for one in data.telemetry for key in one.values]
+    assert {key.report_strategy.report_strategy.value for key in keys} == {sent}
+
+
 @pytest.mark.parametrize("own", [False, True])
 @pytest.mark.parametrize(("texts", "serial"), [("quoted", '"00000001"'), ("plain", "00000001")])
 def test_texts_that_look_like_numbers_are_sent_as_configured(
