@@ -16,7 +16,7 @@ from typing import Any
 
 from dlms_connector.config import document
 from dlms_connector.config.inheritance import Layer, Place
-from dlms_connector.config.types import shown
+from dlms_connector.config.shown import shown
 from dlms_connector.errors import ConfigError
 
 _LONGEST_CELL = 65_536

@@ -25,8 +25,8 @@ from dlms_connector.config.model import Configuration, Device
 from dlms_connector.config.platform_names import refusal
 from dlms_connector.config.problems import did_you_mean, problems_of
 from dlms_connector.config.secret import RUN_SECRETS, SecretSource
+from dlms_connector.config.shown import shown, without
 from dlms_connector.config.templates import DEFAULTS, OWN_KEYS, TEMPLATES, Templates
-from dlms_connector.config.types import shown, without
 from dlms_connector.errors import ConfigError
 
 #: Keys that the gateway or its user interface adds, and reads itself.

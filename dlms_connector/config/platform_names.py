@@ -19,7 +19,8 @@ from zlib import crc32
 
 from pydantic import AfterValidator
 
-from dlms_connector.config.types import LONGEST_NAME, Name, shown
+from dlms_connector.config.shown import shown
+from dlms_connector.config.types import LONGEST_NAME, Name
 
 _TAG = re.compile(r"<(?=\??[A-Za-z]|!\[CDATA\[|/(?:p|br)(?![A-Za-z]))", re.IGNORECASE)
 _TEMPLATE = re.compile(r"\{\{.*\}\}", re.DOTALL)

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from dlms_connector.config.base import NOT_FOR_DOCUMENTS
 from dlms_connector.config.connection import CONNECTION_KINDS
 from dlms_connector.config.inheritance import Location
-from dlms_connector.config.types import is_short_number, shown, without
+from dlms_connector.config.shown import is_short_number, shown, without
 
 Schema = Mapping[str, Any]
 

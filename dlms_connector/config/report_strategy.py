@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from dlms_connector.config.types import shown
+from dlms_connector.config.shown import shown
 
 #: The types that the gateway knows, spelled as in its documentation.
 REPORT_STRATEGIES = (

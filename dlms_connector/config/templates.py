@@ -8,7 +8,7 @@ from typing import Any
 from dlms_connector.config import preset
 from dlms_connector.config.inheritance import Layer, Place
 from dlms_connector.config.problems import did_you_mean
-from dlms_connector.config.types import shown
+from dlms_connector.config.shown import shown
 
 TEMPLATES = "templates"
 DEFAULTS = "defaults"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta, timezone, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, WithJsonSchema
 
 from dlms_connector.config.formula import evaluate
+from dlms_connector.config.shown import shown
 from dlms_connector.cosem import class_id, type_tag
 from dlms_connector.obis import Obis
 
@@ -26,62 +27,13 @@ _DURATION = re.compile(
 )
 _HOST_AND_PORT = re.compile(r"[^:]+:\d*|\[.*\]:\d+")
 _OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
-_LONGEST_SHOWN = 60
-#: Texts of fewer characters occur in sentences by chance.
-_SHORTEST_SECRET = 4
 _EVERY_OCTET = bytes(range(256))
-_SHORT_NUMBER = re.compile(r"[+-]?\d{1,5}")
 _SOME_SERIAL_NUMBER = 12_345_678
 #: One year; a longer period is taken for a typing error.
 LONGEST_PERIOD_MS = 366 * 24 * 3_600_000
 #: Maximum characters of a name or key: ThingsBoard stores no more. The gateway sends the key
 #: with every value, so a key of 64 KiB would block the gateway for ever.
 LONGEST_NAME = 255
-
-
-def shown(value: Any) -> str:
-    """Write a value of a configuration for a sentence: short, and as in JSON."""
-    match value:
-        case dict():
-            return "an object"
-        case list() | tuple():
-            return "a list"
-        case None:
-            return "null"
-        case bool():
-            return str(value).lower()
-        case float() if math.isnan(value):
-            return "NaN"
-    text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
-
-
-def without(sentence: str, value: Any) -> str:
-    """Return a sentence without the value that it complains about: it may be a secret."""
-    for leaf in sorted(_leaves(value), key=lambda leaf: len(str(leaf)), reverse=True):
-        sentence = sentence.replace(shown(leaf), "this")
-        if len(text := str(leaf).strip()) >= _SHORTEST_SECRET:
-            sentence = sentence.replace(shown(text), "this").replace(text, "this")
-    return sentence
-
-
-def _leaves(value: Any) -> Iterator[Any]:
-    match value:
-        case dict():
-            for key, inner in value.items():
-                yield key
-                yield from _leaves(inner)
-        case list() | tuple():
-            for inner in value:
-                yield from _leaves(inner)
-        case str() | int() | float() if not isinstance(value, bool):
-            if str(value).strip() and not is_short_number(value):
-                yield value
-
-
-def is_short_number(value: Any) -> bool:
-    """Whether a value is a number with too few digits for a password or a key."""
-    return not isinstance(value, bool) and bool(_SHORT_NUMBER.fullmatch(str(value)))
 
 
 def _obis(value: Any) -> Obis:

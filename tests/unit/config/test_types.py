@@ -7,7 +7,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from dlms_connector.config import types
 from dlms_connector.config.report_strategy import ReportStrategy
-from dlms_connector.config.types import duration, shown
+from dlms_connector.config.shown import shown
+from dlms_connector.config.types import duration
 
 
 def read(kind: Any, value: Any) -> Any:
