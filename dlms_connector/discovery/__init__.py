@@ -10,9 +10,9 @@ from dlms_connector.discovery.description import Description, FoundObject, descr
 from dlms_connector.discovery.draft import Request
 from dlms_connector.discovery.entry import items_of, left_out, objects_as_json
 from dlms_connector.discovery.naming import name_of, profile_name
+from dlms_connector.discovery.pace import Pace
 from dlms_connector.discovery.probes import Attempt
 from dlms_connector.discovery.report import brief, document, report
-from dlms_connector.discovery.search import Pace
 from dlms_connector.discovery.survey import Discovery, discover
 
 __all__ = [

@@ -11,10 +11,17 @@ from dlms_connector.discovery.candidates import Candidate, Referencing, preset_d
 from dlms_connector.discovery.draft import Draft, Request, section_of
 from dlms_connector.discovery.gathering import Progress
 from dlms_connector.discovery.opening import Opening, Shown
-from dlms_connector.discovery.probes import minds_referencing
+from dlms_connector.discovery.probes import minds_referencing, names_other_names
 from dlms_connector.discovery.refusals import Failure, Refusal
 from dlms_connector.discovery.search import MakeLink, Trying
-from dlms_connector.discovery.trials import changes, is_about_ciphering, trials
+from dlms_connector.discovery.trials import (
+    Trial,
+    changes,
+    gets_further,
+    is_about_ciphering,
+    trial_of_frames,
+    trials,
+)
 from dlms_connector.errors import (
     ConfigError,
     ConnectError,
@@ -41,6 +48,9 @@ class Associations:
         self._connection: Connection | None = None
         self._probes = 0
         self._referencing: Referencing | None = None  #: the one that the meter uses
+        #: The workarounds about frames that the meter needs, and those that were tried.
+        self._needs: dict[str, Any] = {}
+        self._tried: set[str] = set()
         #: Whether both referencings were met by silence.
         self._deaf = False
 
@@ -51,19 +61,50 @@ class Associations:
     async def show(
         self, candidate: Candidate, credentials: Mapping[str, Any], worth: int = 0
     ) -> Shown | None:
-        """Open an association and read its objects; if that fails, note why and return None."""
+        """Open an association and read its objects; if that fails, note why and return None.
+
+        Where the meter rejects our frames by either referencing, others are tried, each once.
+        """
+        candidate = candidate.needing(self._needs)
+        notes, failures = len(self.notes), len(self.failures)
+        result = await self._by_names(candidate, credentials, worth)
+        while row := self._row_of_frames(candidate, credentials, result):
+            self._tried.add(row.key)
+            other = candidate.needing({row.key: row.value})
+            after = await self._by_names(other, credentials, worth)
+            if isinstance(after, DlmsError) and not gets_further(after):
+                continue
+            del self.notes[notes:], self.failures[failures:]
+            self._needs[row.key] = row.value
+            self.notes.append(f"the meter needs workarounds.{row.key}: it is in the entry")
+            candidate, result = other, after
+        return None if isinstance(result, DlmsError) else result
+
+    def _row_of_frames(
+        self, candidate: Candidate, credentials: Mapping[str, Any],
+        result: Shown | DlmsError | None,
+    ) -> Trial | None:  # fmt: skip
+        if not isinstance(result, DlmsError):
+            return None
+        dlms = self._draft.device({**section_of(candidate), **credentials}, self._connection).dlms
+        return trial_of_frames(dlms, result, self._draft.workarounds, self._tried)
+
+    async def _by_names(
+        self, candidate: Candidate, credentials: Mapping[str, Any], worth: int
+    ) -> Shown | DlmsError | None:
+        """Try one referencing, and the other if that may help; return the last failure."""
+        result: Shown | DlmsError | None = None
         for referencing in self._referencings(candidate, credentials):
             dlms = {**section_of(replace(candidate, referencing=referencing)), **credentials}
             result = await self._attempt(candidate, dlms, {}, worth)
             if credentials:
                 result = await self._proved(candidate, dlms, result)
-            if isinstance(result, DlmsError):
-                self._note_failure(candidate, dlms, result)
-                if credentials or not self._tries_other(result):
-                    return None
-                continue
-            return result
-        return None
+            if not isinstance(result, DlmsError):
+                return result
+            self._note_failure(candidate, dlms, result)
+            if credentials or not self._tries_other(result):
+                return result
+        return result
 
     async def _proved(
         self, candidate: Candidate, dlms: Mapping[str, Any], result: Shown | DlmsError | None
@@ -71,7 +112,7 @@ class Associations:
         """Return the result; where the meter ciphers, that with the workarounds it needs."""
         if isinstance(result, DlmsError):
             return await self._with_workarounds(candidate, dlms, result)
-        device = self._draft.device(dlms, self._connection)
+        device = self._device(candidate, dlms, {})
         if result is None or device.dlms.security == "NONE":
             return result
         error = await Opening(self._request, device, self._make_link, None).again()
@@ -113,7 +154,8 @@ class Associations:
         worth: int = 0,
     ) -> Shown | DlmsError | None:
         """Open an association and read; None if it shows no more than `worth`, or the error."""
-        device = self._draft.device(dlms, self._connection, workarounds)
+        workarounds = {**dict(candidate.needs), **workarounds}
+        device = self._device(candidate, dlms, workarounds)
         proof = device.dlms.authentication
         more = "".join(f", {key}" for key in workarounds)
         count = self._probes
@@ -133,6 +175,13 @@ class Associations:
             return None
         description, size = found
         return Shown(description=description, size=size, dlms=dlms, workarounds=workarounds)
+
+    def _device(
+        self, candidate: Candidate, dlms: Mapping[str, Any], workarounds: Mapping[str, Any]
+    ) -> Device:
+        """Return the device for an association, with the workarounds that its address needs."""
+        needed = {**dict(candidate.needs), **workarounds}
+        return self._draft.device(dlms, self._connection, needed)
 
     def _know(self, device: Device) -> None:
         """Note that the meter opened the association of this device."""
@@ -165,7 +214,8 @@ class Associations:
         device = self._draft.device(dlms, self._connection).dlms
         if not isinstance(error, RefusedError):
             names = " by short names" if device.referencing == "SN" else ""
-            note = f"{replace(candidate, referencing='LN')}{names}: {error}"
+            hint = f"; {error.hint}" if names_other_names(error) else ""
+            note = f"{replace(candidate, referencing='LN')}{names}: {error}{hint}"
             if note not in self.notes:
                 self.notes.append(note)
             return

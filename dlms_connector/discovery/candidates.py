@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from dlms_connector.config import DEFAULT_FORMULA, InterfaceType, preset
@@ -12,6 +12,9 @@ from dlms_connector.errors import ConfigError
 from dlms_connector.protocol.datalink import evaluate_formula, server_address
 
 Referencing = Literal["LN", "SN"]
+
+#: Workarounds that a probe shows: DISC before SNRM, and the byte order of the wrapper header.
+CLEAR_FIRST, BYTE_ORDER = "clearFirst", "wrapperByteOrder"
 
 PUBLIC_CLIENT = 16
 #: Client addresses met in the field, the public one first: management, the readers of
@@ -65,6 +68,16 @@ class Candidate:
     client: int
     server: Server
     referencing: Referencing = "LN"
+    #: The workarounds that the meter at this address needs, as keys and values.
+    needs: tuple[tuple[str, Any], ...] = ()
+
+    def needing(self, more: Mapping[str, Any]) -> Candidate:
+        """Return it with more workarounds."""
+        return replace(self, needs=tuple({**dict(self.needs), **more}.items()))
+
+    def need(self, key: str) -> Any:
+        """Return the value of a workaround; None if it is not needed."""
+        return dict(self.needs).get(key)
 
     @property
     def is_hdlc(self) -> bool:
@@ -80,7 +93,8 @@ class Candidate:
         logical, physical, size = self.server
         if not self.is_hdlc:
             names = " by short names" if self.referencing == "SN" else ""
-            return f"client {self.client}, server wPort {logical}{names}"
+            other = ", header in the other byte order" if self.need(BYTE_ORDER) else ""
+            return f"client {self.client}, server wPort {logical}{names}{other}"
         form = "" if size is None else f" in {size} octet{'s' * (size > 1)}"
         return f"client {self.client}, server {logical}/{physical}{form}"
 

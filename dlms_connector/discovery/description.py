@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timezone
 
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.discovery.candidates import Referencing
@@ -28,7 +29,15 @@ from dlms_connector.discovery.naming import (
 )
 from dlms_connector.discovery.object_list import ListedObject
 from dlms_connector.errors import DlmsError, LinkClosedError, LinkError, ProtocolError
-from dlms_connector.interpret import DEFAULTS, Options, ScalerUnit, interpret, scaler_unit
+from dlms_connector.interpret import (
+    DEFAULTS,
+    Options,
+    ScalerUnit,
+    interpret,
+    moment_of,
+    scaler_unit,
+    zone_error,
+)
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.data import Data
@@ -157,6 +166,7 @@ def description_of(
     elif gathering.given_up is not None:
         values = False  # what was not read may be readable all the same
     notes = [gathering.listing.lie] if gathering.listing and gathering.listing.lie else []
+    notes += _clock_notes(gathering, options)
     if gathering.given_up is not None:
         notes.append(f"not all objects were read: {gathering.given_up}")
     return Description(
@@ -167,6 +177,22 @@ def description_of(
         skipped=tuple((ref, str(error)) for ref, error in gathering.skipped()),
         notes=tuple(notes),
     )
+
+
+def _clock_notes(gathering: Gathering, options: Options) -> list[str]:
+    """Tell of the first clock that is wrong by hours or half hours, as in another zone."""
+    for ref, read_at in gathering.clocks.items():
+        data = gathering.read.get(ref)
+        moment = moment_of(data) if isinstance(data, Data) else None
+        # The clock of a meter without a time zone is taken for UTC, as the poller does.
+        zoned = options if options.zone else replace(options, zone=timezone.utc)
+        shown = moment.instant(zoned.zone, from_utc=zoned.from_utc) if moment else None
+        if moment is None or shown is None:
+            continue
+        problem = zone_error(moment, shown.timestamp() - read_at, zoned)
+        if problem:
+            return [problem]
+    return []
 
 
 def _named(

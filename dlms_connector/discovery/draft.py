@@ -10,7 +10,7 @@ from typing import Any
 from dlms_connector.config import Connection, Device, SerialConnection, load, preset
 from dlms_connector.discovery.candidates import Candidate, Wanted, preset_dlms
 from dlms_connector.discovery.entry import make_entry
-from dlms_connector.discovery.search import Pace
+from dlms_connector.discovery.pace import Pace
 from dlms_connector.errors import ConfigError
 from dlms_connector.state import NoPlace
 

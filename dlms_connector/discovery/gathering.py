@@ -6,6 +6,7 @@ is silent, malformed or costs the association is left out and told.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -63,7 +64,11 @@ class Gathering:
         referencing: Referencing = "LN",
         values: bool = True,
         worth: int = 0,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        self._now = now
+        #: When the time of each clock was read, in seconds of our clock.
+        self.clocks: dict[AttributeRef, float] = {}
         self._by_name = referencing == "LN"
         self._progress, self._values, self._worth = progress, values, worth
         self.listing: Listing | None = None
@@ -160,6 +165,7 @@ class Gathering:
             self._asked = ()
             self._in_vain = 0
             self.read.update(zip(batch, results, strict=True))
+            self.clocks.update((ref, self._now()) for ref in batch if ref.class_id == CLOCK)
             if self._progress:
                 self._progress(len(self.read), len(self._wanted))
 

@@ -6,7 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from dlms_connector.config import Dlms, Workarounds
-from dlms_connector.discovery.candidates import Candidate, Server
+from dlms_connector.discovery.candidates import (
+    BYTE_ORDER,
+    CLEAR_FIRST,
+    Candidate,
+    Referencing,
+    Server,
+)
 from dlms_connector.errors import (
     DlmsError,
     LinkClosedError,
@@ -46,6 +52,11 @@ NOT_RECOGNIZED = "calling-AP-title-not-recognized"
 #: What a meter says that may mind only the referencing: nothing else was checked.
 _MINDS = (WRONG_CONTEXT, "application context", "exception:", "DLMS version")
 
+#: Part of what is said of a meter that accepts, but names the other application context.
+_NAMES_OTHER = "the meter names application context"
+#: `wrapperByteOrder` by the orders of our header and of the meter's. Else it is the usual one.
+_BYTE_ORDERS = {("little", "little"): "little", ("big", "little"): "littleReplies"}
+
 _MOST_NOISE = 32
 #: Octets after which a peer that never ends is no meter.
 _MOST_OCTETS = 1 << 14
@@ -83,7 +94,8 @@ class Attempt:
     @property
     def is_decisive(self) -> bool:
         """Whether a refusal shows that the client is right, and what else is required."""
-        return WRONG_CONTEXT in self.detail or "authentication" in self.detail
+        decisive = (WRONG_CONTEXT, _NAMES_OTHER, "authentication")
+        return any(words in self.detail for words in decisive)
 
 
 def minds_referencing(error: DlmsError) -> bool:
@@ -91,6 +103,11 @@ def minds_referencing(error: DlmsError) -> bool:
     if isinstance(error, LinkTimeoutError | LinkClosedError):
         return False
     return _minds(str(error))
+
+
+def names_other_names(error: DlmsError) -> bool:
+    """Whether the meter's AARE names the other referencing, though it may accept."""
+    return _NAMES_OTHER in str(error) and "dlms.referencing" in error.hint
 
 
 def _minds(said: str) -> bool:
@@ -106,7 +123,9 @@ def located(interface_of: Candidate, client: int, server: bytes) -> Candidate:
 
 
 def knock(candidate: Candidate) -> Talk[Attempt]:
-    """Send SNRM without parameters; return the answer and its address."""
+    """Send SNRM without parameters, behind DISC if needed; return the answer and its address."""
+    if candidate.need(CLEAR_FIRST):
+        yield from leave(Attempt(candidate=candidate, kind="silence"))
     frame = Frame(candidate.octets, client_address(candidate.client), SNRM)
     return (yield from _ask(candidate, frame))
 
@@ -170,28 +189,36 @@ def foreign(attempt: Attempt) -> Attempt:
 
 
 class _OpenEars:
-    """The wrapper, but any address may answer: a slow meter may answer the probe before."""
+    """The wrapper, but any address may answer: a slow meter may answer the probe before.
 
-    def __init__(self, client: int, server: int) -> None:
+    And headers are understood in both byte orders, whatever that of ours is.
+    """
+
+    def __init__(self, client: int, server: int, order: wrapper.Order) -> None:
+        self.order = self.heard_order = order
         self.heard = (server, client)
         self.received = self.reply = b""
         self._sends = (client, server)
 
     def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:
         """Send once; return the first APDU from any address."""
-        reader = wrapper.WrapperReader()
-        data = yield wrapper.encode(*self._sends, apdu)
+        orders: tuple[wrapper.Order, ...] = ("big", "little")
+        readers = {order: wrapper.WrapperReader(order=order) for order in orders}
+        data = yield wrapper.encode(*self._sends, apdu, self.order)
         while data:
             self.received = (self.received + data)[:4096]
-            reader.feed(data)
-            if (frame := reader.next()) is not None:
-                *addresses, reply = frame
-                self.heard = (addresses[0], addresses[1])
-                self._sends = (addresses[1], addresses[0])
-                self.reply = reply
-                return reply
+            for order, reader in readers.items():
+                reader.feed(data)
+                if (frame := reader.next()) is not None:
+                    self.heard_order = order
+                    return self._take(*frame)
             data = yield b""
         raise LinkTimeoutError(1, len(self.received))
+
+    def _take(self, source: int, destination: int, reply: bytes) -> bytes:
+        self.heard, self._sends = (source, destination), (destination, source)
+        self.reply = reply
+        return reply
 
     def receive(self) -> Talk[bytes]:
         """Return nothing: unsolicited APDUs are not expected here."""
@@ -216,7 +243,8 @@ def greet(candidate: Candidate) -> Talk[Attempt]:
         logical_address=candidate.server.logical,
     )
     association = Association(dlms, Workarounds(), None)
-    line = _OpenEars(candidate.client, candidate.server.logical)
+    order: wrapper.Order = "little" if candidate.need(BYTE_ORDER) == "little" else "big"
+    line = _OpenEars(candidate.client, candidate.server.logical, order)
     try:
         yield from association.open(line)
     except LinkTimeoutError:
@@ -228,29 +256,42 @@ def greet(candidate: Candidate) -> Talk[Attempt]:
         return Attempt(candidate=candidate, kind="closed")
     except ProtocolError as error:
         if line.reply:
+            if line.reply[0] == AARE:  # it may have accepted all the same
+                yield from association.close(line)
             return _answered_oddly(candidate, line, error)
         noise = line.received[:_MOST_NOISE]
         return Attempt(candidate=candidate, kind="noise", noise=noise, detail=str(error))
+    found = _from(candidate, line)
     yield from association.close(line)
-    return Attempt(candidate=candidate, kind="accepted", found=_from(candidate, line.heard))
+    return Attempt(candidate=candidate, kind="accepted", found=found)
 
 
 def _answered_oddly(candidate: Candidate, line: _OpenEars, error: ProtocolError) -> Attempt:
     """Return what a valid frame tells whose APDU does not answer an AARQ."""
     client = line.heard[1]
     if line.reply[0] != AARE and client != candidate.client:
-        found = _from(candidate, line.heard)
+        found = _from(candidate, line)
         return Attempt(
             candidate=candidate, kind="foreign", found=found, detail=f"for client {client}"
         )
-    return _refused(candidate, line, error.problem, error.hint)
+    refused = _refused(candidate, line, error.problem, error.hint)
+    if refused.found is not None and names_other_names(error):
+        return replace(refused, found=replace(refused.found, referencing=_other(candidate)))
+    return refused
 
 
 def _refused(candidate: Candidate, line: _OpenEars, detail: str, hint: str) -> Attempt:
-    found = _from(candidate, line.heard)
+    found = _from(candidate, line)
     return Attempt(candidate=candidate, kind="refused", found=found, detail=detail, hint=hint)
 
 
-def _from(candidate: Candidate, heard: tuple[int, int]) -> Candidate:
-    server, client = heard
-    return replace(candidate, client=client, server=Server(server))
+def _other(candidate: Candidate) -> Referencing:
+    return "SN" if candidate.referencing == "LN" else "LN"
+
+
+def _from(candidate: Candidate, line: _OpenEars) -> Candidate:
+    """Return the address that answered, with the byte order that it needs."""
+    server, client = line.heard
+    order = _BYTE_ORDERS.get((line.order, line.heard_order))
+    found = replace(candidate, client=client, server=Server(server), needs=())
+    return found.needing({BYTE_ORDER: order}) if order else found

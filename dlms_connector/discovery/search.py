@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dlms_connector.config import Connection, SerialConnection
 from dlms_connector.discovery import candidates
-from dlms_connector.discovery.candidates import Candidate, Wanted
+from dlms_connector.discovery.candidates import CLEAR_FIRST, Candidate, Wanted
+from dlms_connector.discovery.pace import Pace
 from dlms_connector.discovery.probes import Attempt, foreign, greet, knock, leave
 from dlms_connector.discovery.stages import Stage, stages
 from dlms_connector.errors import (
@@ -20,7 +21,7 @@ from dlms_connector.errors import (
 )
 from dlms_connector.link import Link
 from dlms_connector.meter import converse
-from dlms_connector.protocol.datalink import SETTLE_S, sign_on
+from dlms_connector.protocol.datalink import sign_on
 
 MakeLink = Callable[[Connection], Link]
 #: Receives the next probe in words, the number of probes so far, and the most there may be.
@@ -42,19 +43,8 @@ _MOST_HANG_UPS = 4
 _MOST_CLIENTS = 6
 _MOST_REFUSALS = 4
 _HALF_DUPLEX_S = 0.03
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """The limits of a search in rate and duration, to spare meters that are in use."""
-
-    timeout_s: float = 1.2
-    per_second: float = 2.0
-    max_probes: int = 120
-    max_s: float = 50.0
-    #: Wait before reconnecting: many converters need time to release the last connection.
-    reopen_s: float = 0.3
-    settle_s: float = SETTLE_S
+#: Addresses at which SNRM is repeated behind a DISC; SNRMs that may be lost without one.
+_MOST_BEHIND_DISC, _MOST_ALONE = 3, 2
 
 
 class Search:
@@ -85,7 +75,7 @@ class Search:
         self._tried: set[Candidate] = set()
         self._ours: set[int] = set()  # the clients that were probed
         self._next = self._end = 0.0
-        self._total = 0
+        self._total = self._behind_disc = 0
 
     async def run(self) -> None:
         """Search until a meter answers. Raises ConnectError if the endpoint is not reachable."""
@@ -215,9 +205,11 @@ class Search:
         self._trying(_words(candidate, baudrate), len(self.attempts), self._total)
         self._tried.add(candidate)
         self._ours.add(candidate.client)
-        attempt = self._judged(await self._knock(candidate, link))
+        attempt = first = self._judged(await self._knock(candidate, link))
         if candidate.is_hdlc and link.is_open:
             attempt = self._judged(await self._leave(attempt, link))
+        if first.kind == "silence" and attempt.kind == "refused" and candidate.interface == "HDLC":
+            attempt = await self._once_more(attempt, link)
         attempt = replace(attempt, baudrate=baudrate)
         self.attempts.append(attempt)
         return attempt
@@ -244,6 +236,38 @@ class Search:
         except LinkClosedError:
             await link.close()
             return Attempt(candidate=candidate, kind="closed")
+
+    async def _once_more(self, refused: Attempt, link: Link) -> Attempt:
+        """Knock again behind a DISC that met DM: some meters answer SNRM only there."""
+        found = refused.found
+        if found is None or not link.is_open or self._behind_disc >= _MOST_BEHIND_DISC:
+            return refused
+        self._behind_disc += 1
+        again = self._judged(await self._knock(found, link))
+        if again.kind != "accepted" or again.found is None:
+            return refused
+        await self._leave(again, link)
+        needs = {} if await self._answers_alone(again.found, link) else {CLEAR_FIRST: "always"}
+        return replace(again, candidate=refused.candidate, found=again.found.needing(needs))
+
+    async def _answers_alone(self, candidate: Candidate, link: Link) -> bool:
+        """Whether SNRM is answered on a new connection without DISC: the first may be lost.
+
+        On a serial line nothing is new, so there it is answered.
+        """
+        await link.close()
+        try:
+            await self._open(link, first=False)
+        except ConnectError:
+            return True
+        for _ in range(_MOST_ALONE):
+            alone = await self._knock(candidate, link)
+            if not link.is_open:
+                return True
+            if alone.answered:
+                await self._leave(alone, link)
+                return True
+        return False
 
     async def _leave(self, attempt: Attempt, link: Link) -> Attempt:
         """Send DISC, so that no link stays open; its answer counts if the probe had none.

@@ -13,6 +13,8 @@ from dlms_connector.discovery.candidates import Candidate, Wanted, preset_dlms
 _FIRST = 2
 #: Addresses over the wrapper that are also greeted by short names.
 _FEW_SHORT_NAMES = 3
+#: Addresses over the wrapper that are also greeted with the other byte order in the header.
+_FEW_SWAPPED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,15 @@ def stages(given: Connection, wanted: Wanted, *, all_baudrates: bool) -> Iterato
     if isinstance(given, SerialConnection):
         found = _serial(given, wanted, all_baudrates=all_baudrates)
     elif isinstance(given, UdpConnection):
-        found = (Stage(given, part) for part in (*_wrapper(wanted), _short_names(wanted)))
+        found = (Stage(given, part) for part in _datagrams(wanted))
     else:
         found = _tcp(given, wanted)
     return (stage for stage in found if stage.candidates)
+
+
+def _datagrams(wanted: Wanted) -> Iterator[tuple[Candidate, ...]]:
+    first, likely, rest = _wrapper(wanted)
+    yield from (first, likely, _short_names(wanted), _swapped(wanted), rest)
 
 
 def _tcp(given: Connection, wanted: Wanted) -> Iterator[Stage]:
@@ -42,16 +49,18 @@ def _tcp(given: Connection, wanted: Wanted) -> Iterator[Stage]:
     hdlc: tuple[tuple[Candidate, ...], ...] = ((), (), ())
     wrapped = hdlc
     short: tuple[Candidate, ...] = ()
+    swapped = short
     if "HDLC" in interfaces:
         hdlc = _hdlc(wanted)
     if "WRAPPER" in interfaces:
-        wrapped, short = _wrapper(wanted), _short_names(wanted)
+        wrapped, short, swapped = _wrapper(wanted), _short_names(wanted), _swapped(wanted)
     preferred = preset_dlms(wanted.preset).get("interfaceType") == "WRAPPER"
     order = (wrapped, hdlc) if preferred else (hdlc, wrapped)
     for part in range(2):
         for framing in order:
             yield Stage(given, framing[part])
     yield Stage(given, short)
+    yield Stage(given, swapped)
     if "HDLC_WITH_MODE_E" in interfaces:
         yield _mode_e(given, wanted)
     for framing in order:
@@ -95,6 +104,12 @@ def _short_names(wanted: Wanted) -> tuple[Candidate, ...]:
     """Return a few addresses again by short names: some meters are silent to the other."""
     few = tuple(candidates.wrapper(wanted))[:_FEW_SHORT_NAMES]
     return tuple(replace(one, referencing="SN") for one in few)
+
+
+def _swapped(wanted: Wanted) -> tuple[Candidate, ...]:
+    """Return a few addresses again for meters that know headers in the other byte order only."""
+    few = tuple(candidates.wrapper(wanted))[:_FEW_SWAPPED]
+    return tuple(one.needing({candidates.BYTE_ORDER: "little"}) for one in few)
 
 
 def _mode_e(given: Connection, wanted: Wanted) -> Stage:

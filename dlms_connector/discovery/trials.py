@@ -1,11 +1,11 @@
-"""Workarounds that are tried where a meter ciphers and the association fails without a reason.
+"""Workarounds that are tried where an association fails: in ciphering, or at its frames.
 
 A row is tried once. It stays where the association opens with it, or fails in another way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from dlms_connector.errors import (
     CounterError,
     DlmsError,
     LinkError,
+    LinkTimeoutError,
+    ProtocolError,
     RefusedError,
     SecurityError,
 )
@@ -27,6 +29,14 @@ class Trial:
     key: str
     value: Any
     suits: Callable[[Dlms, DlmsError], bool]
+    #: Whether it is about frames: then it holds for the meter, whatever its association.
+    of_frames: bool = False
+
+
+def _rejects_frames(dlms: Dlms, error: DlmsError) -> bool:
+    """Whether the meter set up the link, and then rejected an I frame (FRMR)."""
+    rejected = isinstance(error, ProtocolError) and "FRMR" in error.problem
+    return rejected and dlms.interface_type != "WRAPPER" and _CONNECTIONLESS in error.hint
 
 
 def _unexplained(dlms: Dlms, error: DlmsError) -> bool:
@@ -54,12 +64,15 @@ def _judges(error: RefusedError) -> bool:
     return any(word in said for word in ("authentication", "mechanism", "context-name"))
 
 
+_CONNECTIONLESS = "connectionless"
+
 #: In the order in which they are tried, the most frequent first.
 TRIALS = (
     Trial("counterFromOne", True, _unexplained),
     Trial("serverCounterRestarts", True, _restarts),
     Trial("sign", "handshake", _unsigned),
     Trial("signOutside", True, _unsigned),
+    Trial(_CONNECTIONLESS, True, _rejects_frames, of_frames=True),
 )
 
 
@@ -68,8 +81,22 @@ def trials(
 ) -> Iterator[Trial]:
     """Yield the rows to try after this failure: not `given` by the user, nor `done` before."""
     for row in TRIALS:
-        if row.key not in given and row.key not in done and row.suits(dlms, error):
+        open_to = not row.of_frames and row.key not in given and row.key not in done
+        if open_to and row.suits(dlms, error):
             yield row
+
+
+def trial_of_frames(
+    dlms: Dlms, error: DlmsError, given: Collection[str], done: Collection[str]
+) -> Trial | None:
+    """Return the row about frames to try, where no referencing helps."""
+    rows = (row for row in TRIALS if row.of_frames and row.key not in {*given, *done})
+    return next((row for row in rows if row.suits(dlms, error)), None)
+
+
+def gets_further(error: DlmsError) -> bool:
+    """Whether the meter answered with a row about frames, though it still fails."""
+    return not isinstance(error, LinkTimeoutError | ConnectError) and "FRMR" not in str(error)
 
 
 def changes(before: DlmsError, after: DlmsError) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dlms_connector.config import Dlms
+from dlms_connector.config import Dlms, Workarounds
 from dlms_connector.errors import ProtocolError, SecurityError
 from dlms_connector.protocol.acse import (
     DLMS_VERSION,
@@ -24,6 +24,8 @@ from dlms_connector.protocol.data.ber import decode_content
 
 _CIPHERED = (Context.LN_CIPHERED, Context.SN_CIPHERED)
 _GENERAL_GLO = b"\xdb"
+#: The longest APDU in one HDLC frame: its information field without the LLC octets.
+_LONGEST_IN_FRAME = 2030 - 3
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,12 @@ class Negotiated:
     max_pdu: int
     dlms_version: int
     server_system_title: bytes | None
+
+
+def offered_pdu(dlms: Dlms, workarounds: Workarounds) -> int:
+    """Return the longest APDU to offer to accept: a UI frame has to hold a whole one."""
+    in_frame = workarounds.connectionless and dlms.interface_type != "WRAPPER"
+    return min(workarounds.max_pdu, _LONGEST_IN_FRAME) if in_frame else workarounds.max_pdu
 
 
 def negotiated_of(

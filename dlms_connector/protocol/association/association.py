@@ -43,6 +43,7 @@ from dlms_connector.protocol.association.agreement import (
     check_mechanism,
     mechanism_quirk,
     negotiated_of,
+    offered_pdu,
     title_of,
 )
 from dlms_connector.protocol.association.diagnosis import OPENING, refusal, refusal_of, unexpected
@@ -230,7 +231,8 @@ class Association:
         )
 
     def _user_information(self) -> bytes:
-        request = InitiateRequest(self._proposed, self._workarounds.max_pdu, self._dedicated_key)
+        longest = offered_pdu(self._dlms, self._workarounds)
+        request = InitiateRequest(self._proposed, longest, self._dedicated_key)
         return self._security.cipher_initiate(request.encode())
 
     def _accepted(self, aare: Aare) -> Negotiated:

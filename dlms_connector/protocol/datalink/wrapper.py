@@ -15,7 +15,7 @@ from dlms_connector.protocol.directive import Drain
 from dlms_connector.protocol.remarks import UNASKED, Remarks
 from dlms_connector.protocol.talk import Talk
 
-__all__ = ["VERSION", "Wrapper", "WrapperReader", "encode"]
+__all__ = ["VERSION", "Order", "Wrapper", "WrapperReader", "encode"]
 
 _MOST_STRANGERS = 256  # frames of other wPorts within one exchange
 #: Answers to requests within an association, which an invoke-id would tell apart.

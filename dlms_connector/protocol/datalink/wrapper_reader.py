@@ -28,10 +28,12 @@ _MOST_NOISE = 64
 _TAGS = frozenset(
     (*range(0x0C, 0x10), 0x16, 0x18, 0x28, *range(0x2C, 0x30), 0x36, 0x38)
 ) | frozenset((*range(0x4C, 0x50), 0x58, *range(0x60, 0x64), *range(0xC0, 0xE1)))
-#: The header of any frame whose APDU has one of them: where the addresses are not known.
-_ANY = re.compile(
-    rb"\x00\x01....(?!\x00\x00)..[" + re.escape(bytes(sorted(_TAGS))) + rb"]", re.DOTALL
-)
+#: What follows the version of any frame whose APDU has one of them: the addresses are not known.
+_REST = rb"....(?!\x00\x00)..[" + re.escape(bytes(sorted(_TAGS))) + rb"]"
+_ANY: dict[Order, re.Pattern[bytes]] = {
+    "big": re.compile(rb"\x00\x01" + _REST, re.DOTALL),
+    "little": re.compile(rb"\x01\x00" + _REST, re.DOTALL),
+}
 
 
 def encode(source: int, destination: int, apdu: bytes, order: Order = "big") -> bytes:
@@ -56,12 +58,13 @@ class Expected(NamedTuple):
 class WrapperReader:
     """Cuts a stream into (source, destination, APDU).
 
-    Without `expected`, a frame behind noise is recognised by the tag of its APDU.
+    Without `expected`, frames of any address in this order of octets are returned, and one
+    behind noise is recognised by the tag of its APDU.
     """
 
-    def __init__(self, expected: Expected | None = None) -> None:
+    def __init__(self, expected: Expected | None = None, order: Order = "big") -> None:
         self._expected = expected
-        self._order: Order = expected.order if expected else "big"
+        self._order: Order = expected.order if expected else order
         self._version = VERSION.to_bytes(2, self._order)
         self._buffer = bytearray()
         self._noise = b""
@@ -128,7 +131,7 @@ class WrapperReader:
     def _find(self) -> int:
         """Return where the next expected header begins; -1 if it is not there."""
         if (expected := self._expected) is None:
-            match = _ANY.search(self._buffer)
+            match = _ANY[self._order].search(self._buffer)
             return match.start() if match else -1
         here = self._buffer.find(expected.begins(self._order))
         swapped = self._buffer.find(expected.begins(_OTHER[self._order]))

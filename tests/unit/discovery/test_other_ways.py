@@ -186,3 +186,85 @@ def test_both_framings_are_tried_before_guesses() -> None:
     assert len(flat) == len(set(flat))
     assert {one.referencing for one in flat} == {"LN", "SN"}
     assert any(stage.signs_on for stage in every)
+
+
+async def test_a_meter_that_wants_disc_before_snrm_is_found_and_its_entry_says_so() -> None:
+    async with simulate([MeterOptions(faults={"wants-disc-first": 1})]) as (server,):
+        found = await look(server)
+    assert found.measures
+    assert found.entry is not None
+    assert found.entry["workarounds"] == {"clearFirst": "always"}
+
+
+async def test_a_first_snrm_that_is_lost_is_no_want_of_disc() -> None:
+    async with simulate([MeterOptions()]) as (server,):
+        server.meter.faults.set("lose", 4)
+        for _ in range(3):  # so the first answers to SNRM on both connections are lost
+            server.meter.faults.every("lose")
+        found = await look(server, clients=(16,), interfaces=("HDLC",))
+        assert server.meter.seen["snrm"] >= 4
+    assert found.entry is not None
+    assert "workarounds" not in found.entry
+
+
+@pytest.mark.parametrize("referencing", ["LN", "SN"])
+async def test_a_meter_that_rejects_numbered_frames_is_read_in_ui_frames(referencing: Any) -> None:
+    options = MeterOptions(faults={"wants-ui": 1}, referencing=referencing)
+    async with simulate([options]) as (server,):
+        found = await look(server, interfaces=("HDLC",))
+    assert found.measures
+    assert found.entry is not None
+    assert found.entry["workarounds"] == {"connectionless": True}
+    assert not any("FRMR" in note or "no complete reply" in note for note in found.notes)
+
+
+async def test_a_secret_goes_to_a_meter_that_rejects_numbered_frames(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DLMS_PASSWORD", "12345678")
+    secret = {"authentication": "LOW", "password": "${env:DLMS_PASSWORD}"}
+    options = MeterOptions(client_address=1, authentication="LOW", faults={"wants-ui": 1})
+    async with simulate([options]) as (server,):
+        found = await look(server, secret, clients=(1,), interfaces=("HDLC",))
+    assert found.measures
+    assert found.entry is not None
+    assert found.entry["workarounds"] == {"connectionless": True}
+
+
+@pytest.mark.parametrize("udp", [False, True])
+async def test_headers_in_the_other_byte_order_are_tried(udp: bool) -> None:
+    options = MeterOptions(framing="WRAPPER", faults={"swapped-header": 1})
+    async with simulate([options], udp=udp) as (server,):
+        section = {"type": "udp" if udp else "tcp", "host": "127.0.0.1", "port": server.port}
+        found = await discover(Request(connection=section, pace=FAST))
+    assert found.measures
+    assert found.entry is not None
+    assert found.entry["workarounds"] == {"wrapperByteOrder": "little"}
+
+
+async def test_a_meter_of_the_other_referencing_is_not_asked_around() -> None:
+    """It accepted, so the client is right: only the referencing is not."""
+    options = MeterOptions(framing="WRAPPER", referencing="SN", faults={"own-context": 1})
+    async with simulate([options]) as (server,):
+        found = await look(server, interfaces=("WRAPPER",))
+    assert len(found.attempts) == 1
+    assert found.measures
+    assert found.dlms is not None
+    assert found.dlms["referencing"] == "SN"
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
+async def test_a_meter_that_names_the_other_context_is_told_with_the_key(framing: Any) -> None:
+    async with simulate([MeterOptions(framing=framing, faults={"other-context": 1})]) as (server,):
+        found = await look(server, interfaces=(framing,), clients=(16,))
+    assert any("dlms.referencing" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("minutes", [60, -30])
+async def test_a_clock_that_is_wrong_by_half_hours_is_told_once(minutes: int) -> None:
+    async with simulate([MeterOptions()]) as (server,):
+        server.meter.clock_shift = minutes * 60
+        found = await look(server, interfaces=("HDLC",))
+    assert [note for note in found.notes if "as in another zone" in note] == list(found.notes)
+    assert len(found.notes) == 1

@@ -197,3 +197,26 @@ def test_presets_of_other_makers_do_not_fit() -> None:
     names = fitting(SPODES, SPODES_OBJECTS, "KAM0012345678901")
     assert names
     assert all(not name.startswith(("landisgyr", "milur", "mercury")) for name in names)
+
+
+def test_a_reply_header_in_the_other_byte_order_is_understood() -> None:
+    line = Connection([Meter(MeterOptions(framing="WRAPPER"))])
+
+    def peer(sent: bytes) -> bytes:
+        reply = line.feed(sent)
+        fields = [reply[at : at + 2][::-1] for at in range(0, 8, 2)] if reply else []
+        return b"".join(fields) + reply[8:]
+
+    attempt = drive(greet(PORT), peer)
+    assert attempt.kind == "accepted"
+    assert attempt.found == PORT.needing({"wrapperByteOrder": "littleReplies"})
+
+
+def test_an_accepted_greeting_of_the_other_referencing_is_released() -> None:
+    options = MeterOptions(framing="WRAPPER", referencing="SN", faults={"own-context": 1})
+    meter = Meter(options)
+    attempt = drive(greet(PORT), Connection([meter]).feed)
+    assert attempt.found is not None
+    assert attempt.found.referencing == "SN"
+    assert attempt.is_decisive
+    assert meter.seen["rlrq"] == 1
