@@ -62,6 +62,7 @@ FAULTS = {
             1,
             "does not answer SNRM until the last session was ended by DISC, on whatever connection",
         ),
+        Fault("deaf-to-first-frame", _SWITCH, 1, "hears nothing of the first on a connection"),
         Fault("wants-disc-first", _SWITCH, 1, "answers SNRM only behind a DISC on its connection"),
         Fault("longest-frame", "octets", 64, "loses frames with more information, in and out"),
         Fault("bad-fcs", "every", 1, "damages the check sequence of every n-th frame"),

@@ -27,7 +27,7 @@ class _Line:
         self.session = Session(meter)
         self.last_request = meter.monotonic()
         self.stale = b""
-        self.deaf = self.disconnected = False
+        self.deaf = self.disconnected = self.reached = False
         options = meter.options
         self.station = hdlc.Station(
             hdlc.Sizes(options.max_info, options.max_info, options.window, options.window),
@@ -168,6 +168,9 @@ class Connection:
         """Apply the faults of opening and ending a link; return whether no answer is sent."""
         faults, control = line.meter.faults, frame.control & ~hdlc.POLL
         held = "keeps-link" in faults and line.meter.link_held
+        if "deaf-to-first-frame" in faults and not line.reached:
+            line.reached = True
+            return True
         if line.deaf:
             return True
         if control == hdlc.SNRM:
