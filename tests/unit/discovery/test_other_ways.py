@@ -264,3 +264,11 @@ async def test_a_clock_that_is_wrong_by_half_hours_is_told_once(minutes: int) ->
         found = await look(server, interfaces=("HDLC",))
     assert [note for note in found.notes if "as in another zone" in note] == list(found.notes)
     assert len(found.notes) == 1
+
+
+def test_the_other_byte_order_is_tried_before_guesses() -> None:
+    every = list(stages(TcpConnection(host="h"), Wanted(), all_baudrates=True))
+    swapped = [stage for stage in every if any(one.needs for one in stage.candidates)]
+    assert len(swapped) == 1
+    assert [one.client for one in swapped[0].candidates] == [16, 1, 32]
+    assert not any(stage.signs_on for stage in every[: every.index(swapped[0])])
