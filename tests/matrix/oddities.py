@@ -118,6 +118,8 @@ ODDITIES = (
            workarounds={"release": "always"}),
     Oddity(fault="keeps-link", outcome="none: what was opened is ended by DISC", framings=HDLC,
            connection=_PASSED_ON),
+    Oddity(fault="deaf-to-first-frame", outcome="none: SNRM is sent again", framings=HDLC,
+           connection={**_PASSED_ON, "timeoutMs": 100}),
     Oddity(fault="deaf-after-dm", outcome="none: no DISC comes first unless a session broke",
            framings=HDLC, connection=_PASSED_ON),
     Oddity(fault="deaf-after-disc", outcome="none: what follows comes over a new connection",
