@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -28,3 +29,12 @@ def _state_of_commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _counters_of_one_test() -> Iterator[None]:
+    """A process uses no number of a key twice, in whatever folder; tests have keys in common."""
+    yield
+    if counters := sys.modules.get("dlms_connector.state.counters"):
+        counters._numbers.clear()
+        counters._heard.clear()
