@@ -201,7 +201,8 @@ class _Survey:
         if any(NOT_RECOGNIZED in each.diagnostic for each in self._tries.refusals):
             return None  # it also answers clients that it does not know
         answered = [each.found.client for each in self._search.answers if each.found]
-        others = (each for each in answered if each != PUBLIC_CLIENT)
+        # Over the wrapper the search ends with the public client; others were let in later.
+        others = (each for each in (*answered, *self._tries.let_in) if each != PUBLIC_CLIENT)
         return next(others, None) or next(iter(answered), None)
 
     def _told_client(self) -> int | None:

@@ -118,7 +118,7 @@ class Transfer:
         """Return the received APDU, without the LLC octets. Raises ProtocolError."""
         if self._arrived[:1] in BARE:
             return bytes(self._arrived)
-        if not self._arrived.startswith(LLC_RESPONSE):
+        if not self._arrived.startswith((LLC_RESPONSE, LLC_COMMAND)):  # some write a command's
             raise ProtocolError(
                 EXCHANGING,
                 f"the reply begins {_beginning(bytes(self._arrived))} instead of e6 e7 00",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from dlms_connector.config import TcpConnection
 from dlms_connector.discovery import Discovery, Pace, Request, Wanted, discover
 from dlms_connector.discovery.candidates import Candidate, Server
 from dlms_connector.discovery.stages import stages
+from dlms_connector.discovery.survey import _Survey
 from dlms_connector.simulator import Endpoint, MeterOptions, microstar, simulate
 from dlms_connector.simulator.objects import Role
 
@@ -272,3 +274,16 @@ def test_the_other_byte_order_is_tried_before_guesses() -> None:
     assert len(swapped) == 1
     assert [one.client for one in swapped[0].candidates] == [16, 1, 32]
     assert not any(stage.signs_on for stage in every[: every.index(swapped[0])])
+
+
+def test_a_secret_is_for_the_client_that_was_let_in_beside_the_public_one() -> None:
+    """Over the wrapper the search ends with the public client, which answers first."""
+    survey = SimpleNamespace(
+        _told_client=lambda: None,
+        _wanting_proof=lambda: None,
+        _search=SimpleNamespace(answers=[SimpleNamespace(found=SimpleNamespace(client=16))]),
+        _tries=SimpleNamespace(refusals=[], let_in=[16, 1]),
+    )
+    assert _Survey._own_client(survey) == 1  # type: ignore[arg-type]
+    survey._tries.let_in = [16]
+    assert _Survey._own_client(survey) == 16  # type: ignore[arg-type]

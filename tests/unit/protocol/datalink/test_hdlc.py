@@ -657,11 +657,18 @@ def test_an_answer_cut_short_does_not_swallow_the_next() -> None:
     assert drive(hdlc.exchange(b"x"), script) == b"short"
 
 
-@pytest.mark.parametrize("start", [b"", b"\xe6", b"\xe6\xe6\x00\xc4", b"\xc4\x01\xc1"])
+@pytest.mark.parametrize("start", [b"", b"\xe6", b"\xe6\xe8\x00\xc4", b"\xc4\x01\xc1"])
 def test_a_reply_without_llc_octets(start: bytes) -> None:
     hdlc = connected(HdlcMeter())
     with pytest.raises(ProtocolError, match="instead of e6 e7 00"):
         drive(hdlc.exchange(b"x"), Script([from_meter(0x30, start).encode()]))
+
+
+def test_a_reply_with_the_llc_octets_of_a_command() -> None:
+    """A server of another maker writes them."""
+    hdlc = connected(HdlcMeter())
+    reply = from_meter(0x30, b"\xe6\xe6\x00\xc4\x01").encode()
+    assert drive(hdlc.exchange(b"x"), Script([reply])) == b"\xc4\x01"
 
 
 @pytest.mark.parametrize("refusal", ["D8 02 02", "0E 01 06 01"])
