@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from dlms_connector.errors import DlmsError, ProtocolError, RefusedError, shown
+from dlms_connector.errors import DlmsError, ProtocolError, RefusedError
 from dlms_connector.protocol.acse import (
     CONFIRMED_SERVICE_ERROR,
     Aare,
@@ -12,6 +12,7 @@ from dlms_connector.protocol.acse import (
     Diagnostic,
     describe_service_error,
 )
+from dlms_connector.protocol.octets import shown
 from dlms_connector.protocol.security import EXCEPTION_RESPONSE
 from dlms_connector.protocol.services import exception_words
 

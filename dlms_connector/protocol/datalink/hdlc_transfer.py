@@ -6,7 +6,7 @@ of our frames have arrived. Only a frame that fits both numbers advances a trans
 
 from __future__ import annotations
 
-from dlms_connector.errors import ProtocolError, is_text, shown
+from dlms_connector.errors import ProtocolError
 from dlms_connector.protocol.datalink.hdlc_frame import (
     Frame,
     information_control,
@@ -14,6 +14,7 @@ from dlms_connector.protocol.datalink.hdlc_frame import (
     is_ready,
     ready_control,
 )
+from dlms_connector.protocol.octets import is_text, shown
 
 #: The LLC sublayer's octets before the first segment, IEC 62056-46 clause 5.3.2.
 LLC_COMMAND = b"\xe6\xe6\x00"

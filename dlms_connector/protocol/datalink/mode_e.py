@@ -12,16 +12,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dlms_connector.errors import (
-    LinkError,
-    LinkTimeoutError,
-    ProtocolError,
-    is_mostly_text,
-    is_text,
-    shown,
-)
+from dlms_connector.errors import LinkError, LinkTimeoutError, ProtocolError
 from dlms_connector.protocol.datalink.overheard import overheard, seven_bits
 from dlms_connector.protocol.directive import LineSettings, Pause
+from dlms_connector.protocol.octets import is_mostly_text, is_text, shown
 from dlms_connector.protocol.talk import DataLink, Talk
 
 #: Clause 6.3.14, table of baud rate identifications of mode C, which mode E shares.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlms_connector.errors import LinkTimeoutError, OutOfStepError, ProtocolError, shown
+from dlms_connector.errors import LinkTimeoutError, OutOfStepError, ProtocolError
 from dlms_connector.protocol.datalink.wrapper_reader import (
     EXCHANGING,
     VERSION,
@@ -12,6 +12,7 @@ from dlms_connector.protocol.datalink.wrapper_reader import (
     encode,
 )
 from dlms_connector.protocol.directive import Drain
+from dlms_connector.protocol.octets import shown
 from dlms_connector.protocol.remarks import UNASKED, Remarks
 from dlms_connector.protocol.talk import Talk
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 
 from dlms_connector.config import Dlms, Secret, Workarounds
-from dlms_connector.errors import CounterError, ProtocolError, SecurityError, is_text, shown
+from dlms_connector.errors import CounterError, ProtocolError, SecurityError
 from dlms_connector.protocol.acse import CONFIRMED_SERVICE_ERROR
+from dlms_connector.protocol.octets import is_text, shown
 from dlms_connector.protocol.security.authentication import Credentials
 from dlms_connector.protocol.security.ciphering import (
     AUTHENTICATED,
