@@ -251,12 +251,12 @@ def test_an_attribute_that_the_gateway_cannot_take_is_not_sent(
     """It would lose with it what else waits to be stored."""
     connector = make(configuration())
     connector.open()
-    (meter,) = connector._prepared.devices
-    connector._uplink.attributes(meter, {"large": ["x" * 4000] * 3, "small": Decimal("1.5")})
+    (meter,) = connector._parts.prepared.devices
+    connector._parts.uplink.attributes(meter, {"large": ["x" * 4000] * 3, "small": Decimal("1.5")})
     gateway.wait_for(lambda: "small" in gateway.attributes("M1"))
     assert "M1: attribute large is not sent: it has 12016 bytes" in errors(caplog)
     gateway.get_max_payload_size_bytes = lambda: 65536  # type: ignore[attr-defined]
-    connector._uplink.attributes(meter, {"large": ["x" * 4000] * 3})
+    connector._parts.uplink.attributes(meter, {"large": ["x" * 4000] * 3})
     gateway.wait_for(lambda: "large" in gateway.attributes("M1"))
 
 
@@ -344,7 +344,7 @@ def test_state_directory_in_the_gateways_data_folder(make: Make, gateway: FakeGa
 def test_a_changed_table_of_devices_takes_effect(
     make: Make, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
-    monkeypatch.setattr("dlms_connector.connector.LOOK_S", 0.01)
+    monkeypatch.setattr("dlms_connector.gateway.parts.LOOK_S", 0.01)
     table = gateway.folder / "config" / "meters.csv"
     table.write_text("deviceName,connection.host\nM1,h\n")
     made: list[list[str]] = []
@@ -377,7 +377,7 @@ def test_a_meter_that_leaves_the_table_of_devices_does_not_stay_online(
     make: Make, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
     """Also if it came online just before, or nothing can be written down."""
-    monkeypatch.setattr("dlms_connector.connector.LOOK_S", 0.01)
+    monkeypatch.setattr("dlms_connector.gateway.parts.LOOK_S", 0.01)
     table = gateway.folder / "config" / "meters.csv"
     table.write_text("deviceName,connection.host\nM1,h\nM2,h\n")
     folder = str(gateway.folder / state)
@@ -546,7 +546,7 @@ def test_texts_that_look_like_numbers_are_sent_as_configured(
         key="serial", kind="attributes", obis=Obis.parse("0-0:96.1.0"), class_id=1, attribute=2,
         value="00000001", unit=None, ts_ms=1,
     )  # fmt: skip
-    data = connector._prepared.converters["M1"].convert(None, Poll(readings=(reading,)))
+    data = connector._parts.prepared.converters["M1"].convert(None, Poll(readings=(reading,)))
     assert data.attributes.to_dict() == {"serial": serial}
 
 
@@ -709,7 +709,7 @@ def test_close_hands_over_what_was_read(
         return send(name, connector_id, data)
 
     gateway.send_to_storage = slowly  # type: ignore[method-assign]
-    monkeypatch.setattr("dlms_connector.connector.CLOSE_S", 20.0)
+    monkeypatch.setattr("dlms_connector.gateway.parts.CLOSE_S", 20.0)
     connector = make(configuration(), Many)
     connector.open()
     assert polled.wait(5)

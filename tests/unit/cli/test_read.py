@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from dlms_connector.cli import main
 from dlms_connector.cli.read import read_once
 from dlms_connector.config.model import Device
-from dlms_connector.gateway import state_directory
+from dlms_connector.gateway.prepared import state_directory
 from dlms_connector.meter.outcome import Outcome
 from dlms_connector.simulator import MeterOptions, microstar, simulate
 from dlms_connector.simulator.encoding.data import octets

@@ -11,7 +11,7 @@ from thingsboard_gateway.gateway.entities.datapoint_key import DatapointKey
 from thingsboard_gateway.gateway.entities.telemetry_entry import TelemetryEntry
 
 from dlms_connector.config import Device
-from dlms_connector.gateway import Uplink
+from dlms_connector.gateway.uplink import Uplink
 from dlms_connector.obis import Obis
 from dlms_connector.reading import Poll, Reading
 from dlms_converters.device_data import DeviceData

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from dlms_connector.errors import RefusedError
-from dlms_connector.gateway import state_directory
+from dlms_connector.gateway.prepared import state_directory
 from dlms_connector.obis import Obis
 from dlms_connector.state import NoPlace, commands_folder, counter_of, state_folder
 from tests.unit.state.test_no_number_twice import counter, device, used

@@ -1,0 +1,245 @@
+"""What works for one loaded configuration: made anew when its table of devices changes.
+
+One thread runs all meters (`meters_thread`). One converts their data and passes it to the
+gateway, and one does the work that waits for the platform (`uplink_queue`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from logging import Logger
+from pathlib import Path
+from time import monotonic
+from typing import Any, Protocol
+
+from dlms_connector.config import Configuration, Device
+from dlms_connector.fleet import Fleet
+from dlms_connector.gateway import last_good
+from dlms_connector.gateway.announcer import Announcer
+from dlms_connector.gateway.call_entry import CallEntry
+from dlms_connector.gateway.device_filter import denied_by
+from dlms_connector.gateway.downlink import Downlink
+from dlms_connector.gateway.file_watch import FileWatch
+from dlms_connector.gateway.meters_thread import MetersThread
+from dlms_connector.gateway.prepared import devices_file, prepare, state_directory
+from dlms_connector.gateway.remembered import file_name
+from dlms_connector.gateway.renames import Renames
+from dlms_connector.gateway.uplink import Converter, Uplink
+from dlms_connector.gateway.uplink_queue import UplinkQueue
+from dlms_converters.message_size import LARGEST_VALUE
+from dlms_converters.own import downlink_converter, uplink_converter
+
+#: `end` takes at most CLOSE_S: the gateway calls it in a busy loop, for 5 s at most. The time
+#: that is left after the release of the meters, at least FLUSH_S, is for data in the queue.
+CLOSE_S = 0.9
+FLUSH_S = 0.1
+#: Pause between two looks at the table of devices; a change counts after two.
+LOOK_S = 5.0
+
+#: Bytes that the gateway adds to an attribute: names of up to 255 characters, and metadata.
+_ENVELOPE = 2048
+
+
+class Owner(Protocol):
+    """What the parts need of the connector, which the gateway has loaded and knows."""
+
+    #: The connector's name, which the gateway may set after construction.
+    name: str
+
+    def get_id(self) -> str:
+        """Return the id of the connector in the gateway."""
+
+    def get_type(self) -> str:
+        """Return the type under which the gateway found the class."""
+
+    def make_fleet(self, *args: Any, **keys: Any) -> Fleet:
+        """Make the fleet, as its class does."""
+
+    def send(self, data: Any) -> None:
+        """Hand converted data to the gateway's storage."""
+
+    def count(self, name: str, count: int) -> None:
+        """Add to the gateway's statistics of the connector."""
+
+    def table_changed(self) -> None:
+        """Note that the table of devices has changed since these parts were made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """The connector's log, and the one of its converters."""
+
+    connector: Logger
+    converters: Logger
+
+
+class Parts:
+    """All that stands between the gateway and the meters of one configuration.
+
+    `config` is the configuration as the gateway gave it. Making does no IO but reading files;
+    it raises what a user's own converter raises.
+    """
+
+    def __init__(self, gateway: Any, owner: Owner, config: Any, logs: Logs) -> None:
+        self._gateway, self._owner, self._config = gateway, owner, config
+        self._log, self._converter_log = logs.connector, logs.converters
+        folder = Path(gateway.get_config_path())
+        self._watch = FileWatch(devices_file(config, folder))
+        self._look_at = monotonic() + LOOK_S
+        self._downlink_converters: dict[str, Any] = {}
+        denied = denied_by(gateway, owner.name, self._log)
+        self.prepared = prepare(config, folder, self._log, self._converter, denied)
+        names = [device.device_name for device in self.prepared.devices]
+        self._renames = Renames(gateway, names, self._log)
+        self._announcer = Announcer(
+            gateway, owner, CallEntry(gateway, owner, names), self._renames, self._log, monotonic
+        )
+        self._announcing = UplinkQueue(self._log, idle=self._reconcile, idle_s=self._idle_s)
+        self._queue = UplinkQueue(
+            self._log, dropped=lambda count: owner.count("convertersMsgDropped", count)
+        )
+        self.uplink = self._make_uplink()
+        self._meters = MetersThread(
+            self._make_fleet,
+            self.prepared.devices,
+            self.uplink,
+            self._log,
+            period_s=self.prepared.configuration.diagnostics_period_ms / 1000,
+        )
+        self.downlink = self._make_downlink()
+
+    @property
+    def table(self) -> Path | None:
+        """The file of the table of devices, None if there is none."""
+        return self._watch.path
+
+    def begin(self) -> None:
+        """Start polling and return at once."""
+        self._queue.start(f"{self._owner.name} uplink")
+        self._announcing.start(f"{self._owner.name} announcing")
+        for one in self.prepared.misconfigured:
+            self.uplink.misconfigured(one.name, one.device_type, one.problems)
+        self._meters.start(f"{self._owner.name} meters")
+
+    def end(self, *, for_good: bool = True) -> None:
+        """Stop polling and release the meters; return when done, in less than a second.
+
+        Unless it is `for_good`, the platform is not told that the meters are not polled.
+        """
+        started = monotonic()
+        self._announcing.close(0)  # ends in the background
+        self._meters.stop()
+        self.downlink.close()
+        if for_good:
+            self.uplink.last_words(lambda: monotonic() - started < CLOSE_S - FLUSH_S)
+        if not self._queue.close(max(FLUSH_S, CLOSE_S - FLUSH_S - (monotonic() - started))):
+            self._log.warning("not all that was read could be handed to the gateway in time")
+        self._announcing.close(FLUSH_S / 2)
+        self._announcer.close()
+        self._forget_reports()
+        self._log.info("closed within %.0f ms", (monotonic() - started) * 1000)
+
+    def device_deleted(self, name_there: str) -> None:
+        """Note that the platform has deleted a device, by its name there."""
+        for device in self.prepared.devices:
+            if self._renames.name_of(device.device_name) == name_there:
+                self.uplink.deleted(device.device_name)
+
+    # How the parts are made
+
+    def _make_uplink(self) -> Uplink:
+        return Uplink(
+            self.prepared.converters,
+            self._announcer,
+            self._queue,
+            self._announcing,
+            self._log,
+            send=self._owner.send,
+            count=self._owner.count,
+            came_online=lambda name: self.downlink.online(name),
+            numeric_texts=self.prepared.configuration.numeric_texts,
+            largest_attribute=self._largest_attribute,
+        )
+
+    def _make_downlink(self) -> Downlink:
+        return Downlink(
+            self._gateway,
+            self._owner.get_type(),
+            self.prepared.devices,
+            self._downlink_converters,
+            run=self._meters.call,
+            tell_attributes=self.uplink.attributes,
+            tell_telemetry=self.uplink.event,
+            audit_telemetry=self.prepared.configuration.audit_telemetry,
+            log=self._log,
+            largest_attribute=self._largest_attribute,
+            connector_id=self._owner.get_id(),
+        )
+
+    def _converter(self, device: Device, configuration: Configuration) -> Converter:
+        log, strategy = self._converter_log, configuration.report_strategy
+        connector_type, texts = self._owner.get_type(), configuration.numeric_texts
+        downlink = downlink_converter(device, log, connector_type)
+        self._downlink_converters[device.device_name] = downlink
+        made: Converter = uplink_converter(device, log, connector_type, strategy, texts)
+        return made
+
+    def _make_fleet(self) -> Fleet:
+        """Make the fleet, in the meters' thread, and what needs the folder of the state."""
+        name = self._owner.name
+        folder = state_directory(
+            self.prepared.configuration.state_directory,
+            self._gateway.config.get("storage", {}),
+            Path(self._gateway.get_config_path()),
+            self._log,
+            name,
+        )
+        if folder is not None:
+            last_good.keep(self._config, folder, name, self._log)
+            self._renames.open(folder / f"renamed-{file_name(name)}.json")
+        path = folder / f"online-{file_name(name)}.json" if folder is not None else None
+        names = [device.device_name for device in self.prepared.devices]
+        names += [one.name for one in self.prepared.misconfigured]
+        self.uplink.states.open(path, names, self._is_of_another)
+        devices = self.prepared.devices
+        fleet = self._owner.make_fleet(devices, self.uplink, self._log, state_dir=folder)
+        self.downlink.start(fleet, folder)
+        return fleet
+
+    # What the parts need
+
+    def _idle_s(self) -> float:
+        # The gateway makes its client soon after its connectors. What the platform tells as soon
+        # as it is connected comes some milliseconds later.
+        return 0.1 if self._gateway.tb_client is not None else 0.001
+
+    def _reconcile(self) -> None:
+        self._announcer.reconcile()
+        self.uplink.states.reconcile()
+        if monotonic() >= self._look_at:
+            self._look_at = monotonic() + LOOK_S
+            if self._watch.changed():
+                self._owner.table_changed()
+
+    def _is_of_another(self, name: str) -> bool:
+        devices: Mapping[str, Mapping[str, Any]] = self._gateway.get_devices()
+        owner = devices.get(name, {}).get("connector")
+        return owner is not None and owner.get_name() != self._owner.name
+
+    def _largest_attribute(self) -> int:
+        """Return the largest attribute in bytes; it depends on the platform's payload size."""
+        most = LARGEST_VALUE["attributes"]
+        with suppress(Exception):  # there is no client yet
+            most = max(most, self._gateway.get_max_payload_size_bytes() - _ENVELOPE)
+        return most
+
+    def _forget_reports(self) -> None:
+        """Stop the gateway's periodic reports: it would repeat the last values for ever."""
+        with suppress(Exception):
+            service = self._gateway.get_report_strategy_service()
+            if service is not None:
+                service.delete_all_records_for_connector_by_connector_id_and_connector_name(
+                    self._owner.get_id(), self._owner.name
+                )
