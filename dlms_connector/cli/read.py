@@ -22,10 +22,10 @@ from dlms_connector.config import Device, Loaded, load_file
 from dlms_connector.errors import ConfigError, DlmsError
 from dlms_connector.fleet import Reception
 from dlms_connector.link import DialInLink, Link, make_link
-from dlms_connector.meter import Meter, Outcome, wanted
+from dlms_connector.meter import Outcome, meter_of, wanted
 from dlms_connector.protocol import make_client
 from dlms_connector.reading import Failure, Poll, Value
-from dlms_connector.state import NoPlace, commands_folder, counter_of, needs_counter, short_names_of
+from dlms_connector.state import NoPlace, commands_folder, needs_counter
 
 #: Most lines to read at the same time.
 _AT_ONCE = 50
@@ -126,15 +126,14 @@ async def _read_line(
 ) -> None:
     try:
         for device in devices:
-            meter = Meter(
+            meter = meter_of(
                 device,
                 link,
                 open_link=link.open,
                 make_client=make_client,
                 now_ms=lambda: time.time_ns() // 1_000_000,
                 log=log,
-                counter=counter_of(device, state_dir, log),
-                short_names=short_names_of(device, state_dir, log),
+                state_dir=state_dir,
             )
             outcome = await meter.poll(wanted(device))
             await meter.session.release()

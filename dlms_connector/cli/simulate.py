@@ -54,8 +54,8 @@ _SECURITIES = get_args(Security)
 @click.option(
     "--interface",
     "framing",
-    type=click.Choice(["HDLC", "WRAPPER"]),
-    help="The default is HDLC, with --udp WRAPPER.",
+    type=click.Choice(["HDLC", "WRAPPER", "IEC_62056_21"]),
+    help="The default is HDLC, with --udp WRAPPER. IEC_62056_21 is a readout instead of DLMS.",
 )
 @click.option("--referencing", default="LN", type=click.Choice(["LN", "SN"]), show_default=True)
 @click.option("--authentication", type=click.Choice(_AUTHENTICATIONS))
@@ -83,8 +83,10 @@ def command(**given: Any) -> None:
     if given["list_faults"]:
         _print_faults()
         return
-    if given["udp"] and given["framing"] == "HDLC":
-        raise click.UsageError("HDLC is not spoken over UDP; take --interface WRAPPER")
+    if given["udp"] and given["framing"] not in (None, "WRAPPER"):
+        raise click.UsageError(
+            f"{given['framing']} is not spoken over UDP; take --interface WRAPPER"
+        )
     if given["authentication"] == "HIGH_ECDSA" and given["suite"] == "0":
         raise click.UsageError("HIGH_ECDSA needs --suite 1 or 2")
     if given["port"] and not given["shared"] and given["port"] + given["meters"] > _PORTS:

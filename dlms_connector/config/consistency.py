@@ -25,6 +25,8 @@ _SIGNING_KEY_BYTES = {1: 32, 2: 48}
 _TITLE_BYTES = 8
 _HDLC_ADDRESSES = 1 << 14
 _WITH_PASSWORD = ("LOW", "HIGH", "HIGH_MD5", "HIGH_SHA1", "HIGH_SHA256")
+#: Attributes that a data set of a readout has.
+_IN_READOUTS = (2, 5)
 #: HLS mechanisms whose proof includes the system title.
 _WITH_TITLE = ("HIGH_GMAC", "HIGH_SHA256", "HIGH_ECDSA")
 
@@ -42,6 +44,29 @@ def _framing(device: Device) -> Contradictions:
         yield where, f"{kind} does not go over udp: datagrams need WRAPPER"
     if isinstance(device.connection, SerialConnection) and kind == "WRAPPER":
         yield where, "WRAPPER does not go over a serial port: use HDLC or HDLC_WITH_MODE_E"
+
+
+def _readout(device: Device) -> Contradictions:
+    """Check a meter that is read out: it takes no requests."""
+    if device.dlms.interface_type != "IEC_62056_21":
+        return
+    lists: dict[str, Sequence[Any]] = {
+        "profiles": device.profiles,
+        "attributeUpdates": device.attribute_updates,
+        "serverSideRpc": device.server_side_rpc,
+    }
+    for where, entries in lists.items():
+        if entries:
+            yield (where,), "a meter that is read out (IEC_62056_21) has its items only"
+    if isinstance(device.connection, ListenConnection) and device.connection.peer is None:
+        yield ("connection", "peer"), "a meter that is read out (IEC_62056_21) is known by its peer"
+    for place in ("attributes", "timeseries"):
+        for index, item in enumerate(getattr(device, place)):
+            if item.attribute not in _IN_READOUTS:
+                yield (
+                    (place, index, "attribute"),
+                    "a readout has the value (2) and the time that stands behind it (5)",
+                )
 
 
 def _addresses(device: Device) -> Contradictions:
@@ -238,6 +263,7 @@ _KEY_OF = {"attribute_updates": "attributeUpdates", "server_side_rpc": "serverSi
 
 _RULES: Sequence[Callable[[Device], Contradictions]] = (
     _framing,
+    _readout,
     _dial_in,
     _addresses,
     _credentials,

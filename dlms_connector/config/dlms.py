@@ -21,7 +21,7 @@ from dlms_connector.config.types import (
     Whole,
 )
 
-InterfaceType = Literal["HDLC", "WRAPPER", "HDLC_WITH_MODE_E"]
+InterfaceType = Literal["HDLC", "WRAPPER", "HDLC_WITH_MODE_E", "IEC_62056_21"]
 Authentication = Literal[
     "NONE", "LOW", "HIGH", "HIGH_MD5", "HIGH_SHA1", "HIGH_GMAC", "HIGH_SHA256", "HIGH_ECDSA"
 ]
@@ -34,7 +34,7 @@ SECRET_KEYS = ("password", "authenticationKey", "blockCipherKey", "dedicatedKey"
 
 
 class ModeE(Model):
-    """The sign-on of HDLC_WITH_MODE_E (IEC 62056-21 mode E)."""
+    """The sign-on of HDLC_WITH_MODE_E and IEC_62056_21 (IEC 62056-21)."""
 
     address: SignOnAddress = Field(
         default="",
@@ -58,10 +58,13 @@ class Dlms(Model):
 
     interface_type: InterfaceType = Field(
         default="HDLC",
-        description="the framing; if not set, `WRAPPER` with udp and `HDLC` otherwise",
+        description="the framing; if not set, `WRAPPER` with udp and `HDLC` otherwise. "
+        "`IEC_62056_21` is no DLMS: the meter is read out as text (modes A to E)",
     )
     mode_e: ModeE = Field(
-        default=ModeE(), alias="modeE", description="the sign-on of HDLC_WITH_MODE_E"
+        default=ModeE(),
+        alias="modeE",
+        description="the sign-on of HDLC_WITH_MODE_E and IEC_62056_21",
     )
     referencing: Literal["LN", "SN"] = Field(
         default="LN", description="logical names (LN), or the short names (SN) of older meters"

@@ -29,11 +29,11 @@ from dlms_connector.fleet.member import Member, Sink
 from dlms_connector.fleet.schedule import Schedule, backoff_s
 from dlms_connector.fleet.sharing import least_wait_s, postponed
 from dlms_connector.link import Link
-from dlms_connector.meter import MakeClient, Meter
+from dlms_connector.meter import MakeClient, meter_of
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
-from dlms_connector.state import NoPlace, counter_of, short_names_of
+from dlms_connector.state import NoPlace
 
 T = TypeVar("T")
 
@@ -67,15 +67,14 @@ class Line:
         self._shared = len(devices) > 1
         self.members = {
             device.device_name: Member(
-                Meter(
+                meter_of(
                     device,
                     link,
                     open_link=partial(open_link, link),
                     make_client=make_client,
                     now_ms=now_ms,
                     log=log,
-                    counter=counter_of(device, state_dir, log),
-                    short_names=short_names_of(device, state_dir, log),
+                    state_dir=state_dir,
                     shared=self._shared,
                 ),
                 sink,

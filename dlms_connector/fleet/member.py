@@ -18,7 +18,7 @@ from dlms_connector.errors import (
 )
 from dlms_connector.fleet.availability import Availability, ObjectNews
 from dlms_connector.fleet.schedule import Agenda, backoff_s, most_wait_s, spread
-from dlms_connector.meter import Meter, Outcome, wanted
+from dlms_connector.meter import AnyMeter, Outcome, wanted
 from dlms_connector.reading import Poll
 
 MeterState = Literal["online", "offline", "backoff", "refused", "misconfigured"]
@@ -73,7 +73,7 @@ class CallTimeoutError(LinkTimeoutError):
 class Member:
     """A meter and its state on the line; times are in seconds of the loop's clock."""
 
-    def __init__(self, meter: Meter, sink: Sink, log: logging.Logger) -> None:
+    def __init__(self, meter: AnyMeter, sink: Sink, log: logging.Logger) -> None:
         self.meter = meter
         self.name = meter.device.device_name
         self.agenda = Agenda((), 0.0)

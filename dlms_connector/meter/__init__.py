@@ -1,18 +1,20 @@
 """One meter: its association, what a poll asks, and what was learned about it.
 
-Use `Meter`, which polls one meter over one link and returns an `Outcome`. `plan` and `outcome`
-do no IO.
+Use `meter_of`: its result polls one meter over one link and returns an `Outcome`. `plan` and
+`outcome` do no IO.
 """
 
 from dlms_connector.meter.counter_reading import catch_up, public_device
 from dlms_connector.meter.diagnostics import Statistics
 from dlms_connector.meter.exchange import converse
+from dlms_connector.meter.making import AnyMeter, meter_of
 from dlms_connector.meter.meter import Meter
 from dlms_connector.meter.outcome import Outcome
 from dlms_connector.meter.plan import Wanted, wanted
 from dlms_connector.meter.session import MakeClient
 
 __all__ = [
+    "AnyMeter",
     "MakeClient",
     "Meter",
     "Outcome",
@@ -20,6 +22,7 @@ __all__ = [
     "Wanted",
     "catch_up",
     "converse",
+    "meter_of",
     "public_device",
     "wanted",
 ]

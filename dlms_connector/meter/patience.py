@@ -17,6 +17,8 @@ _LEAST_S = 1.5
 #: A reply may take this many times as long as the slowest one before.
 _SLOWER = 2.0
 _NEARLY = 0.99
+#: They begin at 300 baud.
+_SLOW_BEGINNING = ("HDLC_WITH_MODE_E", "IEC_62056_21")
 #: Time for the answer to a last DISC, which nobody needs.
 _FAREWELL_S = 0.3
 
@@ -28,7 +30,7 @@ class Patience:
         connection = device.connection
         self._timeout_s = connection.timeout_ms / 1000
         self._share_s = max(_LEAST_S, self._timeout_s / (connection.retries + 1))
-        if device.dlms.interface_type == "HDLC_WITH_MODE_E":  # it begins at 300 baud
+        if device.dlms.interface_type in _SLOW_BEGINNING:
             self._share_s = self._timeout_s
         self._slowest_s = 0.0
         self._left_s = inf

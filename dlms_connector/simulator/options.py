@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Framing = Literal["HDLC", "WRAPPER", "HDLC_WITH_MODE_E"]
+Framing = Literal["HDLC", "WRAPPER", "HDLC_WITH_MODE_E", "IEC_62056_21"]
 Authentication = Literal[
     "NONE", "LOW", "HIGH", "HIGH_MD5", "HIGH_SHA1", "HIGH_GMAC", "HIGH_SHA256", "HIGH_ECDSA"
 ]

@@ -22,9 +22,11 @@ from dlms_connector.protocol.datalink.hdlc_frame import (
     FrameReader,
 )
 from dlms_connector.protocol.datalink.hdlc_parameters import HdlcParameters
-from dlms_connector.protocol.datalink.mode_e import SETTLE_S, sign_on
+from dlms_connector.protocol.datalink.mode_e import BAUDRATES, SETTLE_S, sign_on
+from dlms_connector.protocol.datalink.overheard import seven_bits
 
 __all__ = [
+    "BAUDRATES",
     "DISC",
     "DM",
     "FRMR",
@@ -39,6 +41,7 @@ __all__ = [
     "evaluate_formula",
     "make_datalink",
     "server_address",
+    "seven_bits",
     "sign_on",
     "split_server_address",
     "wrapper",

@@ -47,8 +47,9 @@ _IDENTIFICATION = re.compile(
 #: All up to the end of the identification, and the confirmation of our choice.
 _SIGNED_ON = re.compile(rb"(?s)\A.*?" + _IDENTIFICATION.pattern + rb"|\x06[0-9]{3}\r\n")
 _HINT_OF_READOUT = (
-    "the meter sends its readout in ASCII (IEC 62056-21 modes A to D): ask its maker whether it "
-    "speaks DLMS/COSEM at this port, and at which address; dlms.modeE.address may select it"
+    "the meter sends its readout in ASCII (IEC 62056-21 modes A to D): dlms.interfaceType "
+    "IEC_62056_21 reads that; if the meter speaks DLMS/COSEM at this port too, dlms.modeE.address "
+    "may select it"
 )
 
 

@@ -2,5 +2,6 @@
 
 from dlms_connector.simulator.datalink import hdlc, hdlc_frames, wrapper
 from dlms_connector.simulator.datalink.mode_e import SignOn
+from dlms_connector.simulator.datalink.readout import Readout
 
-__all__ = ["SignOn", "hdlc", "hdlc_frames", "wrapper"]
+__all__ = ["Readout", "SignOn", "hdlc", "hdlc_frames", "wrapper"]

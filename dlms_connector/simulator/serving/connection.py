@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from dlms_connector.simulator.datalink import SignOn, hdlc, hdlc_frames, wrapper
+from dlms_connector.simulator.datalink import Readout, SignOn, hdlc, hdlc_frames, wrapper
 from dlms_connector.simulator.encoding.acse import AARQ
 from dlms_connector.simulator.faults import Faults
 from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.services import Session
 from dlms_connector.simulator.serving.notification import frame_notification
 
-_MODE_E = "HDLC_WITH_MODE_E"
+_MODE_E, _READOUT = "HDLC_WITH_MODE_E", "IEC_62056_21"
 #: An answer that another client waits for.
 _OTHERS_REPLY = bytes.fromhex("C401C1001208FE")
 #: What some modems say of themselves, with octets that a header may begin with.
@@ -66,6 +66,7 @@ class Connection:
         self._is_hdlc = framing != "WRAPPER"
         address, reads_out = b"%08d" % meters[0].seed, "readout" in self._faults
         self._sign_on = SignOn(address, reads_out=reads_out) if framing == _MODE_E else None
+        self._readout = Readout(meters[0]) if framing == _READOUT else None
         self._framer = hdlc_frames.Framer()
         self._swapped = "swapped-header" in self._faults
         self._unwrapper = wrapper.Unwrapper(swapped=self._swapped)
@@ -95,6 +96,8 @@ class Connection:
         out = data if "echo" in self._faults else b""
         if self._sign_on is not None and not self._sign_on.done:
             out += self._sign_on.feed(data) if self._lines[0].wakes() else b""
+        elif self._readout is not None:
+            out += self._readout.feed(data) if self._lines[0].wakes() else b""
         elif self._is_hdlc:
             for frame in self._framer.feed(data):
                 out += self._hdlc(frame)
