@@ -34,6 +34,8 @@ class Kept:
         self._writing: Future[None] | None = None
         self._values = self._loaded()
         self._changed: dict[str, dict[str, Any]] = {}
+        #: Whether there is something that no write has taken up.
+        self._waiting = False
 
     def _loaded(self) -> dict[str, dict[str, Any]]:
         """Read the file, after what another connector of this process is still writing."""
@@ -56,6 +58,7 @@ class Kept:
         """
         with self._memory:
             self._changed[device] = dict(values or {})
+            self._waiting = True
         if self._path is None:
             return
         late = self._writing is not None and not self._writing.done()
@@ -68,6 +71,9 @@ class Kept:
         try:
             with _WRITING:
                 with self._memory:
+                    if not self._waiting:
+                        return  # the write before took all that was put meanwhile
+                    self._waiting = False
                     changed = dict(self._changed)
                 merged = {**self._load(), **changed}
                 known = {device: entry for device, entry in merged.items() if entry}
