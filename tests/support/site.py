@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from dlms_connector.demo.gateway_process import GatewayProcess
 from dlms_connector.demo.journal import Packet
+from dlms_connector.demo.platform_rules import Manners
 from dlms_connector.demo.platform_server import Platform
 from dlms_connector.simulator import MeterOptions, simulate
 from dlms_connector.simulator.serving.sample import sample_configuration
@@ -146,6 +147,7 @@ async def site(
     *,
     text: str | None = None,
     platform_online: bool = True,
+    manners: Manners | None = None,
     **gateway_options: Any,
 ) -> AsyncIterator[Site]:
     """Run meters, a platform and a gateway that polls them once per second.
@@ -153,7 +155,10 @@ async def site(
     `configure` may change the configuration, `text` is written in place of it.
     Without `platform_online` nobody listens where the platform will be.
     """
-    async with Platform({TOKEN: GATEWAY}) as platform, simulate(meters) as endpoints:
+    async with (
+        Platform({TOKEN: GATEWAY}, manners=manners) as platform,
+        simulate(meters) as endpoints,
+    ):
         if not platform_online:
             await platform.go_offline()
         configuration = sample(endpoints)

@@ -1,0 +1,20 @@
+"""Nothing of a load profile is lost, whatever fails on its way to the platform."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.history import under_fire
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest.mark.parametrize("confirm", ["watermarks", "receipts"])
+async def test_every_row_arrives_once_and_right(tmp_path: Path, confirm: str) -> None:
+    result = await under_fire(tmp_path, days=15, faults=7, seed=1, confirm=confirm)
+    assert result.expected >= 14 * 96 - 1
+    assert not result.missing
+    assert not result.wrong
+    assert not result.foreign
