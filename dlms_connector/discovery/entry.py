@@ -84,7 +84,14 @@ def device_name(description: Description | None, endpoint: str) -> str:
 
     It is made of the serial number, else of the logical device name, else of the endpoint.
     """
-    own = description and (description.serial_number or description.logical_device_name)
+    own = None
+    if description is not None:
+        own = description.serial_number or description.logical_device_name
+    return name_for(own, endpoint)
+
+
+def name_for(own: str | None, endpoint: str) -> str:
+    """Return a name for the platform, made of what the meter calls itself, else of the endpoint."""
     name = _UNFIT.sub("-", own or endpoint.rpartition("/")[2]).strip("-.")
     return acceptable(f"DLMS-Meter-{name}")
 

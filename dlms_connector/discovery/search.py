@@ -22,6 +22,7 @@ from dlms_connector.errors import (
 from dlms_connector.link import Link
 from dlms_connector.meter import converse
 from dlms_connector.protocol.datalink import sign_on
+from dlms_connector.protocol.readout import DataSet, data_sets, read_out
 
 MakeLink = Callable[[Connection], Link]
 #: Receives the next probe in words, the number of probes so far, and the most there may be.
@@ -43,6 +44,8 @@ _MOST_HANG_UPS = 4
 _MOST_CLIENTS = 6
 _MOST_REFUSALS = 4
 _HALF_DUPLEX_S = 0.03
+#: How often a readout is asked for again: the meter may still wait for HDLC.
+_READOUTS = 2
 #: Addresses at which SNRM is repeated behind a DISC; SNRMs that may be lost without one.
 _MOST_BEHIND_DISC, _MOST_ALONE = 3, 2
 
@@ -67,6 +70,8 @@ class Search:
         #: Why the search ended early: the endpoint was reachable at first, but not later.
         self.lost = ""
         self.identification = ""
+        #: The readout of a meter that speaks no DLMS.
+        self.readout: tuple[DataSet, ...] = ()
         self._given, self._wanted, self._pace = connection, wanted, pace
         self._make_link, self._trying = make_link, trying
         self._all_baudrates = all_baudrates
@@ -90,9 +95,10 @@ class Search:
             link = self._make_link(stage.connection if index == 0 else _hasty(stage.connection))
             try:
                 await self._open(link, first=index == 0)
-                if stage.signs_on and not await self._sign_on(link):
-                    continue
-                await self._stage(stage, link)
+                if stage.signs_on:
+                    await self._behind_sign_on(stage, link)
+                else:
+                    await self._stage(stage, link)
             except ConnectError as error:
                 if not self.attempts:
                     raise
@@ -104,7 +110,7 @@ class Search:
                 await link.close()
             if self.answers:
                 self.connection, self.lost = stage.connection, ""
-            if self.answers or self.stopped:
+            if self.answers or self.stopped or self.readout:
                 return
 
     @property
@@ -125,6 +131,23 @@ class Search:
                     raise
             await asyncio.sleep(factor * self._pace.reopen_s)
         await link.open()
+
+    async def _behind_sign_on(self, stage: Stage, link: Link) -> None:
+        """Look for a meter behind the sign-on of mode E; one without it is read out."""
+        if stage.candidates and await self._sign_on(link):
+            await self._stage(stage, link)
+        if self.answers or self.stopped or (stage.candidates and not self.identification):
+            return
+        self._trying("readout at 300 baud (modes A to C)", len(self.attempts), self._total)
+        if not link.is_open:
+            await self._open(link, first=False)
+        talk = read_out(retries=_READOUTS)
+        try:
+            text = await converse(talk, link, timeout_s=max(1.5, self._pace.timeout_s))
+        except LinkError as error:
+            self.identification = self.identification or str(error)
+            return
+        self.readout = tuple(data_sets(text))
 
     async def _sign_on(self, link: Link) -> bool:
         self._trying("sign-on at 300 baud (mode E)", len(self.attempts), self._total)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from dlms_connector.config import Connection, SerialConnection, UdpConnection
+from dlms_connector.config import Connection, InterfaceType, SerialConnection, UdpConnection
 from dlms_connector.discovery import candidates
 from dlms_connector.discovery.candidates import Candidate, Wanted, preset_dlms
 
+_MODE_E: InterfaceType = "HDLC_WITH_MODE_E"
+_SIGNING_ON = frozenset({_MODE_E, "IEC_62056_21"})
 #: How many addresses of each framing are tried first, where nothing is known of the meter.
 _FIRST = 2
 #: Addresses over the wrapper that are also greeted by short names.
@@ -35,7 +37,7 @@ def stages(given: Connection, wanted: Wanted, *, all_baudrates: bool) -> Iterato
         found = (Stage(given, part) for part in _datagrams(wanted))
     else:
         found = _tcp(given, wanted)
-    return (stage for stage in found if stage.candidates)
+    return (stage for stage in found if stage.candidates or stage.signs_on)
 
 
 def _datagrams(wanted: Wanted) -> Iterator[tuple[Candidate, ...]]:
@@ -61,8 +63,8 @@ def _tcp(given: Connection, wanted: Wanted) -> Iterator[Stage]:
             yield Stage(given, framing[part])
     yield Stage(given, short)
     yield Stage(given, swapped)
-    if "HDLC_WITH_MODE_E" in interfaces:
-        yield _mode_e(given, wanted)
+    if _SIGNING_ON.intersection(interfaces):
+        yield _mode_e(given, wanted, interfaces)
     for framing in order:
         yield Stage(given, framing[2])
 
@@ -74,8 +76,8 @@ def _serial(given: SerialConnection, wanted: Wanted, *, all_baudrates: bool) -> 
         rates = candidates.BAUDRATES if all_baudrates else ()
         for rate in dict.fromkeys((given.baudrate, *rates)):
             yield Stage(given.model_copy(update={"baudrate": rate}), quick, rate)
-    if "HDLC_WITH_MODE_E" in interfaces:
-        yield _mode_e(given, wanted)
+    if _SIGNING_ON.intersection(interfaces):
+        yield _mode_e(given, wanted, interfaces)
     if "HDLC" in interfaces:
         rest = tuple(_without(candidates.hdlc(wanted), quick))
         yield Stage(given, rest, given.baudrate)
@@ -112,8 +114,11 @@ def _swapped(wanted: Wanted) -> tuple[Candidate, ...]:
     return tuple(one.needing({candidates.BYTE_ORDER: "little"}) for one in few)
 
 
-def _mode_e(given: Connection, wanted: Wanted) -> Stage:
-    every = candidates.hdlc(wanted, quick=not wanted.servers, interface="HDLC_WITH_MODE_E")
+def _mode_e(given: Connection, wanted: Wanted, interfaces: Sequence[str]) -> Stage:
+    """Return the stage behind a sign-on; without addresses the meter is only read out."""
+    if _MODE_E not in interfaces:
+        return Stage(given, (), None, signs_on=True)
+    every = candidates.hdlc(wanted, quick=not wanted.servers, interface=_MODE_E)
     return Stage(given, tuple(every), None, signs_on=True)
 
 

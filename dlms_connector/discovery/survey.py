@@ -18,17 +18,21 @@ from dlms_connector.discovery.candidates import (
 )
 from dlms_connector.discovery.description import Description
 from dlms_connector.discovery.draft import Draft, Request, device_of, section_of
-from dlms_connector.discovery.entry import device_name, items_of, left_out
+from dlms_connector.discovery.entry import device_name, items_of, left_out, name_for
 from dlms_connector.discovery.gathering import Progress
 from dlms_connector.discovery.opening import Shown
 from dlms_connector.discovery.preset_fit import fitting
 from dlms_connector.discovery.probes import NOT_RECOGNIZED, Attempt
+from dlms_connector.discovery.readout import READOUT_PERIOD_MS, items_of_readout, number_of
 from dlms_connector.discovery.refusals import Refusal
 from dlms_connector.discovery.search import MakeLink, Search, Trying
 from dlms_connector.link import make_link as make_real_link
 
 #: Most clients to ask for an association without authentication: the meter may log each.
 _MOST_OPEN_DOORS = 4
+#: Codes of a readout that are told.
+_MOST_CODES = 60
+_NOTHING_KNOWN = "no code of the readout has a known meaning: --all takes every number with a unit"
 #: A client that gives so many measured values is not compared with others.
 _PLENTY = 6
 
@@ -93,6 +97,8 @@ class _Survey:
         self._connection = self._search.connection
         self._tries.use(self._connection, len(self._search.attempts))
         self._note_search()
+        if self._search.readout:
+            return self._read_out()
         shown = await self._without_authentication()
         if self._credentials:
             shown = self._better(shown, await self._with_credentials())
@@ -217,6 +223,29 @@ class _Survey:
         return None if client is None else int(client)
 
     # -- result
+
+    def _read_out(self) -> Discovery:
+        """Return the entry of a meter that speaks no DLMS, from its readout."""
+        request, sets = self._request, self._search.readout
+        endpoint = self._connection.endpoint
+        dlms = {"interfaceType": "IEC_62056_21"}
+        items = items_of_readout(sets, every=request.every_register)
+        name = request.name or name_for(number_of(sets), endpoint)
+        entry = self._draft.entry(name, dlms, items, self._connection)
+        entry["pollPeriod"] = READOUT_PERIOD_MS
+        device_of(entry, request.folder)
+        codes = ", ".join(one.code for one in sets[:_MOST_CODES])
+        self._tries.notes.append(
+            f"it speaks no DLMS here: the entry reads its readout, which has the codes {codes}"
+        )
+        return Discovery(
+            endpoint=endpoint,
+            attempts=tuple(self._search.attempts),
+            notes=tuple(self._tries.notes),
+            dlms=dlms,
+            entry=entry,
+            advice=() if items["timeseries"] else (_NOTHING_KNOWN,),
+        )
 
     def _complete(self, result: Discovery, shown: Shown) -> Discovery:
         request, description, dlms = self._request, shown.description, shown.dlms

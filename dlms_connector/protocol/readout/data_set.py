@@ -56,6 +56,20 @@ class DataSet:
             return False
         return wanted[5] == (255 if f is None else int(f))
 
+    @property
+    def object(self) -> Obis | None:
+        """The object that the code most likely names, None if it is no OBIS code.
+
+        Groups that it leaves out are those of electricity, or of no medium where C says so.
+        """
+        if not (match := _CODE.fullmatch(self.code)):
+            return None
+        a, b, c, d, e, f = match.groups()
+        medium = 0 if _number(c) in _LETTERS.values() else 1
+        groups = (a or medium, b or 0, _number(c), _number(d), e or 0, 255 if f is None else f)
+        numbers = [int(one) for one in groups]
+        return Obis(bytes(numbers)) if max(numbers) < 256 else None
+
 
 def _number(text: str) -> int:
     return _LETTERS[text] if text in _LETTERS else int(text)
