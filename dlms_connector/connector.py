@@ -104,13 +104,23 @@ class DLMSConnector(Connector):  # type: ignore[misc]
                 return
             self._log.info("%s has changed: the devices are loaded again", self._parts.table)
             try:
-                self._parts.end(for_good=False)
-                before = self._parts.uplink.states
-                self._parts = self._make()
-                self._parts.uplink.states.inherit(before)
-                self._parts.begin()
+                parts = self._make()
             except Exception:
-                self._log.exception("the devices could not be loaded again")
+                told = "the devices could not be loaded again: polling goes on as before"
+                self._log.exception(told)
+                return
+            self._replace_by(parts)
+
+    def _replace_by(self, parts: Parts) -> None:
+        # First, what the platform sends meanwhile goes to the new parts, where it waits. They
+        # begin when the meters and the files of the state are free.
+        before, self._parts = self._parts, parts
+        try:
+            before.end(for_good=False)
+        except Exception:
+            self._log.exception("the devices of before did not end cleanly")
+        parts.inherit(before)
+        parts.begin()
 
     def close(self) -> None:
         """Stop polling and release the meters; return when done, in less than a second."""

@@ -80,6 +80,14 @@ class AttributeUpdates:
                 self._wanted[key] = data[one.key]
         self.retry(device)
 
+    @property
+    def wanted(self) -> dict[str, dict[str, Any]]:
+        """The values that are still to be written, by device and key."""
+        wanted: dict[str, dict[str, Any]] = {}
+        for (device, key), value in list(self._wanted.items()):
+            wanted.setdefault(device, {})[key] = value
+        return wanted
+
     def retry(self, device: str) -> None:
         """Write the pending values of a meter, which may be online now."""
         if device in self._busy or not any(name == device for name, _ in self._wanted):

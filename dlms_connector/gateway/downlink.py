@@ -44,6 +44,8 @@ from dlms_converters.message_size import LARGEST_VALUE
 
 #: The time series of audit events.
 AUDIT_KEY = "dlmsAudit"
+#: Most calls that wait until there are meters.
+_MOST_WAITING = 1000
 
 
 class Gateway(Protocol):
@@ -106,6 +108,19 @@ class Downlink:
         self._dispatcher: Dispatcher | None = None
         self._updates: AttributeUpdates | None = None
         self._images: ImageJobs | None = None
+        #: What came before there are meters, in the meters' loop, which may not run yet.
+        self._early_calls: list[Callable[[], None]] = []
+        self._early_values: dict[str, dict[str, Any]] = {}
+
+    def inherit(self, before: Downlink) -> None:
+        """Take over the shared attributes that are still to be written.
+
+        Call it before the meters' loop runs, when that of `before` has ended. What this has
+        taken meanwhile is newer and waits in the loop.
+        """
+        values = before._updates.wanted if before._updates else before._early_values
+        for device, data in values.items():
+            self._keep(device, data)
 
     # In the meters' loop
 
@@ -137,6 +152,11 @@ class Downlink:
             more=image_methods(self._images),
             wrote=partial(self._wrote, meters),
         )
+        for device, data in self._early_values.items():
+            self._updates.update(device, data)
+        for call in self._early_calls:
+            call()
+        self._early_calls, self._early_values = [], {}
 
     def online(self, device: str) -> None:
         """Resume the work that waited for a meter while it was offline."""
@@ -202,10 +222,12 @@ class Downlink:
     # Internals
 
     def _call(self, request: Request, answer: Answer, came: float) -> None:
-        if self._dispatcher is None:
-            answer({"error": f"{request.device}: {STARTING}"})
-        else:
+        if self._dispatcher is not None:
             self._dispatcher.call(request, answer, age_s=monotonic() - came)
+        elif len(self._early_calls) < _MOST_WAITING:
+            self._early_calls.append(partial(self._call, request, answer, came))
+        else:
+            answer({"error": f"{request.device}: {STARTING}"})
 
     def _later(self, seconds: float, job: Callable[[], None]) -> None:
         def schedule() -> None:
@@ -222,6 +244,14 @@ class Downlink:
     def _update(self, device: str, data: Mapping[str, Any]) -> None:
         if self._updates:
             self._updates.update(device, data)
+        else:
+            self._keep(device, data)
+
+    def _keep(self, device: str, data: Mapping[str, Any]) -> None:
+        """Keep shared attributes until there are meters: those that are configured."""
+        if known := self._devices.get(device):
+            kept = {one.key: data[one.key] for one in known.attribute_updates if one.key in data}
+            self._early_values.setdefault(device, {}).update(kept)
 
     def _reply(self, device: str, number: int, content: Mapping[str, Any]) -> bool:
         """Send an answer; false if the platform is not connected or the gateway fails."""

@@ -101,6 +101,8 @@ class Parts:
             self._log, dropped=lambda count: owner.count("convertersMsgDropped", count)
         )
         self.uplink = self._make_uplink()
+        self.downlink = self._make_downlink()
+        # Last: it has a loop, which is left open if what comes after it fails.
         self._meters = MetersThread(
             self._make_fleet,
             self.prepared.devices,
@@ -108,12 +110,16 @@ class Parts:
             self._log,
             period_s=self.prepared.configuration.diagnostics_period_ms / 1000,
         )
-        self.downlink = self._make_downlink()
 
     @property
     def table(self) -> Path | None:
         """The file of the table of devices, None if there is none."""
         return self._watch.path
+
+    def inherit(self, before: Parts) -> None:
+        """Take over what is still to be done of parts that have ended; call it before `begin`."""
+        self.uplink.states.inherit(before.uplink.states)
+        self.downlink.inherit(before.downlink)
 
     def begin(self) -> None:
         """Start polling and return at once."""
@@ -169,7 +175,7 @@ class Parts:
             self._owner.get_type(),
             self.prepared.devices,
             self._downlink_converters,
-            run=self._meters.call,
+            run=lambda job: self._meters.call(job),
             tell_attributes=self.uplink.attributes,
             tell_telemetry=self.uplink.event,
             audit_telemetry=self.prepared.configuration.audit_telemetry,

@@ -372,6 +372,90 @@ def test_a_changed_table_of_devices_takes_effect(
     assert connector.is_stopped()
 
 
+@pytest.mark.parametrize("when", ["before", "between"])
+def test_shared_attributes_and_calls_get_over_a_change_of_the_table(
+    make: Make, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Those that the meter has not got yet, and those that come while the old meters are left."""
+    monkeypatch.setattr("dlms_connector.gateway.parts.LOOK_S", 0.01)
+    table = gateway.folder / "config" / "meters.csv"
+    table.write_text("deviceName,connection.host\nM1,h\n")
+    update = {"device": "M1", "data": {"limit": 4000}}
+    call = {"device": "M1", "data": {"id": 7, "method": "readClock", "params": {}}}
+    fleets: list[FakeFleet] = []
+
+    class Taking(FakeFleet):
+        async def run(self) -> None:
+            fleets.append(self)
+            try:
+                if len(fleets) == 1 and when == "before":
+                    connector.on_attributes_update(update)
+                await super().run()
+            finally:
+                if len(fleets) == 1 and when == "between":
+                    connector.on_attributes_update(update)
+                    connector.server_side_rpc_handler(call)
+
+        def submit(self, name: str, job: Any, *, timeout_s: float) -> asyncio.Future[Any]:
+            gateway.note("submit", str(len(self.devices)), name)
+            return asyncio.get_running_loop().create_future()
+
+    limit = {"key": "limit", "obis": "0-0:17.0.0", "class": "limiter", "attribute": 4}
+    defaults = {"attributeUpdates": [limit]}
+    connector = make({"name": "Meters", "devicesFile": "meters.csv", "defaults": defaults}, Taking)
+    connector.open()
+    gateway.connect()
+    gateway.wait_for(lambda: when == "between" or submitted(gateway, 1))
+    gateway.wait_for(lambda: fleets)
+    table.write_text("deviceName,connection.host\nM1,h\nM2,h\n")
+    gateway.wait_for(lambda: len(submitted(gateway, 2)) == {"before": 1, "between": 2}[when])
+    assert gateway.replies == []
+
+
+def submitted(gateway: FakeGateway, devices: int) -> list[str]:
+    """Return the meters of jobs that a fleet of so many devices was given."""
+    return [one[2] for one in gateway.calls if one[:2] == ("submit", str(devices))]
+
+
+def test_devices_that_cannot_be_loaded_again_cost_nobody_his_meters(
+    make: Make, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setattr("dlms_connector.gateway.parts.LOOK_S", 0.01)
+    table = gateway.folder / "config" / "meters.csv"
+    table.write_text("deviceName,connection.host\nM1,h\n")
+    polling = threading.Event()
+    ended: list[int] = []
+
+    class Polling(FakeFleet):
+        async def run(self) -> None:
+            try:
+                while True:
+                    self.sink.polled(self.devices[0], poll())
+                    await asyncio.sleep(0.01)
+            finally:
+                ended.append(len(self.devices))
+
+    connector = make({"name": "Meters", "devicesFile": "meters.csv"}, Polling)
+    connector.open()
+    gateway.wait_for(lambda: gateway.sent)
+
+    def fail(*args: Any) -> None:
+        raise RuntimeError("a fault in the making")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("dlms_connector.gateway.parts.Downlink", fail)
+        table.write_text("deviceName,connection.host\nM1,h\nM2,h\n")
+        while "polling goes on as before" not in caplog.text:
+            polling.wait(0.01)
+        before = len(gateway.sent)
+        gateway.wait_for(lambda: len(gateway.sent) > before + 3)
+    assert ended == []
+    table.write_text("deviceName,connection.host\nM1,h\nM2,h\nM3,h\n")
+    gateway.wait_for(lambda: ended)
+    assert ended == [1]
+    assert caplog.text.count("polling goes on as before") == 1
+
+
 @pytest.mark.parametrize("state", ["own", "/dev/null/x"])
 def test_a_meter_that_leaves_the_table_of_devices_does_not_stay_online(
     make: Make, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch, state: str

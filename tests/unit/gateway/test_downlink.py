@@ -65,14 +65,42 @@ async def test_huge_parameters(tmp_path: Path) -> None:
 
 
 async def test_before_there_are_meters(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, starting=True)
+    """What comes early waits: the caller waits too, and attributes are not sent again."""
+    bench = Bench(tmp_path, starting=True, attributeUpdates=[LIMIT])
     bench.call("readClock")
     bench.downlink.online("M1")
-    for job in bench.queued:
-        job()
-    assert bench.gateway.replies == [
-        ("M1", 1, {"error": "M1: the connector is starting; try again"})
-    ]
+    bench.downlink.attributes({"device": "M1", "data": {"limit": 4000, "other": 1}})
+    bench.downlink.attributes({"device": "M9", "data": {"limit": 4000}})
+    await bench.work()
+    assert bench.gateway.replies == []
+    bench.downlink.start(bench.meters, tmp_path)
+    await bench.work()
+    assert [(device, number) for device, number, _ in bench.gateway.replies] == [("M1", 1)]
+    assert "result" in bench.gateway.replies[0][2]
+    assert bench.attributes == [("M1", {"limit": 4000, "dlmsLastWriteError": ""})]
+
+
+async def test_more_than_can_wait_for_meters(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, starting=True)
+    for number in range(1002):
+        bench.call("readClock", number=number)
+    await bench.work()
+    starting = {"error": "M1: the connector is starting; try again"}
+    assert bench.gateway.replies == [("M1", 1000, starting), ("M1", 1001, starting)]
+
+
+@pytest.mark.parametrize("started", [True, False])
+async def test_what_is_still_to_be_written_goes_to_the_next(tmp_path: Path, started: bool) -> None:
+    before = Bench(tmp_path, starting=not started, attributeUpdates=[LIMIT])
+    before.meters.held = True
+    before.downlink.attributes({"device": "M1", "data": {"limit": 4000}})
+    await before.work()
+    after = Bench(tmp_path, "M2", "M1", starting=True, attributeUpdates=[LIMIT])
+    after.downlink.inherit(before.downlink)
+    after.downlink.start(after.meters, tmp_path)
+    await after.work()
+    assert after.attributes == [("M1", {"limit": 4000, "dlmsLastWriteError": ""})]
+    assert before.attributes == []
 
 
 async def test_the_end(tmp_path: Path) -> None:
