@@ -38,12 +38,21 @@ def uplink_converter(
     return made
 
 
-def downlink_converter(device: Device, log: Logger, connector_type: str) -> Any:
-    """Return a device's downlink converter. Raises ConfigError."""
+def downlink_converter(
+    device: Device, log: Logger, connector_type: str, texts: NumericTexts = "quoted"
+) -> Any:
+    """Return a device's downlink converter; `texts` is the connector's `numericTexts`.
+
+    Raises ConfigError.
+    """
     name = device.downlink_converter
     if name is None or name == DLMSDownlinkConverter.__name__:
-        return DLMSDownlinkConverter(device, log)
-    return _made("downlinkConverter", name, connector_type, device, log)
+        made: Any = DLMSDownlinkConverter(device, log)
+    else:
+        made = _made("downlinkConverter", name, connector_type, device, log)
+    if isinstance(made, DLMSDownlinkConverter):
+        made.numeric_texts = texts
+    return made
 
 
 def _made(key: str, name: str, connector_type: str, device: Device, log: Logger) -> Any:

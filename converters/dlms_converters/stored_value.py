@@ -13,6 +13,7 @@ a text, or the whole message is refused, if the cast is off. Such a number is se
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -41,6 +42,21 @@ def stored_value(value: Any, texts: NumericTexts = "quoted", longest: int = LONG
     if isinstance(result, str) and texts == "quoted" and not _is_kept(result):
         return simplejson.dumps(result, ensure_ascii=False)
     return _renamed(result)
+
+
+def original(value: Any) -> Any:
+    """Return what `stored_value` has quoted; any other value is returned unchanged.
+
+    So a text that was copied from the platform is written as the meter has it. Other texts in
+    quotes are none of ours: the quotes are part of them.
+    """
+    if not isinstance(value, str) or value[:1] != '"':
+        return value
+    try:
+        text = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return text if isinstance(text, str) and not _is_kept(text) else value
 
 
 def _has_many_decimals(number: float) -> bool:

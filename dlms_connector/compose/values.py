@@ -159,8 +159,7 @@ def _octets_like(name: str, value: Any, known: bytes) -> bytes:
 
     A value that could be both is refused: `12345678` is eight digits or four octets.
     """
-    text = known.rstrip(b"\0 ")
-    if not (text and text.isascii() and text.decode().isprintable()) or not isinstance(value, str):
+    if not _is_printable(known) or not isinstance(value, str):
         return _octets(name, value)
     if value.startswith(("hex:", "text:")):
         return _octets(name, value)
@@ -170,6 +169,18 @@ def _octets_like(name: str, value: Any, known: bytes) -> bytes:
             f"`hex:{value}`"
         )
     return value.encode()
+
+
+def is_text(known: Data | None) -> bool:
+    """Return whether the data of an attribute is an octet string that holds text."""
+    if known is None or known.type is not DataType.OCTET_STRING or known.value is None:
+        return False
+    return _is_printable(known.value)
+
+
+def _is_printable(octets: bytes) -> bool:
+    text = octets.rstrip(b"\0 ")
+    return bool(text) and text.isascii() and text.decode().isprintable()
 
 
 def _bits(name: str, value: Any) -> str:

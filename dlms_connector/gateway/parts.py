@@ -187,7 +187,7 @@ class Parts:
     def _converter(self, device: Device, configuration: Configuration) -> Converter:
         log, strategy = self._converter_log, configuration.report_strategy
         connector_type, texts = self._owner.get_type(), configuration.numeric_texts
-        downlink = downlink_converter(device, log, connector_type)
+        downlink = downlink_converter(device, log, connector_type, texts)
         self._downlink_converters[device.device_name] = downlink
         made: Converter = uplink_converter(device, log, connector_type, strategy, texts)
         return made

@@ -14,6 +14,7 @@ from dlms_connector.errors import CommandError, ConfigError
 from dlms_connector.protocol.data.data import Data, DataType
 from dlms_converters.downlink import DLMSDownlinkConverter
 from dlms_converters.own import downlink_converter
+from dlms_converters.stored_value import stored_value
 from tests.support.commands import LOG, device
 
 OWN = """
@@ -57,6 +58,42 @@ def test_ours_is_the_default() -> None:
     assert made.convert(target, 230.5) == Data(DataType.LONG_UNSIGNED, 2305)
     with pytest.raises(CommandError, match="cannot be written exactly"):
         made.convert(target, 230.55)
+
+
+@pytest.mark.parametrize(
+    ("known", "value", "written"),
+    [
+        (Data(DataType.VISIBLE_STRING, b"A"), '"00000001"', b"00000001"),
+        (Data(DataType.VISIBLE_STRING, b"A"), '"1.10"', b"1.10"),
+        (Data(DataType.UTF8_STRING, b"A"), '"-0"', b"-0"),
+        (Data(DataType.VISIBLE_STRING, b"A"), r'"\"A\""', b'"A"'),  # a text with quotes, copied
+        (Data(DataType.VISIBLE_STRING, b"A"), '"A"', b'"A"'),  # was never quoted by us
+        (Data(DataType.VISIBLE_STRING, b"A"), '"00000001', b'"00000001'),
+        (Data(DataType.VISIBLE_STRING, b"A"), "00000001", b"00000001"),
+        (Data(DataType.VISIBLE_STRING, b"A"), {"type": "utf8-string", "value": '"01"'}, b"01"),
+        (Data(DataType.OCTET_STRING, b"12345678"), '"00000001"', b"00000001"),
+        (Data(DataType.OCTET_STRING, b"\x00\x01"), '"0002"', b"\x00\x02"),  # shown in hexadecimal
+        (Data(DataType.BIT_STRING, "00000"), '"00011"', "00011"),
+        (Data(DataType.LONG64, 1), '"9007199254740993"', 9007199254740993),
+    ],
+)
+def test_a_text_that_was_copied_from_the_platform(known: Data, value: Any, written: Any) -> None:
+    """In quotes, as it is sent because it looks like a number, it is the text without them."""
+    made = downlink_converter(device(), LOG, "custom")
+    assert made.convert(Target(name="x", known=known), value).value == written
+
+
+def test_quotes_are_quotes_where_texts_are_sent_plain() -> None:
+    made = downlink_converter(device(), LOG, "custom", "plain")
+    target = Target(name="x", known=Data(DataType.VISIBLE_STRING, b"A"))
+    assert made.convert(target, '"00000001"').value == b'"00000001"'
+
+
+def test_what_is_sent_can_be_written_back() -> None:
+    made = downlink_converter(device(), LOG, "custom")
+    target = Target(name="x", known=Data(DataType.UTF8_STRING, b"A"))
+    for text in ("00000001", "1.10", '"', '"1"', '""', '"\\u0031', "SIM-1.0", ""):
+        assert made.convert(target, stored_value(text)).value == text.encode()
 
 
 def test_a_users_own_is_found_by_its_name(extensions: Path) -> None:
