@@ -18,6 +18,7 @@ from dlms_connector.errors import (
     LinkError,
     LinkTimeoutError,
     ObjectError,
+    OutOfStepError,
     ProtocolError,
     ServiceError,
 )
@@ -158,7 +159,7 @@ class Meter:
         client = await self._ready(end)
         doubtful, before, changes = self.session.is_doubtful, self._progress(client), client.changes
         try:
-            return await self.session.ask(job(client), end)
+            return await self._run(client, job, end)
         except (LinkError, ServiceError) as error:
             quiet_s = self.session.quiet_s
             in_time = loop.time() + quiet_s < end and not (self._shared and quiet_s > 0)
@@ -166,7 +167,24 @@ class Meter:
             if not in_time or not self._harmless(error, first, client.changes != changes):
                 raise
         await self.session.dropped()
-        return await self.session.ask(job(await self._ready(end)), end)
+        return await self._run(await self._ready(end), job, end)
+
+    async def _run(self, client: Client, job: Callable[[Client], Talk[T]], end: float) -> T:
+        result = await self.session.ask(job(client), end)
+        await self._check_step(client, end)
+        return result
+
+    async def _check_step(self, client: Client, end: float) -> None:
+        """Raise OutOfStepError if what was read last may be the answer to another request.
+
+        Any other failure costs the association, and not what was read.
+        """
+        if client.only_order_tells:
+            try:
+                await self.session.ask(client.check_step(), end)
+            except LinkError as error:
+                if isinstance(error, OutOfStepError):
+                    raise
 
     async def _ready(self, end: float) -> Client:
         """Return a client for a talk: it reads in lists only where polls have proved them.
@@ -209,7 +227,10 @@ class Meter:
             try:
                 end += await self._learn_names(client, turn.asked)
                 await turn.read(partial(self._get, client, end), self._limits(client))
+                await self._check_step(client, end)
             except LinkError as error:
+                if isinstance(error, OutOfStepError):
+                    turn.doubt_last()
                 over = (
                     not spare
                     or self.session.patience.is_over

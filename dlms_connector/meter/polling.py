@@ -46,6 +46,11 @@ class Round:
         """The number of attributes for which the meter returned data."""
         return sum(not isinstance(answer.data, DlmsError) for answer in self.answers.values())
 
+    def doubt_last(self) -> None:
+        """Read again what was read last: the answer may have been to another request."""
+        for ref in self._last:
+            self.answers.pop(ref, None)
+
     async def read(self, get: Get, limits: Limits) -> None:
         """Read all attributes without an answer; raises LinkError if the association breaks."""
         learned = self._learned
@@ -135,8 +140,8 @@ class Round:
             return results
         except LinkError as error:
             if isinstance(error, OutOfStepError):
-                for ref in self._last:
-                    self.answers.pop(ref, None)
+                self.doubt_last()
+                raise  # what is asked now is not the cause
             self._learned.in_flight = tuple(batch)
             if len(batch) > 1:
                 self._learned.list_died(len(batch))

@@ -133,7 +133,8 @@ class Session:
                 await self.hang_up()
         self.renew = False
         if self._client is not None:
-            self._link.drain()  # unsolicited: a modem message, or an answer that came twice
+            if not self._client.only_order_tells:  # else an answer too many must be noticed
+                self._link.drain()  # unsolicited: a modem message, or an answer that came twice
             return self._client
         await self._quiet()
         client = await self._begin(end)

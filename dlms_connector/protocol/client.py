@@ -20,6 +20,7 @@ from dlms_connector.protocol.services import (
     Allowance,
     Conversation,
     Directory,
+    Fence,
     LogicalNames,
     ObjectList,
     Selector,
@@ -137,11 +138,30 @@ class Client:
                 conversation, self._room, select, directory, lambda: self.allowance
             )
             self._access = None
+        # Frames with numbers tell answers apart, and so do invoke-ids.
+        numbers = numbers and not workarounds.uncounted_frames
+        self._fence: Fence | None = None
+        if not numbers and (dlms.referencing == "SN" or not tells_apart):
+            by_short_names = dlms.referencing == "SN"
+            self._fence = Fence(conversation, directory.fence, by_short_names=by_short_names)
 
     @property
     def answered(self) -> int:
         """Number of requests that the meter answered and did not refuse as a whole."""
         return self._conversation.answered
+
+    @property
+    def only_order_tells(self) -> bool:
+        """Whether only their order tells answers apart: no number is in frames or APDUs."""
+        return self._fence is not None
+
+    def check_step(self) -> Talk[None]:
+        """Where only their order tells answers apart: make sure that none was one too many.
+
+        Behind the last answer that is to be believed. Raises OutOfStepError, LinkError.
+        """
+        if self._fence is not None and not self._fence.off:
+            yield from self._fence.check()
 
     def connect(self) -> Talk[None]:
         """Set up the data link and the association.

@@ -197,6 +197,8 @@ _SENT: dict[bytes, Any] = {}
 class FakeClient:
     """The conversations of `Client` with a meter in memory."""
 
+    only_order_tells = False
+
     def __init__(self, meter: FakeMeter, retries: int = 1) -> None:
         self._meter, self._retries = meter, retries
         self.conformance = meter.conformance

@@ -80,13 +80,14 @@ class Wrapper:
 
         After a timeout a `repeatable` request is sent again. The answers to both may then
         arrive, and only the caller can match them to requests (by invoke-id).
-        Raises LinkTimeoutError and ProtocolError.
+        Raises LinkTimeoutError, ProtocolError, and OutOfStepError if an answer before this one
+        may have been to another request.
         """
         yield from self._discard()
         tries = 1 + (self._retries if repeatable else 0)
         frame = encode(self._client, self._server, apdu, self._sends)
         answer = yield from self._ask(frame, tries)
-        self._answer = yield from self._last(answer)
+        self._answer = yield from self._last(answer, self._answer)
         return self._answer
 
     def receive(self) -> Talk[bytes]:
@@ -108,13 +109,19 @@ class Wrapper:
                 raise OutOfStepError(EXCHANGING)
         self._reader.forget()  # also a frame that has begun
 
-    def _last(self, answer: bytes) -> Talk[bytes]:
-        """Return the last answer of this kind that has arrived: the ones before it are late."""
+    def _last(self, answer: bytes, before: bytes) -> Talk[bytes]:
+        """Return the last answer of this kind that has arrived: the ones before it are late.
+
+        Raises OutOfStepError if one of them is not what was taken `before`: then it was the
+        answer to that request.
+        """
         if self._unmarked and answer[:1] in _MARKED:
             self._feed((yield Drain()))
             arrived = [answer, *iter(self._arrived, None)]
             self._behind += [apdu for apdu in arrived if apdu[:1] != answer[:1]]
-            answer = [apdu for apdu in arrived if apdu[:1] == answer[:1]][-1]
+            *late, answer = [apdu for apdu in arrived if apdu[:1] == answer[:1]]
+            if before[:1] == answer[:1] and any(apdu != before for apdu in late):
+                raise OutOfStepError(EXCHANGING)
         return answer
 
     def _ask(self, frame: bytes, tries: int) -> Talk[bytes]:

@@ -8,6 +8,7 @@ from dlms_connector.protocol.services.access import Access
 from dlms_connector.protocol.services.allowance import ASKED, POLLED, STRANGER, Allowance
 from dlms_connector.protocol.services.conversation import Conversation, exchange
 from dlms_connector.protocol.services.directory import Directory, ObjectList
+from dlms_connector.protocol.services.fence import Fence
 from dlms_connector.protocol.services.listening import LATE, Listening
 from dlms_connector.protocol.services.logical_names import LIST_HEADER, LogicalNames
 from dlms_connector.protocol.services.replies import exception_words
@@ -24,6 +25,7 @@ __all__ = [
     "Allowance",
     "Conversation",
     "Directory",
+    "Fence",
     "Listening",
     "LogicalNames",
     "ObjectList",

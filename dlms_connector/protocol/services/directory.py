@@ -14,6 +14,7 @@ from dlms_connector.obis import Obis
 from dlms_connector.protocol.data import Budget, Data, DataType, decode_entries
 from dlms_connector.protocol.remarks import Remarks
 from dlms_connector.protocol.services.conversation import InvokeIds
+from dlms_connector.protocol.services.fence import FenceMark
 from dlms_connector.protocol.services.long_values import breathing
 from dlms_connector.protocol.services.shapes import Shapes
 from dlms_connector.protocol.talk import Talk
@@ -75,8 +76,9 @@ class Directory:
     that of the meter that answers now: the logical name at their base name proves it. About
     those `disproved` the configuration is wrong. Names that are `remembered` from an earlier run
     may not be all. `versions` are the versions of the objects' classes; `shapes` is what their
-    attributes gave; `invoke_ids` gives the requests to the meter their ids; `remarks` takes what
-    is noticed of it besides answers.
+    attributes gave; `invoke_ids` gives the requests to the meter their ids; `fence` is what it
+    answers to the question behind the last of a poll; `remarks` takes what is noticed of it
+    besides answers.
     """
 
     names: dict[Object, int] = field(default_factory=dict)
@@ -87,6 +89,7 @@ class Directory:
     remembered: bool = False
     shapes: Shapes = field(default_factory=Shapes, compare=False)
     invoke_ids: InvokeIds = field(default_factory=InvokeIds, compare=False)
+    fence: FenceMark = field(default_factory=FenceMark, compare=False)
     remarks: Remarks = field(default_factory=Remarks, compare=False)
 
     def learn(self, object_list: Data) -> None:
@@ -123,6 +126,7 @@ class Directory:
         self.unproved = {*self.names, *self.told} - _FIXED.keys()
         self.disproved = set()
         self.shapes = Shapes()
+        self.fence = FenceMark()
 
     def disprove(self, object_: Object) -> None:
         """Note that another object is at this object's name."""

@@ -1,0 +1,176 @@
+"""Forms without any number: an answer too many is noticed, also behind the last question."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dlms_connector.config.model import Device
+from dlms_connector.cosem import AttributeRef
+from dlms_connector.meter.meter import Meter as PolledMeter
+from dlms_connector.meter.outcome import Outcome
+from dlms_connector.meter.plan import wanted
+from dlms_connector.obis import Obis
+from dlms_connector.protocol.client import Client, get_one, make_client
+from dlms_connector.protocol.data import Data
+from dlms_connector.protocol.talk import Talk
+from dlms_connector.simulator import Meter, MeterOptions
+from tests.support import fake_time
+from tests.support.links import SimulatedLink
+from tests.unit.meter.test_session import LOG
+
+NOW = 1_790_000_000
+SHORT: dict[str, Any] = {"dlms": {"referencing": "SN"}}
+FIXED: dict[str, Any] = {"dlms": {}, "workarounds": {"fixedInvokeId": 1}}
+UI: dict[str, Any] = {**SHORT, "workarounds": {"connectionless": True}}
+FORMS = pytest.mark.parametrize(
+    ("framing", "form"),
+    [("WRAPPER", SHORT), ("WRAPPER", FIXED), ("HDLC", UI)],
+    ids=["short names", "fixed invoke-id", "UI frames"],
+)
+#: Objects whose values have one type and differ, so that only their order tells answers apart.
+OBJECTS = ("1-0:32.7.0", "1-0:52.7.0", "1-0:72.7.0")
+
+
+#: The association's logical name in a request: by short name, and by logical name.
+FENCES = (b"\x05\x01\x02\xfa\x00", b"\x00\x0f\x00\x00\x28\x00\x00\xff\x01")
+
+
+class LateLink(SimulatedLink):
+    """From one sending of a connection on, each answer is that to the sending before."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__(meter)
+        self.late_from: int | None = None
+        self.drops_fence = False
+        self._kept = b""
+
+    async def open(self) -> None:
+        self._kept = b""
+        await super().open()
+
+    def send(self, data: bytes) -> None:
+        before = self._waiting
+        super().send(data)
+        fresh = self._waiting[len(before) :]
+        if self.late_from is not None and self.sent >= self.late_from and self.opened == 1:
+            self._waiting = before + self._kept
+        if self.drops_fence and (
+            b"\x05\x01\x02\xfa\x00" in data or b"\x00\x0f\x00\x00\x28" in data
+        ):
+            self._waiting = b""
+        self._kept = fresh
+
+
+class Bench:
+    def __init__(self, framing: Any, form: dict[str, Any]) -> None:
+        faults = ["wants-ui"] if framing == "HDLC" else []
+        referencing = form["dlms"].get("referencing", "LN")
+        simulated = Meter(
+            MeterOptions(framing=framing, referencing=referencing, hold_at=NOW, faults=faults)
+        )
+        self.link = LateLink(simulated)
+        self.device = Device.model_validate(
+            {
+                "deviceName": "M1",
+                "connection": {"host": "h", "timeoutMs": 1000, "retries": 2},
+                **form,
+                "dlms": {"interfaceType": framing, **form["dlms"]},
+                "workarounds": {"singleReads": True, **form.get("workarounds", {})},
+                "timeseries": [{"key": code, "obis": code} for code in OBJECTS],
+            }
+        )
+        self.meter = PolledMeter(
+            self.device,
+            self.link,
+            open_link=self.link.open,
+            make_client=make_client,
+            now_ms=lambda: NOW * 1000,
+            log=LOG,
+        )
+
+    async def poll(self) -> Outcome:
+        return await self.meter.poll(wanted(self.device))
+
+
+def values(outcome: Outcome) -> dict[str, Any]:
+    return {reading.key: reading.value for reading in outcome.poll.readings}
+
+
+@FORMS
+def test_a_late_answer_to_the_last_question_of_a_poll_is_not_taken(
+    framing: Any, form: dict[str, Any]
+) -> None:
+    async def test() -> None:
+        bench = Bench(framing, form)
+        right = values(await bench.poll())
+        assert len(set(right.values())) == len(OBJECTS)
+        # Now only values are read, and the last one is answered as the one before.
+        bench.link.late_from = bench.link.sent + len(OBJECTS)
+        assert values(await bench.poll()) == right
+        opened = bench.link.opened
+        assert opened > 1
+        assert not bench.meter.learned.deaths  # no object is the cause
+        assert values(await bench.poll()) == right
+        assert bench.link.opened == opened
+        await bench.meter.session.release()
+
+    fake_time.run(test())
+
+
+@FORMS
+def test_a_late_answer_to_the_last_question_of_a_call_is_not_taken(
+    framing: Any, form: dict[str, Any]
+) -> None:
+    refs = [AttributeRef(3, Obis.parse(code), 2) for code in OBJECTS[1:]]
+
+    def job(client: Client) -> Talk[list[Data]]:
+        found = []
+        for ref in refs:
+            found.append((yield from get_one(client, ref)))
+        return found
+
+    async def test() -> None:
+        bench = Bench(framing, form)
+        await bench.poll()
+        right = await bench.meter.run(job, timeout_s=10)
+        bench.link.late_from = bench.link.sent + len(refs)
+        assert await bench.meter.run(job, timeout_s=10) == right
+        assert bench.link.opened > 1
+        await bench.meter.session.release()
+
+    fake_time.run(test())
+
+
+@FORMS
+def test_a_meter_that_does_not_answer_the_question_is_not_asked_again(
+    framing: Any, form: dict[str, Any]
+) -> None:
+    async def test() -> None:
+        bench = Bench(framing, form)
+        bench.link.drops_fence = True
+        right = values(await bench.poll())
+        assert len(right) == len(OBJECTS)
+        opened = 0
+        for _ in range(3):
+            outcome = await bench.poll()
+            assert values(outcome) == right
+            assert not outcome.error
+            opened = opened or bench.link.opened
+        assert bench.link.opened == opened  # silence has cost one association
+        await bench.meter.session.release()
+
+    fake_time.run(test())
+
+
+def test_an_answer_that_comes_between_polls_ends_the_association() -> None:
+    async def test() -> None:
+        bench = Bench("WRAPPER", SHORT)
+        right = values(await bench.poll())
+        bench.link._waiting = bench.link._kept
+        assert values(await bench.poll()) == right
+        assert bench.link.opened == 2
+        await bench.meter.session.release()
+
+    fake_time.run(test())
