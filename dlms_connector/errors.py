@@ -52,6 +52,9 @@ class ConfigError(DlmsError):
 class LinkError(DlmsError):
     """The link does not work: close it and try again later."""
 
+    #: What had arrived of a reply or of a value in blocks; "" if nothing, or if it is ciphered.
+    arrived = b""
+
 
 class ConnectError(LinkError):
     """The endpoint could not be reached."""

@@ -16,6 +16,7 @@ from dlms_connector.link import Link
 from dlms_connector.meter import catch_up, converse
 from dlms_connector.protocol import Client, make_client
 from dlms_connector.protocol.directive import Pause
+from dlms_connector.protocol.services import Directory
 from dlms_connector.protocol.talk import Cleared, Talk
 from dlms_connector.state import InvocationCounter, NoPlace, counter_of
 
@@ -90,12 +91,13 @@ async def in_association(
     reopen_s: float,
     patience: Patience,
     state_dir: Path | NoPlace | None = None,
+    directory: Directory | None = None,
 ) -> T:
     """Open an association, run a conversation in it, and always release it.
 
     `reopen_s` is the wait before each connection; `state_dir` is where invocation counters are
-    kept. The association is requested only once: a refused request is not repeated.
-    Raises DlmsError.
+    kept, `directory` what outlives an association. The association is requested only once: a
+    refused request is not repeated. Raises DlmsError.
     """
     retries = min(_RETRIES, device.connection.retries)
     if device.dlms.interface_type == "WRAPPER" and device.dlms.authentication != "NONE":
@@ -103,7 +105,9 @@ async def in_association(
     connection = device.connection.model_copy(update={"retries": retries})
     device = device.model_copy(update={"connection": connection})
     link = make_link(device.connection)
-    conversation = _Conversation(device, link, reopen_s, state_dir, patience)
+    conversation = _Conversation(
+        device, link, reopen_s, state_dir, patience, directory or Directory()
+    )
     try:
         await conversation.open()
         client = await conversation.associate()
@@ -129,7 +133,9 @@ class _Conversation:
         reopen_s: float,
         state_dir: Path | NoPlace | None,
         patience: Patience,
+        directory: Directory,
     ) -> None:
+        self._directory = directory
         self._device, self._link, self._reopen_s = device, link, reopen_s
         self._state_dir, self._patience = state_dir, patience
         self._parted = False
@@ -178,7 +184,7 @@ class _Conversation:
             await self.hold(catch_up(counter, device, make_client))
             await self._link.close()
             await self._open()
-        client = make_client(device, counter)
+        client = make_client(device, counter, self._directory)
         try:
             await self.hold(client.connect(), opening=True)
         except LinkError:

@@ -9,18 +9,29 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from dlms_connector.cosem import CLASSES, AttributeRef
 from dlms_connector.discovery.candidates import Referencing
 from dlms_connector.discovery.object_list import (
     ListedObject,
     Listing,
+    part_of,
     read_object_list,
+    read_objects_of_class,
     usual_objects,
 )
-from dlms_connector.errors import DlmsError, LinkClosedError, LinkError, ObjectError, ServiceError
+from dlms_connector.errors import (
+    DlmsError,
+    LinkClosedError,
+    LinkError,
+    ObjectError,
+    ProtocolError,
+    ServiceError,
+)
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.data import Data
+from dlms_connector.protocol.services import ObjectList
 from dlms_connector.protocol.talk import Talk
 
 DATA, REGISTER, EXTENDED_REGISTER, DEMAND_REGISTER = 1, 3, 4, 5
@@ -42,6 +53,8 @@ _AT_ONCE = 16
 _MOST_OBJECTS = 5000
 #: After so many lists that failed, all is read singly.
 _MOST_BAD_LISTS = 2
+#: After so many breaks, an object list is not asked for as a whole again.
+_MOST_LIST_BREAKS = 2
 #: Most broken associations: in all, and one after the other with nothing read in between.
 _MOST_BREAKS = 40
 _MOST_IN_VAIN, _MOST_IN_VAIN_AT_FIRST = 8, 3
@@ -83,6 +96,11 @@ class Gathering:
         self._asked: tuple[AttributeRef, ...] = ()  # in the request in flight
         self._suspects: set[AttributeRef] = set()
         self._deaths: Counter[AttributeRef] = Counter()
+        #: What came of an object list that broke off, how often it did, and the classes that are
+        #: asked for alone then.
+        self._part: Listing | None = None
+        self._list_breaks = 0
+        self._classes = list(VALUE_ATTRIBUTES)
         self._bad_lists = self._breaks = self._in_vain = 0
 
     @property
@@ -115,10 +133,11 @@ class Gathering:
             self._doubt(asked)
         elif asked:
             self._died(asked[0], error)
-        elif self.listing is None:
+        elif self.listing is None and self._part is None:
             self.unlisted = error
         self._breaks += 1
-        self._in_vain += 1
+        # Of a list that breaks off, each part is bounded.
+        self._in_vain += self.listing is not None or self._part is None
         most = _MOST_IN_VAIN if self.answered else _MOST_IN_VAIN_AT_FIRST
         return self._breaks < _MOST_BREAKS and self._in_vain < most
 
@@ -135,7 +154,7 @@ class Gathering:
     def _list(self, client: Client) -> Talk[None]:
         if self.unlisted is None:
             try:
-                self.listing = yield from read_object_list(client)
+                yield from self._list_in_parts(client)
                 self._in_vain = 0
             except (ObjectError, ServiceError) as error:
                 self.unlisted = error
@@ -143,6 +162,38 @@ class Gathering:
         if self.unlisted is not None and not (self._values and self._by_name):
             raise self.unlisted
         self._wanted = tuple(_wanted(self.objects))
+
+    def _list_in_parts(self, client: Client) -> Talk[None]:
+        """Read the object list; where it breaks off each time, what came, and single classes."""
+        if self._part is None or self._list_breaks < _MOST_LIST_BREAKS:
+            try:
+                self.listing = yield from read_object_list(client)
+                return
+            except LinkError:
+                self._keep_part(client.list_part)
+                raise
+        while self._classes:
+            try:
+                found = yield from read_objects_of_class(client, self._classes.pop(0))
+            except (ObjectError, ServiceError):
+                break  # no selective access
+            except LinkError:
+                self._list_breaks += 1
+                if self._list_breaks == 2 * _MOST_LIST_BREAKS:
+                    self._classes.clear()
+                raise
+            self._part = self._part.with_more(found)
+        self.listing = self._part
+
+    def _keep_part(self, listed: ObjectList | None) -> None:
+        """Keep what came of a list that broke off, if it is more than before."""
+        if listed is None:
+            return
+        with suppress(ProtocolError):
+            part = part_of(listed)
+            self._list_breaks += 1
+            if self._part is None or len(part.objects) > len(self._part.objects):
+                self._part = part
 
     @property
     def objects(self) -> tuple[ListedObject, ...]:

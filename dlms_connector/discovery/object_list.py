@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from dlms_connector.cosem import CLASSES
 from dlms_connector.errors import ObjectError, ProtocolError
@@ -11,6 +11,7 @@ from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.data import Data, DataType
 from dlms_connector.protocol.directive import Breath
+from dlms_connector.protocol.services import ObjectList
 from dlms_connector.protocol.talk import Talk
 
 _ASSOCIATION_LN = 15
@@ -65,6 +66,12 @@ class Listing:
     objects: tuple[ListedObject, ...]
     lie: str = ""
 
+    def with_more(self, found: Iterable[ListedObject]) -> Listing:
+        """Return it with objects that were listed apart."""
+        known = {(one.class_id, one.obis) for one in self.objects}
+        more = tuple(one for one in found if (one.class_id, one.obis) not in known)
+        return replace(self, objects=self.objects + more)
+
 
 def read_object_list(client: Client) -> Talk[Listing]:
     """Read the object list of the open association. Raises ObjectError, ProtocolError."""
@@ -75,6 +82,21 @@ def read_object_list(client: Client) -> Talk[Listing]:
     if listed.count != listed.announced:
         lie = f"the object list announces {listed.announced} entries and has {listed.count}"
     return Listing((yield from _parse(listed.data)), lie)
+
+
+def read_objects_of_class(client: Client, class_id: int) -> Talk[tuple[ListedObject, ...]]:
+    """Read the listed objects of one class. Raises ObjectError, ServiceError, ProtocolError."""
+    listed = yield from client.object_list(class_id)
+    if isinstance(listed, ObjectError):
+        raise listed
+    found = yield from _parse(listed.data)
+    return tuple(one for one in found if one.class_id == class_id)
+
+
+def part_of(listed: ObjectList) -> Listing:
+    """Return what had come of an object list that broke off. Raises ProtocolError."""
+    lie = f"the object list breaks off after {listed.count} of {listed.announced} entries"
+    return Listing(parse_object_list(listed.data), lie)
 
 
 def usual_objects() -> Iterator[ListedObject]:

@@ -17,6 +17,7 @@ from dlms_connector.discovery.search import MakeLink
 from dlms_connector.errors import DlmsError, LinkError, RefusedError
 from dlms_connector.interpret import options_of
 from dlms_connector.protocol import Client
+from dlms_connector.protocol.services import Directory
 from dlms_connector.protocol.talk import Talk
 
 #: A meter with a broken session may be silent or refuse for a while: it is asked so often, and
@@ -56,6 +57,8 @@ class Opening:
         self._make_link, self._reading = make_link, reading
         self._patience = Patience()
         self._client: Client | None = None
+        #: Short names are read once, and invoke-ids continue over all associations.
+        self._directory = Directory()
 
     @property
     def let_in(self) -> bool:
@@ -123,6 +126,7 @@ class Opening:
 
         await in_association(
             self._device, self._make_link, job,
+            directory=self._directory,
             reopen_s=self._request.pace.reopen_s,
             patience=self._patience,
             state_dir=self._request.state_dir,

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from dlms_connector.config import Device, Dlms, Workarounds
 from dlms_connector.cosem import AttributeRef, MethodRef
-from dlms_connector.errors import DlmsError, ObjectError, ServiceError
+from dlms_connector.errors import DlmsError, LinkError, ObjectError, ServiceError
 from dlms_connector.protocol.association import Association
 from dlms_connector.protocol.data import Budget, Data
 from dlms_connector.protocol.datalink import make_datalink
@@ -25,6 +25,7 @@ from dlms_connector.protocol.services import (
     ObjectList,
     Selector,
     ShortNames,
+    entries_of,
 )
 from dlms_connector.protocol.talk import Cleared, DataLink, Talk
 
@@ -46,8 +47,8 @@ class Services(Protocol):
         """Read several attributes in one request."""
         ...
 
-    def object_list(self) -> Talk[ObjectList | ObjectError]:
-        """Read the object list of the association."""
+    def object_list(self, class_id: int | None = None) -> Talk[ObjectList | ObjectError]:
+        """Read the object list of the association, or its objects of one class."""
         ...
 
     def set(self, ref: AttributeRef, value: Data) -> Talk[ObjectError | None]:
@@ -89,6 +90,8 @@ class Client:
     allowance: Allowance = ASKED
     #: The largest APDU that the meter can receive, in octets.
     max_pdu: int = 0xFFFF
+    #: The entries that had arrived when the association broke over its object list.
+    list_part: ObjectList | None = None
     #: Number of SET and ACTION calls, counted at their start.
     changes: int = 0
     #: The meter's system title; None if unknown.
@@ -200,12 +203,19 @@ class Client:
             results.append((yield from self._services.get(ref)))
         return results
 
-    def object_list(self) -> Talk[ObjectList | ObjectError]:
+    def object_list(self, class_id: int | None = None) -> Talk[ObjectList | ObjectError]:
         """Read the object list of the association: the entries that are there.
 
-        Some meters announce more entries than they send. Raises ServiceError, LinkError.
+        With `class_id` only the objects of this class, by selective access. Some meters announce
+        more entries than they send. Raises ServiceError, and LinkError: then `list_part` is what
+        had arrived.
         """
-        return (yield from self._services.object_list())
+        self.list_part = None
+        try:
+            return (yield from self._services.object_list(class_id))
+        except LinkError as error:
+            self.list_part = entries_of(error, ASKED.of_object_list())
+            raise
 
     def set(self, writes: Sequence[tuple[AttributeRef, Data]]) -> Talk[list[ObjectError | None]]:
         """SET attributes, in one request if that was negotiated; None means success."""

@@ -123,6 +123,7 @@ FAULTS = {
         Fault("silent-object", "C", 52, "answers no request for objects with this value group C"),
         Fault("killing-object", "C", 52, "hangs up when asked for objects with this value group C"),
         Fault("long-list", "entries", 5, "announces so many more objects than it lists"),
+        Fault("whole-list-only", _SWITCH, 1, "gives its object list only as a whole"),
         Fault("crowded-list", "more", 1000, "adds so many items to list answers"),
         Fault("swollen", "octets", 500, "gives arrays for values: 61 values for each octet"),
         Fault("empty-blocks", _SWITCH, 1, "sends endless empty blocks that are not the last"),

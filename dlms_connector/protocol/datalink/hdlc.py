@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dlms_connector.errors import LinkTimeoutError, ProtocolError
+from dlms_connector.errors import LinkError, LinkTimeoutError, ProtocolError
 from dlms_connector.protocol.datalink.addressing import is_broadcast, split_server_address
 from dlms_connector.protocol.datalink.hdlc_frame import (
     DISC,
@@ -146,6 +146,18 @@ class Hdlc:
         self._begin()
         window = self._sizes.window_receive
         transfer = Transfer(segments, self._sent, self._received, window, counted=self._counted)
+        try:
+            yield from self._complete(transfer, repeatable=repeatable, most_polls=most_polls)
+        except LinkError as error:
+            error.arrived = transfer.beginning
+            raise
+        apdu = transfer.apdu()
+        self._sent, self._received = transfer.sent, transfer.expected
+        self._usable = True
+        return apdu
+
+    def _complete(self, transfer: Transfer, *, repeatable: bool, most_polls: int) -> Talk[None]:
+        """Exchange frames until the reply is there. Raises LinkError."""
         # Without numbers, the answer to a repetition could not be told from that to what follows.
         retries = self._retries if self._counted else 0
         frame = yield from self._next(self._frames_of(transfer.batch()))
@@ -170,10 +182,6 @@ class Hdlc:
             if transfer.repeats > retries:
                 raise misnumbered(transfer.misnumbered)
             frame = yield from self._next(self._frames_of(commands))
-        apdu = transfer.apdu()
-        self._sent, self._received = transfer.sent, transfer.expected
-        self._usable = True
-        return apdu
 
     def _mirrored_proposal(self) -> HdlcParameters:
         """Return our proposal as seen by the meter, in place of a UA."""

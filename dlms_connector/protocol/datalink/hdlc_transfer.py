@@ -115,6 +115,12 @@ class Transfer:
         if len(self._arrived) > _LONGEST_APDU:
             raise ProtocolError(EXCHANGING, f"a reply of more than {_LONGEST_APDU} octets")
 
+    @property
+    def beginning(self) -> bytes:
+        """What has arrived of the APDU, without the LLC octets."""
+        whole = self._arrived.startswith((LLC_RESPONSE, LLC_COMMAND))
+        return bytes(self._arrived[len(LLC_RESPONSE) :]) if whole else b""
+
     def apdu(self) -> bytes:
         """Return the received APDU, without the LLC octets. Raises ProtocolError."""
         if self._arrived[:1] in BARE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlms_connector.errors import LinkTimeoutError, OutOfStepError, ProtocolError
+from dlms_connector.errors import LinkError, LinkTimeoutError, OutOfStepError, ProtocolError
 from dlms_connector.protocol.datalink.wrapper_reader import (
     EXCHANGING,
     VERSION,
@@ -130,9 +130,13 @@ class Wrapper:
         if not frame and (apdu := self._next()) is not None:
             return apdu
         for tried in range(1, tries + 1):
-            apdu = yield from self._listen(frame)
-            if apdu is None and self._reader.begun:
-                apdu = yield from self._rest(tried)
+            try:
+                apdu = yield from self._listen(frame)
+                if apdu is None and self._reader.begun:
+                    apdu = yield from self._rest(tried)
+            except LinkError as error:
+                error.arrived = self._reader.beginning
+                raise
             if apdu is not None:
                 return apdu
         if noise := self._reader.noise:

@@ -78,6 +78,14 @@ class WrapperReader:
         return bool(self._buffer) and not self._astray
 
     @property
+    def beginning(self) -> bytes:
+        """What has arrived of the APDU of a frame for us that has begun."""
+        ours = self._expected is not None and self._buffer.startswith(
+            self._expected.begins(self._order)
+        )
+        return bytes(self._buffer[_SIZE:]) if ours and self.begun and not self._stale else b""
+
+    @property
     def noise(self) -> bytes:
         """The beginning of what was no frame."""
         return (self._noise + (self._buffer if self._astray else b""))[:_MOST_NOISE]

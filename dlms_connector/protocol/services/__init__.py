@@ -6,6 +6,7 @@ parsed in `replies` and `short_name_replies`.
 
 from dlms_connector.protocol.services.access import Access
 from dlms_connector.protocol.services.allowance import ASKED, POLLED, STRANGER, Allowance
+from dlms_connector.protocol.services.broken_list import entries_of
 from dlms_connector.protocol.services.conversation import Conversation, exchange
 from dlms_connector.protocol.services.directory import Directory, ObjectList
 from dlms_connector.protocol.services.fence import Fence
@@ -31,6 +32,7 @@ __all__ = [
     "ObjectList",
     "Selector",
     "ShortNames",
+    "entries_of",
     "exception_words",
     "exchange",
 ]

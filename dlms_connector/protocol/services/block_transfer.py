@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlms_connector.errors import ObjectError, ProtocolError, ServiceError
+from dlms_connector.errors import LinkError, ObjectError, ProtocolError, ServiceError
 from dlms_connector.protocol.data import MAX_OCTETS
 from dlms_connector.protocol.services.blocks import Collected, cut
 from dlms_connector.protocol.services.codec import CONFIRMED_HIGH
@@ -48,7 +48,11 @@ def follow_get(
         if block.last:
             return collected.whole()
         request = _next(GET, block.invoke_id, block.number)
-        answer = yield from conversation.ask(request, doing, previous=answer)
+        try:
+            answer = yield from conversation.ask(request, doing, previous=answer)
+        except LinkError as error:
+            error.arrived = collected.whole()
+            raise
         match parse(answer, doing):
             case GetBlock() as block:
                 pass

@@ -35,6 +35,9 @@ _LAST = 0xFFFF
 
 DOING = "reading the meter's object list"
 
+#: The most associations in which a list that breaks off is not asked for.
+_LONGEST_REST = 64
+
 #: Objects with a base name fixed by the standard: association, SAP assignment, logical device
 #: name.
 _FIXED = {
@@ -75,9 +78,11 @@ class Directory:
     the configuration, which need no list. `unproved` are objects whose name is not known to be
     that of the meter that answers now: the logical name at their base name proves it. About
     those `disproved` the configuration is wrong. Names that are `remembered` from an earlier run
-    may not be all. `versions` are the versions of the objects' classes; `shapes` is what their
-    attributes gave; `invoke_ids` gives the requests to the meter their ids; `fence` is what it
-    answers to the question behind the last of a poll; `remarks` takes what is noticed of it
+    may not be all. `breaks` is how often the list broke off since it was whole, `resting` in how
+    many associations it is not asked for; `selects` says whether single entries can be asked for,
+    None if that is not known. `versions` are the versions of the objects' classes; `shapes` is
+    what their attributes gave; `invoke_ids` gives the requests to the meter their ids; `fence` is
+    what it answers to the question behind the last of a poll; `remarks` takes what is noticed of it
     besides answers.
     """
 
@@ -87,6 +92,9 @@ class Directory:
     unproved: set[Object] = field(default_factory=set)
     disproved: set[Object] = field(default_factory=set)
     remembered: bool = False
+    breaks: int = field(default=0, compare=False)
+    resting: int = field(default=0, compare=False)
+    selects: bool | None = field(default=None, compare=False)
     shapes: Shapes = field(default_factory=Shapes, compare=False)
     invoke_ids: InvokeIds = field(default_factory=InvokeIds, compare=False)
     fence: FenceMark = field(default_factory=FenceMark, compare=False)
@@ -97,7 +105,7 @@ class Directory:
 
         Raises ProtocolError if it is not an object list.
         """
-        if object_list.type is not DataType.ARRAY:
+        if object_list.type not in (DataType.ARRAY, DataType.COMPACT_ARRAY):
             raise ProtocolError(DOING, f"{object_list.type.name} came instead of an array")
         known = [entry for entry in map(_entry, object_list.value) if entry]
         if object_list.value and not known:
@@ -106,7 +114,39 @@ class Directory:
         self.names = {**_FIXED, **{object_: base for object_, base, _ in known}}
         self.versions = {object_: version for object_, _, version in known}
         self.unproved &= self.told.keys()
-        self.remembered = False
+        self.remembered, self.breaks, self.resting = False, 0, 0
+
+    def add(self, entries: Data) -> None:
+        """Take entries of the object list that are not all of it."""
+        known = [entry for entry in map(_entry, entries.value) if entry]
+        self.names = {**_FIXED, **self.names, **{object_: base for object_, base, _ in known}}
+        self.versions = {**self.versions, **{object_: version for object_, _, version in known}}
+        self.unproved -= {object_ for object_, _, _ in known} - self.told.keys()
+        self.remembered = True
+
+    def broke_off(self, part: ObjectList | None) -> None:
+        """Note that the association broke over the list; `part` had arrived.
+
+        It may break at the same place again: so it is not asked for in the next association that
+        wants it if a part has come, after the second time in two, then in four, and so on.
+        """
+        if part is not None:
+            self.add(part.data)
+        self.breaks += 1
+        once = self.breaks == 1 and part is None  # perhaps noise
+        self.resting = 0 if once else min(1 << (self.breaks - 1), _LONGEST_REST)
+        if self.breaks > 1:
+            self.remarks.quirk(
+                "breaks off in its object list, so that objects behind that are asked for one by "
+                "one, and baseName has to name those that are not found"
+            )
+
+    def rests(self) -> bool:
+        """Whether the list is not to be asked for in this association."""
+        if not self.resting:
+            return False
+        self.resting -= 1
+        return True
 
     def remember(self, names: Mapping[Object, int], versions: Mapping[Object, int]) -> None:
         """Take names from an earlier run of the program; they are proved before they are used."""

@@ -10,6 +10,8 @@ from dlms_connector.protocol.data import (
     Budget,
     Cursor,
     Data,
+    DataType,
+    array,
     decode_whole,
     encode,
     encode_length,
@@ -49,6 +51,9 @@ from dlms_connector.protocol.services.replies import (
     read_results,
 )
 from dlms_connector.protocol.talk import Talk
+
+#: Access selector of the object list: the objects of a list of classes (IEC 62056-6-2, class 15).
+_BY_CLASS = b"\x02"
 
 #: Octets before the items of a list request: tag, choice, invoke-id and count.
 LIST_HEADER = 4
@@ -108,11 +113,17 @@ class LogicalNames:
             case other:
                 raise unexpected(other, doing)
 
-    def object_list(self) -> Talk[ObjectList | ObjectError]:
-        """GET the object list of the association: the entries that are there."""
+    def object_list(self, class_id: int | None = None) -> Talk[ObjectList | ObjectError]:
+        """GET the object list of the association: the entries that are there.
+
+        With `class_id` only the objects of this class, by selective access.
+        """
         ref = OBJECT_LIST_LN
         invoke_id = self._conversation.next_invoke_id()
         request = codec.get_request(ref.class_id, ref.obis.octets, ref.attribute, invoke_id)
+        if class_id is not None:
+            classes = array(Data(DataType.LONG_UNSIGNED, class_id))
+            request = codec.select(request, _BY_CLASS + encode(classes))
         answer = yield from self._conversation.ask(request, DOING, repeatable=True)
         try:
             return (yield from self._objects(answer, self._allow((ref,))))

@@ -7,14 +7,30 @@ Gurux fails on blocks of Read and Write; these requests are built by hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from dlms_connector.cosem import AttributeRef, MethodRef
-from dlms_connector.errors import ExcessError, ObjectError, ProtocolError, ServiceError
-from dlms_connector.protocol.data import Budget, Data, DataType, encode, encode_length
+from dlms_connector.errors import (
+    ExcessError,
+    LinkError,
+    ObjectError,
+    OutOfStepError,
+    ProtocolError,
+    ServiceError,
+)
+from dlms_connector.obis import Obis
+from dlms_connector.protocol.data import (
+    Budget,
+    Data,
+    DataType,
+    encode,
+    encode_length,
+    structure,
+)
 from dlms_connector.protocol.services.allowance import ASKED, Allowance
 from dlms_connector.protocol.services.blocks import Collected
+from dlms_connector.protocol.services.broken_list import entries_of
 from dlms_connector.protocol.services.conversation import Conversation
 from dlms_connector.protocol.services.directory import (
     DOING,
@@ -60,6 +76,9 @@ _MOST_BLOCKS = 0xFFFF
 
 _OBJECT_UNDEFINED = 4
 
+#: Access selectors of the object list (IEC 62056-6-2, class 12).
+_BY_CLASS, _BY_OBJECT = b"\x01", b"\x02"
+
 #: The argument that is written for a method without one.
 _NO_ARGUMENT = Data(DataType.INTEGER, 0)
 
@@ -84,6 +103,9 @@ class ShortNames:
         self._room = room
         self._select = select
         self._directory = directory
+        #: Whether the list is not asked for in this association, and what was asked for instead.
+        self._rests: bool | None = None
+        self._sought: set[Object] = set()
 
     def get(self, ref: AttributeRef) -> Talk[Data | ObjectError]:
         """Read one attribute, with block transfer if needed."""
@@ -113,12 +135,36 @@ class ShortNames:
             results = dict(zip(known, found, strict=True))
         return [item(results.get(ref, _OBJECT_UNDEFINED), f"reading {ref}") for ref in refs]
 
-    def object_list(self) -> Talk[ObjectList | ObjectError]:
-        """Read the object list, and learn its base names: the entries that are there."""
-        request = bytes((READ, 1)) + _variable(OBJECT_LIST)
-        answer = yield from self._conversation.ask(request, DOING)
+    def object_list(self, class_id: int | None = None) -> Talk[ObjectList | ObjectError]:
+        """Read the object list, and learn its base names: the entries that are there.
+
+        With `class_id` only the objects of this class, by selective access.
+        """
+        if class_id is not None:
+            return (yield from self._some(_BY_CLASS + encode(_class(class_id))))
+        budget = self._allowance().of_object_list()
         try:
-            return (yield from self._objects(answer, self._allowance().of_object_list()))
+            listed = yield from self._listed(_variable(OBJECT_LIST), budget)
+        except LinkError as error:
+            if not isinstance(error, OutOfStepError):
+                self._directory.broke_off(entries_of(error, budget))
+            raise
+        if isinstance(listed, ObjectList):
+            self._directory.learn(listed.data)
+        return listed
+
+    def _some(self, selection: bytes) -> Talk[ObjectList | ObjectError]:
+        """Read and learn the entries of the object list that a selection gives."""
+        variable = bytes((_PARAMETERIZED,)) + OBJECT_LIST.to_bytes(2, "big") + selection
+        listed = yield from self._listed(variable, self._allowance().of_object_list())
+        if isinstance(listed, ObjectList):
+            self._directory.add(listed.data)
+        return listed
+
+    def _listed(self, variable: bytes, budget: Budget) -> Talk[ObjectList | ObjectError]:
+        answer = yield from self._conversation.ask(bytes((READ, 1)) + variable, DOING)
+        try:
+            return (yield from self._objects(answer, budget))
         except ExcessError as error:
             return too_large(error, DOING)
 
@@ -130,9 +176,7 @@ class ShortNames:
                     whole = yield from self._follow(answer, block, DOING, budget.octets)
         if len(whole) == 3 and whole[:2] == _ONE_ERROR:
             return ObjectError(DOING, whole[2])
-        listed = yield from ObjectList.read(_data_alone(whole), budget)
-        self._directory.learn(listed.data)
-        return listed
+        return (yield from ObjectList.read(_data_alone(whole), budget))
 
     def set(self, ref: AttributeRef, value: Data) -> Talk[ObjectError | None]:
         """Write one attribute, in blocks if needed."""
@@ -194,14 +238,32 @@ class ShortNames:
         The object list is read only if it is needed: hundreds of objects take a slow meter a
         minute.
         """
+        directory = self._directory
         objects = dict.fromkeys((ref.class_id, ref.obis) for ref in refs or ())
         for object_ in objects:
-            if object_ in self._directory.unproved:
+            if object_ in directory.unproved:
                 yield from self._prove(object_)
-        if self.lacks_names(refs):
-            listed = yield from self.object_list()
-            if isinstance(listed, ObjectError):
-                raise ServiceError(DOING, str(listed))
+        if not self.lacks_names(refs):
+            return
+        if self._rests is None:
+            self._rests = directory.rests()
+        if self._rests:
+            yield from self._seek(objects)
+            return
+        listed = yield from self.object_list()
+        if isinstance(listed, ObjectError):
+            raise ServiceError(DOING, str(listed))
+
+    def _seek(self, objects: Iterable[Object]) -> Talk[None]:
+        """Ask for the entries of single objects, each once, as the whole list breaks off."""
+        for object_ in objects:
+            selects = object_ not in self._sought and self._directory.selects is not False
+            if not selects or not self._directory.lacks(object_):
+                continue
+            self._sought.add(object_)
+            self._directory.selects = False  # unless it answers
+            found = yield from self._some(_BY_OBJECT + encode(_named(*object_)))
+            self._directory.selects = isinstance(found, ObjectList)
 
     def _prove(self, object_: Object) -> Talk[None]:
         """Make sure that an object is at its name: the first attribute is its logical name."""
@@ -258,7 +320,11 @@ class ShortNames:
             if block.last:
                 return collected.whole()
             request = bytes((READ, 1, _BLOCK_NUMBER)) + block.number.to_bytes(2, "big")
-            answer = yield from self._conversation.ask(request, doing)
+            try:
+                answer = yield from self._conversation.ask(request, doing)
+            except LinkError as error:
+                error.arrived = collected.whole()
+                raise
             match parse_read(answer, doing):
                 case ReadBlock() as block:
                     pass
@@ -310,6 +376,14 @@ class ShortNames:
 def _data_alone(whole: bytes) -> bytes:
     """Return the data of one variable in joined blocks; some meters leave out count and choice."""
     return whole[2:] if whole[:2] == _ONE_VALUE else whole
+
+
+def _class(class_id: int) -> Data:
+    return Data(DataType.LONG_UNSIGNED, class_id)
+
+
+def _named(class_id: int, obis: Obis) -> Data:
+    return structure(_class(class_id), Data(DataType.OCTET_STRING, obis.octets))
 
 
 def _variable(name: int) -> bytes:

@@ -9,7 +9,7 @@ from dlms_connector.simulator.encoding.data import CUT_SHORT, NOTHING, Data, Rea
 from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.objects import Role
 from dlms_connector.simulator.objects.cosem_object import OTHER_REASON, AccessError
-from dlms_connector.simulator.services.selection import read_rows
+from dlms_connector.simulator.services.selection import LN_ASSOCIATION, read_rows, some_listed
 
 #: Octets for a block's header, with some reserve for ciphering.
 _OVERHEAD = 12
@@ -74,9 +74,12 @@ class Grant:
         found = self.meter.find(class_id, name, self.role)
         if found.table is not None and attribute == 2 and 2 not in found.attributes:
             return read_rows(self.meter, found.table, selector, parameters)
-        if selector:
+        lists = class_id == LN_ASSOCIATION and attribute == 2
+        if selector and not lists:
             raise AccessError(OTHER_REASON)
         value = self.meter.read(class_id, name, attribute, self.role)
+        if selector:
+            return some_listed(self.meter, value, 0, selector - 1, parameters)
         return misbehaved(self.meter, name, value)
 
     def write(self, reference: bytes, value: Data) -> int:

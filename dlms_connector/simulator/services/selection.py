@@ -30,6 +30,7 @@ from dlms_connector.simulator.objects.cosem_object import (
 BY_RANGE, BY_ENTRY = 1, 2
 _KINDS = {BY_RANGE: "by-range", BY_ENTRY: "by-entry"}
 _CLOCK = 8
+LN_ASSOCIATION = 15
 
 
 def read_rows(meter: Meter, table: Table, selector: int, parameters: Data) -> Data:
@@ -50,6 +51,29 @@ def read_rows(meter: Meter, table: Table, selector: int, parameters: Data) -> Da
     if "compressed-rows" in meter.faults:
         rows = [(row if index == 0 else (NOTHING, *row[1:])) for index, row in enumerate(rows)]
     return array(*(structure(*(row[column] for column in columns)) for row in rows))
+
+
+def some_listed(meter: Meter, listed: Data, at: int, selector: int, parameters: Data) -> Data:
+    """Return the entries of an object list that selective access gives; raises AccessError.
+
+    By class (1), by class and logical name (2); the class is at index `at` of an entry.
+    """
+    if "whole-list-only" in meter.faults or selector not in (1, 2):
+        raise AccessError(OTHER_REASON)
+    if parameters.tag == ARRAY:  # class 15 takes several
+        chosen = [entry.value if entry.tag == STRUCTURE else (entry,) for entry in parameters.value]
+    else:
+        chosen = [parameters.value if parameters.tag == STRUCTURE else (parameters,)]
+    wanted = {tuple(part.value for part in one) for one in chosen}
+    if any(len(one) != selector for one in wanted):
+        raise AccessError(TYPE_UNMATCHED)
+    return array(
+        *(
+            entry
+            for entry in listed.value
+            if (entry.value[at].value, entry.value[at + 2].value)[:selector] in wanted
+        )
+    )
 
 
 def _by_entry(

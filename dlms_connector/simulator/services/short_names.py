@@ -23,7 +23,7 @@ from dlms_connector.simulator.objects.cosem_object import (
 from dlms_connector.simulator.services import short_name_map as short
 from dlms_connector.simulator.services.blocks import Incoming, Outgoing, WrongBlockError
 from dlms_connector.simulator.services.grant import Grant, misbehaved
-from dlms_connector.simulator.services.selection import read_rows
+from dlms_connector.simulator.services.selection import read_rows, some_listed
 
 READ, WRITE, READ_RESPONSE, WRITE_RESPONSE = 0x05, 0x06, 0x0C, 0x0D
 #: Variable-Access-Specification
@@ -111,7 +111,10 @@ class ShortNameServices:
     def _value(self, name: int, selector: int, parameters: Data) -> Data:
         meter, role = self._meter, self._role
         if name == short.OBJECT_LIST:
-            return meter.announced(short.object_list(meter, role))
+            listed = short.object_list(meter, role)
+            if selector:
+                return some_listed(meter, listed, 1, selector, parameters)
+            return meter.announced(listed)
         if name == short.ASSOCIATION:
             return octets(short.ASSOCIATION_NAME)
         target = short.resolve(meter, name)

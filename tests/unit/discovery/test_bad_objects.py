@@ -104,3 +104,25 @@ async def test_the_platform_gets_the_other_objects_too() -> None:
     listed = {item["key"] for item in result["entry"]["timeseries"]}
     assert listed > OTHERS
     assert "voltage_l2" not in listed
+
+
+@pytest.mark.parametrize("faults", [(), ("whole-list-only",)], ids=["by class", "whole list only"])
+@pytest.mark.parametrize("referencing", ["LN", "SN"])
+@pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
+async def test_of_a_list_that_breaks_off_each_time_what_had_come_is_read(
+    framing: Any, referencing: Any, faults: tuple[str, ...]
+) -> None:
+    octets = {"LN": 2200, "SN": 700}[referencing]
+    options = MeterOptions(
+        framing=framing,
+        referencing=referencing,
+        max_pdu=200,
+        faults=[f"drop-after={octets}", *faults],
+    )
+    async with simulate([options]) as (server,):
+        found = await look(server, interfaces=(framing,))
+    assert "voltage_l1" in keys(found)
+    assert found.description is not None
+    if not faults:  # profiles stand behind the break
+        assert any(one.listed.class_id == 7 for one in found.description.objects)
+    assert any("breaks off after" in note for note in found.notes)

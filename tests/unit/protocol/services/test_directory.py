@@ -116,3 +116,12 @@ def test_a_refused_list_is_told_with_its_code() -> None:
         found = held(talk, answer)
         assert isinstance(found, ObjectError)
         assert found.code == 3
+
+
+def test_a_list_as_compact_array_is_learned_too() -> None:
+    # Structures of long, long-unsigned, unsigned and octet-string: one of them.
+    compact = bytes.fromhex("13 02 04 10 12 11 09 0C 0100 0003 00 06 0100010800FF")
+    directory = Directory()
+    found = held(short_names(directory).object_list(), b"\x0c\x01\x00" + compact)
+    assert isinstance(found, ObjectList)
+    assert directory.attribute(ENERGY) == 0x0108
