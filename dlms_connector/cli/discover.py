@@ -103,6 +103,9 @@ def _read_server(text: str) -> Server:
               help="Any other key of `dlms`, such as systemTitle=…; repeatable.")  # fmt: skip
 @click.option("--name", help="The entry's deviceName.  [default: from the serial number]")
 @click.option("--all", "every", is_flag=True, help="Include registers of unknown meaning.")
+@click.option("--try-counter-from-one", is_flag=True,
+              help="With ciphering, also try workarounds.counterFromOne: it uses numbers of your "
+              "key again, see docs/security.md.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False),
               help="Write a complete dlms.json; never overwrites a file.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Write a report as JSON.")
@@ -149,6 +152,7 @@ def command(
         ),
         name=options["name"],
         every_register=options["every"],
+        try_counter_from_one=options["try_counter_from_one"],
         all_baudrates=options["baudrate"] is None,
         folder=folder,
         state_dir=commands_folder(_state_directory(folder), folder) if credentials else None,

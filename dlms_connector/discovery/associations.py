@@ -12,9 +12,10 @@ from dlms_connector.discovery.draft import Draft, Request, section_of
 from dlms_connector.discovery.gathering import Progress
 from dlms_connector.discovery.opening import Opening, Shown
 from dlms_connector.discovery.probes import minds_referencing, names_other_names
-from dlms_connector.discovery.refusals import Failure, Refusal
+from dlms_connector.discovery.refusals import ADVICE_COUNTER_FROM_ONE, Failure, Refusal
 from dlms_connector.discovery.search import MakeLink, Trying
 from dlms_connector.discovery.trials import (
+    COUNTER_FROM_ONE,
     Trial,
     changes,
     gets_further,
@@ -122,6 +123,8 @@ class Associations:
         if isinstance(other, Shown):
             return other
         self.notes.append(f"the association opened once, and then not again: {error}")
+        if not self._request.try_counter_from_one:
+            self.notes.append(ADVICE_COUNTER_FROM_ONE)
         return result
 
     async def _with_workarounds(
@@ -131,7 +134,9 @@ class Associations:
         device = self._draft.device(dlms, self._connection)
         kept: dict[str, Any] = {}
         done: dict[str, Any] = {}
-        while row := next(trials(device.dlms, error, self._draft.workarounds, done), None):
+        risky = () if self._request.try_counter_from_one else (COUNTER_FROM_ONE,)
+        given = {*self._draft.workarounds, *risky}
+        while row := next(trials(device.dlms, error, given, done), None):
             done[row.key] = row.value
             try:
                 result = await self._attempt(candidate, dlms, {**kept, row.key: row.value})
@@ -143,7 +148,9 @@ class Associations:
             if changes(error, result):
                 kept, error = {**kept, row.key: row.value}, result
         if is_about_ciphering(device.dlms, error):
-            self.failures.append(Failure.of(candidate.client, device.dlms, error, tuple(done)))
+            self.failures.append(
+                Failure.of(candidate.client, device.dlms, error, tuple(done), untried=risky)
+            )
         return error
 
     async def _attempt(

@@ -15,6 +15,8 @@ Referencing = Literal["LN", "SN"]
 
 #: Workarounds that a probe shows: DISC before SNRM, and the byte order of the wrapper header.
 CLEAR_FIRST, BYTE_ORDER = "clearFirst", "wrapperByteOrder"
+#: And that SNRM names its parameters: some meters hang up at one without, or are silent to it.
+PARAMETERS = "windowReceive"
 
 PUBLIC_CLIENT = 16
 #: Client addresses met in the field, the public one first: management, the readers of
@@ -96,7 +98,8 @@ class Candidate:
             other = ", header in the other byte order" if self.need(BYTE_ORDER) else ""
             return f"client {self.client}, server wPort {logical}{names}{other}"
         form = "" if size is None else f" in {size} octet{'s' * (size > 1)}"
-        return f"client {self.client}, server {logical}/{physical}{form}"
+        more = ", SNRM with parameters" if self.need(PARAMETERS) else ""
+        return f"client {self.client}, server {logical}/{physical}{form}{more}"
 
 
 @dataclass(frozen=True, kw_only=True)

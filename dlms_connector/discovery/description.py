@@ -47,6 +47,8 @@ from dlms_connector.reading import Value
 REGISTERS = (REGISTER, EXTENDED_REGISTER, DEMAND_REGISTER)
 _SERIAL_NUMBERS = ("0-0:96.1.0", "1-0:0.0.0", "1-1:0.0.0", "0-0:96.1.1")
 _DEVICE_NAME = "0-0:42.0.0"
+#: So many keys are named in one note.
+_FEW = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,8 @@ class FoundObject:
     columns: tuple[Obis, ...] = ()
     #: The octets of an octet string, which are not always text.
     octets: bytes | None = None
+    #: Whether the meter does not tell the scaler: then the value may be wrong by powers of ten.
+    raw: bool = False
 
     @property
     def obis(self) -> Obis:
@@ -169,8 +173,15 @@ def description_of(
     notes += _clock_notes(gathering, options)
     if gathering.given_up is not None:
         notes.append(f"not all objects were read: {gathering.given_up}")
+    found = tuple(_named(objects, read, options, values=values))
+    if raw := [one.key for one in found if one.raw and one.is_read]:
+        more = f" and {len(raw) - _FEW} more" if len(raw) > _FEW else ""
+        notes.append(
+            f"no scaler was given for {', '.join(raw[:_FEW])}{more}: their values are raw, and are "
+            "not sent until the entry has `scaler` and `unit` for them"
+        )
     return Description(
-        objects=_named(objects, read, options, values=values),
+        objects=found,
         conformance=client.conformance if client else frozenset(),
         max_pdu=client.max_pdu if client else 0xFFFF,
         unlisted=str(gathering.unlisted) if gathering.listing is None else "",
@@ -242,8 +253,9 @@ def _found(
     except ProtocolError as error:
         return FoundObject(listed=one, key=key, known=known, problem=error.problem)
     octets = data.value if isinstance(data.value, bytes) else None
+    raw = scaler is not None and isinstance(read.get(scaler), DlmsError)
     return FoundObject(
-        listed=one, key=key, known=known, value=value, unit=unit, octets=octets,
+        listed=one, key=key, known=known, value=value, unit=unit, octets=octets, raw=raw,
     )  # fmt: skip
 
 

@@ -35,6 +35,8 @@ class Request:
     pace: Pace = field(default_factory=Pace)
     name: str | None = None
     every_register: bool = False
+    #: Whether `counterFromOne` may be tried: it repeats numbers under the user's key.
+    try_counter_from_one: bool = False
     all_baudrates: bool = True
     folder: Path = Path()
     state_dir: Path | NoPlace | None = None

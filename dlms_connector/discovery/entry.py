@@ -152,6 +152,7 @@ def objects_as_json(objects: Iterable[FoundObject]) -> list[dict[str, Any]]:
             "key": one.key,
             **({"value": one.value} if one.is_read else {"problem": one.problem or "no value"}),
             **({"unit": one.unit} if one.unit else {}),
+            **({"raw": True} if one.raw and one.is_read else {}),
         }
         for one in objects
     ]

@@ -9,6 +9,7 @@ from dlms_connector.config import Dlms, Workarounds
 from dlms_connector.discovery.candidates import (
     BYTE_ORDER,
     CLEAR_FIRST,
+    PARAMETERS,
     Candidate,
     Referencing,
     Server,
@@ -123,10 +124,12 @@ def located(interface_of: Candidate, client: int, server: bytes) -> Candidate:
 
 
 def knock(candidate: Candidate) -> Talk[Attempt]:
-    """Send SNRM without parameters, behind DISC if needed; return the answer and its address."""
+    """Send SNRM, with parameters and behind DISC if needed; return the answer and its address."""
     if candidate.need(CLEAR_FIRST):
         yield from leave(Attempt(candidate=candidate, kind="silence"))
-    frame = Frame(candidate.octets, client_address(candidate.client), SNRM)
+    window = candidate.need(PARAMETERS)
+    parameters = HdlcParameters(window_receive=window).encode() if window else b""
+    frame = Frame(candidate.octets, client_address(candidate.client), SNRM, parameters)
     return (yield from _ask(candidate, frame))
 
 

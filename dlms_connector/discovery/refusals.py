@@ -59,6 +59,13 @@ class Refusal:
         )
 
 
+ADVICE_COUNTER_FROM_ONE = (
+    "a meter that wants its invocations counted from 1 in each association behaves so too "
+    "(workarounds.counterFromOne); that is not tried unasked, because it uses numbers of your key "
+    "again: --try-counter-from-one does it"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A ciphered association that failed without a refusal that tells why."""
@@ -67,11 +74,16 @@ class Failure:
     authentication: str
     problem: str
     tried: tuple[str, ...] = ()
+    #: What was not tried because it costs the user's key something.
+    untried: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, client: int, dlms: Dlms, error: DlmsError, tried: tuple[str, ...]) -> Failure:
+    def of(
+        cls, client: int, dlms: Dlms, error: DlmsError, tried: tuple[str, ...],
+        untried: tuple[str, ...] = (),
+    ) -> Failure:  # fmt: skip
         """Return the failure of this association; `tried` are keys of `workarounds`."""
-        return cls(client, dlms.authentication, str(error), tried)
+        return cls(client, dlms.authentication, str(error), tried, untried)
 
     @property
     def advice(self) -> str:
@@ -83,4 +95,5 @@ class Failure:
             "another security, suite or systemTitle than agreed, to an invocation counter that is "
             "not above its last one (--dlms invocationCounter=0-0:43.1.0 reads it), and to wrong "
             "keys: suspect them in this order"
+            + (f"; {ADVICE_COUNTER_FROM_ONE}" if self.untried else "")
         )

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from dlms_connector.config import Connection, SerialConnection
 from dlms_connector.discovery import candidates
-from dlms_connector.discovery.candidates import CLEAR_FIRST, Candidate, Wanted
+from dlms_connector.discovery.candidates import CLEAR_FIRST, PARAMETERS, Candidate, Wanted
 from dlms_connector.discovery.pace import Pace
 from dlms_connector.discovery.probes import Attempt, foreign, greet, knock, leave
 from dlms_connector.discovery.stages import Stage, stages
@@ -48,6 +48,8 @@ _HALF_DUPLEX_S = 0.03
 _READOUTS = 2
 #: Addresses at which SNRM is repeated behind a DISC; SNRMs that may be lost without one.
 _MOST_BEHIND_DISC, _MOST_ALONE = 3, 2
+#: Addresses at which an SNRM that met a hang-up or a rejection is repeated with parameters.
+_MOST_PROPOSING = 3
 
 
 class Search:
@@ -80,7 +82,7 @@ class Search:
         self._tried: set[Candidate] = set()
         self._ours: set[int] = set()  # the clients that were probed
         self._next = self._end = 0.0
-        self._total = self._behind_disc = 0
+        self._total = self._behind_disc = self._proposing = 0
 
     async def run(self) -> None:
         """Search until a meter answers. Raises ConnectError if the endpoint is not reachable."""
@@ -229,6 +231,8 @@ class Search:
         self._tried.add(candidate)
         self._ours.add(candidate.client)
         attempt = first = self._judged(await self._knock(candidate, link))
+        if self._may_want_parameters(attempt):
+            attempt = first = await self._with_parameters(attempt, link)
         if candidate.is_hdlc and link.is_open:
             attempt = self._judged(await self._leave(attempt, link))
         if first.kind == "silence" and attempt.kind == "refused" and candidate.interface == "HDLC":
@@ -268,10 +272,54 @@ class Search:
         self._behind_disc += 1
         again = self._judged(await self._knock(found, link))
         if again.kind != "accepted" or again.found is None:
-            return refused
+            return await self._anew(refused, found, link)
         await self._leave(again, link)
         needs = {} if await self._answers_alone(again.found, link) else {CLEAR_FIRST: "always"}
         return replace(again, candidate=refused.candidate, found=again.found.needing(needs))
+
+    async def _anew(self, refused: Attempt, found: Candidate, link: Link) -> Attempt:
+        """Knock over a new connection: some meters hear nothing behind a DISC without a session.
+
+        More than once, as the first SNRM was not heard either.
+        """
+        await link.close()
+        try:
+            await self._open(link, first=False)
+        except ConnectError:
+            return refused
+        for _ in range(_MOST_ALONE):
+            again = self._judged(await self._knock(found, link))
+            if again.kind == "accepted":
+                await self._leave(again, link)
+                return replace(again, candidate=refused.candidate)
+            if not link.is_open:
+                break
+        if self._proposing >= _MOST_PROPOSING:
+            return refused
+        again = await self._with_parameters(refused, link)
+        if again is not refused:
+            await self._leave(again, link)
+        return replace(again, candidate=refused.candidate)
+
+    def _may_want_parameters(self, attempt: Attempt) -> bool:
+        """Whether the peer hung up at an SNRM without parameters, or rejected it."""
+        one = attempt.candidate
+        rejected = attempt.kind == "refused" and "FRMR" in attempt.detail
+        if one.interface != "HDLC" or one.need(PARAMETERS):
+            return False
+        return (attempt.kind == "closed" or rejected) and self._proposing < _MOST_PROPOSING
+
+    async def _with_parameters(self, failed: Attempt, link: Link) -> Attempt:
+        """Knock again by an SNRM with parameters; return the answer if it is accepted."""
+        self._proposing += 1
+        try:
+            if not link.is_open:
+                await self._open(link, first=False)
+        except ConnectError:
+            return failed
+        address = failed.found or failed.candidate
+        again = self._judged(await self._knock(address.needing({PARAMETERS: 1}), link))
+        return again if again.kind == "accepted" else failed
 
     async def _answers_alone(self, candidate: Candidate, link: Link) -> bool:
         """Whether SNRM is answered on a new connection without DISC: the first may be lost.

@@ -17,6 +17,8 @@ _FIRST = 2
 _FEW_SHORT_NAMES = 3
 #: Addresses over the wrapper that are also greeted with the other byte order in the header.
 _FEW_SWAPPED = 3
+#: Addresses over HDLC that are also asked by an SNRM with parameters.
+_FEW_PROPOSING = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ def stages(given: Connection, wanted: Wanted, *, all_baudrates: bool) -> Iterato
 
 def _datagrams(wanted: Wanted) -> Iterator[tuple[Candidate, ...]]:
     first, likely, rest = _wrapper(wanted)
-    yield from (first, likely, _short_names(wanted), _swapped(wanted), rest)
+    swapped = _swapped(wanted)
+    yield from (first, swapped[:1], likely, _short_names(wanted), swapped[1:], rest)
 
 
 def _tcp(given: Connection, wanted: Wanted) -> Iterator[Stage]:
@@ -51,18 +54,22 @@ def _tcp(given: Connection, wanted: Wanted) -> Iterator[Stage]:
     hdlc: tuple[tuple[Candidate, ...], ...] = ((), (), ())
     wrapped = hdlc
     short: tuple[Candidate, ...] = ()
-    swapped = short
+    swapped = proposing = short
     if "HDLC" in interfaces:
-        hdlc = _hdlc(wanted)
+        hdlc, proposing = _hdlc(wanted), _proposing(wanted)
     if "WRAPPER" in interfaces:
         wrapped, short, swapped = _wrapper(wanted), _short_names(wanted), _swapped(wanted)
     preferred = preset_dlms(wanted.preset).get("interfaceType") == "WRAPPER"
     order = (wrapped, hdlc) if preferred else (hdlc, wrapped)
-    for part in range(2):
-        for framing in order:
-            yield Stage(given, framing[part])
+    for framing in order:
+        yield Stage(given, framing[0])
+    # One of these early: to the usual header such a meter is silent at any address.
+    yield Stage(given, swapped[:1])
+    for framing in order:
+        yield Stage(given, framing[1])
     yield Stage(given, short)
-    yield Stage(given, swapped)
+    yield Stage(given, swapped[1:])
+    yield Stage(given, proposing)
     if _SIGNING_ON.intersection(interfaces):
         yield _mode_e(given, wanted, interfaces)
     for framing in order:
@@ -79,6 +86,7 @@ def _serial(given: SerialConnection, wanted: Wanted, *, all_baudrates: bool) -> 
     if _SIGNING_ON.intersection(interfaces):
         yield _mode_e(given, wanted, interfaces)
     if "HDLC" in interfaces:
+        yield Stage(given, _proposing(wanted), given.baudrate)
         rest = tuple(_without(candidates.hdlc(wanted), quick))
         yield Stage(given, rest, given.baudrate)
 
@@ -112,6 +120,12 @@ def _swapped(wanted: Wanted) -> tuple[Candidate, ...]:
     """Return a few addresses again for meters that know headers in the other byte order only."""
     few = tuple(candidates.wrapper(wanted))[:_FEW_SWAPPED]
     return tuple(one.needing({candidates.BYTE_ORDER: "little"}) for one in few)
+
+
+def _proposing(wanted: Wanted) -> tuple[Candidate, ...]:
+    """Return a few addresses again for meters that hear only an SNRM with parameters."""
+    few = tuple(candidates.hdlc(wanted, quick=True))[:_FEW_PROPOSING]
+    return tuple(one.needing({candidates.PARAMETERS: 1}) for one in few)
 
 
 def _mode_e(given: Connection, wanted: Wanted, interfaces: Sequence[str]) -> Stage:

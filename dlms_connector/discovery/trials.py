@@ -65,10 +65,12 @@ def _judges(error: RefusedError) -> bool:
 
 
 _CONNECTIONLESS = "connectionless"
+#: It repeats numbers that ciphering needs to be unique: tried only where the user says so.
+COUNTER_FROM_ONE = "counterFromOne"
 
 #: In the order in which they are tried, the most frequent first.
 TRIALS = (
-    Trial("counterFromOne", True, _unexplained),
+    Trial(COUNTER_FROM_ONE, True, _unexplained),
     Trial("serverCounterRestarts", True, _restarts),
     Trial("sign", "handshake", _unsigned),
     Trial("signOutside", True, _unsigned),
@@ -77,7 +79,7 @@ TRIALS = (
 
 
 def trials(
-    dlms: Dlms, error: DlmsError, given: Mapping[str, Any], done: Mapping[str, Any]
+    dlms: Dlms, error: DlmsError, given: Collection[str], done: Mapping[str, Any]
 ) -> Iterator[Trial]:
     """Yield the rows to try after this failure: not `given` by the user, nor `done` before."""
     for row in TRIALS:

@@ -53,6 +53,8 @@ FAULTS = {
         Fault("readout", _SWITCH, 1, "offers no mode E, and sends an ASCII readout"),
         # HDLC
         Fault("silent-to-snrm", _SWITCH, 1, "does not answer SNRM"),
+        Fault("close-on-bare-snrm", _SWITCH, 1, "hangs up at an SNRM without parameters"),
+        Fault("silent-to-bare-snrm", _SWITCH, 1, "does not answer an SNRM without parameters"),
         Fault("deaf-after-dm", _SWITCH, 1, "hears nothing on a connection where DISC met DM"),
         Fault("deaf-after-disc", _SWITCH, 1, "answers no DISC, and nothing behind it"),
         Fault("close-on-disc", _SWITCH, 1, "closes the connection at a DISC without a session"),

@@ -176,6 +176,10 @@ class Connection:
             return True
         if line.deaf:
             return True
+        if control == hdlc.SNRM and not frame.information:
+            self.closing |= "close-on-bare-snrm" in faults
+            if self.closing or "silent-to-bare-snrm" in faults:
+                return True
         if control == hdlc.SNRM:
             return held or ("wants-disc-first" in faults and not line.disconnected)
         if control != hdlc.DISC:

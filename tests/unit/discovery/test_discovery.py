@@ -293,7 +293,7 @@ async def test_silence_is_followed_by_what_to_suspect() -> None:
         found = await look(server, clients=(16,), servers=(Server(1, 1, 2),))
     assert found.entry is found.dlms is None
     advice = "\n".join(found.advice)
-    assert advice.startswith("no meter answered; tried HDLC: 1 probe, client 16, server 1/1")
+    assert advice.startswith("no meter answered; tried HDLC: 2 probes, client 16, server 1/1")
     assert "narrowed by --client, --server" in advice
     assert "--timeout" in advice
 

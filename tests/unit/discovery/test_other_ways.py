@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from dlms_connector.config import TcpConnection
-from dlms_connector.discovery import Discovery, Pace, Request, Wanted, discover
+from dlms_connector.discovery import (
+    Discovery,
+    Pace,
+    Request,
+    Wanted,
+    discover,
+    objects_as_json,
+)
 from dlms_connector.discovery.candidates import Candidate, Server
 from dlms_connector.discovery.stages import stages
 from dlms_connector.discovery.survey import _Survey
@@ -32,12 +39,14 @@ async def look(
     server: Endpoint,
     credentials: Mapping[str, Any] | None = None,
     state_dir: Path | None = None,
+    *,
+    counter_from_one: bool = False,
     **wanted: Any,
 ) -> Discovery:
     section = {"host": "127.0.0.1", "port": server.port, "timeoutMs": 100}
     request = Request(
         connection=section, wanted=Wanted(**wanted), pace=FAST, credentials=credentials or {},
-        state_dir=state_dir,
+        state_dir=state_dir, try_counter_from_one=counter_from_one,
     )  # fmt: skip
     return await discover(request)
 
@@ -101,11 +110,58 @@ async def test_a_workaround_for_ciphering_is_found_by_trial(
     )
     keys = {key: value for key, value in ciphered().items() if key != "invocationCounter"}
     async with simulate([options]) as (server,):
-        found = await look(server, keys, tmp_path, clients=(1,), interfaces=(framing,))
+        found = await look(
+            server, keys, tmp_path, clients=(1,), interfaces=(framing,), counter_from_one=True
+        )
     assert found.measures, found
     assert found.entry is not None
     assert found.entry["workarounds"] == {"counterFromOne": True}
     assert any("counterFromOne" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
+async def test_no_number_of_a_key_is_used_twice_unasked(framing: Any, tmp_path: Path) -> None:
+    options = MeterOptions(
+        framing=framing,
+        client_address=1,
+        authentication="HIGH_GMAC",
+        security="AUTHENTICATION_ENCRYPTION",
+        faults={"counter-from-one": 1.0},
+    )
+    keys = {key: value for key, value in ciphered().items() if key != "invocationCounter"}
+    async with simulate([options]) as (server,):
+        found = await look(server, keys, tmp_path, clients=(1,), interfaces=(framing,))
+    assert "counterFromOne" not in (found.entry or {}).get("workarounds", {})
+    told = (*found.notes, *found.advice)
+    assert any("--try-counter-from-one" in words for words in told)
+
+
+@pytest.mark.parametrize("fault", ["close-on-bare-snrm", "silent-to-bare-snrm"])
+async def test_a_meter_that_wants_the_parameters_named_is_found(fault: str) -> None:
+    async with simulate([MeterOptions(faults=[fault])]) as (server,):
+        found = await look(server)
+    assert found.measures, found
+    assert found.entry is not None
+    assert found.entry["workarounds"] == {"windowReceive": 1}
+
+
+async def test_a_meter_that_hears_nothing_behind_dm_is_found_over_a_new_connection() -> None:
+    faults = ["deaf-to-first-frame", "deaf-after-dm"]
+    async with simulate([MeterOptions(faults=faults)]) as (server,):
+        found = await look(server, interfaces=("HDLC",), clients=(16,))
+    assert found.measures, found
+
+
+async def test_values_without_their_scaler_are_told_to_be_raw() -> None:
+    async with simulate([MeterOptions(faults={"no-scaler": 11})]) as (server,):
+        found = await look(server, interfaces=("HDLC",), clients=(16,))
+    assert found.description is not None
+    raw = {one.key for one in found.description.objects if one.raw}
+    assert "voltage_l1" in raw
+    listed = {one["key"]: one for one in objects_as_json(found.description.objects)}
+    assert listed["voltage_l1"]["raw"] is True
+    assert "raw" not in listed["clock"]
+    assert any("no scaler was given for" in note for note in found.notes)
 
 
 async def test_silence_to_ciphering_does_not_blame_the_keys_alone() -> None:
@@ -271,8 +327,9 @@ async def test_a_clock_that_is_wrong_by_half_hours_is_told_once(minutes: int) ->
 def test_the_other_byte_order_is_tried_before_guesses() -> None:
     every = list(stages(TcpConnection(host="h"), Wanted(), all_baudrates=True))
     swapped = [stage for stage in every if any(one.needs for one in stage.candidates)]
-    assert len(swapped) == 1
-    assert [one.client for one in swapped[0].candidates] == [16, 1, 32]
+    swapped = [stage for stage in swapped if "wPort" in str(stage.candidates[0])]
+    assert [one.client for stage in swapped for one in stage.candidates] == [16, 1, 32]
+    assert sum(len(stage.candidates) for stage in every[: every.index(swapped[0])]) <= 4
     assert not any(stage.signs_on for stage in every[: every.index(swapped[0])])
 
 
