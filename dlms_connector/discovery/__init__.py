@@ -9,7 +9,6 @@ from dlms_connector.discovery.candidates import Candidate, Server, Wanted, prese
 from dlms_connector.discovery.description import Description, FoundObject, describe
 from dlms_connector.discovery.draft import Request
 from dlms_connector.discovery.entry import items_of, left_out, objects_as_json
-from dlms_connector.discovery.naming import name_of, profile_name
 from dlms_connector.discovery.pace import Pace
 from dlms_connector.discovery.probes import Attempt
 from dlms_connector.discovery.report import brief, document, report
@@ -31,9 +30,7 @@ __all__ = [
     "document",
     "items_of",
     "left_out",
-    "name_of",
     "objects_as_json",
     "preset_dlms",
-    "profile_name",
     "report",
 ]

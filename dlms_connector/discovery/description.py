@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timezone
 
-from dlms_connector.cosem import AttributeRef
+from dlms_connector.cosem import AttributeRef, free_name, name_of, plain_name, profile_name
 from dlms_connector.discovery.candidates import Referencing
 from dlms_connector.discovery.gathering import (
     DEMAND_REGISTER,
@@ -20,13 +20,7 @@ from dlms_connector.discovery.gathering import (
     scaler_of,
     value_of,
 )
-from dlms_connector.discovery.naming import (
-    free_name,
-    name_of,
-    own_name,
-    plain_name,
-    profile_name,
-)
+from dlms_connector.discovery.naming import own_name
 from dlms_connector.discovery.object_list import ListedObject
 from dlms_connector.errors import DlmsError, LinkClosedError, LinkError, ProtocolError
 from dlms_connector.interpret import (
