@@ -5,9 +5,9 @@ what all other rooms see of a configuration. `preset` holds the presets that are
 """
 
 from dlms_connector.config import preset
-from dlms_connector.config.dlms import SECRET_KEYS, Authentication, Dlms, InterfaceType
+from dlms_connector.config.dlms import SECRET_KEYS, Authentication, Dlms, InterfaceType, Standard
 from dlms_connector.config.formula import DEFAULT_FORMULA, evaluate
-from dlms_connector.config.items import Item, Profile, ProfileColumn, ValueFormat
+from dlms_connector.config.items import Item, ValueFormat
 from dlms_connector.config.loading import DEVICES_FILE, Loaded, Refused, is_empty, load, load_file
 from dlms_connector.config.model import (
     AttributeUpdate,
@@ -22,6 +22,15 @@ from dlms_connector.config.model import (
     Workarounds,
 )
 from dlms_connector.config.platform_names import acceptable, refusal
+from dlms_connector.config.profiles import (
+    EVENT_TABLES,
+    EventTable,
+    Profile,
+    ProfileColumn,
+    StatusTable,
+    automatic_key,
+    prefixes,
+)
 from dlms_connector.config.schema import document_schema
 from dlms_connector.config.secret import Secret, holds_reference
 from dlms_connector.config.types import read_zone
@@ -29,6 +38,7 @@ from dlms_connector.config.types import read_zone
 __all__ = [
     "DEFAULT_FORMULA",
     "DEVICES_FILE",
+    "EVENT_TABLES",
     "SECRET_KEYS",
     "AttributeUpdate",
     "Authentication",
@@ -36,6 +46,7 @@ __all__ = [
     "Connection",
     "Device",
     "Dlms",
+    "EventTable",
     "InterfaceType",
     "Item",
     "ListenConnection",
@@ -46,17 +57,21 @@ __all__ = [
     "RpcMethod",
     "Secret",
     "SerialConnection",
+    "Standard",
+    "StatusTable",
     "TcpConnection",
     "UdpConnection",
     "ValueFormat",
     "Workarounds",
     "acceptable",
+    "automatic_key",
     "document_schema",
     "evaluate",
     "holds_reference",
     "is_empty",
     "load",
     "load_file",
+    "prefixes",
     "preset",
     "read_zone",
     "refusal",

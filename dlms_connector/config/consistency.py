@@ -206,6 +206,28 @@ def _names(device: Device) -> Contradictions:
             seen.add(name)
 
 
+def _profiles(device: Device) -> Contradictions:
+    """Find profiles and columns whose rows would overwrite each other on the platform."""
+    seen: set[str] = set()
+    prefixed: set[str] = set()
+    for index, profile in enumerate(device.profiles):
+        if profile.key is not None:
+            if profile.key in prefixed:
+                yield ("profiles", index, "key"), f"{profile.key!r} is there already"
+            prefixed.add(profile.key)
+        captured: set[tuple[Obis, int, int]] = set()
+        for number, column in enumerate(profile.columns):
+            where = ("profiles", index, "columns", number)
+            attribute = (column.obis, column.attribute, column.part)
+            if attribute in captured:
+                yield (*where, "obis"), f"{column.obis} is there already"
+            captured.add(attribute)
+            if column.key is not None:
+                if column.key in seen:
+                    yield (*where, "key"), f"{column.key!r} is there already"
+                seen.add(column.key)
+
+
 def _dial_in(device: Device) -> Contradictions:
     """Check a meter that dials in: an unidentified caller gets no secret in clear text."""
     connection, dlms = device.connection, device.dlms
@@ -269,5 +291,6 @@ _RULES: Sequence[Callable[[Device], Contradictions]] = (
     _credentials,
     _ciphering,
     _names,
+    _profiles,
     _base_names,
 )

@@ -1,4 +1,4 @@
-"""Items, profiles, attribute updates and RPC methods of a device."""
+"""Items, attribute updates and RPC methods of a device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from dlms_connector.config.types import (
     AttributeIndex,
     BaseName,
     ClassId,
-    Duration,
     Encoding,
     JsonValue,
     Multiplier,
@@ -28,15 +27,15 @@ ValueFormat = Literal[
     "text", "hex", "dateTime", "date", "time", "ip", "mac", "obis", "unixTime", "raw"
 ]
 
-_OBIS = "OBIS code of the object, `A-B:C.D.E[*F]` or `A.B.C.D.E.F`"
+OBIS = "OBIS code of the object, `A-B:C.D.E[*F]` or `A.B.C.D.E.F`"
 _CLASS = "interface class by name (`register`, `data`, `clock` …) or number"
-_ATTRIBUTE = "index of the attribute"
+ATTRIBUTE = "index of the attribute"
 _BASE_NAME = (
     "base name of the object in a meter with short names, as number or `0x…`; if each object that "
     "is read has one, the meter's object list is not read"
 )
-_SCALER = "scaler (power of ten) to use instead of the meter's own"
-_NO_VALUE = (
+SCALER = "scaler (power of ten) to use instead of the meter's own"
+NO_VALUE = (
     'raw values (before the scaler) that mean "no reading", such as `[4294967295]`: they are not '
     "sent"
 )
@@ -47,16 +46,16 @@ class Item(Model):
     """One attribute of a COSEM object, and the key it is sent under."""
 
     key: PlatformName = Field(min_length=1, description="the key on the platform")
-    obis: ObisCode = Field(description=_OBIS)
+    obis: ObisCode = Field(description=OBIS)
     class_id: ClassId = Field(default=3, alias="class", description=_CLASS)
     base_name: BaseName | None = Field(default=None, description=_BASE_NAME)
-    attribute: AttributeIndex = Field(default=2, description=_ATTRIBUTE)
-    scaler: Whole | None = Field(default=None, ge=-128, le=127, description=_SCALER)
+    attribute: AttributeIndex = Field(default=2, description=ATTRIBUTE)
+    scaler: Whole | None = Field(default=None, ge=-128, le=127, description=SCALER)
     unit: str | None = Field(
         default=None,
         description="unit to send; the value is converted from the meter's unit (`Wh` to `kWh`)",
     )
-    no_value: tuple[Whole, ...] = Field(default=(), description=_NO_VALUE)
+    no_value: tuple[Whole, ...] = Field(default=(), description=NO_VALUE)
     multiplier: Multiplier | None = Field(
         default=None, description="factor for the value, such as a transformer ratio"
     )
@@ -84,60 +83,19 @@ class Item(Model):
 
     def has_no_value(self, raw: object) -> bool:
         """Whether a raw value means that there is no reading."""
-        return _stands_for_none(raw, self.no_value)
-
-
-class ProfileColumn(Model):
-    """A captured attribute of a profile, and how its values are read."""
-
-    obis: ObisCode = Field(description=_OBIS)
-    attribute: AttributeIndex = Field(default=2, description=_ATTRIBUTE)
-    no_value: tuple[Whole, ...] = Field(default=(), description=_NO_VALUE)
-
-    def has_no_value(self, raw: object) -> bool:
-        """Whether a raw value means that there is no reading."""
-        return _stands_for_none(raw, self.no_value)
-
-
-class Profile(Model):
-    """A load profile, billing profile or event log to read regularly."""
-
-    obis: ObisCode = Field(description=_OBIS)
-    key: PlatformName | None = Field(default=None, description="prefix for the keys of its columns")
-    capture_period_s: Whole | None = Field(
-        default=None,
-        ge=0,
-        le=366 * 86_400,
-        alias="capturePeriod",
-        description="seconds between two rows, where the meter does not tell or tells it wrongly; "
-        "rows without a time get theirs from it",
-    )
-    columns: tuple[ProfileColumn, ...] = Field(
-        default=(), description="columns with settings of their own; the others need no entry"
-    )
-    backfill: Duration | None = Field(
-        default=None,
-        description="how far back the first reading goes, as ISO 8601 duration such as `P7D`",
-    )
-    poll_period_ms: Whole | None = Field(
-        default=None,
-        ge=1000,
-        le=LONGEST_PERIOD_MS,
-        alias="pollPeriod",
-        description="how often to look for new rows, in ms",
-    )
+        return stands_for_none(raw, self.no_value)
 
 
 class AttributeUpdate(Model):
     """A shared attribute of the platform that is written to the meter."""
 
     key: PlatformName = Field(min_length=1, description="the shared attribute")
-    obis: ObisCode = Field(description=_OBIS)
+    obis: ObisCode = Field(description=OBIS)
     class_id: ClassId = Field(default=3, alias="class", description=_CLASS)
     base_name: BaseName | None = Field(default=None, description=_BASE_NAME)
-    attribute: AttributeIndex = Field(default=2, description=_ATTRIBUTE)
+    attribute: AttributeIndex = Field(default=2, description=ATTRIBUTE)
     type: TypeName | None = Field(default=None, description=_TYPE)
-    scaler: Whole | None = Field(default=None, ge=-128, le=127, description=_SCALER)
+    scaler: Whole | None = Field(default=None, ge=-128, le=127, description=SCALER)
 
 
 class RpcMethod(Model):
@@ -147,16 +105,16 @@ class RpcMethod(Model):
     request_type: Literal["get", "set", "action", "profile"] = Field(
         default="get", description="what the call does"
     )
-    obis: ObisCode = Field(description=_OBIS)
+    obis: ObisCode = Field(description=OBIS)
     class_id: ClassId = Field(default=3, alias="class", description=_CLASS)
     base_name: BaseName | None = Field(default=None, description=_BASE_NAME)
-    attribute: AttributeIndex = Field(default=2, description=_ATTRIBUTE)
+    attribute: AttributeIndex = Field(default=2, description=ATTRIBUTE)
     method_index: Whole | None = Field(
         default=None, ge=1, le=127, description="the method's index, for actions"
     )
     type: TypeName | None = Field(default=None, description=_TYPE)
     value: JsonValue = Field(default=None, description="value to use if the call has none")
-    scaler: Whole | None = Field(default=None, ge=-128, le=127, description=_SCALER)
+    scaler: Whole | None = Field(default=None, ge=-128, le=127, description=SCALER)
     request_timeout_ms: Whole | None = Field(
         default=None,
         ge=100,
@@ -166,6 +124,6 @@ class RpcMethod(Model):
     )
 
 
-def _stands_for_none(raw: object, no_value: tuple[int, ...]) -> bool:
+def stands_for_none(raw: object, no_value: tuple[int, ...]) -> bool:
     """Whether a raw value is one of the numbers that mean "no reading"; True is not 1 here."""
     return isinstance(raw, int) and not isinstance(raw, bool) and raw in no_value

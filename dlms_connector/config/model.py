@@ -27,8 +27,9 @@ from dlms_connector.config.dlms import (
     Standard,
     Workarounds,
 )
-from dlms_connector.config.items import AttributeUpdate, Item, Profile, ProfileColumn, RpcMethod
+from dlms_connector.config.items import AttributeUpdate, Item, RpcMethod
 from dlms_connector.config.platform_names import PlatformName
+from dlms_connector.config.profiles import Profile, ProfileColumn
 from dlms_connector.config.report_strategy import ReportStrategy
 from dlms_connector.config.types import (
     LONGEST_PERIOD_MS,
