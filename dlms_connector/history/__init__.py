@@ -4,7 +4,8 @@
 the meter supports. Everything here is a talk or a pure function.
 """
 
+from dlms_connector.history.layouts import capture_period_s
 from dlms_connector.history.profile_reading import Ways, by_time, last
-from dlms_connector.history.profiles import Row, capture_period_s
+from dlms_connector.history.profiles import Row
 
 __all__ = ["Row", "Ways", "by_time", "capture_period_s", "last"]

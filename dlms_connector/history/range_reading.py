@@ -16,7 +16,8 @@ from math import ceil, floor
 
 from dlms_connector.cosem import CLOCK_CLASS, AttributeRef, ByRange, Selection
 from dlms_connector.errors import ObjectError, ServiceError
-from dlms_connector.history.profiles import BUFFER, PROFILE_GENERIC, Layout, Row, read_rows
+from dlms_connector.history.profiles import BUFFER, PROFILE_GENERIC, Layout, Row
+from dlms_connector.history.rows import in_order, read_rows
 from dlms_connector.interpret import Options, moment_of
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client, get_one
@@ -219,7 +220,8 @@ def _ask(
         limits = _in_zone(_moved(start, -spare), zone), _in_zone(_moved(end, spare), zone)
     selection = ByRange(start=limits[0], end=limits[1], clock=wanted.shape.clock, skip=skip)
     data = yield from buffer(client, wanted.obis, selection)
-    return (yield from read_rows(data, wanted.shape, wanted.options))
+    rows = yield from read_rows(data, wanted.shape, wanted.options)
+    return in_order(rows, newest_first=wanted.shape.newest_first)
 
 
 def _number(unix_time: int) -> int:

@@ -44,7 +44,7 @@ def instants(
     The loop serves others meanwhile.
     Where the rows themselves show their order, it counts more than `newest_first`.
     """
-    cells = [_time_of(cell) for cell in cells]
+    cells = [time_in(cell) for cell in cells]
     clocks, pace = _expanded(cells), Pace()
     empty: list[bool] = []
     alone: list[datetime | None] = []
@@ -83,7 +83,7 @@ def _expanded(cells: Sequence[Data]) -> list[Data]:
     return clocks
 
 
-def _time_of(cell: Data) -> Data:
+def time_in(cell: Data) -> Data:
     """Return the time in a cell that may hold the whole clock object, after its logical name."""
     whole = cell.type is DataType.STRUCTURE and len(cell.value) > 1
     return cell.value[1] if whole else cell

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,9 +16,11 @@ from hypothesis import strategies as st
 from dlms_connector.config import Profile
 from dlms_connector.cosem import AttributeRef, ByEntry
 from dlms_connector.errors import CommandError, ObjectError
+from dlms_connector.history.layouts import layout
 from dlms_connector.history.profile_reading import Ways, by_time, last
-from dlms_connector.history.profiles import Column, Layout, layout, read_rows, rows_of
+from dlms_connector.history.profiles import Column, Layout
 from dlms_connector.history.range_reading import Question
+from dlms_connector.history.rows import read_rows, rows_of
 from dlms_connector.interpret import Options, ScalerUnit
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.data.data import Data, DataType, array, structure
@@ -259,13 +262,34 @@ def test_a_second_clock_is_a_value() -> None:
     assert row.values == {"0-1:1.0.0": "2026-06-01T13:00:00+00:00"}
 
 
-def test_a_whole_object_keeps_its_own_scaler() -> None:
-    energy = Column(AttributeRef(3, Obis.parse("1-0:1.8.0"), 2), ScalerUnit(-2, "Wh"))
-    unit = structure(Data(DataType.INTEGER, -2), Data(DataType.ENUM, 30))
-    (row,) = rows_of(
-        array(structure(structure(number(12345), unit))), Layout((energy,), 0), OPTIONS
-    )
-    assert row.values == {"1-0:1.8.0": [12345, [-2, 30]]}
+LOGICAL_NAME = Data(DataType.OCTET_STRING, Obis.parse("1-0:1.8.0").octets)
+KILO = structure(Data(DataType.INTEGER, 1), Data(DataType.ENUM, 30))
+
+
+@pytest.mark.parametrize(
+    ("cell", "whole", "value", "unit"),
+    [
+        (structure(number(12345), KILO), False, 123450, "Wh"),
+        (structure(LOGICAL_NAME, number(12345), KILO), True, 123450, "Wh"),
+        (structure(LOGICAL_NAME, number(12345)), True, Decimal("123.45"), "kWh"),
+        (structure(LOGICAL_NAME, number(12345), NULL), True, Decimal("123.45"), "kWh"),
+        (structure(LOGICAL_NAME), True, [str(LOGICAL_NAME.value.hex()).upper()], None),
+        (number(12345), True, Decimal("123.45"), "kWh"),
+        (structure(number(1), number(2)), False, [1, 2], None),
+        (structure(number(1), number(2), number(3)), True, [1, 2, 3], None),
+        (structure(), True, [], None),
+    ],
+)
+def test_a_whole_object_has_its_own_scaler(
+    cell: Data, whole: bool, value: Any, unit: str | None
+) -> None:
+    ref = AttributeRef(3, Obis.parse("1-0:1.8.0"), 2)
+    energy = Column(ref, ScalerUnit(-2, "kWh"), whole=whole)
+    (row,) = rows_of(array(structure(cell)), Layout((energy,), 0), OPTIONS)
+    assert row.values == {"1-0:1.8.0": value}
+    if unit is not None:
+        assert row.units["1-0:1.8.0"] == unit
+    assert not row.suspect
 
 
 @pytest.mark.parametrize(("clock", "period_s"), [(NOON, 2**62), ("270F0C1F05173B3BFF000000", 900)])
@@ -481,6 +505,8 @@ def billing(cell: Callable[[int], Data]) -> Any:
     def get(refs: Any) -> Any:
         yield from ()
         (ref,) = refs
+        if ref.class_id == 7 and ref.obis != LOAD:
+            return [ObjectError("reading", 4)]
         if (ref.class_id, ref.attribute) == (7, 3):
             return [captured]
         if (ref.class_id, ref.attribute) == (7, 7):
