@@ -1,11 +1,26 @@
 """Load profiles, billing values and event logs: Profile Generic objects (class 7).
 
-`profiles` tells what the rows of a profile say, `profile_reading` asks for them in the way that
-the meter supports. Everything here is a talk or a pure function.
+`ProfileReader` reads slices of a configured profile as readings. `by_time` and `last` read the rows
+of any profile, in the way that the meter supports. Everything here is a talk or a pure function.
 """
 
-from dlms_connector.history.layouts import capture_period_s
+from dlms_connector.history.layouts import capture_period_s, layout
+from dlms_connector.history.profile_reader import Held, ProfileReader
 from dlms_connector.history.profile_reading import Ways, by_time, last
-from dlms_connector.history.profiles import Row
+from dlms_connector.history.profile_readings import ProfileRead, readings_of
+from dlms_connector.history.profiles import Column, Layout, Row
 
-__all__ = ["Row", "Ways", "by_time", "capture_period_s", "last"]
+__all__ = [
+    "Column",
+    "Held",
+    "Layout",
+    "ProfileRead",
+    "ProfileReader",
+    "Row",
+    "Ways",
+    "by_time",
+    "capture_period_s",
+    "last",
+    "layout",
+    "readings_of",
+]
