@@ -19,7 +19,14 @@ from thingsboard_gateway.gateway.entities.datapoint_key import DatapointKey
 from thingsboard_gateway.gateway.entities.report_strategy_config import ReportStrategyConfig
 from thingsboard_gateway.gateway.entities.telemetry_entry import TelemetryEntry
 
-from dlms_connector.config import Device, Item, acceptable
+from dlms_connector.config import (
+    Device,
+    Item,
+    ProfileColumn,
+    acceptable,
+    automatic_key,
+    prefixes,
+)
 from dlms_connector.reading import Kind, Poll, Reading
 from dlms_converters.device_data import DeviceData
 from dlms_converters.json_value import json_size
@@ -86,6 +93,10 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
         self._shapes = {
             (kind, item.key): self._shape(kind, item) for kind, group in items for item in group
         }
+        self._rows: dict[str, _Shape] = {}
+        self._polled_profiles = {
+            item.key for item in self._device.timeseries if item.class_id == _PROFILE_GENERIC
+        }
 
     def convert(self, config: Any, data: Poll | Reading | Sequence[Reading]) -> DeviceData:
         """Return the readings of a poll as data for the platform.
@@ -121,12 +132,50 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
         return _Shape(DatapointKey(item.key, strategy), item.unit, item.multiplier, item.decimals)
 
     def _shape_of(self, reading: Reading) -> _Shape:
+        if (
+            reading.class_id == _PROFILE_GENERIC
+            and reading.kind == "timeseries"
+            and reading.key not in self._polled_profiles
+        ):
+            return self._shape_of_column(reading)
         shape = self._shapes.get((reading.kind, reading.key))
         if shape is None:
             strategy = self._default(reading.kind, reading.class_id)
             shape = _Shape(DatapointKey(acceptable(reading.key), strategy))
             self._shapes[reading.kind, reading.key] = shape
         return shape
+
+    def _shape_of_column(self, reading: Reading) -> _Shape:
+        """Return the shape of a value in a profile's row, which may share its key with an item."""
+        shape = self._rows.get(reading.key)
+        if shape is None:
+            key = DatapointKey(acceptable(reading.key), ON_RECEIVED)
+            column = self._column_of(reading)
+            shape = (
+                _Shape(key)
+                if column is None
+                else _Shape(key, column.unit, column.multiplier, column.decimals)
+            )
+            self._rows[reading.key] = shape
+        return shape
+
+    def _column_of(self, reading: Reading) -> ProfileColumn | None:
+        """Return the settings of the captured attribute that a reading is of.
+
+        Keys that are not configured may have an addition, which tells equal ones apart.
+        """
+        known = prefixes(self._device.profiles)
+        keys = {
+            column.key
+            or automatic_key(
+                known[profile.obis], column.obis, column.attribute, column.part
+            ): column
+            for profile in self._device.profiles
+            for column in profile.columns
+            if (column.obis, column.attribute) == (reading.obis, reading.attribute)
+        }
+        fitting = [key for key in keys if reading.key.startswith(key)]
+        return keys[max(fitting, key=len)] if fitting else None
 
     def _default(self, kind: Kind, class_id: int) -> ReportStrategyConfig | None:
         if kind == "attributes":

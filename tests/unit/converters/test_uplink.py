@@ -362,3 +362,47 @@ def test_the_gateways_own_filter_lets_equal_readings_pass() -> None:
     ]
     # Attributes follow the gateway.
     assert [data["attributes"] for data in passed] == [{"serial": '"4711"'}, {}, {}]
+
+
+PROFILES = [
+    {
+        "obis": "1-0:99.1.0",
+        "columns": [
+            {"obis": "1-0:1.8.0", "key": "energy", "unit": "kWh", "decimals": 1},
+            {"obis": "1-0:2.8.0", "unit": "MWh", "multiplier": 40},
+        ],
+    },
+    {"obis": "1-0:99.2.0", "columns": [{"obis": "1-0:2.8.0", "unit": "kWh"}]},
+]
+
+
+@pytest.mark.parametrize(
+    ("key", "obis", "expected"),
+    [
+        ("energy", "1-0:1.8.0", 12.3),
+        ("load_active_energy_export", "1-0:2.8.0", 0.4938),
+        ("load_active_energy_export_ch0", "1-0:2.8.0", 0.4938),
+        ("load2_active_energy_export", "1-0:2.8.0", 12.345),
+        ("load_active_energy_t1", "1-0:1.8.1", 12345),
+        ("energy", "1-0:7.7.0", 12345),
+    ],
+)
+def test_values_of_profiles_are_sent_as_their_columns_say(
+    key: str, obis: str, expected: float
+) -> None:
+    row = Reading(
+        key=key, kind="timeseries", obis=Obis.parse(obis), class_id=7, attribute=2, value=12345,
+        unit="Wh", ts_ms=NOW,
+    )  # fmt: skip
+    item = {"key": "energy", "obis": "1-0:1.8.0", "unit": "MWh"}
+    data = convert(row, profiles=PROFILES, timeseries=[item])
+    (entry,) = data.telemetry
+    assert {each.key: float(value) for each, value in entry.values.items()} == {key: expected}
+    assert entry.ts == NOW
+
+
+def test_a_polled_attribute_of_a_profile_is_an_item() -> None:
+    item = {"key": "rows", "obis": "1-0:99.1.0", "class": 7, "attribute": 7, "multiplier": 2}
+    data = convert(reading(21, "rows", class_id=7), timeseries=[item], profiles=PROFILES)
+    (entry,) = data.telemetry
+    assert {each.key: float(value) for each, value in entry.values.items()} == {"rows": 42}
