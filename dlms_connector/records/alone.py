@@ -1,0 +1,69 @@
+"""One process at a time uses the file of records; connectors of one process share it.
+
+SQLite would let several write, but each would send what the others have in the outbox.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from errno import EACCES
+from pathlib import Path
+
+from dlms_connector.records.failure import RecordsError
+from dlms_connector.state import private_files
+
+#: A gateway that is being restarted needs some time to end.
+_WAIT_S = 5.0
+_LOOK_AGAIN_S = 0.05
+
+_guard = threading.Lock()
+#: The descriptor of each lock of this process, and how many hold it.
+_held: dict[Path, tuple[int, int]] = {}
+
+
+def take(path: Path, wait_s: float = _WAIT_S) -> Path:
+    """Take the lock of a file for this process; return what `give_back` needs.
+
+    Raises RecordsError if another process has it, OSError if there can be no lock.
+    """
+    lock = path.resolve().with_suffix(".lock")
+    with _guard:
+        descriptor, holders = _held.get(lock, (-1, 0))
+        if not holders:
+            descriptor = private_files.create_or_open(lock)
+            try:
+                _acquire(descriptor, path, time.monotonic() + wait_s)
+            except OSError:
+                os.close(descriptor)
+                raise
+        _held[lock] = descriptor, holders + 1
+    return lock
+
+
+def give_back(lock: Path) -> None:
+    """Let others use the file, if nobody else in this process does."""
+    with _guard:
+        descriptor, holders = _held[lock]
+        if holders > 1:
+            _held[lock] = descriptor, holders - 1
+            return
+        del _held[lock]
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int, path: Path, end: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= end:
+                raise RecordsError(
+                    path, "opening the records", "another process uses them",
+                    "end the other gateway, or give each its own stateDirectory", EACCES,
+                ) from error  # fmt: skip
+            time.sleep(_LOOK_AGAIN_S)
+        else:
+            return

@@ -1,0 +1,54 @@
+"""What goes wrong with the file of records, and what to do about it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import EACCES, EIO, ENOSPC
+from pathlib import Path
+
+#: What SQLite says, the number of the operating system's error nearest to it, and what to do.
+_ADVICE = (
+    ("full", ENOSPC, "free some space on its disk"),
+    ("locked", EACCES, "end the other program that uses it"),
+    ("busy", EACCES, "end the other program that uses it"),
+    ("readonly", EACCES, "give the file and its folder to the user that runs the gateway"),
+    ("unable to open", EACCES, "give the folder to the user that runs the gateway"),
+)
+#: What SQLite says of a file that is none of its own, or is damaged.
+_DAMAGE = ("malformed", "not a database", "file is encrypted", "unsupported file format")
+
+
+class RecordsError(OSError):
+    """The file of records cannot be used; nothing of what was asked for was done."""
+
+    def __init__(
+        self, path: Path, doing: str, problem: str, advice: str = "", code: int = EIO
+    ) -> None:
+        super().__init__(code, problem, str(path))
+        self.problem, self.advice, self._path, self._doing = problem, advice, path, doing
+
+    def __str__(self) -> str:
+        advice = f"; {self.advice}" if self.advice else ""
+        return f"{self._path}: {self._doing}: {self.problem}{advice}"
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Whether SQLite's error says that the content of the file is not what it should be."""
+    return isinstance(error, sqlite3.DatabaseError) and any(
+        words in str(error) for words in _DAMAGE
+    )
+
+
+@contextmanager
+def our_errors(path: Path, doing: str) -> Iterator[None]:
+    """Turn what SQLite raises into a RecordsError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        text = str(error)
+        code, advice = next(
+            ((code, advice) for words, code, advice in _ADVICE if words in text), (EIO, "")
+        )
+        raise RecordsError(path, doing, text, advice, code) from error
