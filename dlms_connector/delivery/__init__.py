@@ -1,3 +1,18 @@
 """Proof that the platform has stored what was sent, and sending again until it has."""
 
-__all__: list[str] = []
+from dlms_connector.delivery.courier import Courier
+from dlms_connector.delivery.receipts import PROBE_KEY, RECEIPT_KEY
+from dlms_connector.delivery.watermarks import WATERMARK_KEY
+from dlms_connector.delivery.ways import Confirm, JournalLimits, Outbox, Platform, Settings
+
+__all__ = [
+    "PROBE_KEY",
+    "RECEIPT_KEY",
+    "WATERMARK_KEY",
+    "Confirm",
+    "Courier",
+    "JournalLimits",
+    "Outbox",
+    "Platform",
+    "Settings",
+]

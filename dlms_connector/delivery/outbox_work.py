@@ -1,0 +1,151 @@
+"""The delivery thread's work on the records: few commits, and a full disk that stops nothing."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
+from logging import Logger
+from typing import TypeVar
+
+from dlms_connector.delivery.ways import JournalLimits, Outbox
+from dlms_connector.records import Entry
+
+T = TypeVar("T")
+
+#: Seconds between commits, and between tries after an error of the disk.
+COMMIT_S, ERROR_S = 1.0, 10.0
+#: Seconds between looks at the journal's limits.
+TRIM_S = 60.0
+#: Polled readings that wait in memory for the next commit.
+_MOST_UNWRITTEN = 20_000
+
+_UNNOTED = "what the platform has stored cannot be noted, and will be sent again"
+_UNKEPT = "polled readings cannot be kept, and are sent without being kept"
+
+
+class OutboxWork:
+    """Collects what is to be written. `now` is in seconds of any clock, `unix` Unix time."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        devices: Collection[str],
+        limits: JournalLimits | None,
+        log: Logger,
+        unix: Callable[[], float],
+    ) -> None:
+        self._outbox, self._devices, self._limits = outbox, frozenset(devices), limits
+        self._log, self._unix = log, unix
+        self._unwritten: deque[Entry] = deque()
+        self._confirmed: list[int] = []
+        self._released: list[int] = []
+        self._commit_at = self._trim_at = self._read_at = 0.0
+        self._cursor = 0
+        #: Whether the disk may hold entries that are not in memory.
+        self.behind = True
+        self._told: set[str] = set()
+        self.dropped = 0
+        self.entries = self.history_entries = 0
+
+    def write(self, entries: Iterable[Entry]) -> None:
+        """Take polled readings for the next commit."""
+        self._unwritten.extend(entries)
+        while len(self._unwritten) > _MOST_UNWRITTEN:
+            self._unwritten.popleft()
+            self._drop(1, "they come faster than the disk takes them")
+
+    def confirm(self, numbers: Iterable[int]) -> None:
+        """Take numbers of entries that the platform has stored, for the next commit."""
+        self._confirmed.extend(numbers)
+
+    def release(self, numbers: Iterable[int]) -> None:
+        """Take numbers of entries that leave without proof, for the next commit."""
+        self._released.extend(numbers)
+
+    def refuse(self, number: int, reason: str) -> None:
+        """Set an entry aside for good."""
+        self._try(
+            "what is refused cannot be noted", partial(self._outbox.refused, [number], reason)
+        )
+
+    def due(self) -> float | None:
+        """Return when `commit` has something to do."""
+        if self._unwritten or self._confirmed or self._released:
+            return self._commit_at
+        return None
+
+    def commit(self, now: float, *, last: bool = False) -> tuple[Entry, ...]:
+        """Write what was taken, at most once per second; returns polled readings to be sent.
+
+        Those that could not be written come without a number: they are sent all the same, once.
+        """
+        if now < self._commit_at and not last:
+            return ()
+        if now >= self._trim_at:
+            self._trim_at = now + TRIM_S
+            self._trim()
+        if self.due() is None:
+            return ()
+        self._commit_at = now + COMMIT_S
+        for numbers, leave in (
+            (self._confirmed, self._outbox.confirmed),
+            (self._released, self._outbox.released),
+        ):
+            if numbers:
+                if self._try(_UNNOTED, partial(leave, tuple(numbers))) is None:
+                    self._commit_at = now + ERROR_S
+                else:
+                    numbers.clear()
+        journal = tuple(self._unwritten)
+        self._unwritten.clear()
+        if journal:
+            journal = self._try(_UNKEPT, partial(self._outbox.journal, journal)) or journal
+        self._measure()
+        return journal
+
+    def more(self, now: float, limit: int) -> tuple[Entry, ...]:
+        """Return entries from the disk that follow those that were returned before."""
+        if not self.behind or now < self._read_at:
+            return ()
+        read = partial(self._outbox.pending, self._cursor, limit, self._devices)
+        entries = self._try("what waits to be sent cannot be read", read)
+        if entries is None:
+            self._read_at = now + ERROR_S
+            return ()
+        self.behind = len(entries) >= limit
+        if entries:
+            self._cursor = entries[-1].number
+        return entries
+
+    def _trim(self) -> None:
+        self._measure()
+        if (limits := self._limits) is None:
+            return
+        oldest_ms = int((self._unix() - limits.max_age_s) * 1000)
+        trim = partial(self._outbox.trim, oldest_ms=oldest_ms, most_bytes=limits.max_bytes)
+        if dropped := self._try("the journal cannot be shortened", trim):
+            self._drop(dropped, "the platform did not confirm them within the journal's limits")
+
+    def _drop(self, count: int, why: str) -> None:
+        if not self.dropped:
+            text = "polled readings are dropped: %s; getDelivery tells how many"
+            self._log.warning(text, why)
+        self.dropped += count
+
+    def _measure(self) -> None:
+        if (size := self._try("the records cannot be read", self._outbox.size)) is not None:
+            self.history_entries = size.history_entries
+            self.entries = size.history_entries + size.journal_entries
+
+    def _try(self, problem: str, work: Callable[[], T]) -> T | None:
+        """Do something with the records; an error is told once until it works again."""
+        try:
+            result = work()
+        except OSError as error:
+            if problem not in self._told:
+                self._told.add(problem)
+                self._log.error("%s: %s", problem, error)
+            return None
+        self._told.discard(problem)
+        return result
