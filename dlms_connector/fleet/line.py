@@ -16,7 +16,6 @@ from typing import TypeVar
 
 from dlms_connector.config import Device
 from dlms_connector.errors import (
-    AbsentError,
     ConfigError,
     ConnectError,
     DlmsError,
@@ -26,8 +25,8 @@ from dlms_connector.errors import (
 )
 from dlms_connector.fleet.jobs import Job, Jobs
 from dlms_connector.fleet.member import Member, Sink
-from dlms_connector.fleet.schedule import Schedule, backoff_s
-from dlms_connector.fleet.sharing import least_wait_s, postponed
+from dlms_connector.fleet.outages import Outages
+from dlms_connector.fleet.schedule import Schedule
 from dlms_connector.link import Link
 from dlms_connector.meter import MakeClient, meter_of
 from dlms_connector.obis import Obis
@@ -83,15 +82,13 @@ class Line:
             for device in devices
         }
         self._schedule = Schedule()
+        self._outages = Outages(self.members, self._schedule)
         self._begun = False
         self._jobs = Jobs()
         self._wake = asyncio.Event()
         #: The member that may have an association open, and until when it stays open for jobs.
         self._speaker: Member | None = None
         self._linger_until = inf
-        self._unreachable: ConnectError | None = None
-        self._unreachable_until = 0.0
-        self._unreached = 0
         #: Whether a meter dialled in since the present turn began.
         self._new_call = False
 
@@ -135,7 +132,7 @@ class Line:
         loop = asyncio.get_running_loop()
         member = self.members[name]
         member.meter.session.renew = True
-        self._unreachable = None
+        self._outages.forgive()
         self._schedule.set(name, min(loop.time(), member.agenda.due))
         self._wake.set()
 
@@ -153,7 +150,7 @@ class Line:
         """
         self._new_call = True
         now = asyncio.get_running_loop().time()
-        self._unreachable, self._unreached = None, 0
+        self._outages.forgive()
         for member in self.members.values():
             if member.waits_for(LinkError):
                 self._schedule.set(member.name, now)
@@ -183,10 +180,10 @@ class Line:
         # If this turn ends in an exception, the meter stays in the schedule.
         self._schedule.set(member.name, start + max(1.0, min(member.agenda.period, 60.0)))
         due = member.agenda.take(start)
-        if self._shared and self._unreachable and start < self._unreachable_until:
+        if unreachable := self._outages.unreachable(start):
             member.agenda.done(start, due)
             member.meter.statistics.polls_failed += 1
-            self._schedule.set(member.name, member.failed(self._unreachable, start))
+            self._schedule.set(member.name, member.failed(unreachable, start))
             return
         await self._lend(member)
         member.prepare(start)
@@ -202,9 +199,9 @@ class Line:
         member.agenda.done(now, outcome.unread)
         member.deliver(outcome)
         if outcome.error:
-            self._schedule.set(member.name, self._failed(member, outcome.error, now, now - start))
+            self._failed(member, outcome.error, now, now - start)
         else:
-            self._answered(member, now)
+            self._outages.answered(member, now)
             self._schedule.set(member.name, member.agenda.due)
         self._linger_until = now
         await self._settle()
@@ -234,7 +231,7 @@ class Line:
                 job.expire()  # not a silent meter: it had less time than timeoutMs
             job.fail(error)
             if isinstance(error, ConnectError | RefusedError | ConfigError):
-                self._schedule.set(member.name, self._failed(member, error, loop.time(), 0.0))
+                self._failed(member, error, loop.time(), 0.0)
         except Exception as error:
             await member.meter.session.release()
             await member.meter.session.hang_up()
@@ -242,7 +239,7 @@ class Line:
             job.fail(error)
         else:
             job.succeed(result)
-            self._answered(member, loop.time())
+            self._outages.answered(member, loop.time())
 
     async def _rest(self) -> None:
         """Wait until something is due or a job comes."""
@@ -282,27 +279,6 @@ class Line:
         if not self._jobs and (due is None or due > now):
             await self._link.close()
 
-    # Results of a turn
-
-    def _answered(self, member: Member, now: float) -> None:
-        self._unreachable, self._unreached = None, 0
-        member.answered(now)
-
-    def _failed(self, member: Member, error: DlmsError, now: float, cost_s: float) -> float:
-        if isinstance(error, AbsentError):
-            parked_until = member.failed(error, now)
-            return now if self._new_call else parked_until
-        if not self._shared:
-            return member.failed(error, now)
-        if isinstance(error, ConnectError):
-            # It affects all meters of the line: none needs to be protected from another.
-            self._unreached += 1
-            self._unreachable = error
-            most_s = min(other.most_wait_s for other in self.members.values())
-            self._unreachable_until = now + backoff_s(self._unreached, 0.0, most_s=most_s)
-            return member.failed(error, now)
-        member.cost_s = cost_s
-        members = self.members.values()
-        for other in postponed(members, member, now):
-            self._schedule.set(other.name, other.retry_at)
-        return member.failed(error, now, least_s=least_wait_s(members))
+    def _failed(self, member: Member, error: DlmsError, now: float, cost_s: float) -> None:
+        at = self._outages.failed(member, error, now, cost_s, called=self._new_call)
+        self._schedule.set(member.name, at)
