@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from dlms_connector.config import acceptable
-from dlms_connector.discovery.naming import name_of
+from dlms_connector.cosem import name_of
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.readout import DataSet
 
