@@ -199,11 +199,11 @@ def readings_of(
     pace = Pace()
     rows_ms: list[int] = []
     readings: list[Reading] = []
-    without_time = suspect = 0
-    for row in rows:
-        if row.at is None:
-            without_time += 1
-            continue
+    suspect = 0
+    # Rows without a time keep others from being in order already.
+    timed = sorted((row for row in rows if row.at is not None), key=instant_ms)
+    without_time = len(rows) - len(timed)
+    for row in timed:
         ts_ms = instant_ms(row)
         if rows_ms and ts_ms <= rows_ms[-1]:
             ts_ms = rows_ms[-1] + 1
