@@ -156,6 +156,10 @@ FAULTS = {
         Fault(
             "compressed-rows", _SWITCH, 1, "writes null for a row's time that follows the period"
         ),
+        Fault("delta-rows", _SWITCH, 1, "writes numbers as the difference from the row before"),
+        Fault("lost-rows", "every", 7, "has lost every n-th row of its load profile"),
+        Fault("whole-objects", _SWITCH, 1, "captures whole objects: attribute index 0"),
+        Fault("index-255", _SWITCH, 1, "tells attribute index 255 for what it captures"),
         # security
         Fault("wrong-server-challenge", _SWITCH, 1, "proves its identity wrongly in HLS pass 4"),
         Fault("authenticated-proof", _SWITCH, 1, "does not encrypt its proof in HLS pass 4"),

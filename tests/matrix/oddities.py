@@ -208,6 +208,16 @@ OTHERS = {
         "test_a_profile_comes_whatever_the_meter_selects",
         "the left out times are told from the period",
     ),
+    "delta-rows": (
+        "test_a_profile_comes_whatever_the_meter_selects",
+        "the differences are added up",
+    ),
+    "lost-rows": ("test_a_profile_comes_whatever_the_meter_selects", "the rows that there are"),
+    "whole-objects": (
+        "test_a_profile_comes_whatever_the_meter_selects",
+        "the value of each object, by the scaler that comes with it",
+    ),
+    "index-255": ("test_a_profile_comes_whatever_the_meter_selects", "the values are meant"),
     "local-range": (
         "test_a_profile_comes_whatever_the_meter_selects",
         "rows all the same: asked for in the zone of its clock, and of its rows",

@@ -114,6 +114,12 @@ async def _fails(met: Meeting, oddity: Oddity, kind: type[Exception]) -> None:
         ["few-rows=2"],
         ["wrong-order"],
         ["wrong-order", "no-range"],
+        ["delta-rows"],
+        ["lost-rows=3"],
+        ["lost-rows=3", "no-range"],
+        ["whole-objects"],
+        ["index-255"],
+        ["index-255", "no-range", "compressed-rows", "delta-rows"],
     ],
 )
 async def test_a_profile_comes_whatever_the_meter_selects(

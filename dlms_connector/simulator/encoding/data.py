@@ -12,6 +12,8 @@ NULL, ARRAY, STRUCTURE, BOOLEAN, BIT_STRING, INT32, UINT32 = 0, 1, 2, 3, 4, 5, 6
 OCTETS, TEXT, UTF8, BCD, INT8, INT16, UINT8, UINT16 = 9, 10, 12, 13, 15, 16, 17, 18
 COMPACT_ARRAY, INT64, UINT64, ENUM, FLOAT32, FLOAT64 = 19, 20, 21, 22, 23, 24
 DATE_TIME, DATE, TIME = 25, 26, 27
+#: A signed difference of 32 bits from the value before.
+DELTA32 = 30
 
 #: Type names of the Blue Book, as used in an override file.
 TYPE_NAMES = {
@@ -54,6 +56,7 @@ _FIXED = {
     ENUM: struct.Struct(">B"),
     FLOAT32: struct.Struct(">f"),
     FLOAT64: struct.Struct(">d"),
+    DELTA32: struct.Struct(">i"),
 }
 _SIZED = {DATE_TIME: 12, DATE: 5, TIME: 4}
 _STRINGS = (OCTETS, TEXT, UTF8)

@@ -44,7 +44,9 @@ def _wh(value: float) -> Data:
 def _quarters(meter: MeterView) -> Sequence[float]:
     last = int(meter.measuring() // QUARTER) * QUARTER
     first = max(int(INSTALLED), last - int(meter.options.profile_days * DAY) + QUARTER)
-    return range(first, last + 1, QUARTER)
+    quarters = range(first, last + 1, QUARTER)
+    every = int(meter.faults["lost-rows"])
+    return [at for at in quarters if at // QUARTER % every] if every else quarters
 
 
 def _load_row(meter: MeterView, at: float) -> tuple[Data, ...]:

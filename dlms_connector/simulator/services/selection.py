@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dlms_connector.simulator.encoding.data import (
     ARRAY,
     INT8,
-    NOTHING,
     NULL,
     OCTETS,
     STRUCTURE,
@@ -26,6 +25,7 @@ from dlms_connector.simulator.objects.cosem_object import (
     AccessError,
     Table,
 )
+from dlms_connector.simulator.services.odd_rows import odd_rows
 
 BY_RANGE, BY_ENTRY = 1, 2
 _KINDS = {BY_RANGE: "by-range", BY_ENTRY: "by-entry"}
@@ -47,9 +47,7 @@ def read_rows(meter: Meter, table: Table, selector: int, parameters: Data) -> Da
         times, columns = _by_entry(times, columns, parameters)
     elif selector:
         raise AccessError(SCOPE_VIOLATED if selector in (BY_RANGE, BY_ENTRY) else OTHER_REASON)
-    rows = [table.row(meter, at) for at in times]
-    if "compressed-rows" in meter.faults:
-        rows = [(row if index == 0 else (NOTHING, *row[1:])) for index, row in enumerate(rows)]
+    rows = odd_rows(meter, table, [table.row(meter, at) for at in times])
     return array(*(structure(*(row[column] for column in columns)) for row in rows))
 
 
