@@ -37,11 +37,12 @@ def read_profile(context: Context, arguments: Arguments) -> Work:
 def read_rows(context: Context, obis: Obis, arguments: Arguments) -> Work:
     """Return the work of reading the rows given by `last`, or by `from` and `to`."""
     options, stated = context.options, context.profile(obis)
+    standard = context.device.dlms.standard
     if "last" in arguments.values:
         count = arguments.integer("last", None, least=1, most=_MOST_ROWS)
 
         def newest(client: Client) -> Talk[Value]:
-            rows = yield from last(client, obis, count, options, stated)
+            rows = yield from last(client, obis, count, options, stated, standard)
             return (yield from _shown(rows))
 
         return Work(talk=newest, what=f"reading {obis}", timeout_s=_TIMEOUT_S)
@@ -50,7 +51,7 @@ def read_rows(context: Context, obis: Obis, arguments: Arguments) -> Work:
         raise CommandError(f"{arguments.method}: `to` lies before `from`")
 
     def between(client: Client) -> Talk[Value]:
-        rows = yield from by_time(client, obis, start, end, options, context.ways, stated)
+        rows = yield from by_time(client, obis, start, end, options, context.ways, stated, standard)
         return (yield from _shown(rows))
 
     return Work(talk=between, what=f"reading {obis}", timeout_s=_TIMEOUT_S)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, MutableMapping, Sequence
 from datetime import datetime
 
-from dlms_connector.config import Profile
+from dlms_connector.config import Profile, Standard
 from dlms_connector.cosem import ByEntry
 from dlms_connector.errors import CommandError, ObjectError, ServiceError
 from dlms_connector.history.entry_reading import entries_in_use, newest, read_entries
@@ -45,13 +45,17 @@ def by_time(
     options: Options,
     ways: Ways,
     stated: Profile | None = None,
+    standard: Standard = "DLMS",
 ) -> Talk[list[Row]]:
     """Read the rows captured from `start` to `end`, both included, oldest first.
 
-    `stated` is what the configuration says about the profile. Raises ObjectError or ServiceError
-    if the meter refuses the profile, CommandError if its rows have no capture time.
+    `stated` is what the configuration says about the profile, `standard` what the meter follows.
+    Raises ObjectError or ServiceError if the meter refuses the profile, CommandError if its rows
+    have no capture time.
     """
-    shape = yield from with_its_clock(client, obis, (yield from layout(client, obis, stated)))
+    shape = yield from with_its_clock(
+        client, obis, (yield from layout(client, obis, stated, standard))
+    )
     zone = yield from meters_zone(client, shape, options)
     return (yield from between(client, Question(obis, shape, start, end, options, zone), ways))
 
@@ -99,13 +103,18 @@ def between(client: Client, question: Question, ways: Ways) -> Talk[list[Row]]:
 
 
 def last(
-    client: Client, obis: Obis, count: int, options: Options, stated: Profile | None = None
+    client: Client,
+    obis: Obis,
+    count: int,
+    options: Options,
+    stated: Profile | None = None,
+    standard: Standard = "DLMS",
 ) -> Talk[list[Row]]:
     """Read the newest rows, at most `count`, oldest first.
 
     Raises ObjectError, ServiceError, or CommandError if its rows make no sense.
     """
-    shape = yield from layout(client, obis, stated)
+    shape = yield from layout(client, obis, stated, standard)
     rows: list[Row] = []
     try:
         entries = yield from entries_in_use(client, obis)
