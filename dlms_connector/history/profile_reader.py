@@ -116,7 +116,10 @@ class ProfileReader:
         # A row at the end belongs to the next slice; asked for, it would be missed where the
         # interval that it closes is not over.
         last = max(start, end - _BEFORE) if shape.period_s else end
-        question = Question(self.profile.obis, shape, start, last, self._options, self._zone)
+        # Whoever follows a profile accounts for its gaps, and reads them again.
+        question = Question(
+            self.profile.obis, shape, start, last, self._options, self._zone, audited=True
+        )
         rows = yield from between(client, question, self._ways)
         self._zone = self._zone_of(rows)
         return [row for row in rows if row.at is None or start_ms <= instant_ms(row) < end_ms]

@@ -36,7 +36,11 @@ _MOST_EMPTY_GAPS = 3
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The wanted rows, the layout of the profile, and the zone of the meter's clock."""
+    """The wanted rows, the layout of the profile, and the zone of the meter's clock.
+
+    Gaps between rows of one answer are mostly power failures. Where they are `audited`, the asker
+    reads them again itself: then they are not asked for here.
+    """
 
     obis: Obis
     shape: Layout
@@ -44,6 +48,7 @@ class Question:
     end: datetime
     options: Options
     zone: tzinfo | None = None
+    audited: bool = False
 
     def within(self, rows: Iterable[Row]) -> list[Row]:
         """Return the wanted rows only: meters may send more than requested."""
@@ -125,9 +130,10 @@ def _completed(
     client: Client, wanted: Question, skip: frozenset[str] | None, rows: list[Row]
 ) -> Talk[list[Row]]:
     """Ask for the rows that are missing; those that do not come were never captured."""
+    left = set(_between(wanted, rows)) if wanted.audited else set()
     empty: set[_Gap] = set()
     for _ in range(_MOST_REQUESTS):
-        gaps = [gap for gap in _gaps(wanted, rows) if gap not in empty]
+        gaps = [gap for gap in _gaps(wanted, rows) if gap not in empty | left]
         if not gaps or len(empty) >= _MOST_EMPTY_GAPS:
             break
         try:
@@ -183,12 +189,18 @@ def _gaps(wanted: Question, rows: Iterable[Row]) -> list[_Gap]:
         gaps.append(_Gap(wanted.start, first, first))
     if _seconds(last, wanted.end) >= period_s:
         gaps.append(_Gap(last, wanted.end, last))
-    between = (
+    return [*gaps, *_between(wanted, rows)]
+
+
+def _between(wanted: Question, rows: Iterable[Row]) -> list[_Gap]:
+    """Return the gaps between rows."""
+    times = [row.at for row in _sorted(rows) if row.at is not None]
+    period_s = wanted.shape.period_s
+    return [
         _Gap(one, other, one)
         for one, other in pairwise(times)
-        if _seconds(one, other) >= 2 * period_s
-    )
-    return [*gaps, *between]
+        if period_s and _seconds(one, other) >= 2 * period_s
+    ]
 
 
 def _seconds(start: datetime, end: datetime) -> float:

@@ -60,13 +60,21 @@ def quarters(start_ms: int, end_ms: int) -> tuple[int, ...]:
     return tuple(range(-(-start_ms // QUARTER_MS) * QUARTER_MS, end_ms, QUARTER_MS))
 
 
-@pytest.mark.parametrize("faults", [(), ("local-range",), ("delta-rows", "compressed-rows")])
-def test_a_slice_by_range_costs_one_request(faults: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("faults", "most"),
+    [
+        ((), 1),
+        (("local-range",), 1),
+        (("delta-rows", "compressed-rows"), 1),
+        (("lost-rows=7",), 2),  # a row that is missing at an end might be beyond a limit
+    ],
+)
+def test_a_slice_by_range_costs_one_request(faults: tuple[str, ...], most: int) -> None:
     bench = Bench(*faults)
     bench.read(*day(0))
     for back in range(1, 5):
-        assert bench.cost(*day(back)) == 1
-    assert bench.meter.seen["by-range"] == 1
+        assert 1 <= bench.cost(*day(back)) <= most
+        assert bench.meter.seen["by-range"] <= most
 
 
 @pytest.mark.parametrize(
