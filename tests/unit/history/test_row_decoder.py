@@ -72,7 +72,7 @@ def buffers(draw: st.DrawFn) -> Written:
     times = [start]
     for step in steps:
         times.append(times[-1] + step * period_s)
-    values = [(draw(st.integers(0, 2**31)), draw(st.integers(-50, 50))) for _ in times]
+    values = [(draw(st.integers(0, 2**31 - 1)), draw(st.integers(-50, 50))) for _ in times]
     rows = [(at, *pair) for at, pair in zip(times, values, strict=True)]
     newest_first = draw(st.booleans())
     written = list(reversed(rows)) if newest_first else rows
@@ -100,7 +100,7 @@ def cell(draw: st.DrawFn, value: int, before: float | None) -> Data:
         return NULL
     if before is not None and draw(st.booleans()):
         return Data(DataType.DELTA_DOUBLE_LONG, value - int(before))
-    return Data(DataType.DOUBLE_LONG if value < 2**31 else DataType.DOUBLE_LONG_UNSIGNED, value)
+    return Data(DataType.DOUBLE_LONG, value)
 
 
 @given(buffers())
@@ -161,3 +161,29 @@ def test_rows_of_one_instant_keep_the_order_of_the_buffer() -> None:
         shape = Layout((CLOCK, ENERGY), 0, newest_first)
         rows = in_order(rows_of(buffer, shape, Options()), newest_first=newest_first)
         assert [row.values["1-0:1.8.0"] for row in rows] == [1, 2, 3]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(-128, 127)), max_size=30),
+    st.booleans(),
+)
+def test_rows_in_a_compact_array(values: list[tuple[int, int]], newest_first: bool) -> None:
+    """The types are written once, so every row has all of its cells."""
+    start = BEGINNINGS[0].timestamp()
+    rows = [(start + 900 * index, *pair) for index, pair in enumerate(values)]
+    written = [
+        structure(
+            Data(DataType.OCTET_STRING, encode_date_time(datetime.fromtimestamp(at, BERLIN))),
+            Data(DataType.DOUBLE_LONG_UNSIGNED, energy),
+            Data(DataType.INTEGER, power),
+        )
+        for at, energy, power in (reversed(rows) if newest_first else rows)
+    ]
+    buffer = array(*written)
+    if written:
+        buffer = decode_whole(encode(Data(DataType.COMPACT_ARRAY, tuple(written))))
+    shape = Layout((CLOCK, ENERGY, POWER), 900, newest_first)
+    decoded = in_order(rows_of(buffer, shape, Options()), newest_first=newest_first)
+    assert [
+        (row.at.timestamp() if row.at else None, *row.values.values()) for row in decoded
+    ] == rows
