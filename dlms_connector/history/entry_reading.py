@@ -107,21 +107,40 @@ class _Search:
 
     def next(self) -> tuple[int, int] | None:
         """Return the depths to look at next; None if all rows of the range are known."""
-        missing = next((d for d in range(self.shallow, self.deep + 1) if d not in self.rows), None)
-        if missing is None:
+        if all(depth in self.rows for depth in range(self.shallow, self.deep + 1)):
             return None
         self.looks += 1
-        inside = any(self.start <= self._at(d) <= self.end for d in self.rows)
-        first = missing if inside else self._guess()
-        last = min(self.deep, first + self._size - 1)
-        return first, last
+        inside = [d for d in self.rows if self.shallow <= d <= self.deep]
+        if not inside:
+            first = self._guess()
+            return first, min(self.deep, first + self.size - 1)
+        top, bottom = min(inside), max(inside)
+        missing = next((d for d in range(top, bottom) if d not in self.rows), None)
+        if missing is not None:
+            return missing, min(bottom, missing + self.size - 1)
+        if top > self.shallow:
+            count = self._count(self.end - self._at(top))
+            return max(self.shallow, top - count), top - 1
+        count = self._count(self._at(bottom) - self.start)
+        return bottom + 1, min(self.deep, bottom + count)
+
+    def _count(self, span_s: float) -> int:
+        """Return how many rows to read for a part of the range."""
+        if not self.period_s:
+            return _FIRST_ENTRIES
+        return min(max(0, int(span_s // self.period_s)) + _MARGIN, _MOST_ROWS)
 
     def _at(self, depth: int) -> float:
         at = self.rows[depth].at
         return at.timestamp() if at is not None else 0.0
 
+    def nearest(self) -> list[tuple[int, float]]:
+        """Return the depth and the time of the newest row that was found, if any was."""
+        depths = sorted(self.rows)[:1]
+        return [(depth, self._at(depth)) for depth in depths]
+
     @property
-    def _size(self) -> int:
+    def size(self) -> int:
         """How many rows to read at once."""
         if not self.period_s:
             return _FIRST_ENTRIES
@@ -129,20 +148,26 @@ class _Search:
         return min(expected + 2 * _MARGIN, _MOST_ROWS)
 
     def _guess(self) -> int:
-        """Return the depth at which the newest row of the range should lie."""
-        middle = (self.shallow + self.deep) // 2
-        if self.looks > _GUESSES or self.newer is None:
-            return middle if self.newer is not None else self.shallow
-        depth, at = self.newer
-        if self.older is not None:
-            deep, older = self.older
-            span = (at - self.end) / (at - older) if at > older else 0.5
-            guess = depth + int((deep - depth) * span)
-        elif self.period_s:
-            guess = depth + int((at - self.end) // self.period_s)
+        """Return the depth at which the newest row of the range should lie, less some."""
+        newer, older = self.newer, self.older
+        if self.looks > _GUESSES:
+            return (self.shallow + self.deep) // 2
+        if newer is not None and older is not None:
+            (depth, at), (deep, old) = newer, older
+            share = (at - self.end) / (at - old) if at > old else 0.5
+            guess = depth + int((deep - depth) * share)
+        elif newer is not None:
+            guess = self._counted(newer) if self.period_s else self.deep
+        elif older is not None:
+            guess = self._counted(older) if self.period_s else self.shallow
         else:
-            return self.deep
+            guess = self.shallow
         return max(self.shallow, min(guess - _MARGIN, self.deep))
+
+    def _counted(self, known: tuple[int, float]) -> int:
+        """Return the depth where the range begins, counted by the period from a known row."""
+        depth, at = known
+        return depth + int((at - self.end) // self.period_s)
 
 
 def _searched(client: Client, wanted: Question, entries: int) -> Talk[list[Row] | None]:
@@ -151,7 +176,7 @@ def _searched(client: Client, wanted: Question, entries: int) -> Talk[list[Row] 
     search = _Search(
         wanted.start.timestamp(), wanted.end.timestamp(), shape.period_s, 0, entries - 1
     )
-    look: tuple[int, int] | None = (0, min(_FIRST_ENTRIES, entries) - 1)
+    look: tuple[int, int] | None = _first_look(search, wanted.seen)
     turned = False
     while look is not None:
         if search.looks > _MOST_LOOKS:
@@ -172,8 +197,20 @@ def _searched(client: Client, wanted: Question, entries: int) -> Talk[list[Row] 
         for depth, row in zip(range(look[0], look[1] + 1), backwards, strict=True):
             search.take(depth, row)
         look = search.next()
+    wanted.seen[:] = search.nearest()
     found = [search.rows[depth] for depth in range(search.shallow, search.deep + 1)]
     return found if shape.newest_first else found[::-1]
+
+
+def _first_look(search: _Search, seen: Sequence[tuple[int, float]]) -> tuple[int, int]:
+    """Return the depths to look at first: where the last search lets us expect the range."""
+    first, size = 0, _FIRST_ENTRIES
+    for depth, at in seen:
+        if search.period_s:
+            first = depth + int((at - search.end) // search.period_s) - _MARGIN
+            size = search.size
+    first = max(0, min(first, search.deep - size + 1))
+    return first, min(first + size - 1, search.deep)
 
 
 def _newest_first(rows: Sequence[Row], shape: Layout) -> Sequence[Row]:

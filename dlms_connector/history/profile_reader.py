@@ -58,6 +58,7 @@ class ProfileReader:
         self._ways: Ways = {}
         self._layout: Layout | None = None
         self._zone: tzinfo | None = None
+        self._seen: list[tuple[int, float]] = []
 
     @property
     def layout(self) -> Layout | None:
@@ -73,6 +74,7 @@ class ProfileReader:
         """Forget all that was found out: another meter may be there, or it was set up anew."""
         self._layout = self._zone = None
         self._ways.clear()
+        self._seen.clear()
 
     def held(self, client: Client) -> Talk[Held]:
         """Read how many rows the meter holds, and the times of the oldest and the newest one.
@@ -118,7 +120,14 @@ class ProfileReader:
         last = max(start, end - _BEFORE) if shape.period_s else end
         # Whoever follows a profile accounts for its gaps, and reads them again.
         question = Question(
-            self.profile.obis, shape, start, last, self._options, self._zone, audited=True
+            self.profile.obis,
+            shape,
+            start,
+            last,
+            self._options,
+            self._zone,
+            audited=True,
+            seen=self._seen,
         )
         rows = yield from between(client, question, self._ways)
         self._zone = self._zone_of(rows)

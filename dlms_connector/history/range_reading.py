@@ -8,8 +8,8 @@ is missing at its ends by the capture period, is asked for again in the zone of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, MutableSequence, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone, tzinfo
 from itertools import pairwise
 from math import ceil, floor
@@ -39,7 +39,8 @@ class Question:
     """The wanted rows, the layout of the profile, and the zone of the meter's clock.
 
     Gaps between rows of one answer are mostly power failures. Where they are `audited`, the asker
-    reads them again itself: then they are not asked for here.
+    reads them again itself: then they are not asked for here. `seen` keeps how deep in the buffer
+    a row of which time lay last, as a hint for the next search by entry number.
     """
 
     obis: Obis
@@ -49,6 +50,7 @@ class Question:
     options: Options
     zone: tzinfo | None = None
     audited: bool = False
+    seen: MutableSequence[tuple[int, float]] = field(default_factory=list)
 
     def within(self, rows: Iterable[Row]) -> list[Row]:
         """Return the wanted rows only: meters may send more than requested."""

@@ -53,9 +53,18 @@ class Buffer:
         return [array(*self.rows[ref.selection.first - 1 : ref.selection.last])]
 
 
-def read(buffer: Any, minutes: tuple[int, int], period_s: int, *, told: bool) -> list[int]:
+def read(
+    buffer: Any,
+    minutes: tuple[int, int],
+    period_s: int,
+    *,
+    told: bool,
+    seen: Sequence[tuple[int, int]] = (),
+) -> list[int]:
     start, end = (START + timedelta(minutes=each) for each in minutes)
-    question = Question(LOAD, Layout(COLUMNS, period_s, told), start, end, Options())
+    hint = [(depth, (START + timedelta(minutes=each)).timestamp()) for depth, each in seen]
+    shape = Layout(COLUMNS, period_s, told)
+    question = Question(LOAD, shape, start, end, Options(), seen=hint)
     talk = read_entries(buffer, question)
     while True:
         try:
@@ -71,10 +80,17 @@ def read(buffer: Any, minutes: tuple[int, int], period_s: int, *, told: bool) ->
     st.booleans(),
     st.booleans(),
     st.sampled_from([0, 900]),
+    st.lists(st.tuples(st.integers(0, 400), st.integers(-10_000, 10_000)), max_size=1),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_rows_of_a_range(
-    steps: list[int], first: int, length: int, newest_first: bool, told: bool, period_s: int
+    steps: list[int],
+    first: int,
+    length: int,
+    newest_first: bool,
+    told: bool,
+    period_s: int,
+    seen: list[tuple[int, int]],
 ) -> None:
     minutes = [0]
     for step in steps:
@@ -83,7 +99,7 @@ def test_the_rows_of_a_range(
     wanted = (begin, begin + 15 * length)
     buffer = Buffer(minutes, newest_first=newest_first)
     told = told if len(minutes) > 1 else newest_first
-    found = read(buffer, wanted, period_s, told=told)
+    found = read(buffer, wanted, period_s, told=told, seen=seen)
     assert found == [
         number for number, minute in enumerate(minutes) if wanted[0] <= minute <= wanted[1]
     ]

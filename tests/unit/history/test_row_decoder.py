@@ -104,7 +104,7 @@ def cell(draw: st.DrawFn, value: int, before: float | None) -> Data:
 
 
 @given(buffers())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_rows_are_what_the_meter_captured(written: Written) -> None:
     rows = in_order(
         rows_of(written.buffer, written.shape, written.options),
@@ -124,7 +124,7 @@ def test_rows_are_what_the_meter_captured(written: Written) -> None:
     st.booleans(),
     st.booleans(),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_no_cell_breaks_the_others(
     cells: list[list[Data]], period_s: int, newest_first: bool, whole: bool
 ) -> None:
