@@ -9,8 +9,8 @@ A message about a device that the gateway sends later connects the device again 
 and a message can be delayed by an outage. So a silent meter is disconnected several times, with
 growing pauses, until its state there is true.
 
-All methods except `close` are called from one thread, because the gateway's `add_device`
-waits for the broker. `close` is called last, when that work is over.
+All methods are called from one thread, because the gateway's `add_device` waits for the broker.
+Only `is_connected_there` and `close` are not: they are called last, when that work is over.
 """
 
 from __future__ import annotations
@@ -76,6 +76,10 @@ class Announcer:
     def knows(self, name: str) -> bool:
         """Whether the gateway has the device: else a message about it creates it first."""
         return name in self._gateway.get_devices()
+
+    def is_connected_there(self, name: str) -> bool:
+        """Whether a meter may be connected on the platform now."""
+        return name in self._told or self._leaving.get(name, (0.0, 1))[1] == 0
 
     def close(self) -> None:
         """Remove the entries from the MQTT client."""

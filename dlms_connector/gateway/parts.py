@@ -19,6 +19,7 @@ from dlms_connector.fleet import Fleet
 from dlms_connector.gateway import last_good
 from dlms_connector.gateway.announcer import Announcer
 from dlms_connector.gateway.call_entry import CallEntry
+from dlms_connector.gateway.departure import depart
 from dlms_connector.gateway.device_filter import denied_by
 from dlms_connector.gateway.downlink import Downlink
 from dlms_connector.gateway.file_watch import FileWatch
@@ -144,6 +145,8 @@ class Parts:
             self._log.warning("not all that was read could be handed to the gateway in time")
         self._announcing.close(FLUSH_S / 2)
         self._announcer.close()
+        if for_good:
+            self._depart()
         self._forget_reports()
         self._log.info("closed within %.0f ms", (monotonic() - started) * 1000)
 
@@ -240,6 +243,12 @@ class Parts:
         with suppress(Exception):  # there is no client yet
             most = max(most, self._gateway.get_max_payload_size_bytes() - _ENVELOPE)
         return most
+
+    def _depart(self) -> None:
+        try:
+            depart(self._gateway, self._owner, self._announcer.is_connected_there)
+        except Exception:  # it only takes the gateway longer
+            self._log.debug("the devices could not be taken off the gateway", exc_info=True)
 
     def _forget_reports(self) -> None:
         """Stop the gateway's periodic reports: it would repeat the last values for ever."""
