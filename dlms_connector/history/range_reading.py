@@ -8,11 +8,14 @@ is missing at its ends by the capture period, is asked for again in the zone of 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
+from collections import deque
 from collections.abc import Iterable, MutableSequence, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone, tzinfo
 from itertools import pairwise
 from math import ceil, floor
+from typing import Literal
 
 from dlms_connector.cosem import CLOCK_CLASS, AttributeRef, ByRange, Selection
 from dlms_connector.errors import ObjectError, ServiceError
@@ -28,8 +31,9 @@ from dlms_connector.protocol.talk import Talk
 _LAST_UNIX_TIME = 0xFFFFFFFF
 #: The largest change of a zone at DST, and the largest difference of any zone from UTC.
 _SEASON, _ANY_ZONE = timedelta(hours=1), timedelta(hours=14)
-#: Meters that give few rows at once are asked this often.
-_MOST_REQUESTS = 200
+#: Meters that give few rows at once are asked as often as the missing rows need, and some times
+#: more, but no more than this.
+_MOST_REQUESTS, _SPARE_REQUESTS = 200, 8
 #: A gap in which no row was found is one in which the meter was off: others probably are, too.
 _MOST_EMPTY_GAPS = 3
 
@@ -132,31 +136,71 @@ def _completed(
     client: Client, wanted: Question, skip: frozenset[str] | None, rows: list[Row]
 ) -> Talk[list[Row]]:
     """Ask for the rows that are missing; those that do not come were never captured."""
-    left = set(_between(wanted, rows)) if wanted.audited else set()
-    empty: set[_Gap] = set()
-    for _ in range(_MOST_REQUESTS):
-        gaps = [gap for gap in _gaps(wanted, rows) if gap not in empty | left]
-        if not gaps or len(empty) >= _MOST_EMPTY_GAPS:
-            break
+    rows, known, more = [*rows], _instants(rows), _Times()
+    gaps = deque(_gaps(wanted, rows))
+    requests, empty = _needed(wanted, rows), 0
+    while gaps and requests and empty < _MOST_EMPTY_GAPS:
+        gap = gaps.popleft()
+        if wanted.audited and not gap.open:
+            continue
+        if found := more.between(gap.start, gap.end):
+            gaps.extendleft(reversed(_parts(gap, found, wanted.shape.period_s)))
+            continue
+        requests -= 1
         try:
-            told = yield from _in_gap(client, wanted, skip, gaps[0])
+            told = yield from _in_gap(client, wanted, skip, gap)
         except (ObjectError, ServiceError):
             break
-        known = _instants(rows)
-        more = [row for row in wanted.within(told) if not _instants([row]) <= known]
-        if not more:
-            empty.add(gaps[0])
-        rows = _sorted([*rows, *more])
-    return rows
+        for row in wanted.within(told):
+            if row.at is not None and row.at.timestamp() not in known:
+                known.add(row.at.timestamp())
+                more.add(row.at)
+                rows.append(row)
+        if more.between(gap.start, gap.end):
+            gaps.appendleft(gap)
+        else:
+            empty += 1
+    return _sorted(rows)
+
+
+def _needed(wanted: Question, rows: Sequence[Row]) -> int:
+    """Return how many requests may bring the missing rows, at as many rows as came at once."""
+    expected = _seconds(wanted.start, wanted.end) / wanted.shape.period_s
+    return min(_MOST_REQUESTS, _SPARE_REQUESTS + ceil(2 * expected / len(rows)))
+
+
+class _Times:
+    """Times of rows, in order."""
+
+    def __init__(self) -> None:
+        self._times: list[tuple[float, datetime]] = []
+
+    def add(self, at: datetime) -> None:
+        insort(self._times, (at.timestamp(), at), key=_instant)
+
+    def between(self, start: datetime, end: datetime) -> list[datetime]:
+        """Return the times after `start` and before `end`."""
+        first = bisect_right(self._times, start.timestamp(), key=_instant)
+        behind = bisect_left(self._times, end.timestamp(), key=_instant)
+        return [at for _, at in self._times[first:behind]]
+
+
+def _instant(time: tuple[float, datetime]) -> float:
+    return time[0]
 
 
 @dataclass(frozen=True, slots=True)
 class _Gap:
-    """A part of a range without rows, and the time of a row beside it."""
+    """A part of a range without rows; there is a row at its ends, but not at the `open` one."""
 
     start: datetime
     end: datetime
-    beside: datetime
+    open: Literal["start", "end"] | None = None
+
+    @property
+    def beside(self) -> datetime:
+        """The time of a row beside it."""
+        return self.end if self.open == "start" else self.start
 
     @property
     def zone(self) -> tzinfo | None:
@@ -185,24 +229,23 @@ def _gaps(wanted: Question, rows: Iterable[Row]) -> list[_Gap]:
     period_s = wanted.shape.period_s
     if not times or not period_s:
         return []
-    first, last = times[0], times[-1]
-    gaps = []
-    if _seconds(wanted.start, first) >= period_s:
-        gaps.append(_Gap(wanted.start, first, first))
-    if _seconds(last, wanted.end) >= period_s:
-        gaps.append(_Gap(last, wanted.end, last))
-    return [*gaps, *_between(wanted, rows)]
+    ends = (_Gap(wanted.start, times[0], "start"), _Gap(times[-1], wanted.end, "end"))
+    between = (_Gap(one, other) for one, other in pairwise(times))
+    return [gap for gap in (*ends, *between) if _expects_rows(gap, period_s)]
 
 
-def _between(wanted: Question, rows: Iterable[Row]) -> list[_Gap]:
-    """Return the gaps between rows."""
-    times = [row.at for row in _sorted(rows) if row.at is not None]
-    period_s = wanted.shape.period_s
-    return [
-        _Gap(one, other, one)
-        for one, other in pairwise(times)
-        if period_s and _seconds(one, other) >= 2 * period_s
-    ]
+def _parts(gap: _Gap, found: Sequence[datetime], period_s: int) -> list[_Gap]:
+    """Return what is left of a gap in which rows were found, at these times."""
+    parts = [_Gap(one, other) for one, other in pairwise((gap.start, *found, gap.end))]
+    if gap.open == "start":
+        parts[0] = replace(parts[0], open="start")
+    if gap.open == "end":
+        parts[-1] = replace(parts[-1], open="end")
+    return [part for part in parts if _expects_rows(part, period_s)]
+
+
+def _expects_rows(gap: _Gap, period_s: int) -> bool:
+    return _seconds(gap.start, gap.end) >= (period_s if gap.open else 2 * period_s)
 
 
 def _seconds(start: datetime, end: datetime) -> float:

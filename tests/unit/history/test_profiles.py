@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from dlms_connector.config import Profile
 from dlms_connector.cosem import AttributeRef, ByEntry
 from dlms_connector.errors import CommandError, ObjectError
+from dlms_connector.history import range_reading
 from dlms_connector.history.layouts import layout
 from dlms_connector.history.profile_reading import Ways, by_time, last
 from dlms_connector.history.profiles import Column, Layout
@@ -623,6 +624,45 @@ def test_a_meter_that_gives_few_rows_at_once_is_asked_until_all_came(most: int) 
     start = END - timedelta(hours=24)
     rows = one.hold(by_time(one.client, LOAD, start, END, OPTIONS, {}))
     assert times(rows) == quarters(start, END)
+
+
+def test_a_meter_that_gives_ever_fewer_rows_is_not_asked_for_ever() -> None:
+    """It is asked as often as the missing rows need, at as many as it gave at first."""
+    one = link()
+    one.meter.faults.set("few-rows", 20)
+    inner = one.client.get
+
+    def get(refs: Any) -> Any:
+        replies = yield from inner(refs)
+        if refs[0].selection is not None:
+            one.meter.faults.set("few-rows", 1)
+        return replies
+
+    one.client.get = get  # type: ignore[method-assign]
+    rows = one.hold(by_time(one.client, LOAD, END - timedelta(hours=47), END, OPTIONS, {}))
+    assert 20 < len(rows) < 60
+    assert times(rows) == sorted(times(rows))
+    assert one.meter.seen["by-range"] <= 1 + 2 * (8 + 20)
+
+
+def test_the_rows_of_a_meter_that_gives_few_at_once_are_sorted_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not all of them after each reply: there are hundreds of replies, and thousands of rows."""
+    sorted_rows = 0
+
+    def counting(rows: Any, **keys: Any) -> Any:
+        nonlocal sorted_rows
+        found = sorted(rows, **keys)
+        sorted_rows += len(found)
+        return found
+
+    monkeypatch.setattr(range_reading, "sorted", counting, raising=False)
+    one = link()
+    one.meter.faults.set("few-rows", 5)
+    rows = one.hold(by_time(one.client, LOAD, END - timedelta(hours=24), END, OPTIONS, {}))
+    assert len(rows) == 97
+    assert 0 < sorted_rows <= 3 * len(rows)
 
 
 # The newest rows by entry
