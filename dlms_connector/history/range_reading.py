@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone, tzinfo
 from itertools import pairwise
 from math import ceil, floor
+from operator import itemgetter
 from typing import Literal
 
 from dlms_connector.cosem import CLOCK_CLASS, AttributeRef, ByRange, Selection
@@ -138,7 +139,7 @@ def _completed(
     """Ask for the rows that are missing; those that do not come were never captured."""
     rows, known, more = [*rows], _instants(rows), _Times()
     gaps = deque(_gaps(wanted, rows))
-    requests, empty = _needed(wanted, rows), 0
+    requests, at_once, empty = _needed(wanted, rows), len(rows), 0
     while gaps and requests and empty < _MOST_EMPTY_GAPS:
         gap = gaps.popleft()
         if wanted.audited and not gap.open:
@@ -148,7 +149,7 @@ def _completed(
             continue
         requests -= 1
         try:
-            told = yield from _in_gap(client, wanted, skip, gap)
+            told = yield from _in_gap(client, wanted, skip, gap, at_once)
         except (ObjectError, ServiceError):
             break
         for row in wanted.within(told):
@@ -176,17 +177,13 @@ class _Times:
         self._times: list[tuple[float, datetime]] = []
 
     def add(self, at: datetime) -> None:
-        insort(self._times, (at.timestamp(), at), key=_instant)
+        insort(self._times, (at.timestamp(), at), key=itemgetter(0))
 
     def between(self, start: datetime, end: datetime) -> list[datetime]:
         """Return the times after `start` and before `end`."""
-        first = bisect_right(self._times, start.timestamp(), key=_instant)
-        behind = bisect_left(self._times, end.timestamp(), key=_instant)
+        first = bisect_right(self._times, start.timestamp(), key=itemgetter(0))
+        behind = bisect_left(self._times, end.timestamp(), key=itemgetter(0))
         return [at for _, at in self._times[first:behind]]
-
-
-def _instant(time: tuple[float, datetime]) -> float:
-    return time[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,14 +206,23 @@ class _Gap:
 
 
 def _in_gap(
-    client: Client, wanted: Question, skip: frozenset[str] | None, gap: _Gap
+    client: Client, wanted: Question, skip: frozenset[str] | None, gap: _Gap, at_once: int
 ) -> Talk[list[Row]]:
-    """Ask for the rows of a gap: with an hour more at its ends, as the season may change there."""
+    """Ask for the rows of a gap: with an hour more at its ends, as the season may change there.
+
+    `at_once` is how many rows the meter has given at once.
+    """
     told = yield from _ask(client, wanted, skip, gap.start, gap.end, _SEASON, gap.zone)
-    if gap.beside.timestamp() in _instants(told):
+    beside = gap.beside.timestamp() in _instants(told)
+    if len(told) < at_once and (beside or any(_is_in(gap, row) for row in told)):
         return told
     # The meter gives so few rows at once that the hour before the gap used them up.
-    return (yield from _ask(client, wanted, skip, gap.start, gap.end, timedelta(0), gap.zone))
+    again = yield from _ask(client, wanted, skip, gap.start, gap.end, timedelta(0), gap.zone)
+    return [*told, *again]
+
+
+def _is_in(gap: _Gap, row: Row) -> bool:
+    return row.at is not None and _seconds(gap.start, row.at) > 0 < _seconds(row.at, gap.end)
 
 
 def _instants(rows: Iterable[Row]) -> set[float]:
