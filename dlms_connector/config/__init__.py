@@ -5,6 +5,7 @@ what all other rooms see of a configuration. `preset` holds the presets that are
 """
 
 from dlms_connector.config import preset
+from dlms_connector.config.delivery import Journal, PlatformAccess
 from dlms_connector.config.dlms import SECRET_KEYS, Authentication, Dlms, InterfaceType, Standard
 from dlms_connector.config.formula import DEFAULT_FORMULA, evaluate
 from dlms_connector.config.items import Item, ValueFormat
@@ -49,8 +50,10 @@ __all__ = [
     "EventTable",
     "InterfaceType",
     "Item",
+    "Journal",
     "ListenConnection",
     "Loaded",
+    "PlatformAccess",
     "Profile",
     "ProfileColumn",
     "Refused",

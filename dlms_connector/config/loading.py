@@ -8,15 +8,19 @@ template or in `defaults` is reported once, even if many devices use it.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
 from dlms_connector.config import document, fleet_file
 from dlms_connector.config.base import DOCUMENT
+from dlms_connector.config.delivery import journal_notes
 from dlms_connector.config.device_building import Problem, SharedLists, build, check_partially
 from dlms_connector.config.document import too_deep, without_odd_keys
 from dlms_connector.config.echo import too_large
@@ -24,7 +28,7 @@ from dlms_connector.config.inheritance import Layer, Location, Place, json_path
 from dlms_connector.config.model import Configuration, Device
 from dlms_connector.config.platform_names import refusal
 from dlms_connector.config.problems import did_you_mean, problems_of
-from dlms_connector.config.secret import RUN_SECRETS, SecretSource
+from dlms_connector.config.secret import RUN_SECRETS, SOURCE, SecretSource
 from dlms_connector.config.shown import shown, without
 from dlms_connector.config.templates import DEFAULTS, OWN_KEYS, TEMPLATES, Templates
 from dlms_connector.errors import ConfigError
@@ -143,8 +147,7 @@ class _Loading:
         self._shared = SharedLists()
 
     def run(self) -> Loaded:
-        whole = self._top_level()
-        source = SecretSource(self._secret_directories(whole.secrets_directory))
+        whole, source = self._top_level()
         templates = Templates(self._raw)
         self._note(templates.problems)
         self._check_templates(templates)
@@ -155,30 +158,48 @@ class _Loading:
             whole.model_copy(update={"devices": devices}),
             tuple(self._refused),
             tuple(self._problems),
-            notes=tuple(note for note in (too_large(self._document),) if note),
+            notes=tuple(self._notes(whole, devices)),
         )
 
     def _note(self, problems: list[str]) -> None:
         self._problems.update(dict.fromkeys(problems))
 
-    def _top_level(self) -> Configuration:
-        """Read the connector's own keys; a wrong value is replaced by its default."""
+    def _notes(self, whole: Configuration, devices: Sequence[Device]) -> Iterator[str]:
+        if note := too_large(self._document):
+            yield note
+        if whole.journal:
+            polls = [
+                poll
+                for device in devices
+                for poll in Counter(
+                    item.poll_period_ms or device.poll_period_ms for item in device.timeseries
+                ).items()
+            ]
+            yield from journal_notes(whole.journal, whole.confirm, whole.confirm_period_ms, polls)
+
+    def _top_level(self) -> tuple[Configuration, SecretSource]:
+        """Read the connector's own keys, and say where secrets are.
+
+        A wrong value is replaced by its default.
+        """
         own = {
             key: value
             for key, value in self._raw.items()
             if key not in _BUILT_HERE and key not in GATEWAY_KEYS
         }
         own |= self._folders(own)
-        context = {DOCUMENT: True}
+        named = own.get("secretsDirectory")
+        source = SecretSource(self._secret_directories(named if isinstance(named, str) else None))
+        context = {DOCUMENT: True, SOURCE: source.made_for("", _host(own.get("platform")))}
         try:
-            return Configuration.model_validate(own, context=context)
+            return Configuration.model_validate(own, context=context), source
         except ValidationError as error:
             for location, sentence, kind in problems_of(error, Configuration):
                 if kind == "extra_forbidden" and len(location) == 1:
                     sentence = _unknown_at_the_top(str(location[0]))
                 self._note([str(Problem(Place(""), location, sentence))])
                 own.pop(str(location[0]), None)
-        return Configuration.model_validate(own, context=context)
+        return Configuration.model_validate(own, context=context), source
 
     def _folders(self, own: Mapping[str, Any]) -> dict[str, Any]:
         """Return the folders for state and secrets: the environment's, else the document's.
@@ -334,6 +355,15 @@ def _text_of(key: str, layers: Sequence[Layer]) -> str | None:
     if not isinstance(said, str) or refusal(said):
         return None
     return said if said.isprintable() else None
+
+
+def _host(platform: Any) -> dict[str, str]:
+    """Return the platform's host, to which the secret of its user may be bound."""
+    url = platform.get("url") if isinstance(platform, Mapping) else None
+    with suppress(ValueError):
+        if isinstance(url, str) and (host := urlsplit(url).hostname):
+            return {"host": host}
+    return {}
 
 
 def _unusable(own: Place, shared: Place) -> str:

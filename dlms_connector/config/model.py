@@ -17,6 +17,7 @@ from dlms_connector.config.connection import (
     TcpConnection,
     UdpConnection,
 )
+from dlms_connector.config.delivery import Confirm, Journal, PlatformAccess
 from dlms_connector.config.dlms import (
     Authentication,
     DateTimeField,
@@ -33,7 +34,6 @@ from dlms_connector.config.profiles import Profile, ProfileColumn
 from dlms_connector.config.report_strategy import ReportStrategy
 from dlms_connector.config.types import (
     LONGEST_PERIOD_MS,
-    Duration,
     KeepOpen,
     Network,
     Whole,
@@ -56,6 +56,7 @@ __all__ = [
     "ListenConnection",
     "ModeE",
     "Model",
+    "PlatformAccess",
     "Profile",
     "ProfileColumn",
     "PushListener",
@@ -146,17 +147,6 @@ class Device(Model):
         return data
 
 
-class Journal(Model):
-    """Limits for polled readings that are kept until the platform has confirmed them."""
-
-    max_age: Duration = Field(
-        default="P1D", description="maximum age of a kept reading, as ISO 8601 duration"
-    )
-    max_megabytes: Whole = Field(
-        default=100, ge=1, le=100_000, description="maximum disk space, in megabytes"
-    )
-
-
 class PushListener(Model):
     """A listener for meters that send unsolicited data (push)."""
 
@@ -200,7 +190,25 @@ class Configuration(Model):
     )
     journal: Literal[False] | Journal = Field(
         default=False,
-        description="keep polled readings until the platform has confirmed them; not in use yet",
+        description="keep polled readings until the platform has confirmed them (delivery.md)",
+    )
+    confirm: Confirm = Field(
+        default="auto",
+        description="how it is found out that the platform has stored what was sent: `receipts` "
+        "(the rule chain answers: stored), `watermarks` (very likely stored), `none`, or `auto`: "
+        "receipts where they come, else watermarks",
+    )
+    confirm_period_ms: Whole = Field(
+        default=60_000,
+        ge=1_000,
+        le=86_400_000,
+        alias="confirmPeriod",
+        description="least time between two confirmations of one device by watermarks, and time "
+        "until what has no receipt is sent again, in ms",
+    )
+    platform: PlatformAccess | None = Field(
+        default=None,
+        description="the platform's REST API, where stored rows are counted (audit)",
     )
     push: tuple[PushListener, ...] = Field(
         default=(), description="listeners for meters that send unsolicited data; not in use yet"

@@ -148,7 +148,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
         for section in (
             *("top", "Device", "Connection", "Dlms", "ModeE", "Workarounds", "Item", "Profile"),
             "ProfileColumn",
-            *("AttributeUpdate", "RpcMethod", "Journal", "PushListener"),
+            *("AttributeUpdate", "RpcMethod", "Journal", "PlatformAccess", "PushListener"),
         )
     },
     "presets": _presets,
