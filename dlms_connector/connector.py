@@ -140,7 +140,8 @@ class DLMSConnector(Connector):  # type: ignore[misc]
     def on_attributes_update(self, content: Any) -> None:
         """Handle shared attributes; the platform also sends them again without a request."""
         try:
-            self._parts.downlink.attributes(content)
+            if (others := self._parts.delivering.take_receipts(content)) is not None:
+                self._parts.downlink.attributes(others)
         except Exception:
             self._log.exception("shared attributes could not be taken")
 
@@ -197,8 +198,12 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         # Not in this thread: it ends with the parts.
         Thread(target=self._begin_anew, name=f"{self.name} loading", daemon=True).start()
 
-    def send(self, data: Any) -> None:
-        """Hand converted data to the gateway, in messages that it can take."""
+    def send(self, data: Any) -> bool:
+        """Hand converted data to the gateway, in messages that it can take.
+
+        Returns whether the gateway has taken all of it, in its memory.
+        """
+        taken = True
         parts = messages(DeviceData.of(data)) if isinstance(data, ConvertedData) else (data,)
         for part in parts:
             if self._gateway.is_latency_metrics_enabled() and isinstance(part, ConvertedData):
@@ -207,6 +212,8 @@ class DLMSConnector(Connector):  # type: ignore[misc]
                 part.add_to_metadata({"receivedTs": received_ms, "convertedTs": now_ms})
             status = self._gateway.send_to_storage(self.get_name(), self.get_id(), part)
             self.statistics["MessagesSent"] += status == Status.SUCCESS
+            taken = taken and status == Status.SUCCESS
+        return taken
 
     def count(self, name: str, count: int) -> None:
         """Add to the gateway's statistics of this connector."""

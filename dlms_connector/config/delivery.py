@@ -50,6 +50,11 @@ class Journal(Model):
         default=100, ge=1, le=100_000, description="maximum disk space, in megabytes"
     )
 
+    @property
+    def max_age_s(self) -> float:
+        """Maximum age in seconds."""
+        return duration(self.max_age).total_seconds()
+
 
 class PlatformAccess(Model):
     """The platform's REST API, and a user who may read the meters' telemetry there."""
@@ -77,7 +82,7 @@ def journal_notes(
 
     `polls` has the period in ms and the number of values of everything that is polled.
     """
-    age_s = duration(journal.max_age).total_seconds()
+    age_s = journal.max_age_s
     if confirm == "none":
         yield (
             "journal: with `confirm: none` a reading leaves the journal about a minute after it "

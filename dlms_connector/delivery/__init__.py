@@ -1,6 +1,7 @@
 """Proof that the platform has stored what was sent, and sending again until it has."""
 
 from dlms_connector.delivery.courier import Courier
+from dlms_connector.delivery.courier_thread import CourierThread
 from dlms_connector.delivery.receipts import PROBE_KEY, RECEIPT_KEY
 from dlms_connector.delivery.watermarks import WATERMARK_KEY
 from dlms_connector.delivery.ways import Confirm, JournalLimits, Outbox, Platform, Settings
@@ -11,6 +12,7 @@ __all__ = [
     "WATERMARK_KEY",
     "Confirm",
     "Courier",
+    "CourierThread",
     "JournalLimits",
     "Outbox",
     "Platform",

@@ -24,6 +24,7 @@ from typing import Any
 
 from dlms_connector.gateway.call_entry import CallEntry
 from dlms_connector.gateway.renames import Renames
+from dlms_connector.gateway.session import is_connected, session
 
 #: Seconds until a meter that no longer answers is disconnected. Its last data must pass the
 #: gateway's storage first: data that arrives later would connect it again.
@@ -129,19 +130,10 @@ class Announcer:
         return connected
 
     def _session_now(self) -> object:
-        """Return an object that identifies the present session, or None.
-
-        An outage may begin and end while an announcement waits for the platform. The client
-        is connected before and after it, but over another socket.
-        """
-        if not self._is_connected():
-            return None
-        client = getattr(self._client, "_client", None)
-        return (client and client.socket()) or True
+        return session(self._gateway)
 
     def _is_connected(self) -> bool:
-        client = self._gateway.tb_client  # None until the gateway has made its connectors
-        return client is not None and bool(client.is_connected())
+        return is_connected(self._gateway)
 
     def _announce(self, name: str, device_type: str) -> None:
         self._told.add(name)  # before the call: if that fails, retry in the next session

@@ -19,6 +19,7 @@ from dlms_connector.fleet import Fleet
 from dlms_connector.gateway import last_good
 from dlms_connector.gateway.announcer import Announcer
 from dlms_connector.gateway.call_entry import CallEntry
+from dlms_connector.gateway.delivering import Delivering
 from dlms_connector.gateway.departure import depart
 from dlms_connector.gateway.device_filter import denied_by
 from dlms_connector.gateway.downlink import Downlink
@@ -58,8 +59,8 @@ class Owner(Protocol):
     def make_fleet(self, *args: Any, **keys: Any) -> Fleet:
         """Make the fleet, as its class does."""
 
-    def send(self, data: Any) -> None:
-        """Hand converted data to the gateway's storage."""
+    def send(self, data: Any) -> bool:
+        """Hand converted data to the gateway's storage; false if it did not take all of it."""
 
     def count(self, name: str, count: int) -> None:
         """Add to the gateway's statistics of the connector."""
@@ -100,6 +101,9 @@ class Parts:
         self._announcing = UplinkQueue(self._log, idle=self._reconcile, idle_s=self._idle_s)
         self._queue = UplinkQueue(
             self._log, dropped=lambda count: owner.count("convertersMsgDropped", count)
+        )
+        self.delivering = Delivering(
+            gateway, self._renames, self.prepared.configuration, names, self._log, owner.send
         )
         self.uplink = self._make_uplink()
         self.downlink = self._make_downlink()
@@ -143,6 +147,7 @@ class Parts:
             self.uplink.last_words(lambda: monotonic() - started < CLOSE_S - FLUSH_S)
         if not self._queue.close(max(FLUSH_S, CLOSE_S - FLUSH_S - (monotonic() - started))):
             self._log.warning("not all that was read could be handed to the gateway in time")
+        self.delivering.close(FLUSH_S)
         self._announcing.close(FLUSH_S / 2)
         self._announcer.close()
         if for_good:
@@ -155,6 +160,7 @@ class Parts:
         for device in self.prepared.devices:
             if self._renames.name_of(device.device_name) == name_there:
                 self.uplink.deleted(device.device_name)
+                self.delivering.deleted(device.device_name)
 
     # How the parts are made
 
@@ -170,6 +176,7 @@ class Parts:
             came_online=lambda name: self.downlink.online(name),
             numeric_texts=self.prepared.configuration.numeric_texts,
             largest_attribute=self._largest_attribute,
+            keeper=self.delivering,
         )
 
     def _make_downlink(self) -> Downlink:
@@ -212,6 +219,7 @@ class Parts:
         names = [device.device_name for device in self.prepared.devices]
         names += [one.name for one in self.prepared.misconfigured]
         self.uplink.states.open(path, names, self._is_of_another)
+        self.delivering.open(folder, name)
         devices = self.prepared.devices
         fleet = self._owner.make_fleet(devices, self.uplink, self._log, state_dir=folder)
         self.downlink.start(fleet, folder)
@@ -227,6 +235,7 @@ class Parts:
     def _reconcile(self) -> None:
         self._announcer.reconcile()
         self.uplink.states.reconcile()
+        self.delivering.reconcile()
         if monotonic() >= self._look_at:
             self._look_at = monotonic() + LOOK_S
             if self._watch.changed():

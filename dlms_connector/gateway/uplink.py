@@ -8,21 +8,23 @@ behind that, because the gateway's storage takes it at any time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from logging import Logger
 from time import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dlms_connector.config import Device
+from dlms_connector.config import Device, Profile
 from dlms_connector.errors import DlmsError
 from dlms_connector.gateway.announcer import Announcer
 from dlms_connector.gateway.states import ONLINE, State, States
 from dlms_connector.gateway.uplink_queue import UplinkQueue
-from dlms_connector.reading import Poll
+from dlms_connector.reading import Poll, Reading
+from dlms_connector.records import Entry, Slice
 from dlms_converters import diagnostics
 from dlms_converters.acceptance import accepted
 from dlms_converters.json_value import json_size
+from dlms_converters.kept import instants
 from dlms_converters.message_size import LARGEST_VALUE
 from dlms_converters.stored_value import NumericTexts, stored_value
 
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from dlms_connector.fleet import MeterState
     from dlms_connector.meter import Statistics
 
+
+#: Called with whether a slice is kept, and why not.
+Kept = Callable[[bool, str], None]
 
 #: Characters of a name in the log.
 _SHOWN = 80
@@ -45,6 +50,16 @@ class Converter(Protocol):
         """Return the data in the gateway's form."""
 
 
+class Keeper(Protocol):
+    """Keeps entries until the platform has stored them. Called in the uplink's thread."""
+
+    def history(self, part: Slice, entries: Sequence[Entry], done: Kept) -> None:
+        """Keep the rows of a slice and send them; `done` is called once."""
+
+    def journal(self, data: Any) -> Any:
+        """Take what is to be kept of a poll; return the rest, which is sent at once."""
+
+
 class Uplink:
     """Receives the fleet's results; implements the fleet's `Sink`.
 
@@ -52,7 +67,8 @@ class Uplink:
     converted data to the gateway, `count` adds to its statistics of this connector.
     `came_online` is called in the loop's thread when a meter answers (again).
     `largest_attribute` returns how many bytes of JSON an attribute may have at present.
-    `numeric_texts` is the configuration's `numericTexts`.
+    `numeric_texts` is the configuration's `numericTexts`. `keeper` keeps rows of profiles, and
+    polled readings if there is a journal, until the platform has stored them.
     """
 
     def __init__(
@@ -63,12 +79,14 @@ class Uplink:
         announcing: UplinkQueue,
         log: Logger,
         *,
-        send: Callable[[Any], None],
+        send: Callable[[Any], bool | None],
         count: Callable[[str, int], None],
         came_online: Callable[[str], None] = lambda name: None,
         numeric_texts: NumericTexts = "quoted",
         largest_attribute: Callable[[], int] = lambda: LARGEST_VALUE["attributes"],
+        keeper: Keeper | None = None,
     ) -> None:
+        self._keeper = keeper
         self._converters, self._announcer = converters, announcer
         self._queue, self._announcing = queue, announcing
         self._log, self._send, self._count = log, send, count
@@ -92,6 +110,18 @@ class Uplink:
         self._count("connectorMsgsReceived", 1)
         if poll.readings:
             self._queue.put(partial(self._forward, device, poll))
+
+    def history(
+        self,
+        device: Device,
+        profile: Profile,
+        part: Slice,
+        readings: Sequence[Reading],
+        done: Kept,
+    ) -> None:
+        """Take the rows of a slice of a profile; `done` is called with whether they are kept."""
+        job = partial(self._forward_history, device, part, readings, done)
+        self._queue.put(job, lost=partial(done, False, "closed"))
 
     def state(self, device: Device, state: MeterState, error: DlmsError | None) -> None:
         """Take a meter's change of state."""
@@ -147,20 +177,45 @@ class Uplink:
         """Tell, as long as there is time, that no meter is polled any more."""
         self._queue.put(partial(self.states.last_words, in_time))
 
+    def _forward_history(
+        self, device: Device, part: Slice, readings: Sequence[Reading], done: Kept
+    ) -> None:
+        name = device.device_name
+        if self._keeper is None:
+            done(False, "no records are kept")
+            return
+        try:
+            data = self._converted(name, device, readings) if readings else None
+        except Exception as error:  # the converter may be the user's own
+            self._complain(name, error)
+            done(False, f"the converter failed: {type(error).__name__}")
+            return
+        kind = device.device_type
+        entries = [Entry(part.source, kind, ts_ms, row) for ts_ms, row in instants(data) if row]
+        self._keeper.history(part, entries, done)
+
+    def _converted(self, name: str, device: Device, readings: Any) -> Any:
+        data, renamed = accepted(self._converters[name].convert(device, readings))
+        self._tell_renamed(name, renamed)
+        return data
+
     def _forward(self, device: Device, poll: Poll) -> None:
         name = device.device_name
         try:
-            data, renamed = accepted(self._converters[name].convert(device, poll))
+            data = self._converted(name, device, poll)
         except Exception as error:  # the converter may be the user's own
             self._count("convertersMsgDropped", 1)
             self._complain(name, error)
             return
-        self._tell_renamed(name, renamed)
+        if not _has_values(data):
+            return
+        if self._keeper is not None:
+            data = self._keeper.journal(data)
         if _has_values(data):
             self._send(data)
-            if name in self._deleted:
-                self._deleted.discard(name)
-                self.states.again(name)
+        if name in self._deleted:
+            self._deleted.discard(name)
+            self.states.again(name)
 
     def _tell_renamed(self, device: str, renamed: Mapping[str, str]) -> None:
         """Log once per name that the platform would have dropped the data under it."""

@@ -12,7 +12,11 @@ from logging import Logger
 from threading import Condition, Thread
 from time import monotonic
 
-Job = Callable[[], None]
+Job = Callable[[], object]
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 class UplinkQueue:
@@ -32,7 +36,7 @@ class UplinkQueue:
         dropped: Callable[[int], None] = lambda count: None,
     ) -> None:
         self._idle, self._log, self._idle_s, self._dropped = idle, log, idle_s, dropped
-        self._jobs: deque[Job] = deque()
+        self._jobs: deque[tuple[Job, Job]] = deque()
         self._limit = limit
         self._wake = Condition()
         self._closing = False
@@ -45,19 +49,21 @@ class UplinkQueue:
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def put(self, job: Job) -> None:
-        """Add a job; never blocks, never raises."""
-        lost = 0
+    def put(self, job: Job, lost: Job = _nothing) -> None:
+        """Add a job; never blocks, never raises. `lost` is called if it is not done."""
+        dropped = []
         with self._wake:
-            if self._closing:
-                return
-            while len(self._jobs) >= self._limit:
-                self._jobs.popleft()
-                lost += 1
-            self._jobs.append(job)
-            self._wake.notify()
-        if lost:
-            self._overflowed(lost)
+            if closing := self._closing:
+                dropped.append(lost)
+            else:
+                while len(self._jobs) >= self._limit:
+                    dropped.append(self._jobs.popleft()[1])
+                self._jobs.append((job, lost))
+                self._wake.notify()
+        for tell in dropped:
+            tell()
+        if dropped and not closing:
+            self._overflowed(len(dropped))
 
     def close(self, within_s: float) -> bool:
         """Run the remaining jobs for at most `within_s` seconds; true if all were run.
@@ -71,10 +77,12 @@ class UplinkQueue:
             return not self._jobs
         self._thread.join(within_s)
         with self._wake:
-            left = len(self._jobs)
+            left = [lost for _, lost in self._jobs]
             self._jobs.clear()
+        for tell in left:
+            tell()
         if left:
-            self._dropped(left)
+            self._dropped(len(left))
         return not left and not self._thread.is_alive()
 
     def _overflowed(self, lost: int) -> None:
@@ -104,7 +112,7 @@ class UplinkQueue:
             if not self._jobs and not self._closing:
                 self._wake.wait(wait_s)
             if self._jobs:
-                return self._jobs.popleft()
+                return self._jobs.popleft()[0]
             self._full = False
             return None
 

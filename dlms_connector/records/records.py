@@ -134,6 +134,11 @@ class Records:
             settle(connection, gone, "confirmed")
             return len(gone)
 
+    def released(self, numbers: Iterable[int]) -> int:
+        """Let entries go without proof; return how many waited. Their rows stay sent."""
+        with self._transaction("noting what leaves without proof") as connection:
+            return len(outbox.remove(connection, numbers))
+
     def refused(self, numbers: Iterable[int], reason: str) -> int:
         """Note that the platform takes entries never; return how many of them waited."""
         with self._transaction("noting what is refused") as connection:

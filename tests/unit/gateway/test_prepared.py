@@ -135,11 +135,11 @@ def test_what_is_configured_and_not_in_use_is_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     profiles = [{"obis": "1-0:99.1.0"}]
-    raw = {"devices": [device(f"M{n}", profiles=profiles) for n in (1, 2)], "journal": {}}
+    raw = {"devices": [device(f"M{n}", profiles=profiles) for n in (1, 2)]}
     prepare(raw, tmp_path, LOG, converter_of)
     assert caplog.messages == [
         "configured, but not in use in this version: "
-        "profiles of 2 devices (the call readProfile reads them), journal"
+        "profiles of 2 devices (the call readProfile reads them)"
     ]
     caplog.clear()
     prepare({"devices": [device("M1")]}, tmp_path, LOG, converter_of)

@@ -1,0 +1,68 @@
+"""Telemetry that is kept until the platform has stored it: out of converted data, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from thingsboard_gateway.gateway.entities.datapoint_key import DatapointKey
+from thingsboard_gateway.gateway.entities.telemetry_entry import TelemetryEntry
+
+from dlms_converters.device_data import DeviceData
+from dlms_converters.report_strategy import ON_RECEIVED
+
+#: The values of one instant by key, ready for JSON, after the Unix time in ms.
+Instant = tuple[int, Mapping[str, Any]]
+
+
+def instants(data: Any) -> list[Instant]:
+    """Return the telemetry of a converter's data; attributes and what has no time are left out."""
+    if isinstance(data, Mapping):
+        return [
+            (int(entry["ts"]), dict(entry["values"]))
+            for entry in data.get("telemetry") or ()
+            if isinstance(entry, Mapping) and "ts" in entry and "values" in entry
+        ]
+    return [] if data is None else [(entry.ts, _plain(entry.values)) for entry in data.telemetry]
+
+
+def split(data: Any) -> tuple[list[Instant], Any]:
+    """Return what can be kept of a poll, and the rest of it, which goes its usual way.
+
+    Kept is what is sent each time (ON_RECEIVED). Another report strategy lets the gateway leave
+    values out, so nobody could tell whether they arrived.
+    """
+    if data is None or isinstance(data, Mapping) or not data.telemetry:
+        return [], data
+    kept: list[Instant] = []
+    rest = DeviceData(data.device_name, data.device_type)
+    rest.metadata = data.metadata
+    rest.add_to_attributes(data.attributes.values)
+    for entry in data.telemetry:
+        ours = {key: value for key, value in entry.values.items() if _is_always_sent(key)}
+        others = {key: value for key, value in entry.values.items() if key not in ours}
+        if ours:
+            kept.append((entry.ts, _plain(ours)))
+        if others:
+            left = TelemetryEntry(others, entry.ts)
+            left.metadata = entry.metadata
+            rest.add_to_telemetry(left)
+    return kept, rest
+
+
+def telemetry(device: str, device_type: str, entries: Sequence[Instant]) -> DeviceData:
+    """Return kept telemetry as data for the gateway, which is to send all of it."""
+    result = DeviceData(device, device_type)
+    for ts_ms, values in entries:
+        always = {DatapointKey(key, ON_RECEIVED): value for key, value in values.items()}
+        result.add_to_telemetry(TelemetryEntry(always, ts_ms))
+    return result
+
+
+def _is_always_sent(key: Any) -> bool:
+    strategy = getattr(key, "report_strategy", None)
+    return strategy is not None and strategy.report_strategy is ON_RECEIVED.report_strategy
+
+
+def _plain(values: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(getattr(key, "key", key)): value for key, value in values.items()}

@@ -1,0 +1,198 @@
+"""Delivery through the gateway: the records, the thread that empties them, and what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from logging import Logger
+from pathlib import Path
+from typing import Any
+
+from dlms_connector.config import Configuration
+from dlms_connector.delivery import (
+    RECEIPT_KEY,
+    Courier,
+    CourierThread,
+    JournalLimits,
+    Settings,
+)
+from dlms_connector.gateway.renames import Renames
+from dlms_connector.gateway.session import session
+from dlms_connector.records import Entry, Records, Slice, Source
+from dlms_converters import diagnostics
+from dlms_converters.kept import split, telemetry
+
+FILE = "records.sqlite"
+
+#: Called with whether a slice is kept, and why not.
+Kept = Callable[[bool, str], None]
+
+
+class GatewaysPlatform:
+    """The platform as the delivery thread sees it through the gateway.
+
+    `send` hands data to the gateway's storage and returns whether it took it; `answer` is called
+    with a device and the value of an attribute that was asked for.
+    """
+
+    def __init__(
+        self,
+        gateway: Any,
+        renames: Renames,
+        send: Callable[[Any], bool],
+        answer: Callable[[str, Any], None],
+    ) -> None:
+        self._gateway, self._renames = gateway, renames
+        self._send, self._answer = send, answer
+
+    def session(self) -> object | None:
+        """Return an object that identifies the present connection; None if there is none."""
+        return session(self._gateway)
+
+    def send(
+        self, device: str, device_type: str, entries: Sequence[tuple[int, Mapping[str, Any]]]
+    ) -> bool:
+        """Hand telemetry to the gateway; false if it did not take it."""
+        return self._send(telemetry(device, device_type, entries))
+
+    def tell(self, device: str, device_type: str, attributes: Mapping[str, Any]) -> bool:
+        """Hand client attributes to the gateway; false if it did not take them."""
+        return self._send(diagnostics.attributes(device, device_type, attributes))
+
+    def ask(self, device: str, key: str) -> None:
+        """Request a client attribute, by the device's name on the platform."""
+        name = self._renames.name_of(device)
+        answered = partial(self._answered, device, key)
+        self._gateway.request_device_attributes(name, None, [key], answered)
+
+    def _answered(self, device: str, key: str, content: Any, *_: Any) -> None:
+        """Take the answer, in the MQTT thread; it has no value where the attribute is not set."""
+        if isinstance(content, Mapping):
+            values = content.get("values")
+            found = values.get(key) if isinstance(values, Mapping) else content.get("value")
+            self._answer(device, found)
+
+
+class Delivering:
+    """Keeps what was read until the platform has stored it.
+
+    Without records (`open` was not called, or failed), nothing is kept: history is refused, and
+    polled readings go their usual way.
+    """
+
+    def __init__(
+        self,
+        gateway: Any,
+        renames: Renames,
+        configuration: Configuration,
+        devices: Collection[str],
+        log: Logger,
+        send: Callable[[Any], bool],
+    ) -> None:
+        self._log, self._devices = log, devices
+        self._platform = GatewaysPlatform(gateway, renames, send, self._answer)
+        journal = configuration.journal
+        limits = journal and JournalLimits(
+            max_age_s=journal.max_age_s, max_bytes=journal.max_megabytes * 1_000_000
+        )
+        self._settings = Settings(
+            confirm=configuration.confirm,
+            period_s=configuration.confirm_period_ms / 1000,
+            journal=limits or None,
+        )
+        self._wanted = bool(journal) or any(one.profiles for one in configuration.devices)
+        self._courier: Courier | None = None
+        self._thread: CourierThread | None = None
+        self._session: object | None = None
+        self.records: Records | None = None
+
+    def open(self, folder: Path | None, name: str) -> None:
+        """Open the records in the folder of the state, and start the thread.
+
+        Where that is not possible it is told, and polls go on without.
+        """
+        if not self._wanted:
+            return
+        if folder is None:
+            self._log.error("profiles are not read and no journal is kept: there is no folder")
+            return
+        try:
+            self.records = Records.open(folder / FILE, self._log)
+        except OSError as error:
+            self._log.error("profiles are not read and no journal is kept: %s", error)
+            return
+        self._courier = Courier(
+            self.records, self._platform, self._devices, self._settings, self._log
+        )
+        self._thread = CourierThread(self._courier, self._log)
+        self._thread.start(f"{name} delivering")
+
+    def close(self, within_s: float) -> None:
+        """End the thread; what is not confirmed is sent again at the next start."""
+        if self._thread is not None:
+            self._thread.close(within_s)
+        if self.records is not None:
+            self.records.close()
+
+    # What happens, in any thread
+
+    def history(self, part: Slice, entries: Sequence[Entry], done: Kept) -> None:
+        """Keep the rows of a slice and send them."""
+        if self.records is None or self._courier is None:
+            done(False, "no records are kept")
+        elif entries and self._courier.is_full:
+            done(False, "full")
+        else:
+            try:
+                kept = self.records.keep(part, entries)
+            except OSError as error:
+                done(False, str(error))
+                return
+            if kept:
+                self._put(lambda courier: courier.add(kept))
+            done(True, "")
+
+    def journal(self, data: Any) -> Any:
+        """Take what is to be kept of a poll; return the rest, which is sent at once."""
+        if self._settings.journal is None or self._courier is None or data is None:
+            return data
+        kept, rest = split(data)
+        if kept:
+            source, kind = Source(data.device_name), data.device_type
+            entries = [Entry(source, kind, ts_ms, values) for ts_ms, values in kept]
+            self._put(lambda courier: courier.journal(entries))
+        return rest
+
+    def take_receipts(self, content: Any) -> Any:
+        """Take what is ours of shared attributes; return the others, None if there are none."""
+        data = content.get("data") if isinstance(content, Mapping) else None
+        if not isinstance(data, Mapping) or RECEIPT_KEY not in data:
+            return content
+        device, number = content.get("device"), data[RECEIPT_KEY]
+        if isinstance(device, str):
+            self._put(lambda courier: courier.receipt(device, number))
+        others = {key: value for key, value in data.items() if key != RECEIPT_KEY}
+        return {**content, "data": others} if others else None
+
+    def deleted(self, device: str) -> None:
+        """Note that a device was deleted on the platform."""
+        self._put(lambda courier: courier.deleted(device))
+
+    def reconcile(self) -> None:
+        """Notice that a connection to the platform began or ended; called often."""
+        if self._thread is not None:
+            now = self._platform.session()
+            if now is not self._session:
+                self._session = now
+                self._put(lambda courier: None)
+
+    def status(self) -> dict[str, int | str] | None:
+        """Return the state of delivery, for users; None if nothing is kept."""
+        return self._courier.status() if self._courier is not None else None
+
+    def _answer(self, device: str, value: Any) -> None:
+        self._put(lambda courier: courier.answer(device, value))
+
+    def _put(self, news: Callable[[Courier], None]) -> None:
+        if self._thread is not None:
+            self._thread.put(news)
