@@ -52,6 +52,10 @@ class Journal:
         """Record a packet and wake the waiting tasks."""
         self._packets.append(packet)
         self.counts[packet.direction, packet.type] += 1
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the waiting tasks look again."""
         self._news.set()
         self._news = asyncio.Event()
 

@@ -14,6 +14,7 @@ import simplejson
 
 from dlms_connector.demo.mqtt_session import Receipt, Session
 from dlms_connector.demo.platform_rules import MalformedError, Manners, accepts, stored
+from dlms_connector.demo.platform_saving import Saving
 from dlms_connector.demo.platform_store import Scope, Store
 
 ME = "v1/devices/me/"
@@ -41,16 +42,22 @@ class PlatformApi:
 
     `tokens` maps access tokens to the names of gateways. `connected` has the session of each
     device that its gateway reports as connected. `calls` has the remote calls that wait for
-    an answer, by device (empty for the gateway itself) and number.
+    an answer, by device (empty for the gateway itself) and number. `saving` stores what was
+    accepted, and `stored` is called when it has stored something later.
     """
 
     def __init__(
-        self, tokens: Mapping[str, str], store: Store, manners: Manners | None = None
+        self,
+        tokens: Mapping[str, str],
+        store: Store,
+        manners: Manners | None = None,
+        stored: Callable[[], None] = lambda: None,
     ) -> None:
         self.connected: dict[str, Session] = {}
         self.calls: dict[tuple[str, int], asyncio.Future[Any]] = {}
         self._tokens, self._store = tokens, store
         self._manners = manners or Manners()
+        self.saving = Saving(store, self._manners, self.tell, stored)
         self._topics: Mapping[str, Callable[[Session, Any], Receipt | None]] = {
             f"{ME}telemetry": self._own_telemetry,
             f"{ME}attributes": self._own_attributes,
@@ -84,6 +91,12 @@ class PlatformApi:
         """Forget the devices of a session that ended, as the platform does."""
         for device in [name for name, at in self.connected.items() if at is session]:
             del self.connected[device]
+
+    def tell(self, device: str, values: Mapping[str, Any]) -> bool:
+        """Send shared attributes of a device to its gateway; false if it has none now."""
+        session = self.connected.get(device)
+        content = {"device": device, "data": dict(values)}
+        return session is not None and session.deliver(f"{GATEWAY}attributes", octets(content))
 
     def _handle(self, session: Session, topic: str, content: Any) -> Receipt:
         if handle := self._topics.get(topic):
@@ -179,7 +192,7 @@ class PlatformApi:
         """Store telemetry: the rule chain gets one message per device and instant."""
         for ts, values in entries:
             if not self._dropped(session, device, values):
-                self._store.add_telemetry(device, ts, values)
+                self.saving.telemetry(device, ts, values)
 
     def _attributes(self, session: Session, content: Any) -> Receipt:
         told = {device: self._stored(values) for device, values in content.items()}
@@ -190,7 +203,7 @@ class PlatformApi:
 
     def _keep_attributes(self, session: Session, device: str, values: Mapping[str, Any]) -> None:
         if not self._dropped(session, device, values):
-            self._store.set_attributes(device, "client", values)
+            self.saving.attributes(device, values)
 
     def _dropped(self, session: Session, device: str, values: Mapping[str, Any]) -> bool:
         """Whether one bad key costs all values of a message; the gateway is not told."""

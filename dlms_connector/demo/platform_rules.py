@@ -28,16 +28,24 @@ class Manners:
     `cast` is JSON_TYPE_CAST_ENABLED. A device with a name that the server does not accept is
     refused after `refusal_s`; one with such a type is created as `default` after `default_s`.
     A call is waited for at least `least_call_s` (`min_timeout`), whatever its caller asks for.
+    Telemetry and attributes are stored `telemetry_s` and `attributes_s` after they were
+    acknowledged, in batches; 0 is at once. `receipts` tells whether the rule chain is installed
+    that answers with receipts.
     """
 
     cast: bool = True
     refusal_s: float = 0.05
     default_s: float = 0.05
     least_call_s: float = 0.0
+    telemetry_s: float = 0.0
+    attributes_s: float = 0.0
+    receipts: bool = False
 
 
 #: As measured on ThingsBoard CE 4.3.1.3 with its default settings.
-REAL_MANNERS = Manners(refusal_s=10.0, default_s=20.0, least_call_s=5.0)
+REAL_MANNERS = Manners(
+    refusal_s=10.0, default_s=20.0, least_call_s=5.0, telemetry_s=0.1, attributes_s=0.05
+)
 
 
 def accepts(name: str) -> bool:

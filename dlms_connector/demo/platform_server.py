@@ -45,7 +45,7 @@ class Platform:
         self.tokens = dict(tokens)
         self.journal = Journal(packets)
         self.store = Store(database)
-        self._api = PlatformApi(self.tokens, self.store, self.manners)
+        self._api = PlatformApi(self.tokens, self.store, self.manners, self.journal.wake)
         self.server = MqttServer(self.tokens, self.journal, self._api.published, self._api.went)
         self._port = port
         self._ids = itertools.count(1)
@@ -56,6 +56,7 @@ class Platform:
 
     async def __aexit__(self, *error: object) -> None:
         await self.server.close()
+        self._api.saving.lose()
         self.store.close()
 
     @property
@@ -123,7 +124,21 @@ class Platform:
         """Continue after `stall`."""
         self.server.resume()
 
+    async def crash(self) -> int:
+        """Stop as a server that is killed: what it has acknowledged and not stored is lost.
+
+        Returns how many messages those were.
+        """
+        await self.server.close()
+        return self._api.saving.lose()
+
     # Actions of a user of the platform
+
+    async def delete_device(self, device: str) -> None:
+        """Delete a device with its data, and tell its gateway."""
+        self.store.delete_device(device)
+        self._api.connected.pop(device, None)
+        await self.gateway_rpc("gateway_device_deleted", device)
 
     async def rpc(
         self, device: str, method: str, params: Any = None, *, timeout_s: float = 10.0
@@ -151,12 +166,12 @@ class Platform:
         if bad := [key for key in values if not accepts(key)]:
             raise ValueError(f"Validation error: key is malformed: {bad}")
         self.store.set_attributes(device, "shared", values)
-        return self._tell(device, values)
+        return self._api.tell(device, values)
 
     def delete_shared_attributes(self, device: str, *keys: str) -> bool:
         """Delete shared attributes of a device; return true if this was sent to its gateway."""
         self.store.delete_attributes(device, "shared", keys)
-        return self._tell(device, {"deleted": list(keys)})
+        return self._api.tell(device, {"deleted": list(keys)})
 
     def set_gateway_attributes(self, values: Mapping[str, Any]) -> bool:
         """Set shared attributes of the only gateway connected: remote configuration."""
@@ -176,8 +191,3 @@ class Platform:
             raise RpcError(f"{content} was not answered within {timeout_s:g} s") from None
         finally:
             del self._api.calls[device, number]
-
-    def _tell(self, device: str, values: Mapping[str, Any]) -> bool:
-        session = self._api.connected.get(device)
-        content = {"device": device, "data": dict(values)}
-        return session is not None and session.deliver(f"{GATEWAY}attributes", octets(content))

@@ -59,6 +59,11 @@ class Store:
         """Store a device; the type of a device that exists does not change."""
         self._db.execute("INSERT OR IGNORE INTO device VALUES (?, ?)", (name, device_type))
 
+    def delete_device(self, name: str) -> None:
+        """Delete a device with its data."""
+        for table, column in (("device", "name"), ("telemetry", "device"), ("attribute", "device")):
+            self._db.execute(f"DELETE FROM {table} WHERE {column} = ?", (name,))  # noqa: S608
+
     def devices(self) -> dict[str, str]:
         """Return the type of each device."""
         return dict(self._db.execute("SELECT name, type FROM device"))
