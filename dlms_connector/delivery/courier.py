@@ -26,6 +26,9 @@ from dlms_connector.delivery.ways import Outbox, Platform, Settings
 from dlms_connector.delivery.window import Batch, Bounds, Way, Window
 from dlms_connector.records import Entry
 
+#: Client attribute with what confirms the entries of a device.
+WAY_KEY = "dlmsDelivery"
+
 #: Entries handed over per step, and seconds until the next step if there are more.
 _STEP, _NEXT_S = 2000, 0.05
 #: A row of a profile that is younger goes before the past.
@@ -61,6 +64,7 @@ class Courier:
         self._watermarks = Watermarks(settings.period_s, numbers, self._window.last_order)
         self._overdue = Overdue(self._window, self._receipts, settings, log)
         self._types: dict[str, str] = {}
+        self._ways: dict[str, str] = {}
         self._session: object | None = None
         #: Types of devices that wait until it is known whether they get receipts.
         self._open: dict[str, str] = {}
@@ -74,6 +78,7 @@ class Courier:
         young_ms = (self._unix() - _LIVE_S) * 1000
         for entry in entries:
             live = entry.source.profile is None or entry.ts_ms >= young_ms
+            self._work.history_entries += entry.source.profile is not None
             if not self._window.add([entry], live=live):
                 self._work.behind = True
 
@@ -111,6 +116,7 @@ class Courier:
     def deleted(self, device: str) -> None:
         """Note that a device was deleted on the platform: what is on its way may be lost."""
         self._receipts.forget(device)
+        self._ways.pop(device, None)
         self._watermarks.forget(device)
         self._window.lost(device)
 
@@ -139,6 +145,10 @@ class Courier:
     def is_full(self) -> bool:
         """Whether history has to wait at the meters."""
         return self._work.history_entries >= self._settings.most_history
+
+    def unconfirmed(self, device: str) -> int:
+        """Return how many entries of a device were not confirmed a short while ago."""
+        return self._work.pending.get(device, 0)
 
     def status(self) -> dict[str, int | str]:
         """Return the state of delivery, for users."""
@@ -211,6 +221,7 @@ class Courier:
             self._try_at = now + pause
             return False
         self._failures = 0
+        self._note(device, "receipts" if batch.numbered else "watermarks")
         if batch.numbered and batch.again:
             # Behind it a probe: if that is answered and the entry is not, it is the entry's fault.
             self._tell(device, {PROBE_KEY: self._receipts.challenge(device, kind, now)})
@@ -259,6 +270,14 @@ class Courier:
         self._window.remove(found.released)
         self._work.release(found.released)
         self._released += len(found.released)
+
+    def _note(self, device: str, way: str) -> None:
+        """Note what confirms the entries of a device."""
+        if self._settings.confirm == "none" or self._overdue.is_given_up(device):
+            way = "none"
+        if self._ways.get(device) != way:
+            self._ways[device] = way
+            self._platform.tell(device, self._types[device], {WAY_KEY: way})
 
     def _tell(self, device: str, attributes: dict[str, int]) -> None:
         self._platform.tell(device, self._types.get(device, ""), attributes)

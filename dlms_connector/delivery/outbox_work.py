@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from logging import Logger
 from typing import TypeVar
@@ -17,6 +17,8 @@ T = TypeVar("T")
 COMMIT_S, ERROR_S = 1.0, 10.0
 #: Seconds between looks at the journal's limits.
 TRIM_S = 60.0
+#: Seconds between two counts of what waits by device.
+COUNT_S = 20.0
 #: Polled readings that wait in memory for the next commit.
 _MOST_UNWRITTEN = 20_000
 
@@ -47,6 +49,8 @@ class OutboxWork:
         self._told: set[str] = set()
         self.dropped = 0
         self.entries = self.history_entries = 0
+        self.pending: Mapping[str, int] = {}
+        self._count_at = 0.0
 
     def write(self, entries: Iterable[Entry]) -> None:
         """Take polled readings for the next commit."""
@@ -73,7 +77,7 @@ class OutboxWork:
         """Return when `commit` has something to do."""
         if self._unwritten or self._confirmed or self._released:
             return self._commit_at
-        return None
+        return max(self._count_at, self._commit_at) if self.pending else None
 
     def commit(self, now: float, *, last: bool = False) -> tuple[Entry, ...]:
         """Write what was taken, at most once per second; returns polled readings to be sent.
@@ -85,7 +89,11 @@ class OutboxWork:
         if now >= self._trim_at:
             self._trim_at = now + TRIM_S
             self._trim()
-        if self.due() is None:
+        if now >= self._count_at and (self.entries or self.pending):
+            self._count_at = now + COUNT_S
+            count = self._try("the records cannot be read", self._outbox.devices_pending)
+            self.pending = self.pending if count is None else count
+        if not (self._unwritten or self._confirmed or self._released):
             return ()
         self._commit_at = now + COMMIT_S
         for numbers, leave in (

@@ -70,6 +70,10 @@ class Overdue:
                 self._log.warning(text, device)
             self._silent.add(device)
 
+    def is_given_up(self, device: str) -> bool:
+        """Whether proof is given up for a device."""
+        return device in self._silent
+
     def answers(self, device: str) -> None:
         """Note that the platform answers for a device again."""
         self._silent.discard(device)

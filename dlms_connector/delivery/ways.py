@@ -72,6 +72,9 @@ class Outbox(Protocol):
     def trim(self, *, oldest_ms: int, most_bytes: int) -> int:
         """Drop the oldest of the journal; returns how many."""
 
+    def devices_pending(self) -> Mapping[str, int]:
+        """Return how much of each device is in the outbox."""
+
     def size(self) -> Size:
         """Return how much is in the outbox."""
 

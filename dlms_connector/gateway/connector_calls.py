@@ -34,7 +34,7 @@ class ConnectorCalls:
 
     `run` runs a job in the meters' loop; it returns false if the loop has ended. `take` returns
     the function that replies to a call, None for a repeated one. `tell` sends client attributes,
-    of `largest` bytes of JSON at most.
+    of `largest` bytes of JSON at most. `itself` has the methods that concern no meter.
     """
 
     #: Carries out the calls; None until there are meters.
@@ -51,21 +51,25 @@ class ConnectorCalls:
         take: Callable[[Request], Answer | None],
         tell: Callable[[Device, Mapping[str, Any]], None],
         largest: Callable[[], int],
+        itself: Mapping[str, Callable[[], Any]],
     ) -> None:
         self._gateway, self._type, self._devices = gateway, connector_type, devices
         self._id, self._run, self._take = connector_id, run, take
-        self._tell, self._largest = tell, largest
+        self._tell, self._largest, self._itself = tell, largest, itself
 
     # In the gateway's threads
 
     def take(self, content: Mapping[str, Any]) -> Mapping[str, Any]:
         """Take a call; return what is told of it: the devices that accepted, and refusals.
 
-        A method that changes meters runs on all of them only with `"device": "*"`.
+        A method that changes meters runs on all of them only with `"device": "*"`. One of the
+        connector itself is answered at once.
         """
         call, tally = ConnectorCall.read(content, self._type), Tally.of(content)
         if not self._is_meant(call):
             return tally.answer(f"no such connector: {str(call.connector_id)[:100]}")
+        if tell := self._itself.get(call.method):
+            return {"result": tell()}
         ours = self._chosen(call)
         for name in () if call.everyone else call.devices or ():
             if name not in ours:

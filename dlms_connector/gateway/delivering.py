@@ -186,6 +186,12 @@ class Delivering:
                 self._session = now
                 self._put(lambda courier: None)
 
+    def unconfirmed(self, device: str) -> Mapping[str, int]:
+        """Return how much of a device is not confirmed, as telemetry."""
+        if self._courier is None:
+            return {}
+        return {"dlmsUnconfirmed": self._courier.unconfirmed(device)}
+
     def status(self) -> dict[str, int | str] | None:
         """Return the state of delivery, for users; None if nothing is kept."""
         return self._courier.status() if self._courier is not None else None

@@ -70,7 +70,8 @@ class Downlink:
     `tell_attributes` sends client attributes to the platform, `tell_telemetry` telemetry with
     the current time. With `audit_telemetry` the audit is sent as telemetry too.
     `largest_attribute` returns how many bytes of JSON an attribute may have at present.
-    `connector_id` is what the gateway's interface calls this connector, None for any.
+    `connector_id` is what the gateway's interface calls this connector, None for any. `itself`
+    has the methods of the connector that concern no meter.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Downlink:
         log: Logger,
         largest_attribute: Callable[[], int] = lambda: LARGEST_VALUE["attributes"],
         connector_id: str | None = None,
+        itself: Mapping[str, Callable[[], Any]] | None = None,
     ) -> None:
         self._gateway = gateway
         self._devices = {device.device_name: device for device in devices}
@@ -104,6 +106,7 @@ class Downlink:
             take=self._ledger.take,
             tell=tell_attributes,
             largest=largest_attribute,
+            itself=itself or {},
         )
         self._dispatcher: Dispatcher | None = None
         self._updates: AttributeUpdates | None = None

@@ -192,6 +192,7 @@ class Parts:
             log=self._log,
             largest_attribute=self._largest_attribute,
             connector_id=self._owner.get_id(),
+            itself={"getDelivery": self.delivering.status},
         )
 
     def _converter(self, device: Device, configuration: Configuration) -> Converter:

@@ -59,6 +59,9 @@ class Keeper(Protocol):
     def journal(self, data: Any) -> Any:
         """Take what is to be kept of a poll; return the rest, which is sent at once."""
 
+    def unconfirmed(self, device: str) -> Mapping[str, int]:
+        """Return how much of a device is not confirmed, as telemetry. Called in any thread."""
+
 
 class Uplink:
     """Receives the fleet's results; implements the fleet's `Sink`.
@@ -145,7 +148,9 @@ class Uplink:
             self._bytes[name] = statistics.bytes_in
             self._count("connectorBytesReceived", received)
         if send and name in self._online:
-            ts_ms, values = int(time() * 1000), statistics.telemetry()
+            ts_ms, values = int(time() * 1000), {**statistics.telemetry()}
+            if self._keeper is not None:
+                values.update(self._keeper.unconfirmed(name))
             data = diagnostics.telemetry(name, device.device_type, ts_ms, values)
             self._queue.put(partial(self._send, data))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -89,6 +90,10 @@ class FakeOutbox:
         for number in old:
             del self.entries[number]
         return len(old)
+
+    def devices_pending(self) -> Mapping[str, int]:
+        self._check()
+        return Counter(entry.source.device for entry in self.entries.values())
 
     def size(self) -> FakeSize:
         self._check()

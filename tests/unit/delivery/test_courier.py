@@ -273,7 +273,7 @@ def test_without_proof_entries_leave_after_a_margin() -> None:
     assert delivery.outbox.entries
     delivery.run(120)
     assert len(delivery.outbox.unproved) == 1
-    assert not delivery.platform.told
+    assert not delivery.platform.of(WATERMARK_KEY)
     assert delivery.courier.status()["withoutProof"] == 1
 
 
