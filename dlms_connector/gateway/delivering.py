@@ -11,9 +11,12 @@ from typing import Any
 from dlms_connector.config import Configuration
 from dlms_connector.delivery import (
     RECEIPT_KEY,
+    Audit,
+    AuditThread,
     Courier,
     CourierThread,
     JournalLimits,
+    PlatformRest,
     Settings,
 )
 from dlms_connector.gateway.renames import Renames
@@ -104,7 +107,12 @@ class Delivering:
         self._courier: Courier | None = None
         self._thread: CourierThread | None = None
         self._session: object | None = None
+        self._access, self._name_there = configuration.platform, renames.name_of
+        self._audit: Audit | None = None
+        self._auditing: AuditThread | None = None
         self.records: Records | None = None
+        #: Called in a thread of its own with a profile of which the platform lacks rows.
+        self.lacks: Callable[[Source], None] = lambda source: None
 
     def open(self, folder: Path | None, name: str) -> None:
         """Open the records in the folder of the state, and start the thread.
@@ -126,9 +134,21 @@ class Delivering:
         )
         self._thread = CourierThread(self._courier, self._log)
         self._thread.start(f"{name} delivering")
+        if (access := self._access) is not None:
+            rest = PlatformRest(
+                access.url,
+                username=access.username,
+                password=access.password,
+                api_key=access.api_key,
+            )
+            self._audit = Audit(self.records, rest, self._name_there, self._log)
+            self._auditing = AuditThread(self._audit, self._log, lambda one: self.lacks(one))
+            self._auditing.start(f"{name} auditing")
 
     def close(self, within_s: float) -> None:
         """End the thread; what is not confirmed is sent again at the next start."""
+        if self._auditing is not None:
+            self._auditing.close()
         if self._thread is not None:
             self._thread.close(within_s)
         if self.records is not None:
@@ -150,6 +170,8 @@ class Delivering:
                 return
             if kept:
                 self._put(lambda courier: courier.add(kept))
+            if self._audit is not None and part.source.profile is not None:
+                self._audit.saw(part.source, part.period_s, [entry.values for entry in entries])
             done(True, "")
 
     def journal(self, data: Any) -> Any:
@@ -192,9 +214,12 @@ class Delivering:
             return {}
         return {"dlmsUnconfirmed": self._courier.unconfirmed(device)}
 
-    def status(self) -> dict[str, int | str] | None:
-        """Return the state of delivery, for users; None if nothing is kept."""
-        return self._courier.status() if self._courier is not None else None
+    def status(self) -> Mapping[str, Any]:
+        """Return the state of delivery, for users."""
+        if self._courier is None:
+            return {"mode": "none", "reason": "there are no profiles and no journal, or no records"}
+        audit = {"audit": self._auditing.last} if self._auditing is not None else {}
+        return {**self._courier.status(), **audit}
 
     def _answer(self, device: str, value: Any) -> None:
         self._put(lambda courier: courier.answer(device, value))

@@ -1,0 +1,127 @@
+"""The audit against the stand-in's REST API, and what is made of its answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Iterable
+
+import pytest
+
+from dlms_connector.delivery import Audit, AuditThread, PlatformRest, RestError
+from dlms_connector.demo.platform_rest import PlatformRest as Server
+from dlms_connector.demo.platform_store import Store
+from dlms_connector.obis import Obis
+from dlms_connector.records import Source
+from tests.support.peers import free_port
+
+LOG = logging.getLogger("test audit")
+SOURCE = Source("M 1", Obis.parse("1-0:99.1.0"))
+DAY = 86_400_000
+NOW = 20_000 * DAY + 5 * 3_600_000
+PERIOD_S = 900
+USER, PASSWORD = "auditor", "not-for-the-log"
+
+
+class FakeLedger:
+    """Says that all of the last days is confirmed."""
+
+    def __init__(self) -> None:
+        self.lacking: list[int] = []
+
+    def confirmed_instants(
+        self, source: Source, start_ms: int, end_ms: int, period_s: int
+    ) -> tuple[int, ...]:
+        return tuple(range(start_ms, end_ms, (period_s or 3600) * 1000))
+
+    def missing(self, source: Source, instants: Iterable[int]) -> int:
+        self.lacking = [*instants]
+        return len(self.lacking)
+
+
+@contextlib.asynccontextmanager
+async def server() -> AsyncIterator[tuple[Server, Store]]:
+    store = Store()
+    made = Server(store, {USER: PASSWORD})
+    await made.start()
+    store.add_device("M 1", "Meter")
+    for ts in range(NOW - 10 * DAY, NOW, PERIOD_S * 1000):
+        ts = ts // (PERIOD_S * 1000) * PERIOD_S * 1000
+        # A column without a value in one row: it is not stored.
+        store.add_telemetry("M 1", ts, {"load": 1} if ts % DAY else {"load": 1, "noon": 1})
+    yield made, store
+    await made.close()
+    store.close()
+
+
+def auditing(url: str, password: str = PASSWORD) -> tuple[Audit, FakeLedger]:
+    ledger = FakeLedger()
+    rest = PlatformRest(url, username=USER, password=password.encode())
+    audit = Audit(ledger, rest, lambda name: name, LOG)
+    audit.saw(SOURCE, PERIOD_S, [{"load": 1}, {"load": 1, "noon": 1}])
+    return audit, ledger
+
+
+async def test_all_is_there() -> None:
+    async with server() as (made, _):
+        audit, ledger = auditing(made.url)
+        found = await asyncio.to_thread(audit.look, SOURCE, NOW)
+        assert (found.confirmed, found.missing) == (8 * 96, 0)
+        assert not ledger.lacking
+        assert len(made.asked) == 3  # log in, find, count
+
+
+async def test_what_is_missing_is_found_to_the_row(caplog: pytest.LogCaptureFixture) -> None:
+    async with server() as (made, store):
+        gone = [20_000 * DAY - 3 * DAY + 900_000 * n for n in (5, 6, 50)]
+        for ts in gone:
+            store._db.execute("DELETE FROM telemetry WHERE ts = ?", (ts,))
+        audit, ledger = auditing(made.url)
+        found = await asyncio.to_thread(audit.look, SOURCE, NOW)
+        assert found.missing == 3
+        assert ledger.lacking == gone
+        assert "M 1: 1-0:99.1.0" in caplog.text
+        made.expire()  # it logs in anew
+        assert (await asyncio.to_thread(audit.look, SOURCE, NOW)).missing == 3
+
+
+async def test_a_row_in_which_the_counted_key_has_no_value_is_not_missing() -> None:
+    async with server() as (made, store):
+        ts = 20_000 * DAY - 2 * DAY + 900_000
+        store._db.execute("DELETE FROM telemetry WHERE ts = ?", (ts,))
+        store.add_telemetry("M 1", ts, {"noon": 1})
+        audit, ledger = auditing(made.url)
+        await asyncio.to_thread(audit.look, SOURCE, NOW)
+        assert not ledger.lacking
+
+
+async def test_what_goes_wrong_is_said_without_the_secret() -> None:
+    async with server() as (made, store):
+        audit, _ = auditing(made.url, PASSWORD + "x")
+        with pytest.raises(RestError, match="check the platform's user") as wrong:
+            await asyncio.to_thread(audit.look, SOURCE, NOW)
+        store.delete_device("M 1")
+        audit, _ = auditing(made.url)
+        with pytest.raises(RestError, match="no such device") as gone:
+            await asyncio.to_thread(audit.look, SOURCE, NOW)
+    audit, ledger = auditing(f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(RestError, match=r"check platform\.url") as away:
+        await asyncio.to_thread(audit.look, SOURCE, NOW)
+    assert not ledger.lacking  # no answer is not an answer
+    for error in (wrong, gone, away):
+        assert PASSWORD not in str(error.value)
+        assert PASSWORD not in repr(error.value.__context__)
+    assert PASSWORD not in repr(audit._rest)
+
+
+async def test_each_profile_is_audited_and_what_lacks_is_told() -> None:
+    async with server() as (made, store):
+        store._db.execute("DELETE FROM telemetry WHERE ts = ?", (20_000 * DAY - DAY,))
+        audit, _ = auditing(made.url)
+        lacking: list[Source] = []
+        thread = AuditThread(audit, LOG, lacking.append, pause_s=0.0, unix=lambda: NOW / 1000)
+        again_s = await asyncio.to_thread(thread.once)
+        assert lacking == [SOURCE]
+        assert again_s == 86_400
+        assert thread.last == {"at": NOW, "profiles": 1, "confirmed": 768, "missing": 1}
