@@ -1,4 +1,4 @@
-"""The kinds of connection to a meter: tcp, udp, serial and listen."""
+"""The kinds of connection to a meter: tcp, udp, serial, listen and push."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dlms_connector.config.types import (
 from dlms_connector.obis import Obis
 
 #: Values of `type`. In pydantic's locations they are steps that do not name a key.
-CONNECTION_KINDS = ("tcp", "udp", "serial", "listen")
+CONNECTION_KINDS = ("tcp", "udp", "serial", "listen", "push")
 
 _HOST = "host name or IP address of the meter, or of the converter in front of it"
 
@@ -174,6 +174,37 @@ class ListenConnection(Model):
         return f"listen://{self.door} {self.caller}"
 
 
+class PushConnection(Model):
+    """A meter that is never asked: it only pushes, to a listener of `push`."""
+
+    type: Literal["push"] = Field(description="the kind of connection")
+
+    @property
+    def endpoint(self) -> str:
+        """The name of the line, which no meter of this kind has."""
+        return "push"
+
+    @property
+    def timeout_ms(self) -> int:
+        """No reply is waited for."""
+        return 0
+
+    @property
+    def connect_timeout_ms(self) -> int:
+        """No connection is opened."""
+        return 0
+
+    @property
+    def retries(self) -> int:
+        """Nothing is asked."""
+        return 0
+
+    @property
+    def keep_open(self) -> bool:
+        """There is no association."""
+        return False
+
+
 def _kind(value: Any) -> Any:
     """Return the `type` of a connection; tcp if it is not set."""
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
@@ -184,6 +215,7 @@ Connection = Annotated[
     Annotated[TcpConnection, Tag("tcp")]
     | Annotated[UdpConnection, Tag("udp")]
     | Annotated[SerialConnection, Tag("serial")]
-    | Annotated[ListenConnection, Tag("listen")],
+    | Annotated[ListenConnection, Tag("listen")]
+    | Annotated[PushConnection, Tag("push")],
     Discriminator(_kind),
 ]

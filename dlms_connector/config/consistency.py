@@ -127,7 +127,7 @@ def _credentials(device: Device) -> Contradictions:
         yield ("dlms", "systemTitle"), f"authentication {kind} needs a systemTitle"
     if kind == "HIGH_GMAC":
         for key, value in _keys(dlms).items():
-            if key != "dedicatedKey" and value is None:
+            if key not in ("broadcastKey", "dedicatedKey") and value is None:
                 yield ("dlms", key), f"authentication {kind} needs this key"
     sign = device.workarounds.sign
     if kind == "HIGH_ECDSA":
@@ -158,14 +158,20 @@ def _signing(dlms: Dlms, why: str) -> Contradictions:
 
 def _ciphering(device: Device) -> Contradictions:
     dlms = device.dlms
-    if dlms.security != "NONE":
-        if dlms.system_title is None and dlms.authentication not in _WITH_TITLE:
+    pushed = device.push.security or dlms.security
+    security = dlms.security if device.is_polled else pushed
+    if security != "NONE":
+        if (
+            device.is_polled
+            and dlms.system_title is None
+            and dlms.authentication not in _WITH_TITLE
+        ):
             yield ("dlms", "systemTitle"), f"security {dlms.security} needs a systemTitle"
-        needed = {"blockCipherKey"}
-        needed |= set() if dlms.security == "ENCRYPTION" else {"authenticationKey"}
+        needed = set() if dlms.broadcast_key and not device.is_polled else {"blockCipherKey"}
+        needed |= set() if security == "ENCRYPTION" else {"authenticationKey"}
         for key, value in _keys(dlms).items():
             if key in needed and value is None and dlms.authentication != "HIGH_GMAC":
-                yield ("dlms", key), f"security {dlms.security} needs this key"
+                yield ("dlms", key), f"security {security} needs this key"
     if dlms.dedicated_key is not None and "ENCRYPTION" not in dlms.security:
         yield ("dlms", "security"), "a dedicatedKey travels ciphered: security must encrypt"
     wanted = _KEY_BYTES[dlms.security_suite]
@@ -175,14 +181,19 @@ def _ciphering(device: Device) -> Contradictions:
                 ("dlms", key),
                 f"has {len(value)} bytes; keys of suite {dlms.security_suite} have {wanted}",
             )
-    titles = {"systemTitle": dlms.system_title, "serverSystemTitle": dlms.server_system_title}
-    for key, title in titles.items():
+    titles = {
+        ("dlms", "systemTitle"): dlms.system_title,
+        ("dlms", "serverSystemTitle"): dlms.server_system_title,
+        ("push", "systemTitle"): device.push.system_title,
+    }
+    for where, title in titles.items():
         if title is not None and len(title) != _TITLE_BYTES:
-            yield ("dlms", key), f"has {len(title)} bytes; a system title has {_TITLE_BYTES}"
+            yield where, f"has {len(title)} bytes; a system title has {_TITLE_BYTES}"
 
 
 def _keys(dlms: Dlms) -> dict[str, bytes | None]:
     return {
+        "broadcastKey": dlms.broadcast_key,
         "authenticationKey": dlms.authentication_key,
         "blockCipherKey": dlms.block_cipher_key,
         "dedicatedKey": dlms.dedicated_key,

@@ -30,7 +30,10 @@ Standard = Literal["DLMS", "INDIA", "ITALY", "SAUDI_ARABIA", "IDIS", "SPAIN"]
 DateTimeField = Literal["deviation", "status", "dayOfWeek", "hundredths"]
 
 #: Keys whose values are secret.
-SECRET_KEYS = ("password", "authenticationKey", "blockCipherKey", "dedicatedKey", "signingKey")
+SECRET_KEYS = (
+    *("password", "authenticationKey", "blockCipherKey", "broadcastKey", "dedicatedKey"),
+    "signingKey",
+)
 
 
 class ModeE(Model):
@@ -113,6 +116,11 @@ class Dlms(Model):
     )
     block_cipher_key: KeyBytes | None = Field(
         default=None, description="global unicast encryption key in hex, or a reference"
+    )
+    broadcast_key: KeyBytes | None = Field(
+        default=None,
+        description="global broadcast encryption key in hex, or a reference: some meters push with "
+        "it",
     )
     dedicated_key: KeyBytes | None = Field(
         default=None, description="dedicated key of the association in hex, or a reference"

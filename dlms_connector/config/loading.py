@@ -25,7 +25,7 @@ from dlms_connector.config.device_building import Problem, SharedLists, build, c
 from dlms_connector.config.document import too_deep, without_odd_keys
 from dlms_connector.config.echo import too_large
 from dlms_connector.config.inheritance import Layer, Location, Place, json_path
-from dlms_connector.config.model import Configuration, Device
+from dlms_connector.config.model import Configuration, Device, PushListener
 from dlms_connector.config.platform_names import refusal
 from dlms_connector.config.problems import did_you_mean, problems_of
 from dlms_connector.config.secret import RUN_SECRETS, SOURCE, SecretSource
@@ -154,8 +154,12 @@ class _Loading:
         for row in self._rows():
             self._build(row, templates, source)
         devices = tuple(self._devices.values())
+        push = tuple(
+            self._with_prototype(index, listener, templates, source)
+            for index, listener in enumerate(whole.push)
+        )
         return Loaded(
-            whole.model_copy(update={"devices": devices}),
+            whole.model_copy(update={"devices": devices, "push": push}),
             tuple(self._refused),
             tuple(self._problems),
             notes=tuple(self._notes(whole, devices)),
@@ -338,6 +342,25 @@ class _Loading:
             return
         self._devices[name] = built
         self._paths[name] = path
+
+    def _with_prototype(
+        self, index: int, listener: PushListener, templates: Templates, source: SecretSource
+    ) -> PushListener:
+        """Build the device that a rule for new meters makes, so that its problems are told now."""
+        rule = listener.auto_create
+        if rule is None:
+            return listener
+        place = Place(f"push[{index}].autoCreate")
+        layer = Layer(place, {"deviceName": "?", "connection": {"type": "push"}})
+        try:
+            built = build([layer, *templates.chain(rule.template)], source, self._shared)
+        except LookupError as error:
+            self._note([f"{place.at(('template',))}: {error.args[0]}"])
+            return listener
+        if isinstance(built, Device):
+            return listener.model_copy(update={"auto_create": rule.made_of(built)})
+        self._note([str(problem) for problem in built])
+        return listener
 
     def _sorted_out(self, problems: list[Problem], own: Place) -> list[str]:
         """Return a device's own problems; note those of shared layers once for all devices."""

@@ -13,6 +13,7 @@ from dlms_connector.config.base import Model
 from dlms_connector.config.connection import (
     Connection,
     ListenConnection,
+    PushConnection,
     SerialConnection,
     TcpConnection,
     UdpConnection,
@@ -31,11 +32,11 @@ from dlms_connector.config.dlms import (
 from dlms_connector.config.items import AttributeUpdate, Item, RpcMethod
 from dlms_connector.config.platform_names import PlatformName
 from dlms_connector.config.profiles import Profile, ProfileColumn
+from dlms_connector.config.push import AutoCreate, DevicePush, PushLayout, PushListener, PushObject
 from dlms_connector.config.report_strategy import ReportStrategy
 from dlms_connector.config.types import (
     LONGEST_PERIOD_MS,
     KeepOpen,
-    Network,
     Whole,
     Writable,
 )
@@ -44,10 +45,12 @@ from dlms_connector.obis import Obis
 __all__ = [
     "AttributeUpdate",
     "Authentication",
+    "AutoCreate",
     "Configuration",
     "Connection",
     "DateTimeField",
     "Device",
+    "DevicePush",
     "Dlms",
     "InterfaceType",
     "Item",
@@ -59,7 +62,10 @@ __all__ = [
     "PlatformAccess",
     "Profile",
     "ProfileColumn",
+    "PushConnection",
+    "PushLayout",
     "PushListener",
+    "PushObject",
     "RpcMethod",
     "Security",
     "SerialConnection",
@@ -116,6 +122,9 @@ class Device(Model):
         description="what RPC calls may write or invoke besides the configured methods: nothing "
         "(`false`), everything (`true`), or the objects in a list of OBIS codes",
     )
+    push: DevicePush = Field(
+        default=DevicePush(), description="how a meter that talks first is known, what it sends"
+    )
     workarounds: Workarounds = Field(
         default=Workarounds(), description="settings for a meter that deviates from the standard"
     )
@@ -133,6 +142,11 @@ class Device(Model):
             (row.class_id, row.obis): row.base_name for row in rows if row.base_name is not None
         }
 
+    @property
+    def is_polled(self) -> bool:
+        """Whether the meter is asked; else it only pushes."""
+        return not isinstance(self.connection, PushConnection)
+
     @model_validator(mode="before")
     @classmethod
     def _framing_follows_the_connection(cls, data: Any) -> Any:
@@ -145,18 +159,6 @@ class Device(Model):
                 ):
                     return {**data, "dlms": {**dlms, "interfaceType": "WRAPPER"}}
         return data
-
-
-class PushListener(Model):
-    """A listener for meters that send unsolicited data (push)."""
-
-    type: Literal["tcp", "udp"] = Field(default="tcp", description="the transport protocol")
-    host: str = Field(default="0.0.0.0", min_length=1, description="local address to listen on")  # noqa: S104
-    port: Whole = Field(default=4059, ge=1, le=65535, description="local port to listen on")
-    interface_type: Literal["WRAPPER", "HDLC"] = Field(default="WRAPPER", description="the framing")
-    allow: tuple[Network, ...] = Field(
-        min_length=1, description="networks that may connect, such as `10.0.0.0/8`"
-    )
 
 
 class Configuration(Model):
@@ -211,7 +213,7 @@ class Configuration(Model):
         description="the platform's REST API, where stored rows are counted (audit)",
     )
     push: tuple[PushListener, ...] = Field(
-        default=(), description="listeners for meters that send unsolicited data; not in use yet"
+        default=(), description="listeners for meters that send unsolicited data (push)"
     )
     diagnostics_period_ms: Whole = Field(
         default=60_000,

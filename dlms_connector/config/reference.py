@@ -148,7 +148,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
         for section in (
             *("top", "Device", "Connection", "Dlms", "ModeE", "Workarounds", "Item", "Profile"),
             "ProfileColumn",
-            *("AttributeUpdate", "RpcMethod", "Journal", "PlatformAccess", "PushListener"),
+            *("AttributeUpdate", "RpcMethod", "Journal", "PlatformAccess"),
+            *("PushListener", "AutoCreate", "DevicePush", "PushLayout", "PushObject"),
         )
     },
     "presets": _presets,

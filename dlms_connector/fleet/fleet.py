@@ -10,11 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from dlms_connector.config import Device
+from dlms_connector.config import Device, PushListener
 from dlms_connector.errors import DlmsError
 from dlms_connector.fleet.dial_in import Reception
 from dlms_connector.fleet.line import Line
 from dlms_connector.fleet.member import CallTimeoutError, Member, MeterState, Sink, UnavailableError
+from dlms_connector.fleet.pushing import PushesOnlyError, Pushing
 from dlms_connector.fleet.schedule import backoff_s, spread
 from dlms_connector.fleet.shared_keys import warn_of_shared_keys
 from dlms_connector.link import DialInLink, Link, make_link
@@ -84,12 +85,15 @@ class Fleet:
         link_of: Callable[[Device], Link] = _link_of,
         client_of: MakeClient = make_client,
         now_ms: Callable[[], int] = _unix_ms,
+        listeners: Sequence[PushListener] = (),
+        adopt: Callable[[Device], bool] = lambda device: False,
     ) -> None:
+        """Take the meters; they push to `listeners`, and `adopt` gets devices made by rule."""
         self._log = log
         warn_of_shared_keys(devices, log)
         gate = Gate()
         by_endpoint: dict[str, list[Device]] = {}
-        for device in devices:
+        for device in (each for each in devices if each.is_polled):
             by_endpoint.setdefault(device.connection.endpoint, []).append(device)
         self._lines: dict[str, Line] = {}
         self.reception = Reception(log, client_of, state_dir)
@@ -105,11 +109,22 @@ class Fleet:
                 now_ms=now_ms,
                 state_dir=state_dir,
                 spread_s=max(1.0, len(devices) / _STARTS_PER_S),
+                unasked=self._said,
             )
             if isinstance(link, DialInLink):
                 link.arrived = line.called
                 self.reception.expect(members, link)
         self._line_of = {name: line for line in self._lines.values() for name in line.members}
+        self.pushing = Pushing(
+            devices,
+            sink,
+            log,
+            self._line_of,
+            listeners=listeners,
+            state_dir=state_dir,
+            now_ms=now_ms,
+            adopt=adopt,
+        )
 
     async def run(self) -> None:
         """Poll until cancelled; then release all associations, within half a second in total."""
@@ -118,6 +133,7 @@ class Fleet:
             for endpoint, line in self._lines.items()
         ]
         tasks.append(asyncio.create_task(self._receive(), name="reception"))
+        tasks.append(asyncio.create_task(self.pushing.run(), name="pushing"))
         try:
             await asyncio.Event().wait()
         finally:
@@ -127,6 +143,7 @@ class Fleet:
                 await asyncio.wait(tasks, timeout=_FAREWELL_S / 5)
             await self._farewell()
             await self.reception.close()
+            await self.pushing.push.close()
 
     def submit(
         self, device_name: str, job: Callable[[Client], Talk[T]], *, timeout_s: float
@@ -135,23 +152,36 @@ class Fleet:
 
         The future fails with a DlmsError. Raises KeyError if there is no such meter.
         """
+        if self.pushing.only(device_name):
+            future = asyncio.get_running_loop().create_future()
+            future.set_exception(PushesOnlyError(device_name))
+            return future
         return self._line_of[device_name].submit(device_name, job, timeout_s=timeout_s)
 
     def reconnect(self, device_name: str) -> None:
         """Poll a meter at once over a new association, also during its waiting time."""
-        self._line_of[device_name].reconnect(device_name)
+        if not self.pushing.only(device_name):
+            self._line_of[device_name].reconnect(device_name)
 
     def refresh(self, device_name: str, class_id: int, obis: Obis) -> None:
         """Poll a meter's items of an object soon, because a call has changed it."""
-        self._line_of[device_name].refresh(device_name, class_id, obis)
+        if not self.pushing.only(device_name):
+            self._line_of[device_name].refresh(device_name, class_id, obis)
 
     def statistics(self, device_name: str) -> Statistics:
         """Return a meter's counters; raises KeyError if there is no such meter."""
+        if self.pushing.only(device_name):
+            return Statistics()
         return self._member(device_name).meter.statistics
 
     def state(self, device_name: str) -> MeterState | None:
         """Return a meter's state, None before its first poll ended."""
+        if self.pushing.only(device_name):
+            return self.pushing.push.receiver.state(device_name)
         return self._member(device_name).state
+
+    def _said(self, device_name: str, apdu: bytes) -> None:
+        self.pushing.push.said(device_name, apdu)
 
     def _member(self, device_name: str) -> Member:
         return self._line_of[device_name].members[device_name]

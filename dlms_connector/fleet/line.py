@@ -60,6 +60,7 @@ class Line:
         now_ms: Callable[[], int],
         state_dir: Path | NoPlace | None = None,
         spread_s: float = 1.0,
+        unasked: Callable[[str, bytes], None] = lambda name, apdu: None,
     ) -> None:
         self._log, self._link = log, link
         self._spread_s = spread_s
@@ -75,6 +76,7 @@ class Line:
                     log=log,
                     state_dir=state_dir,
                     shared=self._shared,
+                    unasked=unasked,
                 ),
                 sink,
                 log,

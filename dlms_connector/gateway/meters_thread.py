@@ -35,7 +35,8 @@ class MetersThread:
         *,
         period_s: float,
     ) -> None:
-        self._make_fleet, self._devices, self._uplink = make_fleet, devices, uplink
+        self._make_fleet, self._uplink = make_fleet, uplink
+        self._devices = [device for device in devices if device.is_polled]
         self._log, self._period_s = log, period_s
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(_BLOCKING, "dlms-blocking"))

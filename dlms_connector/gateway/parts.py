@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from dlms_connector.config import Configuration, Device
+from dlms_connector.errors import ConfigError
 from dlms_connector.fleet import Fleet
 from dlms_connector.gateway import last_good
 from dlms_connector.gateway.announcer import Announcer
@@ -91,8 +92,8 @@ class Parts:
         self._watch = FileWatch(devices_file(config, folder))
         self._look_at = monotonic() + LOOK_S
         self._downlink_converters: dict[str, Any] = {}
-        denied = denied_by(gateway, owner.name, self._log)
-        self.prepared = prepare(config, folder, self._log, self._converter, denied)
+        self._denied = denied_by(gateway, owner.name, self._log)
+        self.prepared = prepare(config, folder, self._log, self._converter, self._denied)
         names = [device.device_name for device in self.prepared.devices]
         self._renames = Renames(gateway, names, self._log)
         self._announcer = Announcer(
@@ -221,10 +222,29 @@ class Parts:
         names += [one.name for one in self.prepared.misconfigured]
         self.uplink.states.open(path, names, self._is_of_another)
         self.delivering.open(folder, name)
-        devices = self.prepared.devices
-        fleet = self._owner.make_fleet(devices, self.uplink, self._log, state_dir=folder)
+        fleet = self._owner.make_fleet(
+            self.prepared.devices,
+            self.uplink,
+            self._log,
+            state_dir=folder,
+            listeners=self.prepared.configuration.push,
+            adopt=self._adopt,
+        )
         self.downlink.start(fleet, folder)
         return fleet
+
+    def _adopt(self, device: Device) -> bool:
+        """Take a device that was made for a meter that pushes; false if it may not be used."""
+        name = device.device_name
+        if name in self.prepared.converters or self._denied(name) or self._is_of_another(name):
+            return False
+        try:
+            converter = self._converter(device, self.prepared.configuration)
+        except ConfigError as error:
+            self._log.error("%s cannot be made: %s", name, error)
+            return False
+        self.uplink.adopt(device, converter)
+        return True
 
     # What the parts need
 

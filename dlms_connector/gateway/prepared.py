@@ -134,7 +134,6 @@ def _tell_what_waits(configuration: Configuration, log: Logger) -> None:
     following = sum(bool(device.profiles) for device in configuration.devices)
     waits = {
         f"profiles of {following} devices (the call readProfile reads them)": following,
-        "push": configuration.push,
     }
     if names := [name for name, given in waits.items() if given]:
         log.warning("configured, but not in use in this version: %s", ", ".join(names))

@@ -7,7 +7,7 @@ behind that, because the gateway's storage takes it at any time.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from logging import Logger
@@ -90,7 +90,9 @@ class Uplink:
         keeper: Keeper | None = None,
     ) -> None:
         self._keeper = keeper
-        self._converters, self._announcer = converters, announcer
+        self._adopted: dict[str, Converter] = {}
+        self._converters: Mapping[str, Converter] = ChainMap(self._adopted, dict(converters))
+        self._announcer = announcer
         self._queue, self._announcing = queue, announcing
         self._log, self._send, self._count = log, send, count
         self._came_online, self._largest_attribute = came_online, largest_attribute
@@ -140,6 +142,10 @@ class Uplink:
         """Report that a device is refused, and why."""
         sentence = "; ".join(problems)
         self._queue.put(partial(self._tell_state, name, device_type, "misconfigured", sentence))
+
+    def adopt(self, device: Device, converter: Converter) -> None:
+        """Take what a device says that was made at run time; call in the loop's thread."""
+        self._adopted[device.device_name] = converter
 
     def statistics(self, device: Device, statistics: Statistics, *, send: bool = True) -> None:
         """Send a meter's counters; not those of an offline meter, which would look active."""

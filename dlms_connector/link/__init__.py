@@ -5,6 +5,15 @@ What the bytes mean is not known here. Use `make_link`; each kind is imported wh
 
 from dlms_connector.link.dial_in_link import Call, DialInLink, plain
 from dlms_connector.link.link import Link, make_link
-from dlms_connector.link.listener import EVERYBODY, Listener
+from dlms_connector.link.listener import EVERYBODY, Listener, room_for_strangers
 
-__all__ = ["EVERYBODY", "Call", "DialInLink", "Link", "Listener", "make_link", "plain"]
+__all__ = [
+    "EVERYBODY",
+    "Call",
+    "DialInLink",
+    "Link",
+    "Listener",
+    "make_link",
+    "plain",
+    "room_for_strangers",
+]

@@ -7,10 +7,12 @@ from typing import Protocol
 from dlms_connector.config import (
     Connection,
     ListenConnection,
+    PushConnection,
     SerialConnection,
     TcpConnection,
     UdpConnection,
 )
+from dlms_connector.errors import ConfigError
 
 
 class Link(Protocol):
@@ -51,7 +53,8 @@ class Link(Protocol):
 def make_link(connection: Connection) -> Link:
     """Return the closed link of a configured connection.
 
-    Raises ConfigError if a serial port is wanted and its library is not installed.
+    Raises ConfigError if a serial port is wanted and its library is not installed, or if the meter
+    only pushes.
     """
     match connection:
         case TcpConnection():
@@ -78,3 +81,5 @@ def make_link(connection: Connection) -> Link:
             from dlms_connector.link.dial_in_link import DialInLink
 
             return DialInLink(connection.caller, door=connection.door)
+        case PushConnection():
+            raise ConfigError("connection.type: the meter only pushes (`push`): it cannot be asked")

@@ -73,8 +73,11 @@ class Meter:
         counter: InvocationCounter | None = None,
         short_names: ShortNameFile | None = None,
         shared: bool = False,
+        unasked: Callable[[str, bytes], None] = lambda name, apdu: None,
     ) -> None:
+        """`unasked` gets the device's name and each APDU that answers nothing, as received."""
         self.device = device
+        self._unasked = unasked
         self.statistics = Statistics()
         self.learned = Learned(
             device.device_name, log, single_reads=device.workarounds.single_reads
@@ -272,6 +275,7 @@ class Meter:
 
         def on_unasked(apdu: bytes) -> None:
             self.statistics.unasked += 1
+            self._unasked(name, apdu)
             tag = apdu[:1].hex().upper() or "nothing"
             log.debug("%s: sent %d octets unasked (tag %s)", name, len(apdu), tag)
 

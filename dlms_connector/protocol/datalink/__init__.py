@@ -10,6 +10,12 @@ from dlms_connector.protocol.datalink.addressing import (
     server_address,
     split_server_address,
 )
+from dlms_connector.protocol.datalink.arrivals import (
+    Arrival,
+    Arrivals,
+    PushFraming,
+    make_arrivals,
+)
 from dlms_connector.protocol.datalink.datalink import make_datalink
 from dlms_connector.protocol.datalink.hdlc_frame import (
     DISC,
@@ -34,11 +40,15 @@ __all__ = [
     "SETTLE_S",
     "SNRM",
     "UA",
+    "Arrival",
+    "Arrivals",
     "Frame",
     "FrameReader",
     "HdlcParameters",
+    "PushFraming",
     "client_address",
     "evaluate_formula",
+    "make_arrivals",
     "make_datalink",
     "server_address",
     "seven_bits",

@@ -107,6 +107,11 @@ class FrameReader:
         """Add received octets."""
         self._buffer += data
 
+    @property
+    def begun(self) -> bool:
+        """Whether more than the flag before a frame is there."""
+        return len(self._buffer) > 1
+
     def reset(self) -> None:
         """Discard the beginning of a frame."""
         self._buffer.clear()

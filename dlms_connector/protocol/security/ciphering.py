@@ -111,10 +111,15 @@ class Unsealed:
 class Keys:
     """The keys of one security suite; they are never shown."""
 
-    __slots__ = ("_aead", "_authentication", "_block", "suite")
+    __slots__ = ("_aead", "_authentication", "_block", "_foreign", "suite")
 
-    def __init__(self, suite: int, block: bytes, authentication: bytes = b"") -> None:
-        """Take the keys; for encryption only, `authentication` is empty. Raises ConfigError."""
+    def __init__(
+        self, suite: int, block: bytes, authentication: bytes = b"", *, broadcast: bool = False
+    ) -> None:
+        """Take the keys; for encryption only, `authentication` is empty. Raises ConfigError.
+
+        `broadcast` says that `block` is the key for all meters, and may be used as such.
+        """
         size = KEY_SIZES[suite]
         problems = [
             f"dlms.{name}: suite {suite} takes a key of {size} bytes, not {len(key)}"
@@ -127,6 +132,7 @@ class Keys:
         self._aead = AESGCM(bytes(block))
         self._block = AES(bytes(block))
         self._authentication = bytes(authentication)
+        self._foreign = COMPRESSED if broadcast else COMPRESSED | BROADCAST_KEY
 
     def __repr__(self) -> str:
         return f"<keys of suite {self.suite}>"
@@ -179,7 +185,7 @@ class Keys:
         """Raise SecurityError if the protection is not as agreed."""
         if control & SUITE != self.suite:
             raise SecurityError(_DOING, f"suite {control & SUITE} instead of {self.suite}")
-        if control & (BROADCAST_KEY | COMPRESSED):
+        if control & self._foreign:
             raise SecurityError(_DOING, f"security control {control:02X}: not agreed upon")
         if control & least != least or not control & (AUTHENTICATED | ENCRYPTED):
             raise _too_weak(control)
