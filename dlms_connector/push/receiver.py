@@ -24,7 +24,6 @@ from dlms_connector.protocol.notifications import (
     envelope,
     parse,
 )
-from dlms_connector.protocol.octets import shown
 from dlms_connector.push.directory import Directory, Opened, Pusher
 from dlms_connector.push.layout import UnmappedError, found_in
 from dlms_connector.push.mapping import Found, Place, texts_of
@@ -252,7 +251,7 @@ class Receiver:
                 return self._create(caller, "{logicalDeviceName}", text)
             if caller.peer and "{peer}" in caller.rule.device_name:
                 return self._create(caller, "{peer}", caller.peer)
-        raise UnknownMeterError(f"{shown(text.encode())} " if text else "that sent it in clear")
+        raise UnknownMeterError(f"{text[:32]!r}" if text else "that sent it in clear")
 
     # Devices that are made by rule
 

@@ -1,0 +1,160 @@
+"""Pushes in the shapes of makers' meters: the right values, or none at all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dlms_connector.config import Device
+from dlms_connector.errors import DlmsError, LinkError
+from dlms_connector.protocol.datalink import Arrivals, make_arrivals
+from dlms_connector.push.receiver import Caller, Receiver
+from dlms_connector.reading import Poll, Reading
+from dlms_connector.state import PushedCounters
+from tests.support.pushes import MAKERS, NOON_MS, MakersPush
+
+NOW_MS = NOON_MS + 5000
+LOG = logging.getLogger("test")
+
+
+class Collected:
+    """A sink that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.readings: list[Reading] = []
+        self.states: list[tuple[str, str]] = []
+
+    def polled(self, device: Device, poll: Poll) -> None:
+        self.readings += poll.readings
+
+    def state(self, device: Device, state: str, error: DlmsError | None) -> None:
+        self.states.append((device.device_name, state))
+
+    @property
+    def values(self) -> dict[str, tuple[Any, str | None]]:
+        return {one.key: (one.value, one.unit) for one in self.readings}
+
+
+class Desk:
+    """A receiver with one device, and a reader of its line."""
+
+    def __init__(self, push: MakersPush) -> None:
+        self.sink = Collected()
+        self.receiver = Receiver(
+            [push.loaded],
+            self.sink,
+            LOG,
+            counters=PushedCounters(None, LOG),
+            now_ms=lambda: NOW_MS,
+            clock=lambda: 0.0,
+        )
+        self.framing = push.framing
+        self.caller = Caller("test")
+        self.arrivals: Arrivals = make_arrivals(push.framing)
+
+    def feed(self, data: bytes) -> None:
+        try:
+            for arrival in self.arrivals.feed(data):
+                self.receiver.take(arrival.apdu, self.caller, arrival.source)
+        except LinkError:
+            self.arrivals = make_arrivals(self.framing)
+
+    def silence(self) -> None:
+        """Let the time pass in which a push must be complete."""
+        self.arrivals.reset()
+        self.caller.blocks.clear()
+
+
+@pytest.fixture(params=MAKERS, ids=lambda push: push.maker)
+def push(request: pytest.FixtureRequest) -> MakersPush:
+    made: MakersPush = request.param
+    return made
+
+
+def assert_right(push: MakersPush, sink: Collected) -> None:
+    values = sink.values
+    assert push.values.items() <= values.items(), values
+    assert not set(push.missing) & values.keys()
+    expected_ms = push.ts_ms or NOW_MS
+    assert {one.ts_ms for one in sink.readings} == {expected_ms}
+    assert {one.quality for one in sink.readings} == {"good"}
+
+
+def test_the_right_values(push: MakersPush) -> None:
+    desk = Desk(push)
+    desk.feed(push.line)
+    assert_right(push, desk.sink)
+    assert desk.sink.states == [("Meter", "online")]
+
+
+def test_one_octet_at_a_time(push: MakersPush) -> None:
+    desk = Desk(push)
+    for octet in push.line:
+        desk.feed(bytes((octet,)))
+    assert_right(push, desk.sink)
+
+
+def test_noise_before_and_behind(push: MakersPush) -> None:
+    desk = Desk(push)
+    desk.feed(b"\x00\xff\x68\x7e\x10" + push.line + b"\x12\x34\x7e")
+    assert_right(push, desk.sink)
+
+
+def test_cut_short_gives_nothing(push: MakersPush) -> None:
+    for end in range(len(push.line) - 1):
+        desk = Desk(push)
+        desk.feed(push.line[:end])
+        assert desk.sink.readings == [], end
+
+
+def test_what_follows_a_push_that_was_cut_short_is_taken(push: MakersPush) -> None:
+    for end in range(1, len(push.line) - 1, 7):
+        desk = Desk(push)
+        desk.feed(push.line[:end] + push.line + (b"" if push.framing == "HDLC" else bytes(300)))
+        assert_right(push, desk.sink)
+
+
+def test_a_lost_beginning_gives_nothing(push: MakersPush) -> None:
+    for start in range(1, len(push.line) - 1, 3):
+        desk = Desk(push)
+        desk.feed(push.line[start:])
+        right = {**desk.sink.values}
+        assert right.items() <= all_values(push).items(), start
+
+
+def test_a_flipped_bit_gives_nothing(push: MakersPush) -> None:
+    right = all_values(push)
+    for line in flipped(push.line):
+        desk = Desk(push)
+        desk.feed(line)
+        desk.feed(bytes(300))
+        assert desk.sink.values.items() <= right.items()
+        assert {one.ts_ms for one in desk.sink.readings} <= {push.ts_ms or NOW_MS}
+
+
+def test_a_repetition_is_refused(push: MakersPush) -> None:
+    if not push.ciphered:
+        pytest.skip("in clear nothing tells a repetition")
+    desk = Desk(push)
+    desk.feed(push.line)
+    count = len(desk.sink.readings)
+    desk.silence()
+    desk.feed(push.line)
+    assert len(desk.sink.readings) == count
+
+
+def all_values(push: MakersPush) -> dict[str, tuple[Any, str | None]]:
+    desk = Desk(push)
+    desk.feed(push.line)
+    return desk.sink.values
+
+
+def flipped(line: bytes) -> Iterator[bytes]:
+    """Yield the line with one bit changed, at one bit of each octet."""
+    for at in range(len(line)):
+        changed = bytearray(line)
+        changed[at] ^= 1 << (at * 5) % 8
+        yield bytes(changed)
