@@ -1,0 +1,82 @@
+"""The counters of pushed APDUs, over restarts."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from dlms_connector.state import PushedCounters
+
+LOG = logging.getLogger("test")
+SENDER = PushedCounters.sender(b"MMM\0\0\0\0\1", bytes(16))
+
+
+def test_the_highest_number_survives(tmp_path: Path) -> None:
+    path = tmp_path / "sub" / "pushed.json"
+    counters = PushedCounters(path, LOG)
+    counters.load()
+    assert counters.highest(SENDER) == -1
+    counters.note(SENDER, 7)
+    counters.note(SENDER, 5)
+    counters.store()
+    assert not counters.changed
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert bytes(16).hex() not in path.read_text("utf-8")
+    again = PushedCounters(path, LOG)
+    again.load()
+    assert again.highest(SENDER) == 7
+
+
+def test_another_key_is_another_sender() -> None:
+    assert PushedCounters.sender(b"MMM\0\0\0\0\1", bytes(range(16))) != SENDER
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"highest": 3}', '{"highest": {"x": 1}}', '{"highest": null}']
+)
+def test_an_unreadable_file_is_kept_aside_and_told(
+    tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "pushed.json"
+    path.write_text(content, "utf-8")
+    counters = PushedCounters(path, LOG)
+    counters.load()
+    counters.note(SENDER, 3)
+    counters.store()
+    assert (tmp_path / "pushed.json.unreadable-1").read_text("utf-8") == content
+    assert "cannot be told" in caplog.text
+    again = PushedCounters(path, LOG)
+    again.load()
+    assert again.highest(SENDER) == 3
+
+
+def test_what_is_right_in_a_damaged_file_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "pushed.json"
+    path.write_text(f'{{"highest": {{"{SENDER}": 12, "x": -1}}}}', "utf-8")
+    counters = PushedCounters(path, LOG)
+    counters.load()
+    assert counters.highest(SENDER) == 12
+    assert counters.changed
+
+
+def test_a_folder_that_cannot_be_written_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("", "utf-8")
+    counters = PushedCounters(tmp_path / "file" / "pushed.json", LOG)
+    counters.note(SENDER, 3)
+    counters.store()
+    counters.store()
+    assert caplog.text.count("cannot be written") == 1
+    assert counters.highest(SENDER) == 3
+    assert counters.changed
+
+
+def test_in_memory_only() -> None:
+    counters = PushedCounters(None, LOG)
+    counters.load()
+    counters.note(SENDER, 3)
+    counters.store()
+    assert counters.highest(SENDER) == 3
