@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from dlms_connector.config import Device
-from dlms_connector.errors import DlmsError, LinkError
+from dlms_connector.errors import LinkError
 from dlms_connector.protocol.datalink import Arrivals, make_arrivals
-from dlms_connector.push.receiver import Caller, Receiver
-from dlms_connector.reading import Poll, Reading
-from dlms_connector.state import PushedCounters
-from tests.support.pushes import MAKERS, NOON_MS, MakersPush
-
-NOW_MS = NOON_MS + 5000
-LOG = logging.getLogger("test")
-
-
-class Collected:
-    """A sink that keeps what it gets."""
-
-    def __init__(self) -> None:
-        self.readings: list[Reading] = []
-        self.states: list[tuple[str, str]] = []
-
-    def polled(self, device: Device, poll: Poll) -> None:
-        self.readings += poll.readings
-
-    def state(self, device: Device, state: str, error: DlmsError | None) -> None:
-        self.states.append((device.device_name, state))
-
-    @property
-    def values(self) -> dict[str, tuple[Any, str | None]]:
-        return {one.key: (one.value, one.unit) for one in self.readings}
+from dlms_connector.push.receiver import Caller
+from tests.support.pushes import MAKERS, MakersPush
+from tests.support.pushing import NOW_MS, Collected, receiver_of
 
 
 class Desk:
@@ -43,14 +19,7 @@ class Desk:
 
     def __init__(self, push: MakersPush) -> None:
         self.sink = Collected()
-        self.receiver = Receiver(
-            [push.loaded],
-            self.sink,
-            LOG,
-            counters=PushedCounters(None, LOG),
-            now_ms=lambda: NOW_MS,
-            clock=lambda: 0.0,
-        )
+        self.receiver = receiver_of(push.loaded, sink=self.sink)
         self.framing = push.framing
         self.caller = Caller("test")
         self.arrivals: Arrivals = make_arrivals(push.framing)
