@@ -52,7 +52,7 @@ class MakersPush:
 def device_of(keys: Mapping[str, Any], name: str = "Meter") -> Device:
     """Return a device that only pushes, with these keys."""
     made = {"deviceName": name, "connection": {"type": "push"}, **keys}
-    loaded = load({"devices": [made]}, base=Path("."))
+    loaded = load({"devices": [made]}, base=Path())
     assert not loaded.every_problem, loaded.every_problem
     return loaded.configuration.devices[0]
 

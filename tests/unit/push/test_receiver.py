@@ -356,7 +356,7 @@ def rule_of(name: str, template: dict[str, Any], **more: Any) -> AutoCreate:
         "allow": ["10.0.0.0/8"],
         "autoCreate": {"template": "t", "deviceName": name, **more},
     }
-    loaded = load({"devices": [], "templates": {"t": template}, "push": [listener]}, base=Path("."))
+    loaded = load({"devices": [], "templates": {"t": template}, "push": [listener]}, base=Path())
     assert not loaded.every_problem, loaded.every_problem
     rule = loaded.configuration.push[0].auto_create
     assert rule is not None
