@@ -14,6 +14,7 @@ from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import CommandError, LinkError
 from dlms_connector.fleet.line import Line
 from dlms_connector.interpret import ScalerUnit
+from dlms_connector.meter import Meter
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client, get_one
 from dlms_connector.protocol.data import Data, DataType
@@ -87,7 +88,8 @@ class Pushing:
 
     def _scaler(self, device_name: str, ref: AttributeRef) -> ScalerUnit | None:
         line = self._lines.get(device_name)
-        return line.members[device_name].meter.learned.scalers.get(ref) if line else None
+        meter = line.members[device_name].meter if line else None
+        return meter.learned.scalers.get(ref) if isinstance(meter, Meter) else None
 
     def _ask(self, device_name: str) -> None:
         """Read a meter's push setup, for what it pushes next; once, if it answers."""

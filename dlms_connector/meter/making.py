@@ -26,11 +26,13 @@ def meter_of(
     log: logging.Logger,
     state_dir: Path | NoPlace | None,
     shared: bool = False,
+    unasked: Callable[[str, bytes], None] = lambda name, apdu: None,
 ) -> AnyMeter:
     """Return the meter of a device, over a link that the caller lends.
 
     `open_link` opens it and raises ConnectError; `now_ms` is the Unix time in ms; `state_dir` holds
-    what must survive a restart; `shared` says that other meters talk over the same link.
+    what must survive a restart; `shared` says that other meters talk over the same link;
+    `unasked` gets the device's name and each APDU that answers nothing, as received.
     """
     if device.dlms.interface_type == "IEC_62056_21":
         return ReadoutMeter(device, link, open_link=open_link, now_ms=now_ms, log=log)
@@ -44,4 +46,5 @@ def meter_of(
         counter=counter_of(device, state_dir, log),
         short_names=short_names_of(device, state_dir, log),
         shared=shared,
+        unasked=unasked,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,9 @@ async def test_pushes_reach_the_platform(tmp_path: Path) -> None:
         await push(told, "127.0.0.1", port)
         await push(new, "127.0.0.1", port)
         for name in ("Told", created):
-            await running.until(lambda name=name: store.telemetry(name, "energy"))
-            await running.until(lambda name=name: "online" in running.states(name))
+            await running.until(partial(store.telemetry, name, "energy"))
+            await running.until(partial(running.states, name))
+            assert running.states(name) == ["online"]
 
         before = len(store.telemetry(polled, "pushed"))
         meter = running.endpoints[0].meter

@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from dlms_connector.config import PushListener
 from dlms_connector.errors import ConnectError
+from dlms_connector.protocol.data import structure
 from dlms_connector.push import doors
 from dlms_connector.push.doors import TcpDoor, UdpDoor, make_door
 from dlms_connector.push.pace import Pace
@@ -21,7 +22,6 @@ from tests.support.pushes import (
     hdlc,
     obis,
     scale,
-    structure,
     u32,
     wrapped,
 )

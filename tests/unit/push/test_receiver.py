@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from dlms_connector.config import AutoCreate, Device, load
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.data import Data, DataType, encode
+from dlms_connector.protocol.data import Data, DataType, array, encode, structure
 from dlms_connector.protocol.security import Keys
 from dlms_connector.push.mapping import definitions
 from dlms_connector.push.receiver import Caller, Taken
@@ -20,7 +21,6 @@ from tests.support.pushes import (
     KEY,
     NOON,
     NOON_MS,
-    array,
     blocks,
     data_notification,
     definition,
@@ -29,7 +29,6 @@ from tests.support.pushes import (
     obis,
     octets,
     scale,
-    structure,
     text,
     u16,
     u32,
@@ -363,9 +362,17 @@ def rule_of(name: str, template: dict[str, Any], **more: Any) -> AutoCreate:
     return rule
 
 
+def _adopting(made: list[Device]) -> Callable[[Device], bool]:
+    def adopt(device: Device) -> bool:
+        made.append(device)
+        return True
+
+    return adopt
+
+
 def test_a_device_is_made_for_a_meter_that_has_the_key(sink: Collected) -> None:
     made: list[Device] = []
-    receiver = receiver_of(sink=sink, adopt=lambda device: made.append(device) or True)
+    receiver = receiver_of(sink=sink, adopt=_adopting(made))
     who = caller(rule=rule_of("Meter {systemTitle}", {"dlms": KEYS, "deviceType": "House"}))
     wrong = general_glo(data_notification(NAMED), TITLE, 1, key=bytes(16))
     assert receiver.take(wrong, who) == Taken()
@@ -381,8 +388,8 @@ def test_a_device_is_made_for_a_meter_that_has_the_key(sink: Collected) -> None:
 
 
 def test_a_device_is_made_by_name_or_address(sink: Collected) -> None:
-    made: list[str] = []
-    receiver = receiver_of(sink=sink, adopt=lambda one: made.append(one.device_name) or True)
+    made: list[Device] = []
+    receiver = receiver_of(sink=sink, adopt=_adopting(made))
     body = structure(obis("0-0:42.0.0"), text("MMM77"), *NAMED.value)
     by_name = caller(rule=rule_of("{logicalDeviceName}", {}))
     by_peer = caller(rule=rule_of("at {peer}", {}))
@@ -390,19 +397,19 @@ def test_a_device_is_made_by_name_or_address(sink: Collected) -> None:
         receiver.take(data_notification(body), who)
     receiver.take(data_notification(NAMED), by_peer)
     receiver.take(data_notification(NAMED), by_name)
-    assert made == ["MMM77", "at 10.0.0.9"]
+    assert [one.device_name for one in made] == ["MMM77", "at 10.0.0.9"]
 
 
 def test_as_many_devices_as_the_rule_allows(
     sink: Collected, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made: list[str] = []
-    receiver = receiver_of(sink=sink, adopt=lambda one: made.append(one.device_name) or True)
+    made: list[Device] = []
+    receiver = receiver_of(sink=sink, adopt=_adopting(made))
     who = caller(rule=rule_of("{logicalDeviceName}", {}, most=3))
     for number in range(10):
         body = structure(obis("0-0:42.0.0"), text(f"MMM{number}"), *NAMED.value)
         receiver.take(data_notification(body), who)
-    assert made == ["MMM0", "MMM1", "MMM2"]
+    assert [one.device_name for one in made] == ["MMM0", "MMM1", "MMM2"]
     assert "may be made" in caplog.text
 
 

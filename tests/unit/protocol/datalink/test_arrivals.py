@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dlms_connector.protocol.datalink import make_arrivals
-from tests.support.pushes import data_notification, hdlc, mbus, structure, u32, wrapped
+from dlms_connector.protocol.data import structure
+from dlms_connector.protocol.datalink import Arrivals, Frame, PushFraming, make_arrivals
+from tests.support.pushes import data_notification, hdlc, mbus, u32, wrapped
 
 APDU = data_notification(structure(*map(u32, range(40))))
 
@@ -34,8 +35,6 @@ def test_a_lost_first_segment_loses_the_whole() -> None:
 
 def test_endless_segments_are_given_up() -> None:
     reader = make_arrivals("HDLC")
-    from dlms_connector.protocol.datalink import Frame
-
     piece = Frame(b"\x2b", b"\x21", 0x03, bytes(1800), segmented=True).encode()
     start = Frame(b"\x2b", b"\x21", 0x03, b"\xe6\xe7\x00" + bytes(1800), segmented=True).encode()
     assert reader.feed(start + piece * 40) == []
@@ -84,13 +83,18 @@ def test_a_wrapper_frame_cut_short_is_not_completed_by_the_next() -> None:
         assert [one.apdu for one in found] == [APDU, APDU], lost
 
 
-@pytest.mark.parametrize("framing", ["HDLC", "MBUS", "WRAPPER"])
-def test_what_has_begun_is_known(framing: str) -> None:
-    reader = make_arrivals(framing)  # type: ignore[arg-type]
-    line = {"HDLC": hdlc, "MBUS": mbus, "WRAPPER": wrapped}[framing](APDU)
+@pytest.mark.parametrize(
+    ("framing", "line"), [("HDLC", hdlc(APDU)), ("MBUS", mbus(APDU)), ("WRAPPER", wrapped(APDU))]
+)
+def test_what_has_begun_is_known(framing: PushFraming, line: bytes) -> None:
+    reader = make_arrivals(framing)
     reader.feed(line[:30])
-    assert reader.begun
+    assert has_begun(reader)
     reader.reset()
-    assert not reader.begun
+    assert not has_begun(reader)
     assert [one.apdu for one in reader.feed(line)] == [APDU]
-    assert not reader.begun
+    assert not has_begun(reader)
+
+
+def has_begun(reader: Arrivals) -> bool:
+    return reader.begun

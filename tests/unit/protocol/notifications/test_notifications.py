@@ -7,7 +7,7 @@ import pytest
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import ProtocolError, SecurityError
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.data import Data, DataType, DateTime, encode
+from dlms_connector.protocol.data import Data, DataType, DateTime, encode, structure
 from dlms_connector.protocol.notifications import (
     AGREED,
     BROADCAST,
@@ -26,7 +26,6 @@ from tests.support.pushes import (
     data_notification,
     general_glo,
     obis,
-    structure,
     u32,
 )
 
