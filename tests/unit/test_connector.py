@@ -33,7 +33,12 @@ class FakeFleet:
     """Meters that do what a test says; `behave` runs in the loop's thread."""
 
     def __init__(
-        self, devices: tuple[Device, ...], sink: Sink, log: logging.Logger, state_dir: Path | None
+        self,
+        devices: tuple[Device, ...],
+        sink: Sink,
+        log: logging.Logger,
+        state_dir: Path | None,
+        **_push: Any,
     ) -> None:
         self.devices, self.sink, self.state_dir = devices, sink, state_dir
         self.threads = threading.active_count()
