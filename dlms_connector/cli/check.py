@@ -56,8 +56,10 @@ def command(file: Path, connect: bool, timeout_s: float) -> None:
 
 def _summary(loaded: Loaded) -> str:
     devices = loaded.configuration.devices
-    lines = Counter(device.connection.endpoint for device in devices)
+    lines = Counter(device.connection.endpoint for device in devices if device.is_polled)
     text = f"{_count(len(devices), 'device')} on {_count(len(lines), 'line')}"
+    if pushing := sum(not device.is_polled for device in devices):
+        text += f", {pushing} of them only push"
     if loaded.refused:
         text += f", {len(loaded.refused)} refused"
     if loaded.every_problem:
@@ -74,9 +76,14 @@ class _FirstAnswers:
     """A sink that waits for one poll of every meter, successful or not."""
 
     def __init__(self, devices: Sequence[Device]) -> None:
-        self.waiting = {device.device_name for device in devices}
+        self.waiting = {device.device_name for device in devices if device.is_polled}
         self.failed: set[str] = set()
         self.done = asyncio.Event()
+        for device in devices:
+            if not device.is_polled:
+                click.echo(f"{device.device_name}: only pushes, so it was not asked")
+        if not self.waiting:
+            self.done.set()
 
     def polled(self, device: Device, poll: Any) -> None:
         """Print the result of a meter's first poll."""

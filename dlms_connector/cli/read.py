@@ -146,7 +146,7 @@ def _chosen(loaded: Loaded, names: Sequence[str]) -> Sequence[Device]:
     """Return the devices to read; raises ConfigError or BadParameter for an unusable name."""
     devices = {device.device_name: device for device in loaded.configuration.devices}
     if not names:
-        return tuple(devices.values())
+        return tuple(device for device in devices.values() if device.is_polled)
     for name in names:
         refused = [one for one in loaded.refused if one.name == name]
         if name not in devices and refused:

@@ -115,7 +115,7 @@ def prepare(
         log,
     )
     _tell_what_waits(loaded.configuration, log)
-    _tell_count(len(devices), len(refused), raw, log)
+    _tell_count(devices, len(refused), raw, log)
     return Prepared(
         loaded.configuration,
         tuple(devices),
@@ -200,9 +200,12 @@ def _grouped(problems: Sequence[str]) -> Iterator[str]:
         yield "\n".join(group)
 
 
-def _tell_count(polled: int, refused: int, raw: Any, log: Logger) -> None:
+def _tell_count(devices: Sequence[Device], refused: int, raw: Any, log: Logger) -> None:
     """Log the result of each start in one line."""
     if is_empty(raw):
         log.info("no devices yet (version %s)", __version__)
         return
-    log.info("%d meters are polled, %d refused (version %s)", polled, refused, __version__)
+    polled = sum(device.is_polled for device in devices)
+    pushing = f", {len(devices) - polled} only push" if polled < len(devices) else ""
+    text = "%d meters are polled%s, %d refused (version %s)"
+    log.info(text, polled, pushing, refused, __version__)

@@ -17,14 +17,13 @@ from dlms_connector.push.doors import Door, make_door
 from dlms_connector.push.mapping import definitions
 from dlms_connector.push.news import News
 from dlms_connector.push.receiver import Caller, Receiver, Sink
-from dlms_connector.state import NoPlace, PushedCounters
+from dlms_connector.state import PUSHED_FILE, NoPlace, PushedCounters
 
 _SWEEP_S = 1.0
 #: The counters are stored that often, if there are new ones.
 _STORE_S = 2.0
 #: Pauses before a port that is not free is tried again.
 _RETRY_S, _LONGEST_RETRY_S = 5.0, 300.0
-_FILE = "pushed-counters.json"
 
 
 class Push:
@@ -45,7 +44,7 @@ class Push:
     ) -> None:
         """`unlisted` is asked for the push setup of a polled device: see `listed`."""
         self._log = log
-        path = state_dir / _FILE if isinstance(state_dir, Path) else None
+        path = state_dir / PUSHED_FILE if isinstance(state_dir, Path) else None
         self._counters = PushedCounters(path, log)
         self._loaded = path is None
         self._callers: dict[str, Caller] = {}

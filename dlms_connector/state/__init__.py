@@ -9,12 +9,14 @@ from dlms_connector.state import private_files
 from dlms_connector.state.counter_files import LAST
 from dlms_connector.state.counters import WARN_AT, InvocationCounter, counter_of, needs_counter
 from dlms_connector.state.no_place import NoPlace
+from dlms_connector.state.pushed import FILE as PUSHED_FILE
 from dlms_connector.state.pushed import PushedCounters
 from dlms_connector.state.short_name_files import ShortNameFile, short_names_of
 from dlms_connector.state.state_folder import commands_folder, gateways_folder, gateways_place
 
 __all__ = [
     "LAST",
+    "PUSHED_FILE",
     "WARN_AT",
     "InvocationCounter",
     "NoPlace",

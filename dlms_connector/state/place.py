@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlms_connector.state import counter_files, private_files
+from dlms_connector.state import counter_files, private_files, pushed
 from dlms_connector.state.counter_files import LAST
 from dlms_connector.state.file_lock import identity
 from dlms_connector.state.no_place import NoPlace, is_denied, not_noted, not_yet, unreadable, unseen
@@ -165,6 +165,7 @@ def _carry_over(entry: Mapping[str, Any], folder: Path) -> bool:
             _raise(folder / path.name, unused(counter_files.look(path)))
         for path in before.glob("heard-*.log"):
             _append(folder / path.name, private_files.read(path, 1 << 24))
+        pushed.carry_over(before, folder)
     except (OSError, ValueError):
         return False
     return True

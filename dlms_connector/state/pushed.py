@@ -16,6 +16,10 @@ from threading import Lock
 from dlms_connector.state import private_files
 from dlms_connector.state.private_files import put_aside
 
+_LOG = logging.getLogger(__name__)
+
+#: The name of the file in the folder of the state.
+FILE = "pushed-counters.json"
 #: Senders that are remembered. A sender is noted after it has proved that it has the key.
 _MOST_SENDERS = 200_000
 _MOST_OCTETS = 64 * _MOST_SENDERS
@@ -31,6 +35,8 @@ class PushedCounters:
         self._highest: dict[str, int] = {}
         self._memory, self._io = Lock(), Lock()
         self._changed = self._complained = False
+        #: What the file was when it was read or written here: others may write it too.
+        self._seen: tuple[int, int] | None = None
 
     @property
     def changed(self) -> bool:
@@ -58,9 +64,10 @@ class PushedCounters:
             self._changed = True
 
     def load(self) -> None:
-        """Read the file; never raises. Call it once, before the first number is compared."""
+        """Read the file; never raises. Call it before the first number is compared."""
         if self._path is None:
             return
+        self._seen = _state_of(self._path)
         try:
             found = private_files.load(self._path, _MOST_OCTETS)
             highest = {
@@ -85,16 +92,28 @@ class PushedCounters:
     def store(self) -> None:
         """Write the file if there is something new; never raises."""
         with self._io:
+            if self._path is None or not self._changed:
+                return
+            if _state_of(self._path) != self._seen:
+                self.load()  # a command beside the gateway has written it
             with self._memory:
-                if self._path is None or not self._changed:
-                    return
                 highest, self._changed = dict(self._highest), False
             try:
                 private_files.make_folder(self._path.parent)
                 private_files.write(self._path, {"highest": highest})
+                self._seen = _state_of(self._path)
             except OSError as error:
                 self._changed = True
                 self._complain(f"cannot be written: {error}")
+
+    def store_in(self, path: Path) -> None:
+        """Write these numbers into another file, beside those that are there."""
+        if self._highest:
+            other = PushedCounters(path, self._log)
+            other.load()
+            for sender, number in self._highest.items():
+                other.note(sender, number)
+            other.store()
 
     def _complain(self, problem: str) -> None:
         if not self._complained and self._path is not None:
@@ -103,3 +122,19 @@ class PushedCounters:
                 "%s %s; a pushed message that was recorded before a restart cannot be told from a "
                 "new one until its meter has pushed once", self._path.name, problem,
             )  # fmt: skip
+
+
+def carry_over(before: Path, folder: Path) -> None:
+    """Raise the numbers in a folder to those in the one that was in use before."""
+    earlier = PushedCounters(before / FILE, _LOG)
+    earlier.load()
+    earlier.store_in(folder / FILE)
+
+
+def _state_of(path: Path) -> tuple[int, int] | None:
+    """Return what changes whenever the file is written; None if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns

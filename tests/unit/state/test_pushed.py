@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dlms_connector.state import PushedCounters
+from dlms_connector.state.pushed import FILE, PushedCounters, carry_over
 
 LOG = logging.getLogger("test")
 SENDER = PushedCounters.sender(b"MMM\0\0\0\0\1", bytes(16))
@@ -80,3 +80,35 @@ def test_in_memory_only() -> None:
     counters.note(SENDER, 3)
     counters.store()
     assert counters.highest(SENDER) == 3
+
+
+def test_what_another_process_has_written_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "pushed.json"
+    gateway, command = PushedCounters(path, LOG), PushedCounters(path, LOG)
+    for one in (gateway, command):
+        one.load()
+    other = PushedCounters.sender(b"MMM\0\0\0\0\2", bytes(16))
+    gateway.note(SENDER, 9)
+    gateway.store()
+    command.note(other, 4)
+    command.note(SENDER, 2)
+    command.store()
+    gateway.note(SENDER, 10)
+    gateway.store()
+    again = PushedCounters(path, LOG)
+    again.load()
+    assert (again.highest(SENDER), again.highest(other)) == (10, 4)
+
+
+def test_another_folder_takes_the_numbers_over(tmp_path: Path) -> None:
+    before, folder = tmp_path / "before", tmp_path / "folder"
+    counters = PushedCounters(before / FILE, LOG)
+    counters.note(SENDER, 9)
+    counters.store()
+    newer = PushedCounters(folder / FILE, LOG)
+    newer.note(SENDER, 3)
+    newer.store()
+    carry_over(before, folder)
+    again = PushedCounters(folder / FILE, LOG)
+    again.load()
+    assert again.highest(SENDER) == 9
