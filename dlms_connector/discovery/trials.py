@@ -39,6 +39,11 @@ def _rejects_frames(dlms: Dlms, error: DlmsError) -> bool:
     return rejected and dlms.interface_type != "WRAPPER" and _CONNECTIONLESS in error.hint
 
 
+def _misnumbers(dlms: Dlms, error: DlmsError) -> bool:
+    """Whether the meter's numbered frames never fit."""
+    return isinstance(error, ProtocolError) and _UNCOUNTED in error.hint
+
+
 def _unexplained(dlms: Dlms, error: DlmsError) -> bool:
     """Whether a ciphered request failed by silence, a closed link, or without naming a reason."""
     if dlms.security == "NONE" or isinstance(error, ConnectError | SecurityError):
@@ -64,7 +69,7 @@ def _judges(error: RefusedError) -> bool:
     return any(word in said for word in ("authentication", "mechanism", "context-name"))
 
 
-_CONNECTIONLESS = "connectionless"
+_CONNECTIONLESS, _UNCOUNTED = "connectionless", "uncountedFrames"
 #: It repeats numbers that ciphering needs to be unique: tried only where the user says so.
 COUNTER_FROM_ONE = "counterFromOne"
 
@@ -75,6 +80,7 @@ TRIALS = (
     Trial("sign", "handshake", _unsigned),
     Trial("signOutside", True, _unsigned),
     Trial(_CONNECTIONLESS, True, _rejects_frames, of_frames=True),
+    Trial(_UNCOUNTED, True, _misnumbers, of_frames=True),
 )
 
 

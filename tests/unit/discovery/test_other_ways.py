@@ -136,6 +136,14 @@ async def test_no_number_of_a_key_is_used_twice_unasked(framing: Any, tmp_path: 
     assert any("--try-counter-from-one" in words for words in told)
 
 
+async def test_a_meter_that_counts_no_frames_is_read_all_the_same() -> None:
+    async with simulate([MeterOptions(faults=["never-counts"])]) as (server,):
+        found = await look(server, interfaces=("HDLC",), clients=(16,))
+    assert found.measures, found
+    assert found.entry is not None
+    assert found.entry["workarounds"] == {"uncountedFrames": True}
+
+
 @pytest.mark.parametrize("fault", ["close-on-bare-snrm", "silent-to-bare-snrm"])
 async def test_a_meter_that_wants_the_parameters_named_is_found(fault: str) -> None:
     async with simulate([MeterOptions(faults=[fault])]) as (server,):
