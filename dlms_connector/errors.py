@@ -7,6 +7,7 @@
     │   │   └── AbsentError          the meter has to dial in: wait until it does
     │   ├── LinkClosedError      the peer closed the connection
     │   ├── LinkTimeoutError     no complete reply in time
+    │   │   └── UnreadyError         it says that it is ready, and has no answer
     │   ├── StateBusyError       our own state files do not answer in time
     │   └── ProtocolError        the peer violated the protocol
     │       ├── DroppedError         the meter has no session: the request was not carried out
@@ -113,6 +114,22 @@ class LinkTimeoutError(LinkError):
         self.tries = tries
         self.received = received
         self.stranger = stranger
+
+
+class UnreadyError(LinkTimeoutError):
+    """The meter acknowledges the request (RR over HDLC) and has no answer for too long."""
+
+    hint = (
+        "it hears us, so its address is right: what takes it so long may need a larger "
+        "connection.timeoutMs, or less may be asked for; if it never answers, it hangs"
+    )
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(1, 0)
+        self.args = (
+            f"the meter has said for {seconds:.0f} s that it is ready (RR), and had no answer",
+        )
+        self.seconds = seconds
 
 
 class StateBusyError(LinkError):

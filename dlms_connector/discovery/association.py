@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from dlms_connector.config import Device
 from dlms_connector.discovery.search import MakeLink
-from dlms_connector.errors import DlmsError, LinkError, LinkTimeoutError
+from dlms_connector.errors import DlmsError, LinkError, UnreadyError
 from dlms_connector.link import Link
 from dlms_connector.meter import catch_up, converse
 from dlms_connector.protocol import Client, make_client
@@ -64,7 +64,7 @@ class Patience:
                     busy_s = out.seconds + (busy_s if out.seconds >= pause_s else 0.0)
                     pause_s = out.seconds
                     if busy_s > most_busy_s:
-                        out = talk.throw(LinkTimeoutError(1, 0))
+                        out = talk.throw(UnreadyError(busy_s))
                         continue
                 try:
                     data = yield out

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Generator
 from math import inf
 from typing import NoReturn, Protocol, TypeVar, runtime_checkable
 
-from dlms_connector.errors import LinkClosedError, LinkError, LinkTimeoutError
+from dlms_connector.errors import LinkClosedError, LinkError, LinkTimeoutError, UnreadyError
 from dlms_connector.link import Link
 from dlms_connector.meter.patience import Patience
 from dlms_connector.protocol.directive import Breath, Directive, Drain, LineSettings, Pause
@@ -48,7 +48,7 @@ async def converse(
     now = loop.time()
     end = inf if overall_s is None else now + overall_s
     sent = received = 0
-    asked, waits = now, False
+    asked, waits, unready_since = now, False, now
 
     def due(since: float) -> float:
         return min(since + (patience.reply_s if patience else timeout_s), end)
@@ -63,8 +63,13 @@ async def converse(
                 if isinstance(out, Directive):
                     data = await _obey(out, link, end)
                     received += len(data)
-                    if _put_off(patience, out):
-                        _fail(talk, LinkTimeoutError(sent, received))
+                    if isinstance(out, Pause) and out.waited_s and patience:
+                        if out.seconds == out.waited_s:  # the first of a request
+                            unready_since = loop.time() - out.seconds
+                        unready_s = max(out.waited_s, loop.time() - unready_since)
+                        patience.put_off(unready_s)
+                        if patience.is_over:
+                            _fail(talk, UnreadyError(unready_s))
                     deadline = due(loop.time())
                     out = talk.send(data)
                     continue
@@ -113,14 +118,6 @@ def _silent(patience: Patience | None, for_s: float) -> bool:
     if patience is None:
         return False
     patience.silent(for_s)
-    return patience.is_over
-
-
-def _put_off(patience: Patience | None, directive: Directive) -> bool:
-    """Note a pause for a meter that has no answer yet; return whether it may take no longer."""
-    if patience is None or not isinstance(directive, Pause) or not directive.waited_s:
-        return False
-    patience.put_off(directive.waited_s)
     return patience.is_over
 
 

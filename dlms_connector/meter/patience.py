@@ -14,6 +14,8 @@ from dlms_connector.config import Device
 
 #: Less is not waited for a reply: a frame takes its time on slow lines.
 _LEAST_S = 1.5
+#: Alone on its line, a meter may at least be so long without an answer that says it is ready.
+_LEAST_BUSY_S = 30.0
 #: A reply may take this many times as long as the slowest one before.
 _SLOWER = 2.0
 _NEARLY = 0.99
@@ -32,6 +34,7 @@ class Patience:
         self._share_s = max(_LEAST_S, self._timeout_s / (connection.retries + 1))
         if device.dlms.interface_type in _SLOW_BEGINNING:
             self._share_s = self._timeout_s
+        self._busy_s = max(_LEAST_BUSY_S, self._timeout_s * (connection.retries + 1))
         self._slowest_s = 0.0
         self._left_s = inf
 
@@ -61,9 +64,10 @@ class Patience:
     def put_off(self, seconds: float) -> None:
         """Note that the meter has said for so long that it has no answer yet.
 
-        It is not silent, but where others wait it may not hold the line for longer either.
+        It is not silent, but may not go on for longer than it may be silent in all its tries;
+        where others wait for the line, for one timeout.
         """
-        if self._left_s != inf and seconds >= self._timeout_s:
+        if seconds >= (self._busy_s if self._left_s == inf else self._timeout_s):
             self._left_s = 0.0
 
     def heard(self, seconds: float) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dlms_connector.errors import LinkError, LinkTimeoutError, ProtocolError
+from dlms_connector.errors import LinkError, LinkTimeoutError, ProtocolError, UnreadyError
 from dlms_connector.protocol.datalink.addressing import is_broadcast, split_server_address
 from dlms_connector.protocol.datalink.hdlc_frame import (
     DISC,
@@ -175,6 +175,7 @@ class Hdlc:
                 commands = transfer.take(frame)
                 if (transfer.sent, transfer.expected) != before:
                     silences = transfer.repeats = 0  # each segment has its own tries
+                    transfer.polls = int(transfer.wants_pause)
             if transfer.complete:
                 break
             if transfer.wants_pause:
@@ -305,9 +306,9 @@ class Hdlc:
         """Give a busy meter time before it is polled again."""
         if polls > most == _MOST_MORE:
             raise self._timeout(polls)
-        if polls > most:
-            raise ProtocolError(EXCHANGING, f"the meter had nothing to say {polls} times")
         pauses = [min(n * _POLL_PAUSE_S, _LONGEST_POLL_PAUSE_S) for n in range(1, polls + 1)]
+        if polls > most:
+            raise UnreadyError(sum(pauses))
         data = yield Pause(pauses[-1], waited_s=sum(pauses))
         if data:
             self._take(data)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dlms_connector.config.model import Device
-from dlms_connector.errors import DlmsError, LinkClosedError
+from dlms_connector.errors import DlmsError, LinkClosedError, UnreadyError
 from dlms_connector.link.inbox import Inbox
 from dlms_connector.meter.meter import Meter
 from dlms_connector.meter.plan import wanted
@@ -203,6 +203,29 @@ def device_of(framing: str) -> Device:
             "timeseries": [{"key": f"e{n}", "obis": f"1-0:{n}.8.0"} for n in range(1, ITEMS + 1)],
         }
     )
+
+
+@pytest.mark.parametrize("name", ["ready for ever", "slowly ready for ever"])
+def test_a_meter_that_is_ready_for_ever_is_told_as_that(name: str) -> None:
+    framing, answers, unasked, period_s = METERS[name]
+
+    async def body() -> None:
+        loop = asyncio.get_running_loop()
+        device, link = device_of(framing), HostileLink(answers, unasked, period_s)
+        meter = Meter(
+            device,
+            link,
+            open_link=link.open,
+            make_client=make_client,
+            now_ms=lambda: int(loop.time() * 1000),
+            log=LOG,
+        )
+        start = loop.time()
+        with pytest.raises(UnreadyError, match=r"said for 3\d s that it is ready"):
+            await meter.run(lambda client: client.get([ref("1-0:1.8.0")]), timeout_s=1000)
+        assert loop.time() - start < 60
+
+    fake_time.run(body())
 
 
 @pytest.mark.parametrize("name", METERS)

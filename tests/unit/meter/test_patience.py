@@ -155,12 +155,18 @@ def several(number: int) -> Device:
 
 def test_a_meter_that_is_slow_is_waited_for_while_nobody_else_is_due() -> None:
     one = patience(hurried=False)
-    one.put_off(60)
+    one.put_off(29)
     assert not one.is_over
     one.begin(hurried=True)
     one.put_off(5.9)
     assert not one.is_over
     one.put_off(6)
+    assert one.is_over
+
+
+def test_a_meter_that_is_slow_for_ever_is_not() -> None:
+    one = patience(hurried=False)
+    one.put_off(60)
     assert one.is_over
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dlms_connector.errors import LinkTimeoutError, ProtocolError, RefusedError
+from dlms_connector.errors import LinkTimeoutError, ProtocolError, RefusedError, UnreadyError
 from dlms_connector.protocol.datalink.addressing import client_address, server_address
 from dlms_connector.protocol.datalink.hdlc import Hdlc
 from dlms_connector.protocol.datalink.hdlc_connectionless import ConnectionlessHdlc
@@ -599,7 +599,7 @@ def test_the_wait_for_another_answer_is_short() -> None:
 
 def test_a_meter_that_never_has_anything_to_say() -> None:
     hdlc = connected(HdlcMeter())
-    with pytest.raises(ProtocolError, match="nothing to say"):
+    with pytest.raises(UnreadyError, match="said for 98 s that it is ready"):
         drive(hdlc.exchange(b"x"), lambda _: from_meter(0x31).encode(), most_silences=1000)
 
 
