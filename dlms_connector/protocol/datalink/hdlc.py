@@ -11,7 +11,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dlms_connector.errors import LinkError, LinkTimeoutError, ProtocolError, UnreadyError
+from dlms_connector.errors import (
+    LinkClosedError,
+    LinkError,
+    LinkTimeoutError,
+    ProtocolError,
+    UnreadyError,
+)
 from dlms_connector.protocol.datalink.addressing import is_broadcast, split_server_address
 from dlms_connector.protocol.datalink.hdlc_frame import (
     DISC,
@@ -145,11 +151,19 @@ class Hdlc:
             raise ProtocolError(EXCHANGING, "the link is not set up, or failed before")
         self._begin()
         window = self._sizes.window_receive
-        transfer = Transfer(segments, self._sent, self._received, window, counted=self._counted)
+        # A meter that does not count its frames may not set their final bit either: with a window
+        # of one, a part of its reply waits to be acknowledged.
+        one_by_one = not self._counted and self._sizes.window_transmit == 1
+        transfer = Transfer(
+            segments, self._sent, self._received, window,
+            counted=self._counted, one_by_one=one_by_one,
+        )  # fmt: skip
         try:
             yield from self._complete(transfer, repeatable=repeatable, most_polls=most_polls)
         except LinkError as error:
             error.arrived = transfer.beginning
+            if isinstance(error, LinkClosedError) and transfer.misnumbered:
+                raise misnumbered(transfer.misnumbered) from error  # it says more
             raise
         apdu = transfer.apdu()
         self._sent, self._received = transfer.sent, transfer.expected

@@ -36,9 +36,14 @@ class Transfer:
     """The state of one APDU to send and one to receive, by sequence numbers."""
 
     def __init__(
-        self, segments: list[bytes], sent: int, expected: int, window: int, *, counted: bool = True
-    ) -> None:
-        """With `counted` the numbers of the meter's frames are used."""
+        self, segments: list[bytes], sent: int, expected: int, window: int, *,
+        counted: bool = True, one_by_one: bool = False,
+    ) -> None:  # fmt: skip
+        """With `counted` the numbers of the meter's frames are used.
+
+        `one_by_one` says that the meter sends one frame and waits, with the final bit or without.
+        """
+        self._one_by_one = one_by_one
         self._counted = counted
         #: The numbers of the last frame that did not fit, and of the one that was due.
         self.misnumbered = ""
@@ -143,7 +148,7 @@ class Transfer:
             self._gap = True  # a frame of the window was lost
         elif not self._gap:
             return []  # a repetition of what has arrived
-        if self.complete or not frame.final:
+        if self.complete or not (frame.final or self._one_by_one):
             return []
         self.repeats += self._gap
         return self._poll()

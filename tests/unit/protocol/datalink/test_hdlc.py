@@ -4,7 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
-from dlms_connector.errors import LinkTimeoutError, ProtocolError, RefusedError, UnreadyError
+from dlms_connector.errors import (
+    LinkClosedError,
+    LinkTimeoutError,
+    ProtocolError,
+    RefusedError,
+    UnreadyError,
+)
 from dlms_connector.protocol.datalink.addressing import client_address, server_address
 from dlms_connector.protocol.datalink.hdlc import Hdlc
 from dlms_connector.protocol.datalink.hdlc_connectionless import ConnectionlessHdlc
@@ -779,3 +785,32 @@ def test_where_answers_come_in_such_frames_only_what_answers_nothing_is_a_push()
     arriving = b"".join(frame.encode() for frame in frames)
     assert drive(hdlc.exchange(b"request"), Script([arriving])) == b"answer"
     assert heard == [PUSH, PUSH, b"answer to another"]
+
+
+def test_of_a_meter_that_counts_nothing_each_part_of_a_reply_is_acknowledged() -> None:
+    """It sends the parts without the final bit, and waits: its window is one frame."""
+    parts = [b"\xe6\xe7\x00one ", b"two ", b"three"]
+    asked: list[int] = []
+
+    def peer(sent: bytes) -> bytes:
+        reader = FrameReader()
+        reader.feed(sent)
+        frame = reader.next()
+        assert frame is not None
+        asked.append(frame.control)
+        number = len(asked) - 1
+        last = number == len(parts) - 1
+        return from_meter(0x10 * last, parts[number], segmented=not last).encode()
+
+    hdlc = connected(HdlcMeter(), counted=False)
+    assert drive(hdlc.exchange(b"x"), peer) == b"one two three"
+    assert asked == [0x10, 0x31, 0x51]
+
+
+def test_a_meter_that_hangs_up_behind_a_wrong_number_is_told_by_the_number() -> None:
+    talk = connected(HdlcMeter()).exchange(b"x")
+    next(talk)
+    talk.send(from_meter(0x12, b"\xe6\xe7\x00answer").encode())
+    with pytest.raises(ProtocolError, match="wrong number") as caught:
+        talk.throw(LinkClosedError(30))
+    assert "uncountedFrames" in caught.value.hint
