@@ -91,10 +91,10 @@ class Column:
     def examine(self, cell: Data, options: Options) -> Interpretation:
         """Return value, unit and quality of a cell."""
         ref, scaler = self.ref, self.scaler
-        if self.stated and self.stated.has_no_value(cell.value):
-            return Interpretation(None, None, "good")
         if cell.type is DataType.STRUCTURE:
             cell, scaler = self._within(cell)
+        if self.stated and self.stated.has_no_value(cell.value):
+            return Interpretation(None, None, "good")
         if self.part:
             # A part has another data type than the whole attribute.
             ref = AttributeRef(ref.class_id, ref.obis, 0)

@@ -475,6 +475,9 @@ def test_a_value_of_a_column_that_means_no_reading() -> None:
     (row,) = rows_of(array(structure(*cells)), shape, OPTIONS)
     assert row.values["1-0:2.8.0"] is None
     assert row.values["1-0:3.8.0"] == 7
+    cells = (*cells[:3], structure(number(7), KILO), number(7))
+    (row,) = rows_of(array(structure(*cells)), shape, OPTIONS)
+    assert row.values["1-0:2.8.0"] is None
 
 
 # Profiles whose time is no clock
