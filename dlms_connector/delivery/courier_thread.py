@@ -9,7 +9,7 @@ from threading import Condition, Thread
 
 from dlms_connector.delivery.courier import Courier
 
-News = Callable[[Courier], None]
+News = Callable[[Courier], object]
 
 #: Seconds until a step that failed is tried again.
 _AFTER_FAULT_S = 5.0

@@ -73,9 +73,9 @@ class UplinkQueue:
         with self._wake:
             self._closing = True
             self._wake.notify()
-        if self._thread is None or not self._thread.is_alive():
-            return not self._jobs
-        self._thread.join(within_s)
+        thread = self._thread
+        if thread is not None:
+            thread.join(within_s)
         with self._wake:
             left = [lost for _, lost in self._jobs]
             self._jobs.clear()
@@ -83,7 +83,7 @@ class UplinkQueue:
             tell()
         if left:
             self._dropped(len(left))
-        return not left and not self._thread.is_alive()
+        return not left and not (thread is not None and thread.is_alive())
 
     def _overflowed(self, lost: int) -> None:
         if not self._full:

@@ -122,3 +122,15 @@ def test_close_does_not_wait_for_what_hangs() -> None:
 def test_close_without_start() -> None:
     queue = UplinkQueue(LOG)
     assert queue.close(0)
+
+
+def test_what_is_not_done_is_told() -> None:
+    """A job that is dropped, left over at the end, or comes too late."""
+    lost: list[str] = []
+    queue = UplinkQueue(LOG, limit=1)
+    for name in ("first", "second"):
+        queue.put(lambda: None, lost=partial(lost.append, name))
+    assert lost == ["first"]
+    queue.close(0.0)
+    queue.put(lambda: None, lost=partial(lost.append, "late"))
+    assert lost == ["first", "second", "late"]
