@@ -20,7 +20,7 @@ class PlatformRest:
     def __init__(self, store: Store, users: dict[str, str]) -> None:
         self.asked: list[str] = []
         self.url = ""
-        self._store, self._users = store, users
+        self._store, self.users = store, users
         self._tokens: set[str] = set()
         self._server: asyncio.Server | None = None
 
@@ -66,7 +66,7 @@ class PlatformRest:
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
         if (method, parts.path) == ("POST", "/api/auth/login"):
             given = json.loads(body)
-            if self._users.get(given.get("username")) != given.get("password"):
+            if self.users.get(given.get("username")) != given.get("password"):
                 return 401, {"message": "Invalid username or password"}
             made = secrets.token_hex(8)
             self._tokens.add(f"Bearer {made}")

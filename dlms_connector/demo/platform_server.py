@@ -14,6 +14,7 @@ from dlms_connector.demo.journal import Journal
 from dlms_connector.demo.mqtt_server import MqttServer
 from dlms_connector.demo.mqtt_session import Session
 from dlms_connector.demo.platform_api import GATEWAY, ME, PlatformApi, octets
+from dlms_connector.demo.platform_rest import PlatformRest
 from dlms_connector.demo.platform_rules import Manners, accepts
 from dlms_connector.demo.platform_store import Point, Store
 
@@ -29,7 +30,8 @@ class Platform:
 
     `tokens` maps access tokens to the names of the gateways they belong to; `database` is
     the path of a SQLite file; `packets` is how many packets the journal keeps, None for all;
-    `manners` are settings and delays of the server.
+    `manners` are settings and delays of the server. With `users`, names and passwords, its REST
+    API is served too.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Platform:
         database: str = ":memory:",
         packets: int | None = None,
         manners: Manners | None = None,
+        users: Mapping[str, str] | None = None,
     ) -> None:
         self.manners = manners or Manners()
         self.tokens = dict(tokens)
@@ -47,15 +50,19 @@ class Platform:
         self.store = Store(database)
         self._api = PlatformApi(self.tokens, self.store, self.manners, self.journal.wake)
         self.server = MqttServer(self.tokens, self.journal, self._api.published, self._api.went)
+        self.rest = PlatformRest(self.store, dict(users or {}))
         self._port = port
         self._ids = itertools.count(1)
 
     async def __aenter__(self) -> Platform:
         await self.server.start(port=self._port)
+        if self.rest.users:
+            await self.rest.start()
         return self
 
     async def __aexit__(self, *error: object) -> None:
         await self.server.close()
+        await self.rest.close()
         self._api.saving.lose()
         self.store.close()
 

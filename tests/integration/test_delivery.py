@@ -7,10 +7,11 @@ table at the end. Which those were is told by the meters' own count of answers.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import sqlite3
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,21 +74,28 @@ async def test_receipts_where_the_rule_chain_answers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("receipts", [True, False])
-async def test_nothing_kept_is_lost_with_the_platform_or_the_gateway(
+async def test_nothing_kept_is_lost_with_the_link_the_platform_or_the_gateway(
     tmp_path: Path, receipts: bool
 ) -> None:
-    """The platform is killed with its queue, and is away while the gateway is killed."""
+    """The link stalls and breaks, the platform is killed, the gateway too while that is away."""
     manners = Manners(**SLOW, receipts=receipts)
+    kept: set[tuple[str, str, int]] = set()
     async with site(tmp_path, METERS, keeping(), manners=manners) as running:
         await running.until_polled(times=2)
-        await running.platform.crash()
-        await asyncio.sleep(2)
-        await running.platform.go_online()
-        await running.until_connected_anew(session=2)
-        await running.platform.crash()
-        await watch(lambda: len(waiting(running)) > 6 * len(running.devices), START_S)
-        await running.gateway.stop(signal.SIGKILL)
-        kept = in_outbox(running)
+        async with watched(running, kept):
+            running.platform.stall()
+            await asyncio.sleep(3)
+            running.platform.cut()
+            running.platform.resume()
+            await running.until_connected_anew(session=2)
+            await running.platform.crash()
+            await asyncio.sleep(2)
+            await running.platform.go_online()
+            await running.until_connected_anew(session=3)
+            await running.platform.crash()
+            await watch(lambda: len(waiting(running)) > 6 * len(running.devices), START_S)
+            await running.gateway.stop(signal.SIGKILL)
+            kept |= in_outbox(running)
         await running.platform.go_online()
         await running.gateway.start()
         await running.until(lambda: not missing(running, kept), 4 * START_S)
@@ -95,6 +103,23 @@ async def test_nothing_kept_is_lost_with_the_platform_or_the_gateway(
         assert bool(attributes_of(running, "dlmsWatermark")) != receipts
         for name in running.devices:  # the numbers are no key of a device
             assert not running.platform.telemetry(name, "dlmsReceipt")
+
+
+@contextlib.asynccontextmanager
+async def watched(running: Site, kept: set[tuple[str, str, int]]) -> AsyncIterator[None]:
+    """Note all that is ever kept: also what is confirmed meanwhile, rightly or wrongly."""
+
+    async def note() -> None:
+        while True:
+            kept.update(in_outbox(running))
+            await asyncio.sleep(0.1)
+
+    noting = asyncio.create_task(note())
+    try:
+        yield
+    finally:
+        noting.cancel()
+        await asyncio.gather(noting, return_exceptions=True)
 
 
 def in_outbox(running: Site) -> set[tuple[str, str, int]]:
