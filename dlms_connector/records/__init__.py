@@ -11,12 +11,13 @@ from dlms_connector.records.days import DAY_MS, DAY_S, Day, all_slots, grid, reg
 from dlms_connector.records.entry import Entry, Slice, Source
 from dlms_connector.records.failure import RecordsError
 from dlms_connector.records.housekeeping import Dropped
-from dlms_connector.records.known import Known, Spans, merged, without
+from dlms_connector.records.known import CLOCK_IS_SET_MS, Known, Spans, merged, without
 from dlms_connector.records.ledger import Ledger, reading
 from dlms_connector.records.outbox import OutboxSize
 from dlms_connector.records.records import Records
 
 __all__ = [
+    "CLOCK_IS_SET_MS",
     "DAY_MS",
     "DAY_S",
     "REASONS",

@@ -15,6 +15,8 @@ Spans = tuple[tuple[int, int], ...]
 #: is left out is read again, and not sent again.
 _MOST_OPEN, _MOST_SPANS = 32, 64
 NO_DAY = Day()
+#: A clock that says less is not set (2020-01-01).
+CLOCK_IS_SET_MS = 1_577_836_800_000
 
 
 @dataclass(frozen=True, slots=True)

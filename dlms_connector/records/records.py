@@ -19,7 +19,7 @@ from dlms_connector.records.days import DAY_MS, grid, runs
 from dlms_connector.records.entry import Entry, Slice, Source
 from dlms_connector.records.failure import RecordsError, is_damage, our_errors
 from dlms_connector.records.housekeeping import Dropped
-from dlms_connector.records.known import Known
+from dlms_connector.records.known import CLOCK_IS_SET_MS, Known
 from dlms_connector.records.ledger import counted
 from dlms_connector.records.opening import connect, put_aside
 from dlms_connector.records.outbox import OutboxSize
@@ -99,6 +99,8 @@ class Records:
             inside = {each.ts_ms for each in entries if part.start_ms <= each.ts_ms < part.end_ms}
             part = replace(part, rows_ms=tuple(sorted({*part.rows_ms, *inside})))
             after, fresh = known.after(part, inside)
+            if after.first_ms is None and self._sources.now_ms >= CLOCK_IS_SET_MS:
+                after = replace(after, first_ms=self._sources.now_ms)
             if not grid(part.period_s):
                 fresh = self._keep_moments(connection, number, part, inside)
             new = [each for each in entries if each.ts_ms in fresh or each.ts_ms not in inside]
@@ -168,7 +170,7 @@ class Records:
         Then what was not read of the former one is not asked of this one.
         """
         with self._transaction(f"noting the meter of {device}") as connection:
-            return tables.note_meter(connection, self._sources.device(device), serial)
+            return tables.note_meter(connection, self._sources.device(device), serial, now_ms)
 
     def held_from(self, source: Source, oldest_ms: int) -> None:
         """Note the oldest instant of which the meter still holds rows."""

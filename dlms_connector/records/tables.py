@@ -48,8 +48,7 @@ class Sources:
             return found
         device = self.device(source.device)
         cursor = self._connection.execute(
-            "INSERT INTO source (device, profile, first_ms) VALUES (?, ?, ?)",
-            (device, _text(source.profile), self.now_ms),
+            "INSERT INTO source (device, profile) VALUES (?, ?)", (device, _text(source.profile))
         )
         number = cursor.lastrowid or 0
         self._ids[source], self._sources[number] = number, source
@@ -133,7 +132,7 @@ def first_ms(connection: sqlite3.Connection, number: int) -> int | None:
     return min([*known, *([row_ms] if row_ms is not None else [])], default=None)
 
 
-def note_meter(connection: sqlite3.Connection, device: int, serial: str) -> bool:
+def note_meter(connection: sqlite3.Connection, device: int, serial: str, now_ms: int) -> bool:
     """Note the serial number of a device's meter; return whether it is another one than before.
 
     Then each profile of it begins anew after what was read: earlier rows of this meter are not of
@@ -146,8 +145,9 @@ def note_meter(connection: sqlite3.Connection, device: int, serial: str) -> bool
     if known is None:
         return False
     connection.execute(
-        "UPDATE source SET since_ms = read_to_ms - read_to_ms % (max(period_s, 1) * 1000), "
-        "opens = '[]' WHERE device = ? AND read_to_ms IS NOT NULL", (device,),
+        "UPDATE source SET opens = '[]', since_ms = "
+        "min(read_to_ms, ?1) - min(read_to_ms, ?1) % (max(period_s, 1) * 1000) "
+        "WHERE device = ?2 AND read_to_ms IS NOT NULL", (now_ms, device),
     )  # fmt: skip
     return True
 
@@ -156,10 +156,11 @@ def store_state(connection: sqlite3.Connection, number: int, known: Known, perio
     """Store what is known of a source, beside its days."""
     connection.execute(
         "UPDATE source SET period_s = ?, opens = ?, covered = ?, newest_ms = ?, read_to_ms = ?, "
-        "since_ms = ?, horizon_ms = ? WHERE id = ?",
+        "since_ms = ?, horizon_ms = ?, first_ms = ? WHERE id = ?",
         (
             period_s, json.dumps(known.opens), json.dumps(known.covered), known.newest_ms,
-            known.read_to_ms, known.since_ms, known.horizon_ms, number,
+            known.read_to_ms, known.since_ms, known.horizon_ms, known.first_ms,
+            number,
         ),
     )  # fmt: skip
 

@@ -29,6 +29,7 @@ _POLLED = Source("meter")
 _Q = 900_000
 _START = 20_000 * DAY_MS
 _NOW_S = (_START + 2 * DAY_MS) / 1000
+_NOW_MS = _START + 2 * DAY_MS
 
 
 def _open(path: Path) -> Records:
@@ -215,10 +216,10 @@ def test_what_the_platform_lacks_is_read_again(records: Records) -> None:
 
 
 def test_the_gaps_of_a_meter_that_was_replaced_are_closed(records: Records) -> None:
-    assert not records.noted("meter", "1001", 0)
+    assert not records.noted("meter", "1001", _NOW_MS)
     _kept(records, _part(0, 96, lacking=(3,)))
-    assert not records.noted("meter", "1001", 0)
-    assert records.noted("meter", "1002", 0)
+    assert not records.noted("meter", "1001", _NOW_MS)
+    assert records.noted("meter", "1002", _NOW_MS)
     known = records.known(_LOAD)
     assert (known.since_ms, known.serial) == (_START + DAY_MS, "1002")
     assert _missing(records) == {"meter replaced": 1, "unconfirmed": 95}
