@@ -25,6 +25,7 @@ from dlms_connector.gateway.departure import depart
 from dlms_connector.gateway.device_filter import denied_by
 from dlms_connector.gateway.downlink import Downlink
 from dlms_connector.gateway.file_watch import FileWatch
+from dlms_connector.gateway.handover import until_taken
 from dlms_connector.gateway.meters_thread import MetersThread
 from dlms_connector.gateway.prepared import devices_file, prepare, state_directory
 from dlms_connector.gateway.remembered import file_name
@@ -149,6 +150,8 @@ class Parts:
         if not self._queue.close(max(FLUSH_S, CLOSE_S - FLUSH_S - (monotonic() - started))):
             self._log.warning("not all that was read could be handed to the gateway in time")
         self.delivering.close(FLUSH_S)
+        if for_good:
+            until_taken(self._gateway, CLOSE_S - (monotonic() - started))
         self._announcing.close(FLUSH_S / 2)
         self._announcer.close()
         if for_good:

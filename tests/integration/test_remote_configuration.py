@@ -87,6 +87,19 @@ async def test_a_wrong_configuration_from_the_platform(tmp_path: Path) -> None:
         assert not running.log_lines("Traceback")
 
 
+async def test_meters_of_a_connector_that_was_removed_do_not_stay_online(tmp_path: Path) -> None:
+    """The gateway forgets its devices, and drops what it has not taken of them by then."""
+    meters = [MeterOptions(serial=number) for number in range(1, 9)]
+    async with site(tmp_path, meters, remote_configuration=True) as running:
+        await running.until_polled()
+        await running.until_logged("Remote Configurator started")
+        running.platform.set_gateway_attributes({"active_connectors": []})
+        await running.until_logged(r"\| DLMS \| closed within")
+        await running.until(
+            lambda: {running.states(name)[-1] for name in running.devices} == {"offline"}
+        )
+
+
 def push(running: Site, configuration: Configuration) -> None:
     """Do what the user interface does when a connector is saved."""
     entry = {

@@ -806,6 +806,32 @@ def test_close_hands_over_what_was_read(
     assert len(gateway.telemetry()) == 200
 
 
+def test_close_returns_when_the_gateway_has_taken_the_last_words(
+    make: Make, gateway: FakeGateway
+) -> None:
+    """When a connector is removed, the gateway then forgets its devices and what waits for them."""
+
+    class Tasks:
+        waiting = 3
+
+        def empty(self) -> bool:
+            self.waiting -= 1
+            return self.waiting < 0
+
+        def put(self, task: Any) -> None:
+            assert gateway.attributes("M1")["dlmsState"] == "offline"
+            self.waiting += 2
+
+    tasks = Tasks()
+    gateway.get_converted_data_queue = lambda: tasks  # type: ignore[attr-defined]
+    gateway.connect()
+    connector = make(configuration())
+    connector.open()
+    gateway.wait_for(gateway.telemetry)
+    connector.close()
+    assert tasks.waiting < 0
+
+
 def test_close_says_what_could_not_be_handed_over(
     make: Make, gateway: FakeGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
