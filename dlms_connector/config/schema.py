@@ -17,7 +17,10 @@ from dlms_connector.config.templates import DEFAULTS, TEMPLATES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-_CONNECTIONS = ("TcpConnection", "UdpConnection", "SerialConnection", "ListenConnection")
+_CONNECTIONS = (
+    *("TcpConnection", "UdpConnection", "SerialConnection", "ListenConnection"),
+    "PushConnection",
+)
 _EXAMPLE = {
     "devices": [
         {
@@ -130,7 +133,7 @@ def _any_connection(kinds: list[Schema]) -> Schema:
     return {
         "type": "object",
         "additionalProperties": False,
-        "description": "How a meter is reached: keys of tcp, udp, serial or listen.",
+        "description": "How a meter is reached: keys of tcp, udp, serial or listen; push has none.",
         "properties": properties,
     }
 

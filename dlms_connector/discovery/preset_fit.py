@@ -56,6 +56,8 @@ def _rank(
     if nearness is None or not _agrees(preset_dlms(name), dlms):
         return None
     values = preset.values(name)
+    if values.get("connection", {}).get("type") == "push":
+        return None  # it is for a port that only pushes
     items = [*values.get("timeseries", ()), *values.get("attributes", ())]
     wanted = {Obis.parse(item["obis"]) for item in items}
     if not wanted or not wanted <= there:

@@ -73,5 +73,6 @@ _CHECKS: Mapping[str, Any] = {
     "minLength": lambda value, wanted: not isinstance(value, str) or len(value) >= wanted,
     "maxLength": lambda value, wanted: not isinstance(value, str) or len(value) <= wanted,
     "minItems": lambda value, wanted: not isinstance(value, list) or len(value) >= wanted,
+    "maxItems": lambda value, wanted: not isinstance(value, list) or len(value) <= wanted,
     "pattern": lambda value, wanted: not isinstance(value, str) or re.search(wanted, value),
 }

@@ -27,14 +27,27 @@ def facts_in(values: dict[str, Any]) -> set[str]:
     }
 
 
+#: Presets for ports that only push: they state their connection.
+PUSHING = [
+    name
+    for name in preset.names()
+    if preset.values(name).get("connection", {}).get("type") == "push"
+]
+
+
+def device_of(name: str) -> dict[str, Any]:
+    """Return a device of a preset; it is at a host unless it only pushes."""
+    device = {"deviceName": "m", "template": name, "dlms": SECRET}
+    return device if name in PUSHING else {**device, "connection": {"host": "h"}}
+
+
 def test_there_are_many() -> None:
     assert len(preset.names()) >= 20
 
 
 @pytest.mark.parametrize("name", preset.names())
 def test_a_device_of_it_is_valid(name: str) -> None:
-    device = {"deviceName": "m", "template": name, "connection": {"host": "h"}, "dlms": SECRET}
-    loaded = load({"devices": [device]}, base=Path())
+    loaded = load({"devices": [device_of(name)]}, base=Path())
     assert loaded.every_problem == ()
     (made,) = loaded.configuration.devices
     assert made.timeseries or made.attributes
@@ -42,8 +55,7 @@ def test_a_device_of_it_is_valid(name: str) -> None:
 
 @pytest.mark.parametrize("name", preset.names())
 def test_a_device_of_it_is_planned_and_has_an_address(name: str) -> None:
-    device = {"deviceName": "m", "template": name, "connection": {"host": "h"}, "dlms": SECRET}
-    (made,) = load({"devices": [device]}, base=Path()).configuration.devices
+    (made,) = load({"devices": [device_of(name)]}, base=Path()).configuration.devices
     due = wanted(made)
     asked = refs(due, ())
     assert {one.value for one in due} <= set(asked)
@@ -52,7 +64,7 @@ def test_a_device_of_it_is_planned_and_has_an_address(name: str) -> None:
     assert made.dlms.interface_type == "WRAPPER" or server_address_of(made.dlms)
 
 
-@pytest.mark.parametrize("name", preset.names())
+@pytest.mark.parametrize("name", [name for name in preset.names() if name not in PUSHING])
 def test_it_works_on_a_serial_line_unless_it_needs_the_wrapper(name: str) -> None:
     connection = {"type": "serial", "port": "/dev/ttyUSB0"}
     device = {"deviceName": "m", "template": name, "connection": connection, "dlms": SECRET}
