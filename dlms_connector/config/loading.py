@@ -154,6 +154,14 @@ class _Loading:
         for row in self._rows():
             self._build(row, templates, source)
         devices = tuple(self._devices.values())
+        named = {*self._devices, *(one.name for one in self._refused)}
+        self._note(
+            [
+                f"push[{index}].device: there is no device {shown(one.device)}"
+                for index, one in enumerate(whole.push)
+                if one.device is not None and one.device not in named
+            ]
+        )
         push = tuple(
             self._with_prototype(index, listener, templates, source)
             for index, listener in enumerate(whole.push)

@@ -66,9 +66,6 @@ class Push:
         ]
         self._listeners = tuple(listeners)
         self._tasks: list[asyncio.Task[Any]] = []
-        for listener in listeners:
-            if listener.device and not self.receiver.knows(listener.device):
-                log.error("%s: there is no device %r", listener.door, listener.device)
 
     async def run(self) -> None:
         """Listen until cancelled; `close` must be called afterwards."""

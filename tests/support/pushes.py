@@ -52,6 +52,8 @@ class MakersPush:
 def device_of(keys: Mapping[str, Any], name: str = "Meter") -> Device:
     """Return a device that only pushes, with these keys."""
     made = {"deviceName": name, "connection": {"type": "push"}, **keys}
+    if "template" in keys:
+        del made["connection"]
     loaded = load({"devices": [made]}, base=Path())
     assert not loaded.every_problem, loaded.every_problem
     return loaded.configuration.devices[0]
@@ -444,6 +446,55 @@ def _zpa() -> MakersPush:
     )
 
 
+def _kaifa_preset() -> MakersPush:
+    """MA304 with three phases, its longest list; the places are those of the preset."""
+    body = structure(
+        octets(b"KFM_001"), octets(b"6970631400000002"), octets(b"MA304H3E"),
+        u32(2031), u32(0), u32(0), u32(77), u32(4410), u32(2210), u32(1208),
+        u32(2318), u32(2297), u32(2305),
+        octets(NOON), u32(40_381_000), u32(0), u32(1200), u32(309_000),
+    )  # fmt: skip
+    return MakersPush(
+        "Kaifa, by its preset",
+        "HDLC",
+        hdlc(data_notification(body, tagged=True, invoke=b"\x40\0\0\0")),
+        {"template": "kaifa-ma304-han", "push": {"logicalDeviceName": "6970631400000002"}},
+        {
+            "serialNumber": ("6970631400000002", None),
+            "active_power": (2031, "W"),
+            "current_l3": (Decimal("1.208"), "A"),
+            "voltage_l2": (Decimal("229.7"), "V"),
+            "active_energy": (40_381_000, "Wh"),
+            "1-0:4.8.0": (309_000, "varh"),
+        },
+    )
+
+
+def _kamstrup_preset() -> MakersPush:
+    """Omnipower with the scalers of its preset."""
+    body = structure(
+        text("Kamstrup_V0001"),
+        obis("1-1:0.0.5"), text("5706567000000002"),
+        obis("1-1:31.7.0"), u32(612),
+        obis("1-1:32.7.0"), u16(234),
+        obis("0-1:1.0.0"), octets(bytes.fromhex("07ea0601010c000fff800080")),
+        obis("1-1:1.8.0"), u32(1_734_512),
+    )  # fmt: skip
+    return MakersPush(
+        "Kamstrup, by its preset",
+        "HDLC",
+        hdlc(data_notification(body, bytes.fromhex("07ea0601010c000fff800080"))),
+        {"template": "kamstrup-omnipower-han", "push": {"logicalDeviceName": "5706567000000002"}},
+        {
+            "serialNumber": ("5706567000000002", None),
+            "current_l1": (Decimal("6.12"), "A"),
+            "voltage_l1": (234, "V"),
+            "active_energy": (Decimal("17345.12"), "kWh"),
+        },
+        ts_ms=NOON_MS + 3_600_000,
+    )
+
+
 #: A push of each maker; `ts_ms` 0 means: it tells no time.
 MAKERS = (
     _kamstrup(),
@@ -454,4 +505,6 @@ MAKERS = (
     _landis_gyr(),
     _aidon(),
     _zpa(),
+    _kaifa_preset(),
+    _kamstrup_preset(),
 )

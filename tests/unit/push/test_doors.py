@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import tty
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -20,6 +22,7 @@ from tests.support.pushes import (
     data_notification,
     device_of,
     hdlc,
+    mbus,
     obis,
     scale,
     u32,
@@ -252,6 +255,26 @@ async def test_floods_of_datagrams_are_dropped(desk: Desk) -> None:
         door.datagram_received(wrapped(APDU), ("127.0.0.1", 5))
     assert 0 < len(desk.sink.readings) <= 200
     assert any(cause == "flood" for _, cause, _ in desk.told)
+
+
+async def test_a_serial_port(desk: Desk) -> None:
+    """A line that is silent within a push has lost its rest; what comes next is taken."""
+    pytest.importorskip("serialx")
+    fd, line = os.openpty()
+    tty.setraw(fd)
+    door = desk.door("serial", serialPort=os.ttyname(line), interfaceType="MBUS", device="Meter")
+    try:
+        await door.open()
+        for octet in mbus(APDU, 20):
+            os.write(fd, bytes((octet,)))
+        await desk.until(1)
+        os.write(fd, mbus(APDU, 20)[:30] + mbus(APDU))
+        await desk.until(2)
+        assert desk.sink.values == {"1-0:1.8.0": (71230, "Wh")}
+    finally:
+        await door.close()
+        os.close(fd)
+        os.close(line)
 
 
 async def test_a_port_in_use_is_told(desk: Desk, tcp: TcpDoor) -> None:
