@@ -105,6 +105,9 @@ class _FirstAnswers:
             hint = f"\n  hint: {error.hint}" if error.hint else ""
             self._answered(device, f"{device.device_name}: {state}: {error}{hint}", good=False)
 
+    def history(self, *slice_: object) -> None:
+        """Do nothing: without records no profile is read."""
+
     def _answered(self, device: Device, text: str, *, good: bool) -> None:
         if device.device_name not in self.waiting:
             return

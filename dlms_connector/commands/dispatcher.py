@@ -240,7 +240,10 @@ class Dispatcher:
 
     def _counting(self, context: Context, arguments: Arguments) -> Local:
         async def count() -> Value:
-            return self._meters.statistics(context.device.device_name).telemetry()
+            name = context.device.device_name
+            counters = self._meters.statistics(name).telemetry()
+            history: list[Value] = [one.shown() for one in self._meters.history(name)]
+            return {**counters, "profiles": history} if history else counters
 
         return Local(run=count, what="counting")
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from dlms_connector.fleet import ProfileProgress
 from dlms_connector.meter import Statistics
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client
@@ -33,4 +34,8 @@ class Meters(Protocol):
 
     def statistics(self, device_name: str) -> Statistics:
         """Return a meter's counters."""
+        ...
+
+    def history(self, device_name: str) -> tuple[ProfileProgress, ...]:
+        """Return what is read of a meter's profiles."""
         ...

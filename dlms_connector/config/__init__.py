@@ -39,7 +39,7 @@ from dlms_connector.config.profiles import (
 )
 from dlms_connector.config.schema import document_schema
 from dlms_connector.config.secret import Secret, holds_reference
-from dlms_connector.config.types import read_zone
+from dlms_connector.config.types import duration, read_zone
 
 __all__ = [
     "DEFAULT_FORMULA",
@@ -79,6 +79,7 @@ __all__ = [
     "acceptable",
     "automatic_key",
     "document_schema",
+    "duration",
     "evaluate",
     "holds_reference",
     "is_empty",

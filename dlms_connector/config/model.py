@@ -102,8 +102,8 @@ class Device(Model):
     timeseries: tuple[Item, ...] = Field(default=(), description="items sent as time series")
     profiles: tuple[Profile, ...] = Field(
         default=(),
-        description="load profiles and event logs; `readProfile` follows their settings, but they "
-        "are not read regularly yet",
+        description="load profiles, billing values and event logs: their rows are read between "
+        "polls and sent at the time at which they were captured",
     )
     attribute_updates: tuple[AttributeUpdate, ...] = Field(
         default=(), description="shared attributes that are written to the meter"

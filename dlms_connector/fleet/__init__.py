@@ -4,8 +4,19 @@ A line is one endpoint, at which several meters take turns; a member is one mete
 Use `Fleet`: it opens the lines, polls what is due and runs the commands that are submitted.
 """
 
+from dlms_connector.fleet.backfill import ProfileProgress
 from dlms_connector.fleet.dial_in import Reception
 from dlms_connector.fleet.fleet import Fleet
-from dlms_connector.fleet.member import MeterState, UnavailableError
+from dlms_connector.fleet.member import UnavailableError
+from dlms_connector.fleet.sink import FULL, Kept, MeterState, Sink
 
-__all__ = ["Fleet", "MeterState", "Reception", "UnavailableError"]
+__all__ = [
+    "FULL",
+    "Fleet",
+    "Kept",
+    "MeterState",
+    "ProfileProgress",
+    "Reception",
+    "Sink",
+    "UnavailableError",
+]

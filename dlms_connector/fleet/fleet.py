@@ -6,26 +6,31 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 from dlms_connector.config import Device, PushListener
 from dlms_connector.errors import DlmsError
+from dlms_connector.fleet.archive import Archive, Records
+from dlms_connector.fleet.backfill import ProfileProgress
 from dlms_connector.fleet.dial_in import Reception
 from dlms_connector.fleet.line import Line
-from dlms_connector.fleet.member import CallTimeoutError, Member, MeterState, Sink, UnavailableError
+from dlms_connector.fleet.member import CallTimeoutError, Member, UnavailableError
 from dlms_connector.fleet.pushing import PushesOnlyError, Pushing
 from dlms_connector.fleet.schedule import backoff_s, spread
 from dlms_connector.fleet.shared_keys import warn_of_shared_keys
+from dlms_connector.fleet.sink import MeterState, Sink
 from dlms_connector.link import DialInLink, Link, make_link
 from dlms_connector.meter import MakeClient, Statistics
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client, make_client
 from dlms_connector.protocol.talk import Talk
+from dlms_connector.records import Source
 from dlms_connector.state import NoPlace
 
-__all__ = ["CallTimeoutError", "Fleet", "MeterState", "Sink", "UnavailableError"]
+__all__ = ["CallTimeoutError", "Fleet", "UnavailableError"]
 
 T = TypeVar("T")
 
@@ -41,6 +46,13 @@ _FAREWELL_S = 0.5
 
 def _unix_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def _archive_of(devices: Sequence[Device], records: Records | None) -> Archive | None:
+    """Return what reads profiles; None if there is nothing to read, or nowhere to keep it."""
+    if records is None or not any(device.profiles for device in devices):
+        return None
+    return Archive(records, ThreadPoolExecutor(1, "dlms-history"))
 
 
 def _link_of(device: Device) -> Link:
@@ -73,7 +85,10 @@ class Gate:
 
 
 class Fleet:
-    """Polls all meters until cancelled and reports to the sink; call `run` once."""
+    """Polls all meters until cancelled and reports to the sink; call `run` once.
+
+    Profiles are read as `records` tell; without them they are not read.
+    """
 
     def __init__(
         self,
@@ -87,9 +102,11 @@ class Fleet:
         now_ms: Callable[[], int] = _unix_ms,
         listeners: Sequence[PushListener] = (),
         adopt: Callable[[Device], bool] = lambda device: False,
+        records: Records | None = None,
     ) -> None:
         """Take the meters; they push to `listeners`, and `adopt` gets devices made by rule."""
         self._log = log
+        self._archive = _archive_of(devices, records)
         warn_of_shared_keys(devices, log)
         gate = Gate()
         by_endpoint: dict[str, list[Device]] = {}
@@ -110,6 +127,7 @@ class Fleet:
                 state_dir=state_dir,
                 spread_s=max(1.0, len(devices) / _STARTS_PER_S),
                 unasked=self._said,
+                archive=self._archive,
             )
             if isinstance(link, DialInLink):
                 link.arrived = line.called
@@ -144,6 +162,8 @@ class Fleet:
             await self._farewell()
             await self.reception.close()
             await self.pushing.push.close()
+            if self._archive is not None:
+                self._archive.close()
 
     def submit(
         self, device_name: str, job: Callable[[Client], Talk[T]], *, timeout_s: float
@@ -172,7 +192,24 @@ class Fleet:
         """Return a meter's counters; raises KeyError if there is no such meter."""
         if self.pushing.only(device_name):
             return Statistics()
-        return self._member(device_name).meter.statistics
+        member = self._member(device_name)
+        if member.history is not None:
+            member.meter.statistics.history_unread = member.history.unread
+        return member.meter.statistics
+
+    def history(self, device_name: str) -> tuple[ProfileProgress, ...]:
+        """Return what is read of a meter's profiles; raises KeyError if there is no such meter."""
+        if self.pushing.only(device_name):
+            return ()
+        history = self._member(device_name).history
+        return history.progress() if history is not None else ()
+
+    def reread(self, source: Source) -> None:
+        """Ask the records anew what is to be read of a profile; unknown ones are ignored."""
+        line = self._line_of.get(source.device)
+        history = line.members[source.device].history if line else None
+        if history is not None and source.profile is not None:
+            history.recall(source.profile)
 
     def state(self, device_name: str) -> MeterState | None:
         """Return a meter's state, None before its first poll ended."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from math import inf
 from pathlib import Path
 from typing import TypeVar
@@ -23,12 +22,18 @@ from dlms_connector.errors import (
     LinkTimeoutError,
     RefusedError,
 )
+from dlms_connector.fleet.archive import Archive
+from dlms_connector.fleet.brake import Brake
+from dlms_connector.fleet.errands import Errands
 from dlms_connector.fleet.jobs import Job, Jobs
-from dlms_connector.fleet.member import Member, Sink
+from dlms_connector.fleet.joining import members_of
+from dlms_connector.fleet.member import Member
 from dlms_connector.fleet.outages import Outages
 from dlms_connector.fleet.schedule import Schedule
+from dlms_connector.fleet.sink import Sink
+from dlms_connector.fleet.visit import Visit
 from dlms_connector.link import Link
-from dlms_connector.meter import MakeClient, meter_of
+from dlms_connector.meter import MakeClient
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
@@ -61,38 +66,34 @@ class Line:
         state_dir: Path | NoPlace | None = None,
         spread_s: float = 1.0,
         unasked: Callable[[str, bytes], None] = lambda name, apdu: None,
+        archive: Archive | None = None,
     ) -> None:
         self._log, self._link = log, link
         self._spread_s = spread_s
         self._shared = len(devices) > 1
-        self.members = {
-            device.device_name: Member(
-                meter_of(
-                    device,
-                    link,
-                    open_link=partial(open_link, link),
-                    make_client=make_client,
-                    now_ms=now_ms,
-                    log=log,
-                    state_dir=state_dir,
-                    shared=self._shared,
-                    unasked=unasked,
-                ),
-                sink,
-                log,
-            )
-            for device in devices
-        }
+        self._wake = asyncio.Event()
+        self.members = members_of(
+            devices,
+            sink,
+            log,
+            link=link,
+            open_link=open_link,
+            make_client=make_client,
+            now_ms=now_ms,
+            state_dir=state_dir,
+            unasked=unasked,
+            archive=archive,
+            wake=self._wake.set,
+            spread_s=spread_s,
+        )
+        self._errands = Errands(self.members.values(), archive.brake if archive else Brake())
         self._schedule = Schedule()
         self._outages = Outages(self.members, self._schedule)
         self._begun = False
         self._jobs = Jobs()
-        self._wake = asyncio.Event()
         #: The member that may have an association open, and until when it stays open for jobs.
         self._speaker: Member | None = None
         self._linger_until = inf
-        #: Whether a meter dialled in since the present turn began.
-        self._new_call = False
 
     async def run(self) -> None:
         """Poll due items and run jobs, for ever."""
@@ -105,6 +106,8 @@ class Line:
             due = self._schedule.next_due
             if job := self._jobs.take(polls_wait=due is not None and due <= loop.time()):
                 await self._work(job)
+            elif errand := self._errands.next(loop.time(), due):
+                await self._visit(*errand)
             elif name := self._schedule.pop(loop.time() + _EARLY_S):
                 self._jobs.polled()
                 await self._poll(self.members[name])
@@ -150,7 +153,7 @@ class Line:
 
         A refusal has nothing to do with the connection: after one, a meter keeps waiting.
         """
-        self._new_call = True
+        self._outages.called = True
         now = asyncio.get_running_loop().time()
         self._outages.forgive()
         for member in self.members.values():
@@ -201,12 +204,13 @@ class Line:
         member.agenda.done(now, outcome.unread)
         member.deliver(outcome)
         if outcome.error:
-            self._failed(member, outcome.error, now, now - start)
+            self._outages.failed(member, outcome.error, now, now - start)
         else:
             self._outages.answered(member, now)
             self._schedule.set(member.name, member.agenda.due)
         self._linger_until = now
-        await self._settle()
+        if self._errands.next(now, self._schedule.next_due) is None:
+            await self._settle()
 
     def _others_wait(self, member: Member, now: float) -> bool:
         """Whether other meters are due before a silent one would have had all its tries."""
@@ -222,6 +226,26 @@ class Line:
             job.future.cancel()
             self._linger_until = asyncio.get_running_loop().time() + _LINGER_S
 
+    async def _visit(self, member: Member, visit: Visit) -> None:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        await self._lend(member)
+        try:
+            error = await self._errands.run(member, visit)
+        except Exception:
+            # Its profile rests: the polls go on.
+            await member.meter.session.release()
+            await member.meter.session.hang_up()
+            return
+        now = loop.time()
+        if error is None:
+            self._outages.answered(member, now)
+        elif isinstance(error, ConnectError | RefusedError | ConfigError):
+            self._outages.failed(member, error, now, now - start)
+        elif isinstance(error, LinkError):
+            self._schedule.set(member.name, now)  # a poll finds out whether this is an outage
+        self._linger_until = now + (_LINGER_S if self._errands.goes_on(member, now) else 0.0)
+
     async def _do(self, job: Job) -> None:
         loop = asyncio.get_running_loop()
         member, start = job.member, loop.time()
@@ -233,7 +257,7 @@ class Line:
                 job.expire()  # not a silent meter: it had less time than timeoutMs
             job.fail(error)
             if isinstance(error, ConnectError | RefusedError | ConfigError):
-                self._failed(member, error, loop.time(), 0.0)
+                self._outages.failed(member, error, loop.time(), 0.0)
         except Exception as error:
             await member.meter.session.release()
             await member.meter.session.hang_up()
@@ -250,7 +274,8 @@ class Line:
         self._wake.clear()
         await self._settle()
         due = self._schedule.next_due
-        until = min(inf if due is None else due, self._linger_until)
+        now = loop.time()
+        until = min(inf if due is None else due, self._linger_until, self._errands.wake_at(now))
         alarm = None if until == inf else loop.call_at(until, self._wake.set)
         try:
             await self._wake.wait()
@@ -260,7 +285,7 @@ class Line:
 
     async def _lend(self, member: Member) -> None:
         """Give the link to a meter; release the association of another one first."""
-        self._new_call = False
+        self._outages.called = False
         if self._speaker is not None and self._speaker is not member:
             await self._speaker.meter.session.release()
         self._speaker = member
@@ -280,7 +305,3 @@ class Line:
             self._speaker = None
         if not self._jobs and (due is None or due > now):
             await self._link.close()
-
-    def _failed(self, member: Member, error: DlmsError, now: float, cost_s: float) -> None:
-        at = self._outages.failed(member, error, now, cost_s, called=self._new_call)
-        self._schedule.set(member.name, at)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from math import inf
-from typing import Literal, Protocol
 
 from dlms_connector.config import Device
 from dlms_connector.errors import (
@@ -16,12 +16,12 @@ from dlms_connector.errors import (
     ProtocolError,
     RefusedError,
 )
+from dlms_connector.fleet.archive import Archive
 from dlms_connector.fleet.availability import Availability, ObjectNews
+from dlms_connector.fleet.backfill import Backfill
 from dlms_connector.fleet.schedule import Agenda, backoff_s, most_wait_s, spread
+from dlms_connector.fleet.sink import MeterState, Sink
 from dlms_connector.meter import AnyMeter, Outcome, wanted
-from dlms_connector.reading import Poll
-
-MeterState = Literal["online", "offline", "backoff", "refused", "misconfigured"]
 
 #: Meters with a longer poll period are tried again before their next poll is due.
 _LONG_PERIOD_S = 300.0
@@ -29,18 +29,6 @@ _LONG_PERIOD_S = 300.0
 _MISCONFIGURED_S = 300.0
 #: After an outage of this length another meter may be installed at the same address.
 _FORGET_S = 600.0
-
-
-class Sink(Protocol):
-    """Receiver of polls and states. Called in the loop's thread; must not block or raise."""
-
-    def polled(self, device: Device, poll: Poll) -> None:
-        """Take the result of a poll."""
-        ...
-
-    def state(self, device: Device, state: MeterState, error: DlmsError | None) -> None:
-        """Take a meter's new state, and the error if it is not online."""
-        ...
 
 
 class UnavailableError(LinkError):
@@ -75,6 +63,8 @@ class Member:
 
     def __init__(self, meter: AnyMeter, sink: Sink, log: logging.Logger) -> None:
         self.meter = meter
+        #: What is read of its profiles; None if it has none.
+        self.history: Backfill | None = None
         self.name = meter.device.device_name
         self.agenda = Agenda((), 0.0)
         self.state: MeterState | None = None
@@ -89,6 +79,26 @@ class Member:
         #: When it is tried again, if its last poll failed.
         self.retry_at = 0.0
         self._fault: type[Exception] | None = None
+
+    def remember(
+        self,
+        archive: Archive,
+        *,
+        now_ms: Callable[[], int],
+        wake: Callable[[], None],
+        spread_s: float,
+    ) -> None:
+        """Read the meter's profiles as the archive tells, if it has any; see `Backfill`."""
+        if self.device.profiles:
+            self.history = Backfill(
+                self.device,
+                self._sink,
+                self._log,
+                archive=archive,
+                now_ms=now_ms,
+                wake=wake,
+                spread_s=spread_s,
+            )
 
     @property
     def device(self) -> Device:
@@ -136,6 +146,8 @@ class Member:
         """Note that the meter answered."""
         self.cost_s = 0.0
         self._fault = None
+        if self.history is not None and self._availability.since is not None:
+            self.history.forget()
         self._availability.answered(now)
         self._enter("online", None)
 

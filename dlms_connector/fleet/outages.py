@@ -19,6 +19,8 @@ class Outages:
         self._unreachable: ConnectError | None = None
         self._until = 0.0
         self._unreached = 0
+        #: Whether a meter dialled in since the present turn began.
+        self.called = False
 
     def unreachable(self, now: float) -> ConnectError | None:
         """Return why no meter of a shared line can be reached at present, else None."""
@@ -33,16 +35,14 @@ class Outages:
         self.forgive()
         member.answered(now)
 
-    def failed(
-        self, member: Member, error: DlmsError, now: float, cost_s: float, *, called: bool = False
-    ) -> float:
-        """Note that a meter did not answer; return when to try again.
+    def failed(self, member: Member, error: DlmsError, now: float, cost_s: float) -> None:
+        """Note that a meter did not answer, and held the line for `cost_s`: it is tried again."""
+        self._schedule.set(member.name, self._retry_at(member, error, now, cost_s))
 
-        `cost_s` is how long it held the line, `called` says that it dialled in meanwhile.
-        """
+    def _retry_at(self, member: Member, error: DlmsError, now: float, cost_s: float) -> float:
         if isinstance(error, AbsentError):
             parked_until = member.failed(error, now)
-            return now if called else parked_until
+            return now if self.called else parked_until
         if not self._shared:
             return member.failed(error, now)
         members = self._members.values()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from logging import Logger
 from pathlib import Path
 from time import monotonic
@@ -32,6 +33,7 @@ from dlms_connector.gateway.remembered import file_name
 from dlms_connector.gateway.renames import Renames
 from dlms_connector.gateway.uplink import Converter, Uplink
 from dlms_connector.gateway.uplink_queue import UplinkQueue
+from dlms_connector.records import Source
 from dlms_converters.message_size import LARGEST_VALUE
 from dlms_converters.own import downlink_converter, uplink_converter
 
@@ -232,9 +234,14 @@ class Parts:
             state_dir=folder,
             listeners=self.prepared.configuration.push,
             adopt=self._adopt,
+            records=self.delivering.records,
         )
+        self.delivering.lacks = lambda source: self._reread(fleet, source)
         self.downlink.start(fleet, folder)
         return fleet
+
+    def _reread(self, fleet: Fleet, source: Source) -> None:
+        self._meters.call(partial(fleet.reread, source))
 
     def _adopt(self, device: Device) -> bool:
         """Take a device that was made for a meter that pushes; false if it may not be used."""

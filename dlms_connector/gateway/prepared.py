@@ -114,7 +114,6 @@ def prepare(
         [f"{one.name} is not polled: {problem}" for one in refused for problem in one.problems],
         log,
     )
-    _tell_what_waits(loaded.configuration, log)
     _tell_count(devices, len(refused), raw, log)
     return Prepared(
         loaded.configuration,
@@ -127,16 +126,6 @@ def prepare(
             if one.name != one.path and one.name not in converters and not denied(one.name)
         ),
     )
-
-
-def _tell_what_waits(configuration: Configuration, log: Logger) -> None:
-    """Log the configured features that have no effect in this version."""
-    following = sum(bool(device.profiles) for device in configuration.devices)
-    waits = {
-        f"profiles of {following} devices (the call readProfile reads them)": following,
-    }
-    if names := [name for name, given in waits.items() if given]:
-        log.warning("configured, but not in use in this version: %s", ", ".join(names))
 
 
 def state_directory(

@@ -20,7 +20,8 @@ class Statistics:
 
     `retries` are repeated frames, `reconnects` associations opened anew because one was
     lost. `unasked` are APDUs that the meter sent besides its answers. `clock_drift_s` is how far
-    the meter's clock is ahead of the gateway's.
+    the meter's clock is ahead of the gateway's. `history_unread` are the intervals of its profiles
+    that are not read yet.
     """
 
     polls_ok: int = 0
@@ -32,6 +33,7 @@ class Statistics:
     unasked: int = 0
     poll_ms: int | None = None
     clock_drift_s: Decimal | None = None
+    history_unread: int | None = None
 
     def telemetry(self) -> dict[str, Value]:
         """Return the counters under their keys on the platform; unknown values are left out."""
@@ -45,6 +47,7 @@ class Statistics:
             "dlmsBytesOut": self.bytes_out,
             "dlmsUnasked": self.unasked or None,
             "dlmsClockDriftSeconds": self.clock_drift_s,
+            "dlmsHistoryUnread": self.history_unread,
         }
         return {key: value for key, value in keys.items() if value is not None}
 

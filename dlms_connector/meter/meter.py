@@ -148,8 +148,10 @@ class Meter:
             self._clock_news.read(clock)
         return result
 
-    async def run(self, job: Callable[[Client], Talk[T]], *, timeout_s: float) -> T:
-        """Run a talk within the association; raises DlmsError.
+    async def run(
+        self, job: Callable[[Client], Talk[T]], *, timeout_s: float, hurried: bool = False
+    ) -> T:
+        """Run a talk within the association; raises DlmsError. `hurried` is as for `poll`.
 
         A talk that has only read so far starts again in a new association if this one breaks, once,
         as a poll does; not after silence, for which there is no time. After a SET or ACTION it is
@@ -157,7 +159,7 @@ class Meter:
         idle association: then it rejects the first request.
         """
         loop = asyncio.get_running_loop()
-        self.session.patience.begin(hurried=False)
+        self.session.patience.begin(hurried=hurried)
         end = loop.time() + timeout_s
         client = await self._ready(end)
         doubtful, before, changes = self.session.is_doubtful, self._progress(client), client.changes

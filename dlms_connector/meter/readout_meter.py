@@ -104,7 +104,9 @@ class ReadoutMeter:
         self.statistics.poll_ms = round((loop.time() - start) * 1000)
         return Outcome(poll=readings(due, tuple(data_sets(text)), now_ms))
 
-    async def run(self, job: Callable[[Client], Talk[object]], *, timeout_s: float) -> object:
+    async def run(
+        self, job: Callable[[Client], Talk[object]], *, timeout_s: float, hurried: bool = False
+    ) -> object:
         """Raise CommandError: such a meter takes no requests."""
         raise CommandError(
             f"{self.device.device_name} is read out (dlms.interfaceType IEC_62056_21): it takes no "

@@ -18,7 +18,7 @@ from typing import Any
 
 from dlms_connector.config.model import Device
 from dlms_connector.errors import DlmsError
-from dlms_connector.fleet.fleet import Fleet, MeterState
+from dlms_connector.fleet import Fleet, MeterState
 from dlms_connector.link import Link, make_link
 from dlms_connector.meter.meter import Meter
 from dlms_connector.meter.plan import wanted
@@ -149,6 +149,9 @@ class _Counting:
         self.polls += 1
 
     def state(self, device: Device, state: MeterState, error: DlmsError | None) -> None:
+        pass
+
+    def history(self, *slice_: object) -> None:
         pass
 
 

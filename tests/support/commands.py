@@ -17,6 +17,7 @@ from dlms_connector.commands.request import Request, wanted_timeout_s
 from dlms_connector.commands.work import Context, Method
 from dlms_connector.config.model import Device
 from dlms_connector.errors import DlmsError
+from dlms_connector.fleet import ProfileProgress
 from dlms_connector.meter.diagnostics import Statistics
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.client import Client, make_client
@@ -77,6 +78,7 @@ class MetersInMemory:
     jobs: list[Job] = field(default_factory=list)
     reconnected: list[str] = field(default_factory=list)
     refreshed: list[tuple[str, int, str]] = field(default_factory=list)
+    progress: tuple[ProfileProgress, ...] = ()
 
     def add(self, device: Device, **options: Any) -> Meter:
         meter = make_meter(**options)
@@ -124,6 +126,9 @@ class MetersInMemory:
 
     def statistics(self, device_name: str) -> Statistics:
         return Statistics(polls_ok=7)
+
+    def history(self, device_name: str) -> tuple[ProfileProgress, ...]:
+        return self.progress
 
 
 @dataclass

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from dlms_connector.config.model import Device
+from dlms_connector.config import Device, Profile
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import (
     ConnectError,
@@ -18,14 +18,15 @@ from dlms_connector.errors import (
     RefusedError,
     ServiceError,
 )
-from dlms_connector.fleet.member import MeterState
+from dlms_connector.fleet.sink import Kept, MeterState
 from dlms_connector.meter.session import MakeClient
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.client import Client
 from dlms_connector.protocol.data.axdr import Data, DataType, structure
 from dlms_connector.protocol.services.directory import Directory
 from dlms_connector.protocol.talk import Cleared, Talk
-from dlms_connector.reading import Poll
+from dlms_connector.reading import Poll, Reading
+from dlms_connector.records import Slice
 from dlms_connector.state.counters import InvocationCounter
 
 LISTS = frozenset({"get", "multiple-references", "block-transfer-with-get"})
@@ -269,6 +270,16 @@ class RecordingSink:
         now = asyncio.get_running_loop().time()
         self.states.setdefault(device.device_name, []).append((now, state, error))
         self._told.set()
+
+    def history(
+        self,
+        device: Device,
+        profile: Profile,
+        part: Slice,
+        readings: Sequence[Reading],
+        done: Kept,
+    ) -> None:
+        done(False, "these tests keep nothing")
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until something that was told makes the condition true."""

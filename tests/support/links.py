@@ -70,6 +70,10 @@ class SimulatedLink:
     def is_open(self) -> bool:
         return self._connection is not None
 
+    def replace(self, *meters: Meter) -> None:
+        """Put other meters there: the next connection is one to them."""
+        self._meters, self._connection = meters, None
+
     async def open(self) -> None:
         self.opened += 1
         self._connection, self._waiting = Connection(self._meters), b""

@@ -16,12 +16,13 @@ from thingsboard_gateway.tb_utility.tb_loader import TBModuleLoader
 from dlms_connector.config.model import Device
 from dlms_connector.connector import DLMSConnector
 from dlms_connector.errors import ConnectError
-from dlms_connector.fleet.fleet import Sink
+from dlms_connector.fleet import Sink
 from dlms_connector.gateway import meters_thread
 from dlms_connector.gateway.meters_thread import MetersThread
 from dlms_connector.meter.diagnostics import Statistics
 from dlms_connector.obis import Obis
 from dlms_connector.reading import Poll, Reading
+from dlms_connector.records import Records
 from tests.support.gateway import FakeGateway
 from tests.support.measured import measured
 
@@ -38,9 +39,11 @@ class FakeFleet:
         sink: Sink,
         log: logging.Logger,
         state_dir: Path | None,
+        records: Records | None,
         **_push: Any,
     ) -> None:
         self.devices, self.sink, self.state_dir = devices, sink, state_dir
+        self.records = records
         self.threads = threading.active_count()
 
     async def run(self) -> None:

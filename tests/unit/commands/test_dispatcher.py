@@ -15,7 +15,9 @@ from dlms_connector.commands.image_jobs import ImageJobs
 from dlms_connector.commands.kept import Kept
 from dlms_connector.commands.work import Local, Method
 from dlms_connector.errors import CommandError, ConnectError, DlmsError, LinkTimeoutError
+from dlms_connector.fleet import ProfileProgress
 from dlms_connector.fleet.member import CallTimeoutError, UnavailableError
+from dlms_connector.obis import Obis
 from tests.support.commands import Desk, MetersInMemory, device
 from tests.support.places import DOCS
 
@@ -32,8 +34,25 @@ async def test_methods_that_need_no_meter() -> None:
     desk = Desk()
     assert await desk.result("reconnect") == "reconnecting"
     assert desk.meters.reconnected == ["M1"]
-    assert (await desk.result("getStatistics"))["dlmsPollsOk"] == 7
+    counted = await desk.result("getStatistics")
+    assert counted["dlmsPollsOk"] == 7
+    assert "profiles" not in counted
     assert desk.meters.jobs == []
+
+
+async def test_statistics_tell_how_far_the_history_is() -> None:
+    desk = Desk()
+    load = Obis.parse("1-0:99.1.0")
+    desk.meters.progress = (ProfileProgress(load, 5, 1, 1_790_000_000_000, "refused"),)
+    assert (await desk.result("getStatistics"))["profiles"] == [
+        {
+            "obis": "1-0:99.1.0",
+            "unread": 5,
+            "gaps": 1,
+            "from": 1_790_000_000_000,
+            "problem": "refused",
+        }
+    ]
 
 
 async def test_an_unknown_method_names_those_there_are() -> None:

@@ -62,6 +62,9 @@ class Sink:
         if error is not None:
             self.failed[device.device_name].set()
 
+    def history(self, *slice_: object) -> None:
+        pass
+
 
 @asynccontextmanager
 async def fleet_of(folder: Path, **dlms: Any) -> AsyncIterator[tuple[Sink, list[Endpoint]]]:

@@ -131,21 +131,6 @@ def test_each_start_is_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture
     ]
 
 
-def test_what_is_configured_and_not_in_use_is_said_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    profiles = [{"obis": "1-0:99.1.0"}]
-    raw = {"devices": [device(f"M{n}", profiles=profiles) for n in (1, 2)]}
-    prepare(raw, tmp_path, LOG, converter_of)
-    assert caplog.messages == [
-        "configured, but not in use in this version: "
-        "profiles of 2 devices (the call readProfile reads them)"
-    ]
-    caplog.clear()
-    prepare({"devices": [device("M1")]}, tmp_path, LOG, converter_of)
-    assert caplog.messages == []
-
-
 def test_a_text_of_the_gateways_is_read_without_its_mark(tmp_path: Path) -> None:
     raw = '{id_var_start}a{id_var_end}{"diagnosticsPeriod": 5, "devices": []}'
     prepared = prepare(raw, tmp_path, LOG, converter_of)
