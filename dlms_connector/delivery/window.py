@@ -138,6 +138,8 @@ class Window:
         a device's entries carry their number, or wait.
         """
         for live in (True, False):
+            if self._is_full(live=live):
+                continue
             for name in list(self._turns[live]):
                 if most <= 0 or self._is_full(live=live):
                     break
