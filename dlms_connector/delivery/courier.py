@@ -113,6 +113,10 @@ class Courier:
             if self._window.last_order(device, now) is not None:
                 self._watermarks.wanted(device, now)
 
+    def adopt(self, device: str) -> None:
+        """Deliver for one more device, which was made for a meter that pushes."""
+        self._work.adopt(device)
+
     def deleted(self, device: str) -> None:
         """Note that a device was deleted on the platform: what is on its way may be lost."""
         self._receipts.forget(device)
@@ -189,8 +193,8 @@ class Courier:
 
     def _send(self, now: float) -> float | None:
         """Hand over what may be; returns when to go on."""
-        while self._work.behind and (room := min(_PAGE, self._window.room())):
-            if not (page := self._work.more(now, room)):
+        while self._work.behind and self._window.room() >= _PAGE:
+            if not (page := self._work.more(now, _PAGE)):
                 break
             self._window.add(page, live=False)
         left = _STEP

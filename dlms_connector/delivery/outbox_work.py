@@ -37,7 +37,7 @@ class OutboxWork:
         log: Logger,
         unix: Callable[[], float],
     ) -> None:
-        self._outbox, self._devices, self._limits = outbox, frozenset(devices), limits
+        self._outbox, self._devices, self._limits = outbox, set(devices), limits
         self._log, self._unix = log, unix
         self._unwritten: deque[Entry] = deque()
         self._confirmed: list[int] = []
@@ -51,6 +51,12 @@ class OutboxWork:
         self.entries = self.history_entries = 0
         self.pending: Mapping[str, int] = {}
         self._count_at = 0.0
+
+    def adopt(self, device: str) -> None:
+        """Take the entries of one more device, also those that wait on the disk."""
+        if device not in self._devices:
+            self._devices.add(device)
+            self._cursor, self.behind = 0, True
 
     def write(self, entries: Iterable[Entry]) -> None:
         """Take polled readings for the next commit."""

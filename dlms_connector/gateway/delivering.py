@@ -196,6 +196,10 @@ class Delivering:
         others = {key: value for key, value in data.items() if key != RECEIPT_KEY}
         return {**content, "data": others} if others else None
 
+    def adopt(self, device: str) -> None:
+        """Deliver for one more device, which was made for a meter that pushes."""
+        self._put(lambda courier: courier.adopt(device))
+
     def deleted(self, device: str) -> None:
         """Note that a device was deleted on the platform."""
         self._put(lambda courier: courier.deleted(device))

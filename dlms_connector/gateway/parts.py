@@ -254,6 +254,7 @@ class Parts:
             self._log.error("%s cannot be made: %s", name, error)
             return False
         self.uplink.adopt(device, converter)
+        self.delivering.adopt(name)
         return True
 
     # What the parts need
