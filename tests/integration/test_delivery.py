@@ -25,6 +25,14 @@ METERS = [MeterOptions(serial=1), MeterOptions(serial=2, framing="WRAPPER")]
 #: Telemetry is stored later than attributes, as on the real platform.
 SLOW: dict[str, Any] = {"telemetry_s": 0.3, "attributes_s": 0.02}
 
+#: The gateway's storage of the other kind, with the settings that it ships.
+SQLITE: dict[str, Any] = {
+    "type": "sqlite",
+    "messages_ttl_check_in_hours": 1,
+    "messages_ttl_in_days": 7,
+    "max_read_records_count": 1000,
+}
+
 
 def keeping(confirm: str = "auto") -> Callable[[Configuration], None]:
     def configure(configuration: Configuration) -> None:
@@ -73,14 +81,18 @@ async def test_receipts_where_the_rule_chain_answers(tmp_path: Path) -> None:
         assert not running.log_lines(r"Traceback|\|ERROR\|")
 
 
-@pytest.mark.parametrize("receipts", [True, False])
+@pytest.mark.parametrize(
+    ("receipts", "storage"), [(True, None), (False, SQLITE)], ids=["receipts", "watermarks-sqlite"]
+)
 async def test_nothing_kept_is_lost_with_the_link_the_platform_or_the_gateway(
-    tmp_path: Path, receipts: bool
+    tmp_path: Path, receipts: bool, storage: dict[str, Any] | None
 ) -> None:
     """The link stalls and breaks, the platform is killed, the gateway too while that is away."""
     manners = Manners(**SLOW, receipts=receipts)
     kept: set[tuple[str, str, int]] = set()
-    async with site(tmp_path, METERS, keeping(), manners=manners) as running:
+    if storage is not None:
+        storage = {**storage, "data_file_path": f"{tmp_path}/storage.db"}
+    async with site(tmp_path, METERS, keeping(), manners=manners, storage=storage) as running:
         await running.until_polled(times=2)
         async with watched(running, kept):
             running.platform.stall()
