@@ -1,0 +1,248 @@
+"""What happens to the file of records: crashes, damage, other users, full disks."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from dlms_connector.obis import Obis
+from dlms_connector.records import DAY_MS, Entry, Records, RecordsError, Slice, Source, alone
+
+_LOG = logging.getLogger(__name__)
+_LOAD = Source("meter", Obis.parse("1-0:99.1.0"))
+_Q, _START = 900_000, 20_000 * DAY_MS
+
+#: Keeps and confirms without end, and says what is done.
+_CHILD = """
+import logging, sys
+from pathlib import Path
+from dlms_connector.obis import Obis
+from dlms_connector.records import DAY_MS, Entry, Records, Slice, Source
+
+records = Records.open(Path(sys.argv[1]), logging.getLogger())
+source, start = Source("meter", Obis.parse("1-0:99.1.0")), int(sys.argv[2])
+for day in range(1000):
+    begin = start + day * DAY_MS
+    rows = tuple(range(begin, begin + DAY_MS, 3_600_000))
+    kept = records.keep(
+        Slice(source, 3600, begin, begin + DAY_MS, rows),
+        [Entry(source, "type", at, {"key": at}) for at in rows],
+    )
+    print("kept", *(entry.number for entry in kept), flush=True)
+    done = [entry.number for entry in kept[:12]]
+    records.confirmed(done)
+    print("confirmed", *done, flush=True)
+    records.journal([Entry(Source("meter"), "type", begin, {"a": 1})])
+"""
+
+
+def _kept(records: Records, count: int = 4) -> tuple[Entry, ...]:
+    rows = tuple(_START + at * _Q for at in range(count))
+    part = Slice(_LOAD, 900, _START, _START + count * _Q, rows)
+    return records.keep(part, [Entry(_LOAD, "type", at, {"key": 1.5}) for at in rows])
+
+
+def test_a_killed_process_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "records.sqlite"
+    kept: set[int] = set()
+    confirmed: set[int] = set()
+    chance = random.Random(9)
+    for turn in range(12):
+        start = _START + turn * 1000 * DAY_MS
+        child = subprocess.Popen(
+            [sys.executable, "-c", _CHILD, str(path), str(start)],
+            stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        )  # fmt: skip
+        assert child.stdout is not None
+        for _ in range(chance.randrange(1, 60)):
+            _note(child.stdout.readline(), kept, confirmed)
+        child.send_signal(signal.SIGKILL)
+        rest = child.stdout.read().splitlines(keepends=True)
+        child.wait()
+        child.stdout.close()
+        for line in rest:
+            _note(line, kept, confirmed)
+        records = Records.open(path, _LOG)
+        waiting = {entry.number for entry in records.pending(limit=100_000)}
+        size = records.size()
+        records.close()
+        assert size.entries == len(waiting)
+        # The last transaction may be done without having been told.
+        assert len(kept - confirmed - waiting) <= 12
+        kept &= waiting | confirmed
+        assert not confirmed & waiting
+    assert len(confirmed) > 100
+
+
+def _note(line: str, kept: set[int], confirmed: set[int]) -> None:
+    if line.endswith("\n"):  # a line that was cut off says nothing
+        what, *numbers = line.split()
+        (kept if what == "kept" else confirmed).update(map(int, numbers))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"no database at all, but long enough to be one" * 100, b"SQLite format 3\0" + b"\7" * 5000],
+)
+def test_a_file_that_cannot_be_read_is_kept_aside(
+    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "records.sqlite"
+    path.write_bytes(content)
+    records = Records.open(path, _LOG)
+    assert len(_kept(records)) == 4
+    records.close()
+    assert (tmp_path / "records.sqlite.unreadable-1").read_bytes() == content
+    assert "it is kept as records.sqlite.unreadable-1" in caplog.text
+    assert len(caplog.records) == 1
+
+
+def test_a_database_of_another_program_is_kept_aside(tmp_path: Path) -> None:
+    path = tmp_path / "records.sqlite"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE precious (thing)")
+    other.close()
+    records = Records.open(path, _LOG)
+    assert len(_kept(records)) == 4
+    records.close()
+    aside = sqlite3.connect(tmp_path / "records.sqlite.unreadable-1")
+    assert aside.execute("SELECT count(*) FROM precious").fetchone() == (0,)
+    aside.close()
+
+
+def test_a_truncated_file_is_kept_aside(tmp_path: Path) -> None:
+    path = tmp_path / "records.sqlite"
+    records = Records.open(path, _LOG)
+    _kept(records, 90)
+    records.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    records = Records.open(path, _LOG)
+    assert records.pending() == ()
+    assert len(_kept(records)) == 4
+    records.close()
+    assert (tmp_path / "records.sqlite.unreadable-1").exists()
+
+
+def test_an_empty_file_becomes_one(tmp_path: Path) -> None:
+    path = tmp_path / "records.sqlite"
+    path.touch()
+    records = Records.open(path, _LOG)
+    assert len(_kept(records)) == 4
+    records.close()
+
+
+def test_damage_that_shows_later_is_told_and_mended(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "records.sqlite"
+    records = Records.open(path, _LOG)
+    _kept(records)
+    with pytest.raises(RecordsError, match="malformed"), records._transaction("trying"):
+        raise sqlite3.DatabaseError("database disk image is malformed")
+    assert "is damaged" in caplog.text
+    assert len(_kept(records)) == 4
+    records.close()
+
+
+def test_records_of_a_newer_version_are_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "records.sqlite"
+    Records.open(path, _LOG).close()
+    newer = sqlite3.connect(path)
+    newer.execute("PRAGMA user_version = 99")
+    newer.close()
+    with pytest.raises(RecordsError, match="written by a newer version"):
+        Records.open(path, _LOG)
+    assert [each.name for each in tmp_path.glob("*unreadable*")] == []
+
+
+def test_another_process_that_uses_the_records_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alone, "_WAIT_S", 0.0)
+    monkeypatch.setattr(alone.take, "__defaults__", (0.0,))
+    path = tmp_path / "records.sqlite"
+    descriptor = os.open(tmp_path / "records.lock", os.O_CREAT | os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(RecordsError, match=r"another process uses them; end the other"):
+            Records.open(path, _LOG)
+    finally:
+        os.close(descriptor)
+    Records.open(path, _LOG).close()
+
+
+def test_connectors_of_one_process_share_the_records(tmp_path: Path) -> None:
+    path = tmp_path / "records.sqlite"
+    first, second = Records.open(path, _LOG), Records.open(path, _LOG)
+    _kept(first)
+    assert len(second.pending()) == 4
+    numbers = {entry.number for entry in second.journal([Entry(Source("b"), "t", 1, {})])}
+    numbers |= {entry.number for entry in first.journal([Entry(Source("b"), "t", 2, {})])}
+    assert len(numbers) == 2
+    first.close()
+    assert second.size().entries == 6
+    second.close()
+
+
+def test_threads_may_use_the_records_at_once(tmp_path: Path) -> None:
+    records = Records.open(tmp_path / "records.sqlite", _LOG)
+    failed: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            for at in range(20):
+                (entry,) = records.journal([Entry(Source(f"m{number}"), "t", at, {"v": at})])
+                if at % 2:
+                    records.confirmed([entry.number])
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert records.size().journal_entries == 40
+    assert len(records.pending()) == 40
+    records.close()
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_half_done(tmp_path: Path) -> None:
+    records = Records.open(tmp_path / "records.sqlite", _LOG)
+    _kept(records)
+    connection = records._connection
+    assert connection is not None
+    connection.execute("PRAGMA max_page_count = 1")
+    many = [Entry(Source("meter"), "t", at, {"text": "x" * 500}) for at in range(200)]
+    with pytest.raises(RecordsError, match=r"full; free some space"):
+        records.journal(many)
+    assert len(records.pending()) == 4
+    connection.execute("PRAGMA max_page_count = 1000000")
+    assert len(records.journal(many)) == 200
+    records.close()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir(mode=0o500)
+    with pytest.raises(RecordsError, match="Permission denied"):
+        Records.open(folder / "records.sqlite", _LOG)
+
+
+def test_a_folder_in_place_of_the_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "records.sqlite").mkdir()
+    with pytest.raises(RecordsError, match="directory"):
+        Records.open(tmp_path / "records.sqlite", _LOG)
