@@ -27,6 +27,7 @@ COMMANDS = {
     "discover": "Find the addresses and objects of a meter, and write its device entry.",
     "read": "Poll meters once and show their values.",
     "profile": "Read a load profile.",
+    "completeness": "Count the intervals of profiles that the platform has, and those it lacks.",
     "simulate": "Run simulated meters to try a configuration with.",
     "verify": "Tell whether an installation is healthy.",
     "migrate": "Take meters over from the old bridge.",

@@ -13,7 +13,7 @@ from dlms_connector.commands.kept import Kept
 from dlms_connector.commands.ledger import Ledger
 from dlms_connector.commands.meters import Meters
 from dlms_connector.commands.request import Request, device_request, named, wanted_timeout_s
-from dlms_connector.commands.work import Context, Converter
+from dlms_connector.commands.work import Context, Converter, Intervals
 
 __all__ = [
     "STOPPED",
@@ -25,6 +25,7 @@ __all__ = [
     "Dispatcher",
     "Event",
     "ImageJobs",
+    "Intervals",
     "Kept",
     "Ledger",
     "Meters",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dlms_connector.commands.clock_calls import clock_reading, clock_setting
+from dlms_connector.commands.completeness_calls import completeness
 from dlms_connector.commands.discover_calls import discover_objects
 from dlms_connector.commands.object_calls import invoke_method, read_object, write_object
 from dlms_connector.commands.profile_calls import read_profile
@@ -19,6 +20,7 @@ METHODS: Mapping[str, Method] = {
     "writeObject": Method(write_object, changes=True),
     "invokeMethod": Method(invoke_method, changes=True),
     "readProfile": Method(read_profile),
+    "getCompleteness": Method(completeness),
     "readClock": Method(clock_reading),
     "syncClock": Method(clock_setting, changes=True),
     "getRelayState": Method(relay_reading),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
-from typing import Any
+from datetime import datetime
 
+from dlms_connector.commands.moments import moment
 from dlms_connector.commands.request import Arguments
 from dlms_connector.commands.work import Context, Work
 from dlms_connector.errors import CommandError
 from dlms_connector.history import Row, by_time, last
-from dlms_connector.interpret import aware
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.directive import Breath
@@ -22,11 +21,6 @@ _MOST_ROWS = 5000
 
 #: Rows that are written without a break.
 _AT_ONCE = 1000
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_MOST_DIGITS = 20
-#: A smaller number is probably in seconds: in milliseconds it would be before May 1970.
-_EARLIEST_MS, _LATEST_MS = 10_000_000_000, 253_402_300_799_000
 
 
 def read_profile(context: Context, arguments: Arguments) -> Work:
@@ -46,7 +40,7 @@ def read_rows(context: Context, obis: Obis, arguments: Arguments) -> Work:
             return (yield from _shown(rows))
 
         return Work(talk=newest, what=f"reading {obis}", timeout_s=_TIMEOUT_S)
-    start, end = _moment(context, arguments, "from"), _moment(context, arguments, "to")
+    start, end = _from(context, arguments), moment(context, arguments, "to") or context.now()
     if end.timestamp() < start.timestamp():
         raise CommandError(f"{arguments.method}: `to` lies before `from`")
 
@@ -67,38 +61,8 @@ def _shown(rows: list[Row]) -> Talk[list[Value]]:
     return shown
 
 
-def _moment(context: Context, arguments: Arguments, key: str) -> datetime:
-    """Take a time: ms since 1970, or ISO 8601 (without offset: the meter's zone, else UTC)."""
-    if _is_count(arguments.values.get(key)):
-        return _instant(arguments, key)
-    text = arguments.text(key)
-    if text is None:
-        if key == "to":
-            return context.now()
+def _from(context: Context, arguments: Arguments) -> datetime:
+    start = moment(context, arguments, "from")
+    if start is None:
         raise CommandError(f"{arguments.method}: either `last`, or `from` and `to` are needed")
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        raise CommandError(
-            f"{arguments.method}: {key}: {text[:40]!r} is not a moment such as 2026-05-01T00:00:00Z"
-        ) from None
-    return aware(moment, context.options)
-
-
-def _is_count(value: Any) -> bool:
-    """Whether a time is given as a number; eight digits are a date without hyphens."""
-    if isinstance(value, str):
-        return value.isdecimal() and len("20260501") < len(value) < _MOST_DIGITS
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _instant(arguments: Arguments, key: str) -> datetime:
-    """Take a time in the platform's form: milliseconds since 1970."""
-    given = arguments.values.pop(key)
-    number: int | float = int(given) if isinstance(given, str) else given
-    if not _EARLIEST_MS <= number <= _LATEST_MS:
-        raise CommandError(
-            f"{arguments.method}: {key}: {number!r:.40} is not a moment such as 1777593600000, in "
-            "milliseconds since 1970"
-        )
-    return _EPOCH + timedelta(milliseconds=number)
+    return start

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any, Protocol
 
 from dlms_connector.commands.kept import Kept
@@ -29,6 +29,7 @@ from dlms_connector.protocol import Client
 from dlms_connector.protocol.data import Data, DataType
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
+from dlms_connector.records import DayCount, Source
 
 #: Associations, the security setup, M-Bus clients and the NTP setup: the arguments of their
 #: methods are keys and authentication values.
@@ -74,11 +75,21 @@ class Local:
     changes: bool = False
 
 
+class Intervals(Protocol):
+    """What is known of the intervals of profiles: the records."""
+
+    def completeness(
+        self, source: Source, start_ms: int, end_ms: int, zone: tzinfo
+    ) -> Sequence[DayCount]:
+        """Count the intervals of each local day; it may wait for the disk. Raises OSError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The meter of a call, the converter for values to write, and the current time.
 
-    `clock_sets` stores when clocks were set, `ways` how this meter's profiles are read.
+    `clock_sets` stores when clocks were set, `ways` how this meter's profiles are read,
+    `intervals` what is known of their rows; None where no records are kept.
     """
 
     device: Device
@@ -86,6 +97,7 @@ class Context:
     now: Callable[[], datetime]
     clock_sets: Kept
     ways: Ways = field(default_factory=dict)
+    intervals: Intervals | None = None
 
     @property
     def options(self) -> Options:

@@ -25,6 +25,7 @@ from dlms_connector.commands import (
     Dispatcher,
     Event,
     ImageJobs,
+    Intervals,
     Kept,
     Ledger,
     Meters,
@@ -127,12 +128,17 @@ class Downlink:
 
     # In the meters' loop
 
-    def start(self, meters: Meters, state_dir: Path | None = None) -> None:
+    def start(
+        self,
+        meters: Meters,
+        state_dir: Path | None = None,
+        intervals: Intervals | None = None,
+    ) -> None:
         """Begin to serve; called as soon as the fleet exists."""
         audit = Audit(self._log, self._event)
         clock_sets = Kept(state_dir, "clock-sets.json", self._log)
         contexts = {
-            name: Context(device, self._converters[name], _now, clock_sets)
+            name: Context(device, self._converters[name], _now, clock_sets, intervals=intervals)
             for name, device in self._devices.items()
         }
         self._images = ImageJobs(

@@ -237,7 +237,7 @@ class Parts:
             records=self.delivering.records,
         )
         self.delivering.lacks = lambda source: self._reread(fleet, source)
-        self.downlink.start(fleet, folder)
+        self.downlink.start(fleet, folder, self.delivering.records)
         return fleet
 
     def _reread(self, fleet: Fleet, source: Source) -> None:

@@ -15,12 +15,14 @@ from dlms_connector.records.known import CLOCK_IS_SET_MS, Known, Spans, merged, 
 from dlms_connector.records.ledger import Ledger, reading
 from dlms_connector.records.outbox import OutboxSize
 from dlms_connector.records.records import Records
+from dlms_connector.records.totals import DailyTotals, totals
 
 __all__ = [
     "CLOCK_IS_SET_MS",
     "DAY_MS",
     "DAY_S",
     "REASONS",
+    "DailyTotals",
     "Day",
     "DayCount",
     "Dropped",
@@ -39,5 +41,6 @@ __all__ = [
     "reading",
     "regridded",
     "runs",
+    "totals",
     "without",
 ]

@@ -29,7 +29,7 @@ class Ledger:
         return self._sources.all(device)
 
     def begins(self, source: Source) -> int | None:
-        """Return the start of the first UTC day of which something is known, None if of none."""
+        """Return the first instant of which something is known; None if nothing is."""
         number = self._sources.find(source)
         return None if number is None else tables.first_ms(self._connection, number)
 

@@ -123,13 +123,18 @@ def period_of(connection: sqlite3.Connection, number: int) -> int:
 
 
 def first_ms(connection: sqlite3.Connection, number: int) -> int | None:
-    """Return the start of the first UTC day of which something is known."""
+    """Return the first instant of which something is known."""
     day, row_ms = connection.execute(
         "SELECT (SELECT min(day) FROM day WHERE source = ?1), "
         "(SELECT min(ts_ms) FROM moment WHERE source = ?1)", (number,),
     ).fetchone()  # fmt: skip
-    known = [day * DAY_MS] if day is not None else []
-    return min([*known, *([row_ms] if row_ms is not None else [])], default=None)
+    known = [] if row_ms is None else [row_ms]
+    if day is not None:
+        for (utc_day, period_s), sets in load_days(connection, number, day, day + 1).items():
+            slots = sets.done | sets.asked
+            first = (slots & -slots).bit_length() - 1
+            known.append(utc_day * DAY_MS + max(0, first) * period_s * 1000)
+    return min(known, default=None)
 
 
 def note_meter(connection: sqlite3.Connection, device: int, serial: str, now_ms: int) -> bool:

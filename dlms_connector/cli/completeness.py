@@ -1,0 +1,184 @@
+"""`dlms-connector completeness`: how complete the rows of profiles are on the platform."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta, timezone, tzinfo
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dlms_connector.cli.program import FAILED
+from dlms_connector.config import Device, load_file
+from dlms_connector.errors import ConfigError, DlmsError
+from dlms_connector.interpret import options_of
+from dlms_connector.records import REASONS, DayCount, Ledger, RecordsError, Source, reading
+from dlms_connector.state import NoPlace, commands_folder
+
+#: The file in the folder of the gateway's state.
+_FILE = "records.sqlite"
+#: Days that are shown without `--from`.
+_DAYS = 31
+#: Text columns for a pipe or a file, which have no width of their own.
+_PIPE_WIDTH = 160
+_COUNTS = ("expected", "held", "sent", "confirmed")
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A local day of a profile; None where nothing was read of it ever."""
+
+    device: str
+    profile: str
+    count: DayCount | None
+
+    def as_json(self) -> dict[str, object]:
+        line: dict[str, object] = {"device": self.device, "profile": self.profile}
+        if self.count is None:
+            return line | {"error": "nothing was read yet"}
+        counts = {name: getattr(self.count, name) for name in _COUNTS}
+        day = self.count.day.isoformat()
+        return line | {"day": day, **counts, "missing": dict(self.count.missing)}
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--device", "names", multiple=True, metavar="NAME", help="Only this meter; repeatable."
+)
+@click.option(
+    "--from", "start", metavar="T", help="First day, or moment (ISO 8601); the last 31 days."
+)
+@click.option("--to", "end", metavar="T", help="End, not included; the beginning of today.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON, one object for each day.")
+@click.option(
+    "--csv", "csv_file", type=click.Path(path_type=Path, dir_okay=False), metavar="F",
+    help="Write the days to a CSV file.",
+)  # fmt: skip
+def command(
+    file: Path,
+    names: Sequence[str],
+    start: str | None,
+    end: str | None,
+    as_json: bool,
+    csv_file: Path | None,
+) -> None:
+    """Count the intervals of the profiles of FILE, day by day: expected, confirmed, missing.
+
+    Reads what the gateway has recorded, also while it runs. Exit codes: 0 all intervals are
+    confirmed, 1 some are missing or there are no records, 2 what you wrote is wrong.
+    """
+    loaded = load_file(file)
+    devices = _chosen(loaded.configuration.devices, names)
+    folder = commands_folder(loaded.configuration.state_directory, file.resolve().parent)
+    if isinstance(folder, NoPlace):
+        raise DlmsError(f"the records are not found: {folder.problem}; {folder.hint}")
+    if folder is None:
+        raise ConfigError("the records are not found: set stateDirectory, or HOME")
+    try:
+        with reading(folder / _FILE) as ledger:
+            lines = [line for one in devices for line in _lines(ledger, one, start, end)]
+    except RecordsError as error:
+        raise DlmsError(str(error)) from error
+    if csv_file is not None:
+        _write_csv(csv_file, lines)
+    if as_json:
+        click.echo(json.dumps([line.as_json() for line in lines], indent=2, ensure_ascii=False))
+    elif csv_file is None:
+        _show(lines)
+    if any(line.count is None or line.count.gaps for line in lines):
+        sys.exit(FAILED)
+
+
+def _chosen(devices: Sequence[Device], names: Sequence[str]) -> list[Device]:
+    known = {device.device_name: device for device in devices}
+    for name in names:
+        if name not in known:
+            there_are = ", ".join(known) or "no usable devices"
+            raise click.BadParameter(f"no device is called {name!r}; there are: {there_are}")
+    return [known[name] for name in dict.fromkeys(names)] if names else list(devices)
+
+
+def _lines(ledger: Ledger, device: Device, start: str | None, end: str | None) -> Iterator[_Line]:
+    """Yield the days of a device's profiles: those configured, and those recorded before."""
+    name = device.device_name
+    zone = options_of(device.dlms).zone or timezone.utc
+    sources = [Source(name, profile.obis) for profile in device.profiles]
+    sources += [one for one in ledger.sources(name) if one not in sources]
+    today = datetime.combine(datetime.now(zone).date(), time(), zone)
+    for source in sources:
+        begins = ledger.begins(source)
+        if begins is None:
+            yield _Line(name, str(source.profile), None)
+            continue
+        until = _moment(end, "--to", zone) if end else today
+        since = _ms(_moment(start, "--from", zone) if start else today - timedelta(days=_DAYS))
+        # The day on which reading began need not be whole.
+        since = since if start else max(since, begins)
+        for count in ledger.completeness(source, since, _ms(until), zone):
+            yield _Line(name, str(source.profile), count)
+
+
+def _moment(text: str, option: str, zone: tzinfo) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is not a day or a moment such as 2026-05-01 or 2026-05-01T00:00:00Z",
+            param_hint=option,
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+
+
+def _ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+def _reasons(count: DayCount) -> str:
+    shown = ", ".join(f"{number} {reason}" for reason, number in count.missing.items())
+    return f"{shown} ({count.why})" if count.why else shown
+
+
+def _show(lines: Sequence[_Line]) -> None:
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, _PIPE_WIDTH)
+    table = Table()
+    for heading in ("device", "profile", "day"):
+        table.add_column(heading, overflow="fold")
+    for heading in _COUNTS:
+        table.add_column(heading, justify="right")
+    table.add_column("missing", overflow="fold")
+    for line in lines:
+        count = line.count
+        if count is None:
+            missing = Text("nothing was read yet", "red")
+            table.add_row(Text(line.device), line.profile, *[""] * 5, missing)
+            continue
+        table.add_row(
+            Text(line.device), line.profile, count.day.isoformat(),
+            *(str(getattr(count, name)) for name in _COUNTS),
+            Text(_reasons(count), "red" if count.gaps else ""),
+        )  # fmt: skip
+    console.print(table)
+
+
+def _write_csv(path: Path, lines: Sequence[_Line]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["device", "profile", "day", *_COUNTS, "missing", *REASONS])
+        for line in lines:
+            if (count := line.count) is None:
+                writer.writerow([line.device, line.profile])
+                continue
+            counts = [getattr(count, name) for name in _COUNTS]
+            reasons = [count.missing.get(reason, 0) for reason in REASONS]
+            day = count.day.isoformat()
+            writer.writerow([line.device, line.profile, day, *counts, count.gaps, *reasons])
