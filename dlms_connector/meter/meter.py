@@ -33,6 +33,7 @@ from dlms_connector.meter.outcome import Outcome, clock_answer, outcomes
 from dlms_connector.meter.plan import Limits, Wanted
 from dlms_connector.meter.polling import Round
 from dlms_connector.meter.session import MakeClient, Session
+from dlms_connector.meter.unread import unread_of
 from dlms_connector.protocol import CIPHERING_OVERHEAD, Client
 from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.remarks import Remarks
@@ -82,7 +83,8 @@ class Meter:
         self.learned = Learned(
             device.device_name, log, single_reads=device.workarounds.single_reads
         )
-        self._directory = Directory(remarks=self._remarks(log))
+        remarks = self._remarks(log)
+        self._directory = Directory(remarks=remarks)
         self._short_names = short_names
         if short_names is not None:
             self._directory.remember(*short_names.load())
@@ -96,6 +98,8 @@ class Meter:
             counter=counter,
             directory=self._directory,
             shared=shared,
+            # Of what arrives on a shared line nobody knows who sent it.
+            unread=_ignored if shared else unread_of(device, remarks.unasked),
         )
         self._clock_news = ClockNews(device.device_name, options_of(device.dlms), log)
         self._now_ms = now_ms
@@ -306,3 +310,7 @@ class Meter:
         timeout_s = connection.timeout_ms / 1000
         silences = _SILENCES * (connection.retries + 1)
         return max(_LEAST_BUDGET_S, timeout_s * (2 * items + silences))
+
+
+def _ignored(_octets: bytes) -> None:
+    """Take no notice."""

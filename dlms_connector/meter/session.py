@@ -49,7 +49,7 @@ class Session:
     """The association with a meter over a link that the caller owns and lends.
 
     `open_link` opens the link and raises ConnectError; `shared` says that other meters use it
-    too. Times are those of the loop's clock.
+    too. `unread` gets what arrived before a request. Times are those of the loop's clock.
     """
 
     def __init__(
@@ -64,7 +64,9 @@ class Session:
         counter: InvocationCounter | None = None,
         directory: Directory | None = None,
         shared: bool = False,
+        unread: Callable[[bytes], None] = lambda octets: None,
     ) -> None:
+        self._unread = unread
         self._idle_limit, self._trial = idle_limit, Trial(idle_limit)
         self._shared = shared
         self._device = device
@@ -134,7 +136,8 @@ class Session:
         self.renew = False
         if self._client is not None:
             if not self._client.only_order_tells:  # else an answer too many must be noticed
-                self._link.drain()  # unsolicited: a modem message, or an answer that came twice
+                # Unsolicited: a push, a modem message, or an answer that came twice.
+                self._unread(self._link.drain())
             return self._client
         await self._quiet()
         client = await self._begin(end)

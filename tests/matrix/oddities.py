@@ -153,8 +153,8 @@ ODDITIES = (
     Oddity(fault="truncate=2", outcome="no value of it is used", error=ProtocolError,
            says="reading"),
     # what nobody asked for
-    Oddity(fault="push-while-asked", outcome="none: it is counted, and taken as a push",
-           framings=ALL),
+    Oddity(fault="push-while-asked", framings=ALL,
+           outcome="none: it is counted, and taken as a push"),
     Oddity(fault="llc-twice", outcome="none: they are taken off", framings=ALL),
     # the line
     Oddity(fault="one-byte-fragments", outcome="none"),

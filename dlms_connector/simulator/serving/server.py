@@ -59,6 +59,11 @@ class Endpoint:
         self.drop_connections()
         await asyncio.sleep(0)
 
+    def say(self, octets: bytes) -> None:
+        """Send octets over all TCP connections, unasked: such as a push (`frame_notification`)."""
+        for protocol in list(self._protocols):
+            protocol.say(octets)
+
     def drop_connections(self) -> None:
         """Abort all connections."""
         for protocol in list(self._protocols):
@@ -116,6 +121,11 @@ class _Protocol(asyncio.Protocol):
         self._transport = None
         if self._connection is not None:
             self._connection.close()
+
+    def say(self, octets: bytes) -> None:
+        """Send octets that answer nothing."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(octets)
 
     def abort(self) -> None:
         """Close without sending the remaining bytes."""

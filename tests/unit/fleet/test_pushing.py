@@ -16,6 +16,7 @@ from dlms_connector.meter import Statistics
 from dlms_connector.obis import Obis
 from dlms_connector.reading import Reading
 from dlms_connector.simulator import Meter, MeterOptions, push, simulate
+from dlms_connector.simulator.serving import frame_notification
 from tests.support.fake_meter import RecordingSink, device
 
 LOG = logging.getLogger("test.fleet")
@@ -70,6 +71,26 @@ async def test_what_a_polled_meter_pushes_between_replies_is_taken(framing: str)
         await asyncio.wait({running})
     energy = readings(sink, "M1", ENERGY)
     assert {(reading.key, reading.unit) for reading in energy} == {("1-0:1.8.0", "Wh")}
+    assert sink.state_names("M1") == ["online"]
+
+
+@pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
+async def test_what_a_meter_pushes_between_two_polls_is_taken(framing: str) -> None:
+    options = MeterOptions(framing=framing)  # type: ignore[arg-type]
+    async with simulate([options]) as (server,):
+        connection = {"host": "127.0.0.1", "port": server.port, "timeoutMs": 5000}
+        dlms = {"interfaceType": framing}
+        one = device("M1", connection=connection, dlms=dlms, pollPeriod=500)
+        sink = RecordingSink()
+        fleet = Fleet([one], sink, LOG)
+        running = asyncio.ensure_future(fleet.run())
+        end = asyncio.get_running_loop().time() + _SECONDS
+        while not readings(sink, "M1", DEVICE_NAME):
+            assert asyncio.get_running_loop().time() < end
+            server.say(frame_notification(server.meter))
+            await asyncio.sleep(0.3)
+        running.cancel()
+        await asyncio.wait({running})
     assert sink.state_names("M1") == ["online"]
 
 
