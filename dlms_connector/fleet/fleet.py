@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,7 +24,7 @@ from dlms_connector.fleet.schedule import backoff_s, spread
 from dlms_connector.fleet.shared_keys import warn_of_shared_keys
 from dlms_connector.fleet.sink import MeterState, Sink
 from dlms_connector.link import DialInLink, Link, make_link
-from dlms_connector.meter import MakeClient, Statistics
+from dlms_connector.meter import MakeClient, Statistics, unread_of
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client, make_client
 from dlms_connector.protocol.talk import Talk
@@ -131,6 +132,8 @@ class Fleet:
             )
             if isinstance(link, DialInLink):
                 link.arrived = line.called
+                if len(members) == 1:  # else nobody knows who said it
+                    link.said = unread_of(members[0], partial(self._said, members[0].device_name))
                 self.reception.expect(members, link)
         self._line_of = {name: line for line in self._lines.values() for name in line.members}
         self.pushing = Pushing(

@@ -30,6 +30,8 @@ class Call(StreamLink):
     def __init__(self, made: Callable[[Call], None]) -> None:
         super().__init__()
         self.stream = self._stream = TcpStream(self, lambda: made(self))
+        #: What came before it was identified: a modem's greeting, or what the meter pushes.
+        self.greeting = b""
 
     @property
     def peer(self) -> str:
@@ -53,13 +55,15 @@ class DialInLink(StreamLink):
     """The link of the meters behind one caller, over its latest call.
 
     `close` ends the use of the call but does not hang up, because only the meter can call
-    again. `arrived` is called when the meter has called.
+    again. `arrived` is called when the meter has called, `said` gets what it says while nobody
+    listens.
     """
 
     def __init__(self, name: str, *, door: str = "", now: Callable[[], float] = time.time) -> None:
         super().__init__()
         self.name, self.door = name, door
         self.arrived: Callable[[], None] = lambda: None
+        self.said: Callable[[bytes], None] = _ignored
         self._now = now
         self._since = now()
         self._has_called = False
@@ -91,7 +95,7 @@ class DialInLink(StreamLink):
             raise AbsentError(self.name, self.door, self._since_text(), self._has_called)
         self._stream = self._kept
         self._at_opening = self.bytes_in, self.bytes_out
-        self.drain()
+        self.said(self.drain())
 
     async def arrival(self, within_s: float) -> bool:
         """Wait for the meter's call; false if it does not come in time."""
@@ -128,6 +132,7 @@ class DialInLink(StreamLink):
         if self._called is not None:
             self._called.set_result(None)
             self._called = None
+        self.said(call.greeting)
         self.arrived()
 
     def lose(self, call: Call) -> None:
@@ -144,6 +149,10 @@ class DialInLink(StreamLink):
 
     def _since_text(self) -> str:
         return datetime.fromtimestamp(self._since).astimezone().isoformat(" ", "seconds")
+
+
+def _ignored(_octets: bytes) -> None:
+    """Take no notice."""
 
 
 def plain(address: str) -> str:

@@ -153,8 +153,10 @@ class Listener:
         """Let the modem's greeting pass, then identify the meter."""
         loop = asyncio.get_running_loop()
         end = loop.time() + _LONGEST_GREETING_S
-        while loop.time() < end and await call.receive(loop.time() + self._greeting_s):
-            pass
+        while loop.time() < end:
+            if not (data := await call.receive(loop.time() + self._greeting_s)):
+                break
+            call.greeting += data
         return await self._identify(call)
 
     def _reason_to_refuse(self, address: str) -> str:

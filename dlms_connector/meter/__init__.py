@@ -12,6 +12,7 @@ from dlms_connector.meter.meter import Meter
 from dlms_connector.meter.outcome import Outcome
 from dlms_connector.meter.plan import Wanted, wanted
 from dlms_connector.meter.session import MakeClient
+from dlms_connector.meter.unread import unread_of
 
 __all__ = [
     "AnyMeter",
@@ -24,5 +25,6 @@ __all__ = [
     "converse",
     "meter_of",
     "public_device",
+    "unread_of",
     "wanted",
 ]

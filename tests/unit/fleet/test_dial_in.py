@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from dlms_connector.config.model import Device, ListenConnection
+from dlms_connector.config.model import Device, DevicePush, ListenConnection
 from dlms_connector.errors import AbsentError, LinkClosedError
 from dlms_connector.fleet.dial_in import News, welcome
 from dlms_connector.fleet.fleet import Fleet, UnavailableError
 from dlms_connector.link.listener import EVERYBODY
 from dlms_connector.link.tcp import TcpLink
-from dlms_connector.simulator import MeterOptions, dial_in
+from dlms_connector.simulator import Meter, MeterOptions, dial_in
+from dlms_connector.simulator.serving import frame_notification
 from tests.support import fake_time
 from tests.support.fake_meter import RecordingSink, ref
 
@@ -117,6 +118,23 @@ async def test_a_meter_is_offline_until_it_calls_and_after_it_hung_up(site: Site
             )
     assert not isinstance(value, Exception)
     assert site.sink.state_names("M") == ["offline", "online", "offline", "online"]
+
+
+async def test_what_a_meter_pushes_when_it_calls(site: Site) -> None:
+    site.expect("M", {"peer": HERE})
+    names = ("0-0:1.0.0", "0-0:42.0.0", "1-0:1.8.0")
+    layout = {"objects": [{"obis": name, "class": "data"} for name in names]}
+    push = DevicePush.model_validate({"layouts": [layout]})
+    site.devices = [site.devices[0].model_copy(update={"push": push})]
+    greeting = frame_notification(Meter(MeterOptions()))
+    async with site.running(), call(site, greeting=greeting):
+        await site.until(
+            lambda: any(
+                str(reading.obis) == "0-0:42.0.0"
+                for _, poll in site.sink.polls.get("M", ())
+                for reading in poll.readings
+            )
+        )
 
 
 async def test_two_meters_on_one_port_by_serial_number(site: Site) -> None:

@@ -155,6 +155,24 @@ async def test_a_greeting_is_over_before_anybody_talks() -> None:
         await caller.close()
 
 
+async def test_what_is_said_while_nobody_listens_is_handed_over() -> None:
+    said: list[bytes] = []
+    async with house(greeting_s=0.2) as here:
+        here.link.said = said.append
+        caller = here.caller()
+        await caller.open()
+        caller.send(b"a push at once")
+        await here.arrivals.get()
+        assert b"".join(said) == b"a push at once"
+        said.clear()
+        caller.send(b"a push in between")
+        while b"".join(said) != b"a push in between":
+            await asyncio.sleep(0.01)
+            await here.link.open()
+            await here.link.close()
+        await caller.close()
+
+
 async def test_a_new_call_ends_the_earlier() -> None:
     async with house() as here:
         first, second = here.caller(), here.caller()
