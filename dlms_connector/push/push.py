@@ -13,10 +13,12 @@ from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import ConfigError, ConnectError
 from dlms_connector.interpret import ScalerUnit
 from dlms_connector.protocol.data import Data
-from dlms_connector.push.doors import Door, make_door
+from dlms_connector.push.caller import Caller
+from dlms_connector.push.door import Door
+from dlms_connector.push.doors import make_door
 from dlms_connector.push.mapping import definitions
 from dlms_connector.push.news import News
-from dlms_connector.push.receiver import Caller, Receiver, Sink
+from dlms_connector.push.receiver import Receiver, Sink
 from dlms_connector.state import PUSHED_FILE, NoPlace, PushedCounters
 
 _SWEEP_S = 1.0

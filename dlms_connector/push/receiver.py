@@ -7,11 +7,10 @@ cannot be taken is told once, and costs nothing else.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, Protocol
 
-from dlms_connector.config import AutoCreate, Device, acceptable
+from dlms_connector.config import Device
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import DlmsError, ProtocolError, SecurityError
 from dlms_connector.interpret import ScalerUnit
@@ -24,8 +23,10 @@ from dlms_connector.protocol.notifications import (
     envelope,
     parse,
 )
+from dlms_connector.push.caller import DOING, Caller, Taken, UnknownMeterError
 from dlms_connector.push.directory import Directory, Opened, Pusher
 from dlms_connector.push.layout import UnmappedError, found_in
+from dlms_connector.push.made import Made
 from dlms_connector.push.mapping import Found, Place, texts_of
 from dlms_connector.push.moments import moment_of_push
 from dlms_connector.push.news import News
@@ -33,7 +34,6 @@ from dlms_connector.push.readings import readings_of
 from dlms_connector.reading import Poll
 from dlms_connector.state import PushedCounters
 
-_DOING = "taking a push"
 #: Senders behind one caller whose blocks are joined at the same time.
 _MOST_SENDERS = 64
 #: The logical device name (IEC 62056-6-2).
@@ -52,49 +52,6 @@ class Sink(Protocol):
     def state(self, device: Device, state: State, error: DlmsError | None) -> None:
         """Take the state of a meter that only pushes."""
         ...
-
-
-class UnknownMeterError(ProtocolError):
-    """No device is configured for the meter that sent a push."""
-
-    hint = "add a device with push.systemTitle, push.logicalDeviceName or push.peer, or autoCreate"
-
-    def __init__(self, told: str) -> None:
-        super().__init__(_DOING, f"no device is configured for the meter {told}")
-        self.told = told
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Where pushes come from: a connection, a datagram's sender, or a serial port.
-
-    `device` is the name of the only device there, `rule` makes devices; `answers` says that a
-    confirmation can be sent. The blocks of senders that are not complete are kept here.
-    """
-
-    door: str
-    peer: str = ""
-    device: str | None = None
-    rule: AutoCreate | None = None
-    answers: bool = False
-    blocks: dict[bytes, Blocks] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """Who it is, for messages."""
-        return f"{self.peer} at {self.door}" if self.peer else self.door
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What became of an APDU: the device that said it, if it was taken, and what to answer.
-
-    `waits` says that it is a part, whose rest is to come.
-    """
-
-    device: Device | None = None
-    answer: bytes = b""
-    waits: bool = False
 
 
 class Receiver:
@@ -121,10 +78,10 @@ class Receiver:
         self._directory = Directory(devices)
         self._sink, self._log = sink, log
         self._counters, self._now_ms, self._clock = counters, now_ms, clock
-        self._adopt, self._known_scaler, self._unlisted = adopt, known_scaler, unlisted
+        self._known_scaler, self._unlisted = known_scaler, unlisted
+        self._made = Made(self._directory, adopt, log)
         self._news = News(log, clock)
         self._lists: dict[str, Sequence[Place]] = {}
-        self._made: dict[str, int] = {}
         #: When each meter that only pushes was heard last, in seconds of `clock`.
         self.heard: dict[str, float] = {}
         self._states: dict[str, State] = {}
@@ -185,7 +142,7 @@ class Receiver:
             pusher = self._sender(notification, found_in(notification), caller)
             if pusher.least:
                 raise SecurityError(
-                    _DOING, f"{pusher.device.device_name} pushes in clear where ciphering is agreed"
+                    DOING, f"{pusher.device.device_name} pushes in clear where ciphering is agreed"
                 )
             answer = confirmation(notification.invoke_id) if notification.invoke_id else b""
         self._deliver(pusher, notification)
@@ -200,22 +157,22 @@ class Receiver:
         if pusher is None:
             pusher = self._directory.by_title(title) if title else None
         elif title and pusher.title not in (None, title):
-            raise SecurityError(_DOING, f"sent by {title.hex()} instead of the meter there")
+            raise SecurityError(DOING, f"sent by {title.hex()} instead of the meter there")
         if pusher is None and (title is None or not caller.rule):
             pusher = self._directory.by_peer(caller.peer)
             if pusher and title and pusher.title not in (None, title):
                 pusher = None
         made = pusher is None
         if pusher is None:
-            pusher = self._prototype(caller, title)
+            pusher = self._made.prototype(caller, title)
         if (title := title or pusher.title) is None:
-            raise SecurityError(_DOING, "it does not tell the sender's system title: "
+            raise SecurityError(DOING, "it does not tell the sender's system title: "
                                 "set push.systemTitle")  # fmt: skip
         opened = pusher.open(sealed, title)
         sender = self._check_new(opened, pusher, title)
         notification = parse(opened.unsealed.plain)
         if made:
-            pusher = self._create(caller, "{systemTitle}", title.hex().upper(), title)
+            pusher = self._made.by_title(caller, title)
         # Only now: what was not authenticated shows by its meaning that the key was right.
         self._counters.note(sender, opened.unsealed.counter)
         return pusher, notification
@@ -224,7 +181,7 @@ class Receiver:
         sender, number = self._counters.sender(title, opened.key), opened.unsealed.counter
         last = self._counters.highest(sender)
         if number <= last and not pusher.device.workarounds.server_counter_restarts:
-            error = SecurityError(_DOING, f"invocation counter {number} after {last}: a repetition")
+            error = SecurityError(DOING, f"invocation counter {number} after {last}: a repetition")
             error.hint = (
                 "a push that was recorded earlier looks like this, and so does one that was "
                 "repeated; if the meter's counter began again, it needs new keys, or "
@@ -246,43 +203,7 @@ class Receiver:
             return pusher
         name = next((one.data.value for one in found if _is_device_name(one)), None)
         text = name.strip(b"\0 ").decode("ascii", "replace") if isinstance(name, bytes) else ""
-        if caller.rule and caller.rule.prototype:
-            if text and "{logicalDeviceName}" in caller.rule.device_name:
-                return self._create(caller, "{logicalDeviceName}", text)
-            if caller.peer and "{peer}" in caller.rule.device_name:
-                return self._create(caller, "{peer}", caller.peer)
-        raise UnknownMeterError(f"{text[:32]!r}" if text else "that sent it in clear")
-
-    # Devices that are made by rule
-
-    def _prototype(self, caller: Caller, title: bytes | None) -> Pusher:
-        told = f"with the system title {title.hex().upper()}" if title else "that sent it"
-        rule = caller.rule
-        if rule is None or rule.prototype is None or "{systemTitle}" not in rule.device_name:
-            raise UnknownMeterError(told)
-        return Pusher(rule.prototype)
-
-    def _create(self, caller: Caller, mark: str, value: str, title: bytes | None = None) -> Pusher:
-        """Make a device for a meter; raises UnknownMeterError if it may not be made."""
-        rule = caller.rule
-        assert rule is not None
-        assert rule.prototype is not None
-        name = acceptable(rule.device_name.replace(mark, value))
-        marks: Mapping[str, Mapping[str, object]] = {
-            "{systemTitle}": {"system_title": title},
-            "{logicalDeviceName}": {"logical_device_name": value},
-            "{peer}": {"peer": value},
-        }
-        push = rule.prototype.push.model_copy(update=marks[mark])
-        device = rule.prototype.model_copy(update={"device_name": name, "push": push})
-        if mark != "{systemTitle}" and Pusher(device).least:
-            raise SecurityError(_DOING, f"{name} pushes in clear where ciphering is agreed")
-        made = self._made.get(caller.door, 0)
-        if made >= rule.most or name in self._directory or not self._adopt(device):
-            raise UnknownMeterError(f"{value}, and no device {name!r} may be made for it")
-        self._made[caller.door] = made + 1
-        self._log.info("%s: made for a meter that pushes to %s", name, caller.door)
-        return self._directory.add(device)
+        return self._made.in_clear(caller, text)
 
     # What it says
 

@@ -15,9 +15,12 @@ import pytest_asyncio
 from dlms_connector.config import PushListener
 from dlms_connector.errors import ConnectError
 from dlms_connector.protocol.data import structure
-from dlms_connector.push import doors
-from dlms_connector.push.doors import TcpDoor, UdpDoor, make_door
+from dlms_connector.push import door as limits
+from dlms_connector.push import tcp_door, udp_door
+from dlms_connector.push.doors import make_door
 from dlms_connector.push.pace import Pace
+from dlms_connector.push.tcp_door import TcpDoor
+from dlms_connector.push.udp_door import UdpDoor
 from tests.support.pushes import (
     data_notification,
     device_of,
@@ -143,11 +146,11 @@ async def test_strangers_have_little_time(desk: Desk, tcp: TcpDoor) -> None:
     known, two = await call(tcp)
     two.write(wrapped(APDU))
     await desk.until(1)
-    tcp.sweep(loop.time() + doors.STRANGER_S + 1)
+    tcp.sweep(loop.time() + tcp_door.STRANGER_S + 1)
     assert await hangs_up(silent)
     two.write(wrapped(APDU))
     await desk.until(2)
-    tcp.sweep(loop.time() + doors.IDLE_S + 1)
+    tcp.sweep(loop.time() + tcp_door.IDLE_S + 1)
     assert await hangs_up(known)
     one.close()
     two.close()
@@ -158,7 +161,7 @@ async def test_a_push_that_never_ends_is_ended(desk: Desk, tcp: TcpDoor) -> None
     reader, writer = await call(tcp)
     writer.write(wrapped(APDU) + wrapped(APDU)[:-1])
     await desk.until(1)
-    tcp.sweep(loop.time() + doors.UNFINISHED_S + 1)
+    tcp.sweep(loop.time() + limits.UNFINISHED_S + 1)
     assert await hangs_up(reader)
     writer.close()
 
@@ -170,7 +173,7 @@ async def test_a_line_of_hdlc_goes_on_after_a_push_that_never_ended(desk: Desk) 
     _, writer = await call(door)
     writer.write(hdlc(APDU) + hdlc(APDU, size=20)[:-9])
     await desk.until(1)
-    door.sweep(loop.time() + doors.UNFINISHED_S + 1)
+    door.sweep(loop.time() + limits.UNFINISHED_S + 1)
     writer.write(hdlc(APDU))
     await desk.until(2)
     writer.close()
@@ -196,7 +199,7 @@ async def test_many_strangers_do_not_keep_a_meter_out(
 
 async def test_who_sends_rubbish_is_hung_up_on(desk: Desk, tcp: TcpDoor) -> None:
     reader, writer = await call(tcp)
-    writer.write(wrapped(b"\x0f\xff") * (doors.MOST_REFUSED + 5))
+    writer.write(wrapped(b"\x0f\xff") * (tcp_door.MOST_REFUSED + 5))
     assert await hangs_up(reader)
     assert desk.sink.readings == []
     writer.close()
@@ -205,7 +208,7 @@ async def test_who_sends_rubbish_is_hung_up_on(desk: Desk, tcp: TcpDoor) -> None
 async def test_a_flood_has_to_wait(
     desk: Desk, tcp: TcpDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doors, "APDUS", Pace(1, 3))
+    monkeypatch.setattr(limits, "APDUS", Pace(1, 3))
     _, writer = await call(tcp)
     writer.write(wrapped(APDU))
     await desk.until(1)
@@ -248,9 +251,9 @@ async def test_datagrams_of_others_cost_nothing(desk: Desk) -> None:
 
 async def test_floods_of_datagrams_are_dropped(desk: Desk) -> None:
     door = desk.door("udp", allow=["0.0.0.0/0"])
-    for number in range(3 * doors.MOST_SENDERS):
+    for number in range(3 * udp_door.MOST_SENDERS):
         door.datagram_received(wrapped(APDU), (f"10.{number >> 8}.{number & 255}.1", 5))
-    assert len(door._senders) <= doors.MOST_SENDERS
+    assert len(door._senders) <= udp_door.MOST_SENDERS
     for _ in range(400):
         door.datagram_received(wrapped(APDU), ("127.0.0.1", 5))
     assert 0 < len(desk.sink.readings) <= 200

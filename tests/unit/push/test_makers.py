@@ -9,7 +9,7 @@ import pytest
 
 from dlms_connector.errors import LinkError
 from dlms_connector.protocol.datalink import Arrivals, make_arrivals
-from dlms_connector.push.receiver import Caller
+from dlms_connector.push.caller import Caller
 from tests.support.pushes import MAKERS, MakersPush
 from tests.support.pushing import NOW_MS, Collected, receiver_of
 

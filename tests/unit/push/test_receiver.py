@@ -13,8 +13,8 @@ from dlms_connector.config import AutoCreate, Device, load
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.data import Data, DataType, array, encode, structure
 from dlms_connector.protocol.security import Keys
+from dlms_connector.push.caller import Caller, Taken
 from dlms_connector.push.mapping import definitions
-from dlms_connector.push.receiver import Caller, Taken
 from dlms_connector.state import PushedCounters
 from tests.support.pushes import (
     AUTHENTICATION_KEY,
