@@ -90,17 +90,19 @@ class PlatformRest:
 
     def _telemetry(self, device: str, query: Mapping[str, Any]) -> dict[str, Any] | None:
         for again in (True, False):
+            known = device in self._ids
             if (number := self._id(device)) is None:
                 return None
-            found = self._get(
-                f"/api/plugins/telemetry/DEVICE/{quote(number)}/values/timeseries?"
-                + urlencode(query)
+            found = _mapping(
+                self._get(
+                    f"/api/plugins/telemetry/DEVICE/{quote(number)}/values/timeseries?"
+                    + urlencode(query)
+                )
             )
-            if found is not None:
-                return _mapping(found)
-            self._ids.pop(device, None)  # deleted meanwhile, and perhaps made anew
-            if not again:
-                break
+            if found or not known or not again:
+                return found
+            # The platform answers thus also for a device that was deleted, and perhaps made anew.
+            self._ids.pop(device, None)
         return None
 
     def _id(self, device: str) -> str | None:

@@ -76,13 +76,12 @@ class PlatformRest:
         if parts.path == "/api/tenant/devices":
             name = query["deviceName"]
             known = name in self._store.devices()
-            return (200, {"id": {"id": name.encode().hex()}}) if known else (404, {})
+            return (200, {"id": {"id": self._store.device_id(name)}}) if known else (404, {})
         match parts.path.split("/")[1:]:
             case ["api", "plugins", "telemetry", "DEVICE", number, "values", "timeseries"]:
-                name = bytes.fromhex(number).decode()
-                if name not in self._store.devices():
-                    return 404, {}
-                return 200, dict(self._telemetry(name, query))
+                # No device with this id, any more or ever, is no error to the real server either.
+                device = self._store.device_of(number)
+                return 200, dict(self._telemetry(device, query)) if device else {}
         return 404, {}
 
     def _telemetry(self, device: str, query: dict[str, str]) -> Iterable[tuple[str, Any]]:

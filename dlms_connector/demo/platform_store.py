@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+from uuid import uuid4
 
 import simplejson
 
@@ -36,6 +37,7 @@ class Store:
 
     def __init__(self, path: str = ":memory:") -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
+        self._ids: dict[str, str] = {}
         self._db.executescript(
             """
             PRAGMA synchronous = OFF;
@@ -63,6 +65,15 @@ class Store:
         """Delete a device with its data."""
         for table, column in (("device", "name"), ("telemetry", "device"), ("attribute", "device")):
             self._db.execute(f"DELETE FROM {table} WHERE {column} = ?", (name,))  # noqa: S608
+        self._ids.pop(name, None)
+
+    def device_id(self, name: str) -> str:
+        """Return the id of a device: another one after it was deleted and created anew."""
+        return self._ids.setdefault(name, str(uuid4()))
+
+    def device_of(self, number: str) -> str | None:
+        """Return the device with an id, if there is one."""
+        return next((name for name, one in self._ids.items() if one == number), None)
 
     def devices(self) -> dict[str, str]:
         """Return the type of each device."""

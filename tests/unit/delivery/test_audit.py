@@ -115,6 +115,23 @@ async def test_what_goes_wrong_is_said_without_the_secret() -> None:
     assert PASSWORD not in repr(audit._rest)
 
 
+async def test_a_device_that_was_deleted_since_the_last_audit_is_looked_up_anew() -> None:
+    """The platform answers for an id that is no more as for a device without data."""
+    async with server() as (made, store):
+        audit, ledger = auditing(made.url)
+        await asyncio.to_thread(audit.look, SOURCE, NOW)
+        store.delete_device("M 1")
+        with pytest.raises(RestError, match="no such device"):
+            await asyncio.to_thread(audit.look, SOURCE, NOW)
+        assert not ledger.lacking
+        store.add_device("M 1", "Meter")
+        kept = 20_000 * DAY - 2 * DAY
+        store.add_telemetry("M 1", kept, {"load": 1})
+        await asyncio.to_thread(audit.look, SOURCE, NOW)
+        assert len(ledger.lacking) == 8 * 96 - 1
+        assert kept not in ledger.lacking
+
+
 async def test_each_profile_is_audited_and_what_lacks_is_told() -> None:
     async with server() as (made, store):
         store._db.execute("DELETE FROM telemetry WHERE ts = ?", (20_000 * DAY - DAY,))
