@@ -21,6 +21,7 @@ from dlms_connector.delivery import (
 )
 from dlms_connector.gateway.renames import Renames
 from dlms_connector.gateway.session import session
+from dlms_connector.gateway.upkeep import Upkeep
 from dlms_connector.records import Entry, Records, Slice, Source
 from dlms_converters import diagnostics
 from dlms_converters.kept import split, telemetry
@@ -107,6 +108,8 @@ class Delivering:
         self._courier: Courier | None = None
         self._thread: CourierThread | None = None
         self._session: object | None = None
+        self._configured = configuration.devices
+        self._upkeep: Upkeep | None = None
         self._access, self._name_there = configuration.platform, renames.name_of
         self._audit: Audit | None = None
         self._auditing: AuditThread | None = None
@@ -134,6 +137,9 @@ class Delivering:
         )
         self._thread = CourierThread(self._courier, self._log)
         self._thread.start(f"{name} delivering")
+        self._upkeep = Upkeep(
+            self.records, self._configured, self._devices, self._send_totals, self._log
+        )
         if (access := self._access) is not None:
             rest = PlatformRest(
                 access.url,
@@ -198,6 +204,8 @@ class Delivering:
 
     def adopt(self, device: str) -> None:
         """Deliver for one more device, which was made for a meter that pushes."""
+        if self._upkeep is not None:
+            self._upkeep.adopt(device)
         self._put(lambda courier: courier.adopt(device))
 
     def deleted(self, device: str) -> None:
@@ -205,12 +213,14 @@ class Delivering:
         self._put(lambda courier: courier.deleted(device))
 
     def reconcile(self) -> None:
-        """Notice that a connection to the platform began or ended; called often."""
+        """Notice that a connection began or ended, and that upkeep is due; called often."""
         if self._thread is not None:
             now = self._platform.session()
             if now is not self._session:
                 self._session = now
                 self._put(lambda courier: None)
+        if (upkeep := self._upkeep) is not None and upkeep.take():
+            self._put(lambda courier: upkeep.step())
 
     def unconfirmed(self, device: str) -> Mapping[str, int]:
         """Return how much of a device is not confirmed, as telemetry."""
@@ -224,6 +234,11 @@ class Delivering:
             return {"mode": "none", "reason": "there are no profiles and no journal, or no records"}
         audit = {"audit": self._auditing.last} if self._auditing is not None else {}
         return {**self._courier.status(), **audit}
+
+    def _send_totals(
+        self, device: str, device_type: str, ts_ms: int, values: Mapping[str, int]
+    ) -> bool:
+        return self._platform.send(device, device_type, [(ts_ms, values)])
 
     def _answer(self, device: str, value: Any) -> None:
         self._put(lambda courier: courier.answer(device, value))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta, tzinfo
 from typing import Protocol
@@ -17,8 +16,8 @@ MISSING = "dlmsIntervalsMissing"
 #: gaps are asked for again within hours.
 _DAYS = 3
 
-#: Takes a device, the start of a local day in ms since 1970, and the totals.
-Send = Callable[[str, int, Mapping[str, int]], None]
+#: Takes a device, the start of a local day in ms since 1970, and the totals; false if not taken.
+Send = Callable[[str, int, Mapping[str, int]], bool]
 
 
 class Recorded(Protocol):
@@ -52,16 +51,17 @@ class DailyTotals:
 
     def tell(self, devices: Iterable[str], now_ms: int) -> int:
         """Send what changed; return how many days. Call it about hourly. Raises RecordsError."""
-        sent: Counter[str] = Counter()
+        sent = 0
         for device in devices:
             for start_ms, values in self._days(device, now_ms).items():
-                if values[EXPECTED] and self._told.get((device, start_ms)) != values:
-                    self._send(device, start_ms, values)
+                if not values[EXPECTED] or self._told.get((device, start_ms)) == values:
+                    continue
+                if self._send(device, start_ms, values):
                     self._told[device, start_ms] = values
-                    sent[device] += 1
+                    sent += 1
         old_ms = now_ms - (_DAYS + 2) * DAY_MS
         self._told = {key: each for key, each in self._told.items() if key[1] >= old_ms}
-        return sent.total()
+        return sent
 
     def _days(self, device: str, now_ms: int) -> dict[int, dict[str, int]]:
         zone = self._zone_of(device)

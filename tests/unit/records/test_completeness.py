@@ -111,7 +111,12 @@ def test_totals_are_told_when_they_change(tmp_path: Path) -> None:
     now = (_DAY + 1) * DAY_MS + 3_600_000
     records = _filled(tmp_path / "records.sqlite", now / 1000)
     told: list[tuple[str, int, Mapping[str, int]]] = []
-    totals = DailyTotals(records, lambda device: timezone.utc, lambda *each: told.append(each))
+
+    def send(device: str, ts_ms: int, values: Mapping[str, int]) -> bool:
+        told.append((device, ts_ms, values))
+        return True
+
+    totals = DailyTotals(records, lambda device: timezone.utc, send)
     assert totals.tell(["meter", "other"], now) == 3
     assert told[-1] == (
         "meter", _DAY * DAY_MS,
