@@ -118,11 +118,15 @@ def _lines(ledger: Ledger, device: Device, start: str | None, end: str | None) -
         if begins is None:
             yield _Line(name, str(source.profile), None)
             continue
-        until = _moment(end, "--to", zone) if end else today
+        # Without a whole day of it, what there is of today.
+        whole = today if begins < _ms(today) else datetime.now(zone)
+        until = _ms(_moment(end, "--to", zone) if end else whole)
         since = _ms(_moment(start, "--from", zone) if start else today - timedelta(days=_DAYS))
         # The day on which reading began need not be whole.
         since = since if start else max(since, begins)
-        for count in ledger.completeness(source, since, _ms(until), zone):
+        if start and until <= since:
+            raise click.BadParameter("it is not before the end", param_hint="--from")
+        for count in ledger.completeness(source, since, until, zone):
             yield _Line(name, str(source.profile), count)
 
 

@@ -32,14 +32,22 @@ def tidy(connection: sqlite3.Connection, devices: Collection[str], now_ms: int) 
         "UPDATE device SET seen_ms = ? WHERE name = ?", ((now_ms, name) for name in devices)
     )
     oldest_ms = min(now_ms, (newest_ms or 0) + _ROW_MARGIN_MS) - _MOST_DAYS * DAY_MS
-    days = connection.execute("DELETE FROM day WHERE day < ?", (oldest_ms // DAY_MS,)).rowcount
-    connection.execute("DELETE FROM moment WHERE ts_ms < ?", (oldest_ms,))
+    # By source: the tables are in that order, and have millions of rows in a large fleet.
+    everyone = connection.execute("SELECT id FROM source").fetchall()
+    days = connection.executemany(
+        "DELETE FROM day WHERE source = ? AND day < ?",
+        [(number, oldest_ms // DAY_MS) for (number,) in everyone],
+    ).rowcount
+    connection.executemany(
+        "DELETE FROM moment WHERE source = ? AND ts_ms < ?",
+        [(number, oldest_ms) for (number,) in everyone],
+    )
     limit_ms = min(now_ms, (seen_ms or 0) + _SEEN_MARGIN_MS) - _MOST_UNSEEN * DAY_MS
     gone = connection.execute(
         "SELECT id, name FROM device WHERE seen_ms < ? ORDER BY name", (limit_ms,)
     ).fetchall()
     entries = sum(_drop(connection, number) for number, _ in gone)
-    return Dropped(days, tuple(name for _, name in gone), entries)
+    return Dropped(max(days, 0), tuple(name for _, name in gone), entries)
 
 
 def _drop(connection: sqlite3.Connection, device: int) -> int:

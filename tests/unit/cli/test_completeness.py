@@ -119,3 +119,21 @@ def test_a_moment_that_is_none_is_told(file: Path, tmp_path: Path) -> None:
     shown = _run(file, "--from", "yesterday")
     assert shown.exit_code == 2
     assert "'yesterday' is not a day or a moment" in shown.output
+
+
+def test_a_range_that_ends_before_it_begins_is_told(file: Path, tmp_path: Path) -> None:
+    _record(tmp_path, 96)[0].close()
+    shown = _run(file, "--from", "2026-05-02", "--to", "2026-05-01")
+    assert shown.exit_code == 2
+    assert "it is not before the end" in shown.output
+
+
+def test_the_first_day_is_shown_as_far_as_it_is(file: Path, tmp_path: Path) -> None:
+    now = int(time.time() * 1000)
+    begin = now // 3_600_000 * 3_600_000
+    records = Records.open(tmp_path / "state" / "records.sqlite", logging.getLogger(__name__))
+    part = Slice(_LOAD, 900, begin, begin + _Q, (begin,))
+    records.keep(part, [Entry(_LOAD, "type", begin, {"key": 1})])
+    records.close()
+    (day,) = json.loads(_run(file, "--device", "M1", "--json").output)
+    assert day["held"] == 1
