@@ -10,13 +10,13 @@ for; and whatever is put off is put off for days at most.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 
 from dlms_connector.history.coverage import RowCoverage, SlotCoverage
 from dlms_connector.history.errand import Errand, Progress
 from dlms_connector.history.hold_off import LONGEST_MS, HoldOff
 from dlms_connector.history.rhythm import Rhythm
+from dlms_connector.history.setbacks import Setbacks
 from dlms_connector.records import (
     CLOCK_IS_SET_MS,
     DAY_MS,
@@ -44,16 +44,11 @@ _ASK_AGAIN_MS = _HOUR_MS
 _NEAR = 8
 #: Without a row for so long the buffer has ended, unless the meter tells where it does.
 _BARREN_MS = 10 * DAY_MS
-_FIRST_BACKOFF_MS, _LONGEST_BACKOFF_MS = _MINUTE_MS, 6 * _HOUR_MS
-#: After failures slices are a half, a quarter ... of what they could be.
-_SMALLEST_SHARE = 64
 #: Irregular rows: how often new ones are looked for, how far that reaches back before what was
 #: read (an event may be entered late, or the clock set back), and the longest slice of few rows.
 _IRREGULAR_POLL_S = 3600
 _OVERLAP_MS = 2 * _HOUR_MS
 _LONGEST_IRREGULAR_MS = 32 * DAY_MS
-#: More failing slices are not told apart.
-_MOST_FAILING = 64
 
 
 class Planner:
@@ -92,8 +87,7 @@ class Planner:
         self._rhythm = Rhythm(self._period) if self._period else None
         self._off, self._gaps_off = HoldOff(), HoldOff()
         self._silence = HoldOff()
-        self._failures: Counter[tuple[str, int]] = Counter()
-        self._share = 1
+        self._setbacks = Setbacks()
         self._irregular_ms = DAY_MS
         self._barren: tuple[int, int] | None = None
         self._is_told = False
@@ -136,11 +130,12 @@ class Planner:
     def read(self, part: Slice, now_ms: int) -> None:
         """Note a slice that was read and kept."""
         errand, self._errand = self._errand, None
-        kind = errand.kind if errand and errand.start_ms == part.start_ms else "past"
+        if errand is None or errand.start_ms != part.start_ms:
+            errand = Errand(part.start_ms, part.end_ms, "past")
+        kind = errand.kind
         newest = self._coverage.newest_ms
         self._coverage.read(part)
-        self._share = max(1, self._share // 2)
-        self._failures.pop((kind, part.start_ms // DAY_MS), None)
+        self._setbacks.done(errand)
         if kind == "new":
             self._next_look_ms = now_ms + (self._poll_ms or 0)
         if self._slots is None:
@@ -155,12 +150,7 @@ class Planner:
     def failed(self, errand: Errand, now_ms: int) -> None:
         """Note that an errand was not read, or what it brought could not be kept."""
         self._errand = None
-        key = errand.kind, errand.start_ms // DAY_MS
-        if len(self._failures) >= _MOST_FAILING and key not in self._failures:
-            self._failures.pop(next(iter(self._failures)))
-        self._failures[key] += 1
-        wait = min(_FIRST_BACKOFF_MS << min(self._failures[key] - 1, 20), _LONGEST_BACKOFF_MS)
-        self._share = min(self._share * 2, _SMALLEST_SHARE)
+        wait = self._setbacks.failed(errand)
         self._irregular_ms = max(_HOUR_MS, self._irregular_ms // 4)
         start, end = self._aligned(errand.start_ms, errand.end_ms)
         held = self._gaps_off if errand.kind == "gap" else self._off
@@ -211,7 +201,7 @@ class Planner:
         """Return how long a slice may be."""
         if not self._period:
             return self._irregular_ms
-        rows = min(most_rows, DAY_MS // self._period) // self._share
+        rows = min(most_rows, DAY_MS // self._period) // self._setbacks.share
         return max(1, rows) * self._period
 
     def _aligned(self, start: int, end: int) -> tuple[int, int]:
