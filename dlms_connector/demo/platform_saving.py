@@ -48,11 +48,15 @@ class Saving:
 
     def attributes(self, device: str, values: Mapping[str, Any]) -> None:
         """Take a message of client attributes."""
+        probe = None
+        if self._manners.receipts:
+            probe = values.get(PROBE)
+            values = {key: value for key, value in values.items() if key != PROBE}
 
         def save() -> None:
             self._store.set_attributes(device, "client", values)
-            if self._manners.receipts and PROBE in values:
-                self._receipt(device, values[PROBE])
+            if probe is not None:
+                self._receipt(device, probe)
 
         self._take("attributes", self._manners.attributes_s, save)
 
