@@ -206,6 +206,8 @@ class Courier:
         held = [self._probe(device, kind, now) for kind, device in self._open.items()]
         if left < _STEP:
             return now + _NEXT_S
+        if (read_at := self._work.read_due()) is not None:
+            held.append(read_at)
         return min(held, default=None)
 
     def _hand_over(self, batch: Batch, now: float) -> bool:

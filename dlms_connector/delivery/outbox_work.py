@@ -46,6 +46,8 @@ class OutboxWork:
         self._cursor = 0
         #: Whether the disk may hold entries that are not in memory.
         self.behind = True
+        #: Whether the last reading of what waits failed.
+        self._unread = False
         self._told: set[str] = set()
         self.dropped = 0
         self.entries = self.history_entries = 0
@@ -80,10 +82,14 @@ class OutboxWork:
         )
 
     def due(self) -> float | None:
-        """Return when `commit` has something to do."""
+        """Return when `commit` has something to do; None if nothing."""
         if self._unwritten or self._confirmed or self._released:
             return self._commit_at
         return max(self._count_at, self._commit_at) if self.pending else None
+
+    def read_due(self) -> float | None:
+        """Return when to call `more` again after it failed; None if it did not."""
+        return self._read_at if self._unread else None
 
     def commit(self, now: float, *, last: bool = False) -> tuple[Entry, ...]:
         """Write what was taken, at most once per second; returns polled readings to be sent.
@@ -124,6 +130,7 @@ class OutboxWork:
             return ()
         read = partial(self._outbox.pending, self._cursor, limit, self._devices)
         entries = self._try("what waits to be sent cannot be read", read)
+        self._unread = entries is None
         if entries is None:
             self._read_at = now + ERROR_S
             return ()
