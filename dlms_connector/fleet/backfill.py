@@ -142,10 +142,10 @@ class Backfill:
         self._silences, self._peace_until = self._silences + 1, now + peace_s
 
     @property
-    def unread(self) -> int:
-        """How many intervals of its profiles are not read yet."""
-        told = (profile.progress() for profile in self.profiles)
-        return sum(progress.unread for progress in told if progress is not None)
+    def unread(self) -> int | None:
+        """How many intervals of its profiles are not read yet; None before that is known of any."""
+        told = [progress for one in self.profiles if (progress := one.progress()) is not None]
+        return sum(progress.unread for progress in told) if told else None
 
     def progress(self) -> tuple[ProfileProgress, ...]:
         """Return what is read of each profile; nothing of one about which nothing is known yet."""

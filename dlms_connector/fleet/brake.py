@@ -13,7 +13,7 @@ _AT_ONCE = 64
 #: How long nobody reads after a refusal; doubled up to the second.
 _FIRST_S, _MOST_S = 10.0, 300.0
 #: A line that found no place looks again after this time.
-_AGAIN_S = 2.0
+_AGAIN_S = 5.0
 #: A slice on trial that is neither kept nor refused by then is forgotten.
 _TRIAL_S = 60.0
 

@@ -8,9 +8,10 @@ the line's time goes to them. Meters that share a line get like shares.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 
 from dlms_connector.errors import DlmsError, LinkError
 from dlms_connector.fleet.brake import Brake
@@ -19,6 +20,8 @@ from dlms_connector.fleet.visit import Visit
 from dlms_connector.history import ProfileRead
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
+
+T = TypeVar("T")
 
 #: A visit aims at this many seconds at most: so long may a call have to wait for it.
 _MOST_S = 2.0
@@ -35,18 +38,32 @@ _AHEAD_S = 5.0
 class Errands:
     """Chooses and runs the visits of a line; times are in seconds of the loop's clock."""
 
-    def __init__(self, members: Iterable[Member], brake: Brake) -> None:
+    def __init__(self, members: Iterable[Member], brake: Brake, log: logging.Logger) -> None:
         everyone = tuple(members)
         self._shared = len(everyone) > 1
         self._members = [member for member in everyone if member.history is not None]
         self._served = {member.name: 0.0 for member in self._members}
         #: How long it takes to open an association, by meter.
         self._opening: dict[str, float] = {}
-        self._brake = brake
+        self._brake, self._log = brake, log
         self._free_at = -inf
 
     def next(self, now: float, poll_due: float | None) -> tuple[Member, Visit] | None:
         """Return a visit that may begin now, None if there is none; nothing changes by this."""
+        return self._safely(lambda: self._choose(now, poll_due), None)
+
+    def wake_at(self, now: float) -> float:
+        """Return when to call `next` again, if nothing else happens before."""
+        return self._safely(lambda: self._next_due(now), inf)
+
+    def goes_on(self, member: Member, now: float) -> bool:
+        """Whether a meter is likely to be visited again soon."""
+        history = member.history
+        if history is None:
+            return False
+        return self._safely(lambda: history.is_busy or history.due(now) <= now + _MOST_S, False)
+
+    def _choose(self, now: float, poll_due: float | None) -> tuple[Member, Visit] | None:
         if not self._members or not self._brake.lets(now):
             return None
         room_s = inf if poll_due is None else poll_due - now - _MARGIN_S
@@ -63,21 +80,25 @@ class Errands:
                 return member, least
         return None
 
-    def wake_at(self, now: float) -> float:
-        """Return when to call `next` again, if nothing else happens before."""
-        at = min(
-            (member.history.due(now) for member in self._able() if member.history), default=inf
-        )
+    def _next_due(self, now: float) -> float:
+        at = min((one.history.due(now) for one in self._able() if one.history), default=inf)
         if at > now:
             return at
         if not self._brake.lets(now):
             return self._brake.again(now)
         return max(self._free_at, now + _LEAST_S)
 
-    def goes_on(self, member: Member, now: float) -> bool:
-        """Whether a meter is likely to be visited again soon."""
-        history = member.history
-        return history is not None and (history.is_busy or history.due(now) <= now + _MOST_S)
+    def _safely(self, ask: Callable[[], T], otherwise: T) -> T:
+        """Return an answer; a fault of ours ends the reading of history here, not the polls."""
+        try:
+            return ask()
+        except Exception:
+            names = ", ".join(member.name for member in self._members)
+            self._log.exception(
+                "%s: a fault of the connector: history is not read until a restart", names
+            )
+            self._members = []
+            return otherwise
 
     async def run(self, member: Member, visit: Visit) -> DlmsError | None:
         """Run a visit; return the error if it failed by one. Raises what is a fault of ours."""

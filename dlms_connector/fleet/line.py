@@ -86,7 +86,8 @@ class Line:
             wake=self._wake.set,
             spread_s=spread_s,
         )
-        self._errands = Errands(self.members.values(), archive.brake if archive else Brake())
+        brake = archive.brake if archive else Brake()
+        self._errands = Errands(self.members.values(), brake, log)
         self._schedule = Schedule()
         self._outages = Outages(self.members, self._schedule)
         self._begun = False

@@ -183,21 +183,21 @@ class ProfileHistory:
     def _extended(self, held: Held, seconds: float) -> None:
         self._underway = None
         self._extent_s, self._extent_due = seconds, _now() + _EXTENT_EVERY_S
-        self._succeeded()
         if self._plan.planner is None or held.period_s != self._plan.period_s:
             self._plan.make(held.period_s)
         if held.oldest_ms is not None:
             self._plan.holds_from(held.oldest_ms)
+        self._succeeded()
         self._tell_progress()
 
     def _read(self, errand: Errand, read: ProfileRead, seconds: float) -> None:
-        self._succeeded(read)
         planner = self._plan.planner
         if planner is None or read.period_s != self._plan.period_s:
             self.recall()  # the plan was made for another meter, or for another period
             return
         part = planner.slice(errand, read.rows_ms, read.period_s)
         readings = tuple(one for one in read.readings if errand.holds(one.ts_ms))
+        self._succeeded(read)
         token = self._underway = object()
 
         def settled(ok: bool, reason: str) -> None:

@@ -1,8 +1,7 @@
-"""Days of a load profile come to the platform while a meter is polled, also over a kill."""
+"""Days of a load profile come to the platform while a meter is polled."""
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from time import time
 from typing import Any
@@ -30,9 +29,6 @@ async def test_days_of_rows_come_to_the_platform(tmp_path: Path) -> None:
     meters = [MeterOptions(serial=1, profile_days=10, max_info=1000)]
     async with site(tmp_path, meters, with_history) as running:
         (name,) = running.devices
-        await running.until(lambda: len(rows(running, name)) > 20)
-        await running.gateway.stop(signal.SIGKILL)
-        await running.gateway.start()
         await running.until(lambda: wanted <= rows(running, name).keys(), timeout_s=90)
         await running.until_polled(times=5)
         assert not running.log_lines("Traceback")

@@ -120,7 +120,7 @@ class HistoryLine:
     def unread(self, name: str = "M1") -> int:
         history = self.line.members[name].history
         assert history is not None
-        return history.unread if any(one.progress() for one in history.profiles) else -1
+        return -1 if history.unread is None else history.unread
 
     def rows(self, name: str = "M1") -> list[int]:
         return sorted(ts_ms for device, ts_ms in self.sink.rows if device == name)

@@ -417,3 +417,27 @@ def test_meters_that_do_not_select_by_range_are_read(
         ),
         test,
     )
+
+
+class FaultyRecords(BrokenRecords):
+    """Records whose answers are of no use."""
+
+    def known(self, source: Source) -> Known:
+        return object()  # type: ignore[return-value]
+
+
+def test_a_fault_of_ours_in_reading_history_costs_no_poll(
+    records: Records, caplog: pytest.LogCaptureFixture
+) -> None:
+    def bench() -> HistoryLine:
+        made = HistoryLine(metering(), records=records)
+        made.archive.records = FaultyRecords(records)
+        return made
+
+    async def test(bench: HistoryLine) -> None:
+        await asyncio.sleep(3600)
+        assert len(bench.sink.times("M1")) > 55
+        assert bench.sink.state_names("M1") == ["online"]
+        assert len([one for one in caplog.records if one.exc_info]) <= 2
+
+    on(bench, test)

@@ -57,7 +57,7 @@ def run(
 def test_progress_is_told(records: Records) -> None:
     async def test(fleet: Fleet, sink: KeepingSink) -> None:
         assert fleet.history("M1") == ()
-        assert fleet.statistics("M1").history_unread == 0
+        assert fleet.statistics("M1").history_unread is None
         await sink.until(lambda: bool(sink.slices))
         (before,) = fleet.history("M1")
         assert before.profile == LOAD
