@@ -146,16 +146,35 @@ class Result:
 async def under_fire(
     folder: Path,
     *,
-    days: int,
     faults: int,
     seed: int,
     pause_s: tuple[float, float] = (1.0, 4.0),
+    **options: Any,
+) -> Result:
+    """Read a profile through the gateway while so many faults happen; `options` of `followed`."""
+
+    async def rage(running: Site) -> Mapping[str, int]:
+        fire = Fire(running, random.Random(seed))
+        await fire.rage(faults, pause_s)
+        return fire.done
+
+    return await followed(folder, rage, **options)
+
+
+async def followed(
+    folder: Path,
+    cause: Callable[[Site], Awaitable[Mapping[str, int]]],
+    *,
+    days: int,
     manners: Manners | None = None,
     meter: Mapping[str, Any] | None = None,
     storage: Mapping[str, Any] | None = None,
     **keys: Any,
 ) -> Result:
-    """Read a profile of so many days through the gateway while so many faults happen."""
+    """Read a profile of so many days through the gateway while `cause` does what it does.
+
+    It is told the site once the meter was polled, and returns what it did how often.
+    """
     options = MeterOptions(serial=1, framing="WRAPPER", profile_days=days + 2, **(meter or {}))
     configure = with_profile(days, **keys)
     async with site(folder, [options], configure, manners=manners, storage=storage) as running:
@@ -163,8 +182,7 @@ async def under_fire(
         simulated = running.endpoints[0].meter
         began_ms = int(simulated.clock() * 1000)
         await running.until_polled()
-        fire = Fire(running, random.Random(seed))
-        await fire.rage(faults, pause_s)
+        done = await cause(running)
         # The day at the old end may be cut by the instant at which the reading began.
         start_ms, end_ms = began_ms - (days - 1) * DAY_MS, began_ms
         rows = held(simulated, start_ms, end_ms)
@@ -179,13 +197,14 @@ async def under_fire(
                 ts: (there[ts], every[ts]) for ts in there if ts in every and there[ts] != every[ts]
             },
             foreign=sorted(there.keys() - every.keys()),
-            sent=_sent(running, device),
-            faults=fire.done,
+            sent=rows_sent(running, device),
+            faults=done,
             unconfirmed=unconfirmed,
         )
 
 
-def _sent(running: Site, device: str) -> int:
+def rows_sent(running: Site, device: str) -> int:
+    """Return how many rows of the profile were sent, each as often as it was."""
     return sum(
         KEYS[1] in entry["values"]
         for packet in running.published("v1/gateway/telemetry")
