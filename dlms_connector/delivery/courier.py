@@ -31,7 +31,7 @@ WAY_KEY = "dlmsDelivery"
 
 #: Entries handed over per step, and seconds until the next step if there are more.
 _STEP, _NEXT_S = 2000, 0.05
-#: A row of a profile that is younger goes before the past.
+#: What is younger goes before the past, and does not wait for what is not known yet.
 _LIVE_S = 2 * 3600.0
 #: Seconds until the gateway is tried again after it took nothing, doubled up to a minute.
 _RETRY_S, _LONGEST_RETRY_S = 1.0, 60.0
@@ -75,10 +75,9 @@ class Courier:
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Take entries that are in the outbox."""
-        young_ms = (self._unix() - _LIVE_S) * 1000
         for entry in entries:
-            live = entry.source.profile is None or entry.ts_ms >= young_ms
             self._work.history_entries += entry.source.profile is not None
+            live = entry.source.profile is None or self._is_young(entry)
             if not self._window.add([entry], live=live):
                 self._work.behind = True
 
@@ -91,7 +90,11 @@ class Courier:
         now = self._clock()
         if isinstance(number, bool) or not isinstance(number, int):
             return
+        kind = self._types.get(device, "")
+        was_open = self._receipts.known(device, kind, now) == "open"
         if self._receipts.received(device, number, now):
+            if was_open:
+                self._number(kind)
             return
         if removed := self._window.remove([number], device):
             self._receipts.confirmed(device, now)
@@ -227,7 +230,8 @@ class Courier:
             self._try_at = now + pause
             return False
         self._failures = 0
-        self._note(device, "receipts" if batch.numbered else "watermarks")
+        if self._settings.confirm != "auto" or self._receipts.known(device, kind, now) != "open":
+            self._note(device, "receipts" if batch.numbered else "watermarks")
         if batch.numbered and batch.again:
             # Behind it a probe: if that is answered and the entry is not, it is the entry's fault.
             self._tell(device, {PROBE_KEY: self._receipts.challenge(device, kind, now)})
@@ -242,10 +246,22 @@ class Courier:
             case "auto":
                 device, now = entry.source.device, self._clock()
                 known = self._receipts.known(device, entry.device_type, now)
-                if known != "yes":
-                    self._open.setdefault(entry.device_type, device)
-                return {"yes": "numbered", "no": "plain", "open": "held"}[known]  # type: ignore[return-value]
+                if known == "yes":
+                    return "numbered"
+                self._open.setdefault(entry.device_type, device)
+                # What is young does not wait for the probes; the past would all be sent twice.
+                return "plain" if known == "no" or self._is_young(entry) else "held"
         return "plain"
+
+    def _is_young(self, entry: Entry) -> bool:
+        return entry.ts_ms >= (self._unix() - _LIVE_S) * 1000
+
+    def _number(self, kind: str) -> None:
+        """Send again with their numbers what went without while it was open whether they help."""
+        for device, each in self._types.items():
+            if each == kind:
+                self._watermarks.forget(device)
+                self._window.lost(device)
 
     def _probe(self, device: str, kind: str, now: float) -> float:
         before = self._receipts.known(device, kind, now)

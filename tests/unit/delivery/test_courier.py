@@ -39,6 +39,46 @@ def test_receipts_are_found_by_a_probe_and_confirm_every_entry() -> None:
     assert delivery.mode == "receipts"
 
 
+def test_values_of_today_do_not_wait_until_it_is_known_whether_receipts_come() -> None:
+    delivery = Delivery()
+    delivery.courier.journal([polled("M1", int(NOW_S * 1000))])
+    delivery.keep([row("M1", 1), row("M1", 600)])
+    delivery.run(2)
+    assert {ts for _, _, ts in delivery.platform.stored} == {
+        int(NOW_S * 1000),
+        row("M1", 1).ts_ms,
+    }
+    delivery.run(120)
+    assert len(delivery.outbox.proved) == 3
+
+
+def test_what_went_before_the_probe_was_answered_is_proved_by_receipts() -> None:
+    delivery = with_chain()
+    delivery.courier.journal([polled("M1", int(NOW_S * 1000))])
+    delivery.keep([row("M1", 1), row("M2", 2)])
+    delivery.run(10)
+    assert len(delivery.outbox.proved) == 3
+    numbers = [
+        values[RECEIPT_KEY]
+        for _, batch in delivery.platform.sent
+        for _, values in batch
+        if RECEIPT_KEY in values
+    ]
+    assert sorted(numbers) == sorted(delivery.outbox.proved)
+    assert not delivery.platform.of(WATERMARK_KEY)
+
+
+def test_a_gateway_that_ends_before_the_probe_was_answered_loses_nothing() -> None:
+    delivery = with_chain()
+    delivery.keep(row("M1", minute) for minute in range(60))
+    delivery.run(0.1)
+    delivery.platform.cut()
+    delivery.restart()
+    delivery.run(30)
+    assert len(delivery.outbox.proved) == 60
+    assert len(delivery.platform.stored) == 60
+
+
 def test_without_the_chain_watermarks_confirm_and_no_number_is_ever_sent() -> None:
     delivery = Delivery()
     delivery.keep(row("M1", minute) for minute in range(300))
@@ -47,7 +87,8 @@ def test_without_the_chain_watermarks_confirm_and_no_number_is_ever_sent() -> No
     assert not any(
         RECEIPT_KEY in values for _, batch in delivery.platform.sent for _, values in batch
     )
-    assert len(delivery.platform.of(WATERMARK_KEY)) == 2
+    # One round for the rows of today, which go at once, one for those behind the probes.
+    assert len(delivery.platform.of(WATERMARK_KEY)) == 4
     assert delivery.mode == "watermarks"
 
 
