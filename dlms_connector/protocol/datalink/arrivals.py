@@ -58,7 +58,11 @@ def make_arrivals(framing: PushFraming) -> Arrivals:
 
 
 class _HdlcArrivals:
-    """APDUs in UI frames, also in several (bit S of the format); of each sender apart."""
+    """APDUs in UI frames, also in several (bit S of the format); of each sender apart.
+
+    I frames are taken, too: some senders number all frames behind the first one of a push, though
+    nobody acknowledges them.
+    """
 
     def __init__(self) -> None:
         self._reader = FrameReader()
@@ -78,7 +82,8 @@ class _HdlcArrivals:
         self._reader.feed(data)
         found = []
         while (frame := self._reader.next()) is not None:
-            if frame.control | POLL_FINAL == UI and (apdu := self._joined(frame)):
+            is_push = frame.is_information or frame.control | POLL_FINAL == UI
+            if is_push and (apdu := self._joined(frame)):
                 found.append(Arrival(apdu, frame.source, frame.destination))
         self._within = self._reader.begun
         return found

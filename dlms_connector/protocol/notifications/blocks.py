@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dlms_connector.errors import ProtocolError
 from dlms_connector.protocol.data import Cursor
+from dlms_connector.protocol.security import GENERAL_DED, GENERAL_GLO
 
 GENERAL_BLOCK_TRANSFER = 0xE0
 
@@ -31,6 +32,9 @@ class Blocks:
     def add(self, apdu: bytes) -> bytes | None:
         """Take a block; return the whole APDU with the last one, else None.
 
+        Some senders do not mark the last block. A ciphered APDU tells its own length: it is whole
+        when so many octets are there.
+
         Raises ProtocolError if it is not the next block; then the next APDU begins anew. A first
         block always begins anew: the meter has given up the one before.
         """
@@ -50,7 +54,7 @@ class Blocks:
             raise ProtocolError(_DOING, f"block {number} makes more of it than an APDU has")
         self._parts += data
         self._next = number + 1
-        if not control & _LAST:
+        if not control & _LAST and not _is_whole(self._parts):
             return None
         whole = bytes(self._parts)
         self.reset()
@@ -61,3 +65,17 @@ class Blocks:
     def reset(self) -> None:
         """Discard what has come."""
         self._parts, self._next = bytearray(), 1
+
+
+def _is_whole(octets: bytearray) -> bool:
+    """Whether these octets are a whole APDU in general-glo- or general-ded-ciphering."""
+    if not octets or octets[0] not in (GENERAL_GLO, GENERAL_DED):
+        return False
+    cursor = Cursor(bytes(octets[1:]), _DOING)
+    try:
+        cursor.string()  # the system title
+        cursor.string()
+        cursor.end()
+    except ProtocolError:
+        return False
+    return True

@@ -17,6 +17,17 @@ def test_hdlc(size: int) -> None:
     assert (one.apdu, one.source, one.destination) == (APDU, b"\x21", b"\x2b")
 
 
+def test_numbered_frames_behind_a_first_ui_frame() -> None:
+    """Gurux numbers the frames in which the further blocks of a push are."""
+    blocks = [b"\xe0\x01" + bytes((0, number, 0, 0, 1, 5)) for number in (1, 2, 3)]
+    controls = (0x13, 0x30, 0x52)
+    line = b"".join(
+        Frame(b"\x03", b"\x03", control, b"\xe6\xe7\x00" + block).encode()
+        for control, block in zip(controls, blocks, strict=True)
+    )
+    assert [each.apdu for each in make_arrivals("HDLC").feed(line)] == blocks
+
+
 def test_segments_of_two_senders_are_kept_apart() -> None:
     reader = make_arrivals("HDLC")
     first = hdlc(APDU, size=130)

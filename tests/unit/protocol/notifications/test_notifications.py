@@ -206,6 +206,15 @@ def test_blocks_are_joined() -> None:
     assert not joined.begun
 
 
+def test_a_ciphered_apdu_is_whole_though_its_last_block_is_not_marked() -> None:
+    apdu = general_glo(data_notification(BODY), b"MMM\0\0\0\0\1", 1)
+    *parts, end = blocks(apdu, 10)
+    joined = Blocks()
+    assert [joined.add(block) for block in parts] == [None] * len(parts)
+    assert joined.add(bytes((0xE0, 0x01)) + end[2:]) == apdu
+    assert not joined.begun
+
+
 def test_a_lost_block_loses_the_whole() -> None:
     first, second, third, *_ = blocks(data_notification(BODY), 10)
     joined = Blocks()
