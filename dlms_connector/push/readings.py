@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from dlms_connector.config import Device, Item, acceptable
 from dlms_connector.cosem import CLASSES, AttributeRef
-from dlms_connector.errors import DlmsError, ScalerError, TooLargeError
-from dlms_connector.interpret import ScalerUnit, examine, is_longer, is_number, options_of
+from dlms_connector.errors import DlmsError, ProtocolError, ScalerError, TooLargeError
+from dlms_connector.interpret import (
+    ScalerUnit,
+    examine,
+    is_longer,
+    is_number,
+    options_of,
+    scaler_unit,
+)
 from dlms_connector.push.mapping import Found, Place
 from dlms_connector.reading import LARGEST_VALUE, Failure, Kind, Poll, Reading
 
@@ -27,8 +35,11 @@ def readings_of(
     """
     readings: list[Reading] = []
     failures: list[Failure] = []
+    told = _scalers_in(found)
     for one in found:
         ref = AttributeRef(one.class_id, one.place.obis, one.place.attribute)
+        if (scaler := told.get(ref)) is not None and one.place.scaler is None:
+            one = replace(one, place=replace(one.place, scaler=scaler))
         for kind, item in _items(device, one.place):
             key = item.key if item else _key(one.place)
             ref = replace(ref, class_id=item.class_id) if item else ref
@@ -42,6 +53,19 @@ def readings_of(
             quality = reading.quality if sure else "suspect"
             readings.append(replace(reading, ts_ms=ts_ms, quality=quality))
     return Poll(readings=tuple(readings), failures=tuple(failures))
+
+
+def _scalers_in(found: Sequence[Found]) -> dict[AttributeRef, ScalerUnit]:
+    """Return what the push tells in attributes of its own: the scaler and unit of each value."""
+    scalers: dict[AttributeRef, ScalerUnit] = {}
+    for one in found:
+        row = CLASSES.get(one.class_id)
+        for value, index in (row.scalers if row else {}).items():
+            if index == one.place.attribute and not one.place.part:
+                with suppress(ProtocolError):
+                    ref = AttributeRef(one.class_id, one.place.obis, value)
+                    scalers[ref] = scaler_unit(one.data)
+    return scalers
 
 
 def _items(device: Device, place: Place) -> Iterator[tuple[Kind, Item | None]]:

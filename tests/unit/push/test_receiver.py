@@ -269,6 +269,22 @@ def test_scalers_that_polls_have_read(sink: Collected) -> None:
     assert sink.values == {"voltage": (Decimal("230.1"), "V")}
 
 
+def test_scalers_that_are_pushed_as_attributes(sink: Collected) -> None:
+    objects = array(
+        definition(40, "0-0:25.9.0"),
+        definition(3, "1-0:32.7.0"),
+        definition(3, "1-0:32.7.0", 3),
+        definition(3, "1-0:1.8.0", 3),
+        definition(3, "1-0:1.8.0"),
+    )
+    body = structure(objects, u16(2301), scale(-1, 35), scale(1, 30), u32(7123))
+    item = {"key": "voltage", "obis": "1-0:32.7.0"}
+    device = device_of({"push": {"peer": "10.0.0.9"}, "timeseries": [item]})
+    receiver_of(device, sink=sink).take(data_notification(body), caller())
+    assert sink.values["voltage"] == (Decimal("230.1"), "V")
+    assert sink.values["1-0:1.8.0"] == (71230, "Wh")
+
+
 def test_an_item_without_a_scaler_is_told_not_guessed(
     sink: Collected, caplog: pytest.LogCaptureFixture
 ) -> None:
