@@ -16,9 +16,11 @@ from dlms_connector.config import Device, PushListener
 from dlms_connector.errors import DlmsError
 from dlms_connector.fleet.archive import Archive, Records
 from dlms_connector.fleet.backfill import ProfileProgress
+from dlms_connector.fleet.descriptors import room
 from dlms_connector.fleet.dial_in import Reception
 from dlms_connector.fleet.line import Line
 from dlms_connector.fleet.member import CallTimeoutError, Member, UnavailableError
+from dlms_connector.fleet.places import Places
 from dlms_connector.fleet.pushing import PushesOnlyError, Pushing
 from dlms_connector.fleet.schedule import backoff_s, spread
 from dlms_connector.fleet.shared_keys import warn_of_shared_keys
@@ -104,12 +106,18 @@ class Fleet:
         listeners: Sequence[PushListener] = (),
         adopt: Callable[[Device], bool] = lambda device: False,
         records: Records | None = None,
+        room_for: Callable[[Sequence[Device], logging.Logger], int | None] = room,
     ) -> None:
-        """Take the meters; they push to `listeners`, and `adopt` gets devices made by rule."""
+        """Take the meters; they push to `listeners`, and `adopt` gets devices made by rule.
+
+        `room_for` tells how many lines may have a connection at once, None for all.
+        """
         self._log = log
         self._archive = _archive_of(devices, records)
         warn_of_shared_keys(devices, log)
         gate = Gate()
+        most = room_for(devices, log)
+        ours = () if most is None else (Places(most),)
         by_endpoint: dict[str, list[Device]] = {}
         for device in (each for each in devices if each.is_polled):
             by_endpoint.setdefault(device.connection.endpoint, []).append(device)
@@ -129,6 +137,8 @@ class Fleet:
                 spread_s=max(1.0, len(devices) / _STARTS_PER_S),
                 unasked=self._said,
                 archive=self._archive,
+                # Only the meter can call again: its call is not given up for another.
+                places=() if isinstance(link, DialInLink) else ours,
             )
             if isinstance(link, DialInLink):
                 link.arrived = line.called

@@ -27,6 +27,7 @@ class Job:
     future: asyncio.Future[Any]
     timeout_s: float
     deadline: float
+    #: Set this when its talk begins: from then on the meter may have heard of it.
     begun: bool = False
 
     def expire(self) -> None:
@@ -70,9 +71,7 @@ class Jobs:
         if not self._waiting or (polls_wait and self._in_a_row >= _IN_A_ROW):
             return None
         self._in_a_row += 1
-        job = self._waiting.popleft()
-        job.begun = True
-        return job
+        return self._waiting.popleft()
 
     def polled(self) -> None:
         """Note that a poll had its turn."""

@@ -29,6 +29,7 @@ from dlms_connector.fleet.jobs import Job, Jobs
 from dlms_connector.fleet.joining import members_of
 from dlms_connector.fleet.member import Member
 from dlms_connector.fleet.outages import Outages
+from dlms_connector.fleet.places import Places, Seat
 from dlms_connector.fleet.schedule import Schedule
 from dlms_connector.fleet.sink import Sink
 from dlms_connector.fleet.visit import Visit
@@ -50,7 +51,8 @@ _EARLY_S = 0.001
 class Line:
     """The meters of one endpoint; `run` polls them until it is cancelled.
 
-    `open_link` opens the link when its turn among all lines has come.
+    `open_link` opens the link when its turn among all lines has come; while it is open, the line
+    holds one of each of the `places`.
     """
 
     def __init__(
@@ -67,11 +69,13 @@ class Line:
         spread_s: float = 1.0,
         unasked: Callable[[str, bytes], None] = lambda name, apdu: None,
         archive: Archive | None = None,
+        places: Sequence[Places] = (),
     ) -> None:
         self._log, self._link = log, link
         self._spread_s = spread_s
         self._shared = len(devices) > 1
         self._wake = asyncio.Event()
+        self._seat = Seat(places, self._wake.set)
         self.members = members_of(
             devices,
             sink,
@@ -104,6 +108,8 @@ class Line:
             for member in self.members.values():
                 self._schedule.set(member.name, member.begin(loop.time(), self._spread_s))
         while True:
+            if self._seat.is_wanted:
+                await self._give_way()
             due = self._schedule.next_due
             if job := self._jobs.take(polls_wait=due is not None and due <= loop.time()):
                 await self._work(job)
@@ -176,6 +182,7 @@ class Line:
     async def close(self) -> None:
         """Close the link."""
         await self._link.close()
+        self._seat.leave()
 
     # The turns
 
@@ -185,13 +192,14 @@ class Line:
         hurried = self._others_wait(member, start)
         # If this turn ends in an exception, the meter stays in the schedule.
         self._schedule.set(member.name, start + max(1.0, min(member.agenda.period, 60.0)))
-        due = member.agenda.take(start)
         if unreachable := self._outages.unreachable(start):
-            member.agenda.done(start, due)
+            member.agenda.done(start, member.agenda.take(start))
             member.meter.statistics.polls_failed += 1
             self._schedule.set(member.name, member.failed(unreachable, start))
             return
         await self._lend(member)
+        start = loop.time()  # there may have been no place for long
+        due = member.agenda.take(start)
         member.prepare(start)
         try:
             outcome = await member.meter.poll(due, hurried=hurried)
@@ -221,7 +229,8 @@ class Line:
     async def _work(self, job: Job) -> None:
         try:
             await self._lend(job.member)
-            await self._do(job)
+            if not job.future.done():
+                await self._do(job)
         finally:
             # If there is no result by now, there will be none.
             job.future.cancel()
@@ -229,8 +238,8 @@ class Line:
 
     async def _visit(self, member: Member, visit: Visit) -> None:
         loop = asyncio.get_running_loop()
-        start = loop.time()
         await self._lend(member)
+        start = loop.time()
         try:
             error = await self._errands.run(member, visit)
         except Exception:
@@ -250,6 +259,7 @@ class Line:
     async def _do(self, job: Job) -> None:
         loop = asyncio.get_running_loop()
         member, start = job.member, loop.time()
+        job.begun = True
         try:
             result = await member.meter.run(job.talk, timeout_s=job.deadline - start)
         except DlmsError as error:
@@ -274,6 +284,10 @@ class Line:
         # Before the release, which takes a while: a job that comes meanwhile must wake us.
         self._wake.clear()
         await self._settle()
+        if self._link.is_open:
+            self._seat.rest()
+        else:
+            self._seat.leave()
         due = self._schedule.next_due
         now = loop.time()
         until = min(inf if due is None else due, self._linger_until, self._errands.wake_at(now))
@@ -287,9 +301,19 @@ class Line:
     async def _lend(self, member: Member) -> None:
         """Give the link to a meter; release the association of another one first."""
         self._outages.called = False
+        await self._seat.take(silent=member.is_silent)
         if self._speaker is not None and self._speaker is not member:
             await self._speaker.meter.session.release()
         self._speaker = member
+
+    async def _give_way(self) -> None:
+        """Release the association and close the link: another line needs the place."""
+        speaker, self._speaker = self._speaker, None
+        self._linger_until = inf
+        if speaker is not None:
+            await speaker.meter.session.release()
+        await self._link.close()
+        self._seat.leave()
 
     async def _settle(self) -> None:
         """Release an association that is not worth keeping; close the link if nothing is due."""

@@ -129,6 +129,11 @@ class Member:
         """Whether its last poll was answered."""
         return self.state == "online"
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether its last poll failed, so that the next is likely to wait out its timeouts."""
+        return self.state not in (None, "online")
+
     def unavailable(self, now: float) -> UnavailableError | None:
         """Return an error if a call would very likely fail now, else None."""
         since, error = self._availability.since, self._availability.error

@@ -10,6 +10,7 @@ from typing import cast
 
 from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.options import MeterOptions
+from dlms_connector.simulator.serving.accepting import Port
 from dlms_connector.simulator.serving.connection import Connection
 
 #: Number of UDP peers to remember: UDP does not show the end of a connection.
@@ -27,7 +28,7 @@ class Endpoint:
         self.meters = tuple(meters)
         self.host, self.port = host, port
         self._udp = udp
-        self._server: asyncio.Server | asyncio.DatagramTransport | None = None
+        self._server: Port | asyncio.DatagramTransport | None = None
         self._protocols: set[_Protocol] = set()
 
     @property
@@ -45,11 +46,9 @@ class Endpoint:
             self._server = transport
             self.port = transport.get_extra_info("sockname")[1]
             return
-        server = await loop.create_server(
-            lambda: _Protocol(self.meters, self._protocols), self.host, self.port
-        )
-        self._server = server
-        self.port = server.sockets[0].getsockname()[1]
+        port = Port(lambda: _Protocol(self.meters, self._protocols))
+        await port.open(self.host, self.port)
+        self._server, self.port = port, port.number
 
     async def stop(self) -> None:
         """Stop listening and drop the connections."""
