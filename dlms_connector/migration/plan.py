@@ -161,7 +161,11 @@ class _Plan:
         if rule is not None and rule.only_on_change:
             device["reportStrategy"] = {"type": "ON_CHANGE"}
         for section in SECTIONS:
-            rows = [item.row(device["pollPeriod"]) for item in items if item.section == section]
+            rows = [
+                item.row(device["pollPeriod"])
+                for item in items
+                if item.key and item.section == section
+            ]
             if rows:
                 device[section] = rows
         if _is_microstar(meter, items):
