@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -47,6 +49,8 @@ class PlatformRest:
         self._url = url
         self._username, self._password, self._api_key = username, password, api_key
         self._token: str | None = None
+        #: The server's time of its last answer (Unix time), to compare clocks.
+        self.date_s: float | None = None
         self._ids: dict[str, str] = {}
         self._opener = build_opener(_NoRedirect)
 
@@ -87,6 +91,27 @@ class PlatformRest:
         if found is None:
             return None
         return frozenset(int(each["ts"]) for rows in found.values() for each in rows)
+
+    def newest(self, device: str) -> Mapping[str, int] | None:
+        """Return the instant of the newest value of every key, in ms; None without such a device.
+
+        Without a time, the platform answers with latest values, of all keys if none is named.
+        """
+        found = self._telemetry(device, {})
+        if found is None:
+            return None
+        return {key: int(rows[0]["ts"]) for key, rows in found.items() if rows}
+
+    def client_attributes(self, device: str, keys: Sequence[str]) -> Mapping[str, Any]:
+        """Return client attributes of a device, of those keys that it has."""
+        if (number := self._id(device)) is None:
+            return {}
+        found = self._get(
+            f"/api/plugins/telemetry/DEVICE/{quote(number)}/values/attributes/CLIENT_SCOPE?"
+            + urlencode({"keys": ",".join(keys)})
+        )
+        rows = found if isinstance(found, list) else []
+        return {str(each.get("key")): each.get("value") for each in rows}
 
     def _telemetry(self, device: str, query: Mapping[str, Any]) -> dict[str, Any] | None:
         for again in (True, False):
@@ -155,6 +180,8 @@ class PlatformRest:
         try:
             with self._opener.open(request, timeout=TIMEOUT_S) as answer:
                 content = answer.read(_LARGEST + 1)
+                with suppress(TypeError, ValueError):
+                    self.date_s = parsedate_to_datetime(answer.headers["Date"]).timestamp()
         except HTTPError:
             raise
         except (URLError, HTTPException, OSError) as error:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import Iterable
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -51,6 +52,7 @@ class PlatformRest:
             octets = json.dumps(content, default=float).encode()
             writer.write(
                 f"HTTP/1.1 {code} -\r\nContent-Type: application/json\r\nConnection: close\r\n"
+                f"Date: {formatdate(usegmt=True)}\r\n"
                 f"Content-Length: {len(octets)}\r\n\r\n".encode()
                 + octets
             )
@@ -81,8 +83,22 @@ class PlatformRest:
             case ["api", "plugins", "telemetry", "DEVICE", number, "values", "timeseries"]:
                 # No device with this id, any more or ever, is no error to the real server either.
                 device = self._store.device_of(number)
-                return 200, dict(self._telemetry(device, query)) if device else {}
+                if not device:
+                    return 200, {}
+                by_time = "startTs" in query
+                found = self._telemetry(device, query) if by_time else self._newest(device)
+                return 200, dict(found)
+            case [*_, "DEVICE", number, "values", "attributes", "CLIENT_SCOPE"]:
+                device = self._store.device_of(number)
+                kept = self._store.attributes(device) if device else {}
+                asked = query["keys"].split(",")
+                return 200, [{"key": key, "value": kept[key]} for key in asked if key in kept]
         return 404, {}
+
+    def _newest(self, device: str) -> Iterable[tuple[str, Any]]:
+        for point in self._store.latest():
+            if point.device == device:
+                yield point.key, [{"ts": point.ts, "value": str(point.value)}]
 
     def _telemetry(self, device: str, query: dict[str, str]) -> Iterable[tuple[str, Any]]:
         start, end = int(query["startTs"]), int(query["endTs"])

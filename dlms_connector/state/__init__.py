@@ -9,6 +9,7 @@ from dlms_connector.state import private_files
 from dlms_connector.state.counter_files import LAST
 from dlms_connector.state.counters import WARN_AT, InvocationCounter, counter_of, needs_counter
 from dlms_connector.state.no_place import NoPlace
+from dlms_connector.state.place import noted_folders
 from dlms_connector.state.pushed import FILE as PUSHED_FILE
 from dlms_connector.state.pushed import PushedCounters
 from dlms_connector.state.short_name_files import ShortNameFile, short_names_of
@@ -27,6 +28,7 @@ __all__ = [
     "gateways_folder",
     "gateways_place",
     "needs_counter",
+    "noted_folders",
     "private_files",
     "short_names_of",
 ]

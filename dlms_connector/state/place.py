@@ -61,6 +61,15 @@ def settle(config_dir: Path, wish: Wish) -> Path | NoPlace:
         return _settle(note, entries, wish)
 
 
+def noted_folders(config_dir: Path) -> list[Path]:
+    """Return the folders that hold state of a configuration, as noted; nothing is created."""
+    try:
+        entries = _entries(config_dir / NOTE)
+    except OSError:
+        return []
+    return list(dict.fromkeys(Path(each["folder"]) for each in entries.values()))
+
+
 def is_lost(folder: Path) -> bool:
     """Return whether files may be missing in a folder, since it was lost or restored."""
     try:
