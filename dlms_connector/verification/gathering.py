@@ -6,7 +6,7 @@ import ctypes
 import json
 import re
 import zoneinfo
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,6 +34,7 @@ from dlms_connector.verification.snapshot import (
     Entry,
     GatewayProcess,
     Holder,
+    Probe,
     Snapshot,
 )
 
@@ -53,11 +54,12 @@ _PROGRAMS = (
 
 @dataclass(frozen=True)
 class Sources:
-    """Where facts come from; other places in tests."""
+    """Where facts come from; other places in tests. `ask` is who asks the gateway's Python."""
 
     config_dir: Path
     proc: Path = Path("/proc")
     host: Host = field(default_factory=Host)
+    ask: Callable[[Process | None, Entry, Path], tuple[Probe, list[str] | None]] = probe
 
 
 def gather(sources: Sources, now: datetime) -> Snapshot:
@@ -69,7 +71,7 @@ def gather(sources: Sources, now: datetime) -> Snapshot:
     gateways = [each for each in everybody if _is_of(each, config_dir)]
     gateway = next(iter(gateways), None)
     path = _file(config_dir, entry)
-    probed, problems = probe(gateway, entry, path) if entry and path else (None, None)
+    probed, problems = sources.ask(gateway, entry, path) if entry and path else (None, None)
     configuration, file = _configuration(path, problems)
     outputs = (gateway.open_files() or {}) if gateway else {}
     user = gateway.owner[0] if gateway else None
@@ -178,7 +180,7 @@ def _facts(process: Process, main: Mapping[str, Any], proc: Path) -> GatewayProc
         running_s=process.running_s(uptime_s(proc)),
         open_files=None if files is None else len(files),
         most_files=process.limit_of_files(),
-        connected=connected(proc, files.values() if files else None, _port(main)),
+        connected=connected(proc, None if files is None else files.values(), _port(main)),
         zone=(process.environment or {}).get("TZ"),
     )
 

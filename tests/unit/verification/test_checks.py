@@ -178,7 +178,7 @@ DOUBTFUL: dict[str, list[tuple[dict[str, Any], str]]] = {
     "zone": [({"processes": ()}, "unknown")],
     "versions": [
         ({"probe": None}, "unknown"),
-        (probe(versions=PROBE.versions | {"python": "3.14.0"}), "warning"),
+        (probe(versions={**PROBE.versions, "python": "3.14.0"}), "warning"),
         ({"version": "1.1.0"}, "warning"),
     ],
 }

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from dlms_connector.migration import Host
-from dlms_connector.verification import Snapshot, Sources, gather, judge
+from dlms_connector.verification import Probe, Snapshot, Sources, gather, judge
+from dlms_connector.verification.probing import probe
 
 NOW = datetime(2026, 3, 1, 12, 0, 0)
 TOKEN = "the-gateways-t0ken"
@@ -66,8 +67,12 @@ def run_gateway(place: Path, pid: int = 7) -> Path:
     )  # fmt: skip
 
 
-def look(place: Path) -> Snapshot:
-    sources = Sources(place / "config", place / "proc", Host(place / "host"))
+def ask_nobody(*_: object) -> tuple[Probe, None]:
+    return Probe(python="python", loaded_from="x.py"), None
+
+
+def look(place: Path, ask: Any = ask_nobody) -> Snapshot:
+    sources = Sources(place / "config", place / "proc", Host(place / "host"), ask)
     facts = gather(sources, NOW)
     assert TOKEN not in repr(facts)
     return facts
@@ -93,7 +98,7 @@ def test_a_gateway_without_a_connection(place: Path) -> None:
 
 def test_a_python_that_is_gone(place: Path) -> None:
     run_gateway(place)
-    facts = look(place)
+    facts = look(place, probe)
     assert facts.probe is not None
     assert facts.probe.loaded_from is None
     assert "cannot be run" in facts.probe.error
@@ -101,7 +106,7 @@ def test_a_python_that_is_gone(place: Path) -> None:
 
 
 def test_without_a_gateway_this_python_is_asked(place: Path) -> None:
-    facts = look(place)
+    facts = look(place, probe)
     assert facts.processes == ()
     assert facts.probe is not None
     assert not facts.probe.of_the_process
@@ -201,7 +206,7 @@ def test_the_old_bridge(place: Path) -> None:
 def test_a_listener(place: Path) -> None:
     net(place, LISTENER.format(port=1884), CONNECTION)
     facts = look(place)
-    assert facts.listening == {1884}
+    assert facts.listening == frozenset({1884})
     assert judge(facts)["broker"].mark == "failed"
 
 
@@ -212,7 +217,7 @@ def test_meters_that_are_noted_as_online(place: Path) -> None:
     (place / "config/.dlms-state.json").write_text(json.dumps(note))
     (state / "online-DLMS.json").write_text('{"A": "DLMS Energy Meter"}')
     facts = look(place)
-    assert facts.online == {"A"}
+    assert facts.online == frozenset({"A"})
     assert judge(facts)["meters"].mark == "ok"
 
 
