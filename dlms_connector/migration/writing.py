@@ -37,7 +37,8 @@ def write(migration: Migration, output: Path) -> Iterator[str]:
     for path, content in files.items():
         _create(path, content, 0o600)
         yield f"wrote {path} (mode 600)"
-    _create(output, text.encode(), 0o640)
+    # It holds references only, and the gateway may run as another user.
+    _create(output, text.encode(), 0o644)
     yield f"wrote {output}"
 
 

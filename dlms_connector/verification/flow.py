@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from dlms_connector.verification.finding import Finding, ok
@@ -85,24 +85,26 @@ def data(facts: Snapshot) -> Finding:
         return Finding(
             "unknown", "the platform was not asked", "give --platform URL to look at its values"
         )
-    late = dict(_late(facts, facts.file.polled))
+    if not facts.platform:
+        return Finding("unknown", "no meter is polled", "see configuration")
+    late, asked = dict(_late(facts)), len(facts.platform)
     if late:
         return Finding(
             "failed",
-            f"{len(late)} of {len(facts.file.polled)} devices are late on the platform: "
+            f"{len(late)} of {asked} devices are late on the platform: "
             + _some(f"{name}: {why}" for name, why in sorted(late.items())),
             "see session and meters; a device of another tenant, or a refused name, gets nothing",
         )
-    return ok(f"the platform has fresh values of all {len(facts.file.polled)} meters")
+    rest = len(facts.file.polled) - asked
+    more = f"; {rest} more were not looked at" if rest else ""
+    return ok(f"the platform has fresh values of {asked} meters{more}")
 
 
-def _late(facts: Snapshot, names: Collection[str]) -> Iterator[tuple[str, str]]:
-    assert facts.platform is not None
+def _late(facts: Snapshot) -> Iterator[tuple[str, str]]:
     periods = facts.file.periods_s if facts.file is not None else {}
-    for name in names:
-        told = facts.platform.get(name)
-        if told is None or told.error:
-            yield name, told.error if told is not None else "not asked"
+    for name, told in (facts.platform or {}).items():
+        if told.error:
+            yield name, told.error
         elif told.age_s is None:
             yield name, "no value at all"
         elif told.age_s > _PERIODS * periods.get(name, 60.0) + _LATE_S:

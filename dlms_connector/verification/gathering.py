@@ -137,7 +137,10 @@ def _is_of(process: Process, config_dir: Path) -> bool:
     if not process.is_gateway:
         return False
     ours = config_dir.resolve()
-    return any(folder.resolve() == ours for folder in process.configurations())
+    if any(folder.resolve() == ours for folder in process.configurations()):
+        return True
+    # Started as a module and told nothing, it takes the folder of its own package.
+    return process.is_module and ours.parts[-2:] == ("thingsboard_gateway", "config")
 
 
 def _configuration(

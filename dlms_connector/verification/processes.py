@@ -62,6 +62,12 @@ class Process:
         """Whether it is a ThingsBoard gateway: by its program, not by what it is told."""
         return any(word in argument for argument in self.arguments[:3] for word in _GATEWAYS)
 
+    @property
+    def is_module(self) -> bool:
+        """Whether it is a gateway that was started as a module and told no folder."""
+        told = (self.environment or {}).get(_VARIABLE)
+        return not told and any("tb_gateway" in argument for argument in self.arguments[1:3])
+
     def configurations(self) -> Iterator[Path]:
         """Yield the folders that may be a gateway's configuration folder."""
         named = (self.environment or {}).get(_VARIABLE)

@@ -117,7 +117,6 @@ FAILING: dict[str, list[tuple[dict[str, Any], str]]] = {
         (on_platform(A=OnPlatform(age_s=900.0)), "A: the newest value is 15 min old"),
         (on_platform(B=OnPlatform()), "B: no value at all"),
         (on_platform(B=OnPlatform(error="no such device")), "B: no such device"),
-        ({"platform": {}}, "A: not asked"),
         ({"platform_problem": "/api/auth/login: the platform answered 401"}, "401"),
     ],
     "storage": [
@@ -160,7 +159,7 @@ DOUBTFUL: dict[str, list[tuple[dict[str, Any], str]]] = {
         (file(polled=()), "unknown"),
         ({"online": frozenset()} | process(running_s=20.0), "unknown"),
     ],
-    "data": [({"platform": None}, "unknown")],
+    "data": [({"platform": None}, "unknown"), ({"platform": {}}, "unknown")],
     "storage": [
         (stored(type="memory", max_records_count=100_000), "warning"),
         (stored(), "warning"),
@@ -237,6 +236,12 @@ def test_a_journal_stands_behind_memory() -> None:
 @pytest.mark.parametrize("zone", [":America/Bogota", "<-05>5", "EST5EDT", "/usr/share/zoneinfo/X"])
 def test_zones_that_are_good(zone: str) -> None:
     assert look("zone", process(zone=zone)).mark == "ok"
+
+
+def test_of_a_large_fleet_some_are_looked_at() -> None:
+    found = look("data", {"platform": {"A": OnPlatform(age_s=1.0)}})
+    assert found.mark == "ok"
+    assert found.text.endswith("of 1 meters; 1 more were not looked at")
 
 
 def test_only_a_few_are_named() -> None:

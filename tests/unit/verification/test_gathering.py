@@ -90,6 +90,16 @@ def test_the_gateway_of_this_folder(place: Path) -> None:
     assert process.running_s == pytest.approx(1000 - 90000 / os.sysconf("SC_CLK_TCK"))
 
 
+def test_a_gateway_that_takes_the_folder_of_its_package(place: Path) -> None:
+    (place / "thingsboard_gateway").mkdir()
+    (place / "config").rename(place / "thingsboard_gateway/config")
+    run(place, 9, "python3", "-m", "thingsboard_gateway.tb_gateway")
+    sources = Sources(
+        place / "thingsboard_gateway/config", place / "proc", Host(place / "host"), ask_nobody
+    )
+    assert [each.pid for each in gather(sources, NOW).processes] == [9]
+
+
 def test_a_gateway_without_a_connection(place: Path) -> None:
     run_gateway(place)
     net(place, CONNECTION)
