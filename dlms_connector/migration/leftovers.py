@@ -143,7 +143,8 @@ def _tokens(bridge: Bridge, main: Mapping[str, Any]) -> Iterator[Leftover]:
         name = meter.tb_device_name or meter.name
         if isinstance(gateways, str) and gateways.encode() == bytes(meter.tb_token):
             yield Leftover(
-                f"{meter.name}: the bridge used the gateway's own access token",
+                f"{meter.name}: the bridge used the gateway's own access token, so its values went "
+                f"to the gateway's own device: that history stays there, and {name} begins anew",
                 "keep the token, the gateway needs it; the bridge must stop, or the two close "
                 "each other's sessions (code 7)",
             )

@@ -90,7 +90,7 @@ def gather(sources: Sources, now: datetime) -> Snapshot:
         probe=probed,
         holders=_holders(main, config_dir, everybody, gateways, sources.host),
         other_clients=_other_clients(main, everybody, gateways, sources.proc),
-        hidden_processes=sum(each.environment is None for each in everybody),
+        hidden_processes=sum(each.is_hidden for each in everybody),
         bridge=tuple(_bridge(everybody, sources.host)),
         listening=listening(sources.proc),
         log=read_log(logs, names, now),

@@ -37,6 +37,11 @@ class Process:
         return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
 
     @property
+    def is_hidden(self) -> bool:
+        """Whether its environment may not be read; not if it has ended meanwhile."""
+        return self.environment is None and (self.folder / "environ").exists()
+
+    @property
     def directory(self) -> Path | None:
         """Its working directory, as far as it may be known."""
         with suppress(OSError):

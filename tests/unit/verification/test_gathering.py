@@ -244,5 +244,8 @@ def test_secrets_that_others_can_read(place: Path) -> None:
 
 
 def test_a_process_of_another_user_is_counted(place: Path) -> None:
-    (run(place, 9, "nginx") / "environ").unlink()
+    (run(place, 8, "nginx") / "environ").unlink()  # it has ended meanwhile
+    hidden = run(place, 9, "nginx") / "environ"
+    hidden.unlink()
+    hidden.mkdir()  # cannot be read, not even by root
     assert look(place).hidden_processes == 1
