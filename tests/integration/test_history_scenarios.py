@@ -12,6 +12,7 @@ import signal
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,11 @@ def kept(running: Site) -> int:
         return 0
 
 
+def holds(running: Site, least: int) -> bool:
+    """Return whether so many entries wait on the disk."""
+    return kept(running) >= least
+
+
 async def platform_stopped_and_link_stalled(running: Site) -> Mapping[str, int]:
     await some_sent(running)
     await running.platform.crash()
@@ -88,7 +94,7 @@ async def gateway_killed_without_platform(running: Site) -> Mapping[str, int]:
         waiting = kept(running)
         if booted:
             await running.gateway.start()
-        await watch(lambda least=waiting + SOME: kept(running) >= least, 60)
+        await watch(partial(holds, running, waiting + SOME), 60)
         await running.gateway.stop(signal.SIGKILL)
     await running.platform.go_online()
     await running.gateway.start()

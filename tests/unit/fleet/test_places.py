@@ -9,6 +9,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -113,7 +114,7 @@ def test_a_call_gets_its_turn() -> None:
 async def test_who_was_idle_longest_gives_way_and_all_are_served_in_order() -> None:
     woken: list[str] = []
     places = Places(2)
-    seats = {name: Seat([places], lambda name=name: woken.append(name)) for name in "abcd"}
+    seats = {name: Seat([places], partial(woken.append, name)) for name in "abcd"}
     await seats["a"].take(silent=False)
     await seats["b"].take(silent=False)
     seats["b"].rest()
@@ -136,10 +137,10 @@ async def test_a_busy_one_gives_way_at_the_end_of_its_turn() -> None:
     places = Places(1)
     first, second = Seat([places], lambda: None), Seat([places], lambda: None)
     await first.take(silent=False)
-    assert not first.is_wanted
+    before = first.is_wanted
     waiting = asyncio.ensure_future(second.take(silent=False))
     await asyncio.sleep(0)
-    assert first.is_wanted
+    assert (before, first.is_wanted) == (False, True)
     first.leave()
     await waiting
 
