@@ -15,6 +15,9 @@ from dlms_connector.verification.snapshot import Entry, Probe
 
 #: Seconds for an import on a slow machine.
 _WITHIN_S = 60.0
+#: The program comes by the standard input: that user may not read our files. What lies in the
+#: working directory is not imported: anyone may have put it there.
+_START = "import sys; sys.path[:] = filter(None, sys.path); exec(sys.stdin.read())"
 _PROGRAM = Path(__file__).with_name("probe_program.py")
 
 
@@ -33,7 +36,7 @@ def probe(process: Process | None, entry: Entry, file: Path) -> tuple[Probe, lis
         options |= {"user": uid, "group": gid, "extra_groups": []}
     options["env"]["PYTHONDONTWRITEBYTECODE"] = "1"
     answer, error = _ask(
-        [python, "-", entry.type, entry.class_name or "DLMSConnector", str(file)], options
+        [python, "-c", _START, entry.type, entry.class_name or "DLMSConnector", str(file)], options
     )
     made = Probe(
         python=python,
@@ -48,7 +51,6 @@ def probe(process: Process | None, entry: Entry, file: Path) -> tuple[Probe, lis
 
 def _ask(command: list[str], options: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     try:
-        # The program comes by the standard input: its user may not read our files.
         done = subprocess.run(  # noqa: S603 - the gateway's own interpreter
             command,
             input=_PROGRAM.read_bytes(),

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from dlms_connector.simulator import MeterOptions, microstar
+from tests.support.second_client import bridge
 from tests.support.site import TOKEN, Site, site, watch
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -81,6 +82,18 @@ async def test_a_second_client_with_the_token(running: Site) -> None:
         await other.wait()
     assert code == 1
     assert f"process {other.pid}" in checks["token"]["text"]
+    assert TOKEN not in text
+
+
+async def test_sessions_that_close_each_other(running: Site) -> None:
+    async with bridge(running.platform):
+        closed = "disconnected by server with reason code"
+        await watch(lambda: len(running.log_lines(closed)) >= 3, WITHIN_S)
+        code, checks, text = await verify(running)
+    assert code == 1
+    assert checks["session"]["mark"] == "failed"
+    assert "code 7" in checks["session"]["text"]
+    assert "on its command line" in checks["token"]["text"]
     assert TOKEN not in text
 
 
