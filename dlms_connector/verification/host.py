@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from dlms_connector.verification.finding import Finding, ok
 from dlms_connector.verification.snapshot import FileRights, Snapshot
 
-#: Descriptors that the gateway needs without meters: logs, its database, threads, the platform.
-_OTHER_FILES = 128
+#: Descriptors that a gateway without meters has open (logs, its database, the platform), and what
+#: the fleet leaves free for the rest of the process: so much, of a low limit a fourth.
+_OTHER_FILES, _RESERVE, _RESERVED_PART = 64, 256, 4
 #: Seconds by which this host's clock may differ from the platform's.
 _MOST_OFF_S = 5.0
 
@@ -63,13 +64,15 @@ def descriptors(facts: Snapshot) -> Finding:
     process, lines = next(iter(facts.processes), None), facts.file.lines if facts.file else 0
     if process is None or process.most_files is None:
         return Finding("unknown", "the gateway's limit of open files cannot be read", "see process")
-    needed = lines + _OTHER_FILES
+    reserve = min(_RESERVE, process.most_files // _RESERVED_PART)
+    needed = lines + _OTHER_FILES + reserve
     limit = f"the gateway may open {process.most_files} files"
     if process.most_files < needed:
         return Finding(
             "failed",
-            f"{limit}; {lines} lines to meters need about {needed}",
-            f"LimitNOFILE={max(4096, 2 * needed)} in the service's section [Service]",
+            f"{limit}; {lines} lines to meters need about {needed}, so meters take turns",
+            f"LimitNOFILE={max(4096, 2 * needed)} in the service's section [Service], "
+            "--ulimit nofile= for a container",
         )
     if process.open_files is not None and process.open_files > 0.8 * process.most_files:
         return Finding(

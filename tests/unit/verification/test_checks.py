@@ -128,7 +128,7 @@ FAILING: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"secrets": (FileRights(Path("/s/a"), unreadable=True),)}, "cannot read /s/a"),
     ],
     "state": [({"state": (FileRights(Path("/v/c"), "group may write"),)}, "group may write")],
-    "descriptors": [(file(lines=1000), "1000 lines to meters need about 1128")],
+    "descriptors": [(file(lines=1000), "1000 lines to meters need about 1320")],
     "clock": [
         ({"clock_off_s": 3600.0}, "3600 s ahead of"),
         ({"clock_off_s": -60.0}, "60 s behind"),
