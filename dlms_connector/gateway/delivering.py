@@ -209,8 +209,11 @@ class Delivering:
         self._put(lambda courier: courier.adopt(device))
 
     def deleted(self, device: str) -> None:
-        """Note that a device was deleted on the platform."""
-        self._put(lambda courier: courier.deleted(device))
+        """Note that a device was deleted on the platform, and its rows with it.
+
+        It comes back with its next data. Its profiles are read again, as far as they are wanted.
+        """
+        self._put(lambda courier: self._deleted(courier, device))
 
     def reconcile(self) -> None:
         """Notice that a connection began or ended, and that upkeep is due; called often."""
@@ -234,6 +237,22 @@ class Delivering:
             return {"mode": "none", "reason": "there are no profiles and no journal, or no records"}
         audit = {"audit": self._auditing.last} if self._auditing is not None else {}
         return {**self._courier.status(), **audit}
+
+    def _deleted(self, courier: Courier, device: str) -> None:
+        courier.deleted(device)
+        if self.records is None:
+            return
+        try:
+            lost = self.records.lost(device)
+        except OSError as error:
+            self._log.warning("%s was deleted on the platform; its rows that were sent before are "
+                              "not sent again: %s", device, error)  # fmt: skip
+            return
+        if lost:
+            self._log.info("%s was deleted on the platform: %d rows of its profiles are read and "
+                           "sent again", device, sum(lost.values()))  # fmt: skip
+        for source in lost:
+            self.lacks(source)
 
     def _send_totals(
         self, device: str, device_type: str, ts_ms: int, values: Mapping[str, int]

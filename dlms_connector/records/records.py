@@ -23,7 +23,7 @@ from dlms_connector.records.known import CLOCK_IS_SET_MS, Known
 from dlms_connector.records.ledger import counted
 from dlms_connector.records.opening import connect, put_aside
 from dlms_connector.records.outbox import OutboxSize
-from dlms_connector.records.settling import lose, settle
+from dlms_connector.records.settling import lose, lose_all, settle
 from dlms_connector.records.tables import Sources
 from dlms_connector.state import private_files
 
@@ -190,6 +190,14 @@ class Records:
             if number is None:
                 return 0
             return lose(connection, self._sources, number, frozenset(instants))
+
+    def lost(self, device: str) -> Mapping[Source, int]:
+        """Note that the platform has nothing of a device any more, so that it is read again.
+
+        Returns how many intervals of which profiles those are: not those of which entries wait.
+        """
+        with self._transaction(f"noting that {device} was deleted") as connection:
+            return lose_all(connection, self._sources, device)
 
     def confirmed_instants(
         self, source: Source, start_ms: int, end_ms: int, period_s: int

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Literal
 
-from dlms_connector.records.days import DAY_MS, Day
+from dlms_connector.records.days import DAY_MS, Day, runs
+from dlms_connector.records.entry import Source
 from dlms_connector.records.known import cleared, without
 from dlms_connector.records.outbox import Gone
 from dlms_connector.records.tables import (
@@ -23,6 +24,8 @@ from dlms_connector.records.tables import (
 
 #: Longest reason that is kept of a refusal.
 _MOST_WHY = 200
+#: Beyond any instant.
+_EVER_MS = 1 << 52
 
 
 def settle(
@@ -90,6 +93,29 @@ def lose(
         lost += len(rows)
     store_state(connection, number, known, period_of(connection, number))
     return lost
+
+
+def lose_all(connection: sqlite3.Connection, sources: Sources, device: str) -> dict[Source, int]:
+    """Forget all that was sent of a device, as `lose` does; return how many by profile."""
+    found: dict[Source, int] = {}
+    for source in sources.all(device):
+        number = sources.find(source)
+        if number is None or source.profile is None:
+            continue
+        given = _given(connection, number)
+        if given and (count := lose(connection, sources, number, given)):
+            found[source] = count
+    return found
+
+
+def _given(connection: sqlite3.Connection, number: int) -> set[int]:
+    """Return the instants of all rows of a source that were sent."""
+    states = moments(connection, number, 0, _EVER_MS)
+    found = {ts_ms for ts_ms, state in states.items() if state in ("sent", "confirmed")}
+    for (utc_day, period_s), day in load_days(connection, number, 0, _EVER_MS).items():
+        for first, after in runs(day.sent | day.confirmed):
+            found.update(utc_day * DAY_MS + at * period_s * 1000 for at in range(first, after))
+    return found
 
 
 def _moved(day: Day, bits: int, state: Literal["confirmed", "refused"], why: str) -> Day:

@@ -107,6 +107,26 @@ def test_rows_are_kept_sent_with_their_number_and_confirmed(
     assert not records.pending()  # read again, and known to be there
 
 
+def test_rows_of_a_deleted_device_are_wanted_again(
+    gateway: FakeGateway, start: Callable[..., Delivering]
+) -> None:
+    delivering = start(confirm="receipts")
+    wanted: list[Source] = []
+    delivering.lacks = wanted.append
+    delivering.history(*rows(3), lambda good, why: None)
+    gateway.wait_for(lambda: len(gateway.telemetry()) == 3)
+    for one in gateway.telemetry():
+        content = {"device": "M1", "data": {"dlmsReceipt": one["dlmsReceipt"]}}
+        delivering.take_receipts(content)
+    records = delivering.records
+    assert records is not None
+    gateway.wait_for(lambda: poked(delivering, gateway) and not records.pending())
+    delivering.deleted("M1")
+    gateway.wait_for(lambda: wanted == [SOURCE])
+    delivering.history(*rows(3), lambda good, why: None)
+    gateway.wait_for(lambda: len(gateway.telemetry()) == 6)
+
+
 def poked(delivering: Delivering, gateway: FakeGateway) -> bool:
     """Let the waiting test look again: confirmations reach the disk, not the gateway."""
     delivering._put(lambda courier: gateway.note("poked"))

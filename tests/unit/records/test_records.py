@@ -215,6 +215,27 @@ def test_what_the_platform_lacks_is_read_again(records: Records) -> None:
     assert [entry.ts_ms for entry in _kept(records, _part(0, 4))] == [_START + _Q]
 
 
+def test_rows_of_a_device_that_the_platform_deleted_are_read_again(records: Records) -> None:
+    kept = _kept(records, _part(0, 4))
+    records.confirmed([entry.number for entry in kept[:3]])
+    assert records.lost("another") == {}
+    assert records.lost(_LOAD.device) == {_LOAD: 3}
+    assert _missing(records, 4) == {"not read yet": 3, "unconfirmed": 1}
+    assert records.lost(_LOAD.device) == {}
+    assert len(_kept(records, _part(0, 4))) == 3
+
+
+def test_events_of_a_device_that_the_platform_deleted_are_read_again(records: Records) -> None:
+    stamps = (_START + 5_000, _START + DAY_MS + 7_000)
+    part = Slice(_EVENTS, 0, _START, _START + 2 * DAY_MS, stamps)
+    entries = [_entry(ts_ms, source=_EVENTS) for ts_ms in stamps]
+    kept = records.keep(part, entries)
+    records.confirmed([entry.number for entry in kept])
+    assert not records.keep(part, entries)
+    assert records.lost(_EVENTS.device) == {_EVENTS: 2}
+    assert len(records.keep(part, entries)) == 2
+
+
 def test_the_gaps_of_a_meter_that_was_replaced_are_closed(records: Records) -> None:
     assert not records.noted("meter", "1001", _NOW_MS)
     _kept(records, _part(0, 96, lacking=(3,)))
