@@ -78,7 +78,9 @@ def _rows_at(
     first = shallow + 1 if shape.newest_first else entries - deep
     selection = ByEntry(first=first, last=first + deep - shallow)
     data = yield from buffer(client, obis, selection)
-    return (yield from read_rows(data, shape, options))
+    rows = yield from read_rows(data, shape, options)
+    # Some meters (gurux.dlms 4.0) take the last number for a count: what is behind is surplus.
+    return rows[: deep - shallow + 1]
 
 
 @dataclass

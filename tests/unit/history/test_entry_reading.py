@@ -115,6 +115,26 @@ def test_a_day_of_long_ago_costs_few_rows(newest_first: bool) -> None:
     assert sum(each.last - each.first + 1 for each in buffer.asked) < 150
 
 
+class Counting(Buffer):
+    """Takes the number of the last entry for the number of entries that are wanted."""
+
+    def get(self, refs: Sequence[AttributeRef]) -> Generator[bytes, bytes, list[Data]]:
+        (told,) = yield from super().get(refs)
+        selection = refs[0].selection
+        if not isinstance(selection, ByEntry):
+            return [told]
+        first = selection.first - 1
+        return [array(*self.rows[first : first + selection.last])]
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_more_rows_than_asked(newest_first: bool) -> None:
+    buffer = Counting([15 * number for number in range(400 * 96)], newest_first=newest_first)
+    found = read(buffer, (1440, 2 * 1440 - 1), 900, told=newest_first)
+    assert found == list(range(96, 192))
+    assert len(buffer.asked) == 2
+
+
 def test_events_of_one_second() -> None:
     buffer = Buffer([0, 5, 5, 5, 9], newest_first=True)
     assert read(buffer, (5, 5), 0, told=True) == [1, 2, 3]
