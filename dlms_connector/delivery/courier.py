@@ -223,11 +223,16 @@ class Courier:
             )
             for entry in batch.entries
         ]
-        if not self._platform.send(device, kind, entries):
-            self._window.give_back(entry.number for entry in batch.entries)
-            pause = min(_RETRY_S * 2.0**self._failures, _LONGEST_RETRY_S)
-            self._failures = min(self._failures + 1, 10)
-            self._try_at = now + pause
+        taken = False
+        try:
+            taken = self._platform.send(device, kind, entries)
+        finally:  # also if it raises: what was not taken must not count as on its way
+            if not taken:
+                self._window.give_back(entry.number for entry in batch.entries)
+                pause = min(_RETRY_S * 2.0**self._failures, _LONGEST_RETRY_S)
+                self._failures = min(self._failures + 1, 10)
+                self._try_at = now + pause
+        if not taken:
             return False
         self._failures = 0
         if self._settings.confirm != "auto" or self._receipts.known(device, kind, now) != "open":

@@ -363,3 +363,24 @@ def test_a_device_made_for_a_meter_that_pushes() -> None:
     delivery.courier.adopt("Pushes")
     delivery.run(30)
     assert len(delivery.outbox.proved) == 2
+
+
+@pytest.mark.parametrize("confirm", ["watermarks", "receipts"])
+def test_what_the_gateway_failed_to_take_is_not_confirmed_by_what_it_took_later(
+    confirm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hand-over that raises has sent nothing, however much of the device follows."""
+    delivery = with_chain(confirm=confirm)
+    delivery.keep([row("M1", 5)])
+
+    def fails(*_: object) -> bool:
+        raise ValueError("the gateway's fault")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(delivery.platform, "send", fails)
+        with pytest.raises(ValueError, match="fault"):
+            delivery.courier.step()
+    delivery.keep([row("M1", 4)])
+    delivery.run(120)
+    assert len(delivery.platform.stored) == 2
+    assert len(delivery.outbox.proved) == 2
