@@ -9,7 +9,7 @@ from logging import Logger
 from typing import TypeVar
 
 from dlms_connector.delivery.ways import JournalLimits, Outbox
-from dlms_connector.records import Entry
+from dlms_connector.records import Entry, EntryError
 
 T = TypeVar("T")
 
@@ -120,7 +120,7 @@ class OutboxWork:
         journal = tuple(self._unwritten)
         self._unwritten.clear()
         if journal:
-            journal = self._try(_UNKEPT, partial(self._outbox.journal, journal)) or journal
+            journal = self._kept(journal)
         self._measure()
         return journal
 
@@ -138,6 +138,19 @@ class OutboxWork:
         if entries:
             self._cursor = entries[-1].number
         return entries
+
+    def _kept(self, journal: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        """Write polled readings; one that cannot be written costs none of the others."""
+        try:
+            return self._try(_UNKEPT, partial(self._outbox.journal, journal)) or journal
+        except EntryError as error:
+            if _UNKEPT not in self._told:
+                self._told.add(_UNKEPT)
+                self._log.error("%s: %s", _UNKEPT, error)
+        good = tuple(entry for entry in journal if entry.is_writable)
+        bad = tuple(entry for entry in journal if not entry.is_writable)
+        kept = good and (self._try(_UNKEPT, partial(self._outbox.journal, good)) or good)
+        return kept + bad
 
     def _trim(self) -> None:
         self._measure()

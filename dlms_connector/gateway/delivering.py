@@ -22,7 +22,7 @@ from dlms_connector.delivery import (
 from dlms_connector.gateway.renames import Renames
 from dlms_connector.gateway.session import session
 from dlms_connector.gateway.upkeep import Upkeep
-from dlms_connector.records import Entry, Records, Slice, Source
+from dlms_connector.records import Entry, EntryError, Records, Slice, Source
 from dlms_converters import diagnostics
 from dlms_converters.kept import split, telemetry
 
@@ -171,7 +171,7 @@ class Delivering:
         else:
             try:
                 kept = self.records.keep(part, entries)
-            except OSError as error:
+            except (OSError, EntryError) as error:
                 done(False, str(error))
                 return
             if kept:

@@ -8,7 +8,7 @@ why not. `Records` is the file with both; `Known` is what it says of one profile
 
 from dlms_connector.records.completeness import REASONS, DayCount
 from dlms_connector.records.days import DAY_MS, DAY_S, Day, all_slots, grid, regridded, runs
-from dlms_connector.records.entry import Entry, Slice, Source
+from dlms_connector.records.entry import Entry, EntryError, Slice, Source
 from dlms_connector.records.failure import RecordsError
 from dlms_connector.records.housekeeping import Dropped
 from dlms_connector.records.known import CLOCK_IS_SET_MS, Known, Spans, merged, without
@@ -27,6 +27,7 @@ __all__ = [
     "DayCount",
     "Dropped",
     "Entry",
+    "EntryError",
     "Known",
     "Ledger",
     "OutboxSize",

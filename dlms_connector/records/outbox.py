@@ -17,6 +17,8 @@ _SHIFT = 20
 _MOST_S = 1 << 32
 #: Most numbers of one statement.
 _AT_ONCE = 500
+#: Types of values that come out of JSON as they went in.
+_PLAIN = frozenset((str, int, float, bool, type(None)))
 #: What a row needs in the file beside its values, about.
 _ROW_BYTES = 64
 
@@ -73,10 +75,13 @@ def insert(
     numbered, rows, size = [], [], 0
     for entry in entries:
         number += 1
-        body = simplejson.dumps(dict(entry.values), use_decimal=True, separators=(",", ":"))
+        body = entry.body()
         size += len(body) + _ROW_BYTES
         source = sources.id_of(entry.source)
         rows.append((number, source, entry.device_type, entry.ts_ms, body, journal))
+        if not all(type(value) in _PLAIN for value in entry.values.values()):
+            # What is sent first is what would be sent after a restart.
+            entry = replace(entry, values=simplejson.loads(body))
         numbered.append(replace(entry, number=number))
     connection.executemany("INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?)", rows)
     connection.execute("UPDATE meta SET value = ? WHERE name = 'next'", (number,))
@@ -94,7 +99,7 @@ def replace_older(
     """
     if not entries:
         return entries
-    instants = [entry.ts_ms for entry in entries]
+    instants = [entry.instant() for entry in entries]
     rows = connection.execute(
         "SELECT number, ts_ms, body FROM outbox WHERE journal = 0 AND source = ? "
         "AND ts_ms BETWEEN ? AND ?", (source, min(instants), max(instants)),

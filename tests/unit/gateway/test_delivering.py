@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +214,31 @@ def test_a_connection_that_comes_later_is_noticed(
     gateway.tb_client.connected = True
     delivering.reconcile()
     gateway.wait_for(lambda: gateway.telemetry())
+
+
+def test_values_that_cannot_be_kept_cost_no_reading_of_others(
+    gateway: FakeGateway, start: Callable[..., Delivering], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A user's converter may return what only the gateway can write; all meters share a commit."""
+    delivering = start(confirm="none")
+    at = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    delivering.journal(polled(("first", 1, ON_RECEIVED)))
+    delivering.journal(polled(("bad", at, ON_RECEIVED)))
+    delivering.journal(polled(("good", 2, ON_RECEIVED)))
+    gateway.wait_for(lambda: len(gateway.telemetry()) == 3)
+    assert delivering.records is not None
+    kept = [dict(entry.values) for entry in delivering.records.pending()]
+    assert kept == [{"first": 1}, {"good": 2}]
+    assert "M1: values of bad" in caplog.text
+
+
+def test_rows_that_json_has_not_are_told_as_not_kept(start: Callable[..., Delivering]) -> None:
+    delivering = start()
+    part, entries = rows(1)
+    told: list[bool] = []
+    bad = [replace(entries[0], values={"load": {1, 2}})]
+    delivering.history(part, bad, lambda good, why: told.append(good))
+    delivering.history(
+        part, [replace(entries[0], ts_ms=1 << 70)], lambda good, _: told.append(good)
+    )
+    assert told == [False, False]
