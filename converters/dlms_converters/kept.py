@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from thingsboard_gateway.gateway.entities.datapoint_key import DatapointKey
 from thingsboard_gateway.gateway.entities.telemetry_entry import TelemetryEntry
 
 from dlms_converters.device_data import DeviceData
+from dlms_converters.json_value import json_value
+from dlms_converters.message_size import LARGEST_ENTRY, LARGEST_VALUE, chunks
 from dlms_converters.report_strategy import ON_RECEIVED
 
 #: The values of one instant by key, ready for JSON, after the Unix time in ms.
@@ -16,14 +18,24 @@ Instant = tuple[int, Mapping[str, Any]]
 
 
 def instants(data: Any) -> list[Instant]:
-    """Return the telemetry of a converter's data; attributes and what has no time are left out."""
+    """Return the telemetry of a converter's data; attributes and what has no time are left out.
+
+    What has the same time is put together, as long as it is not too much for one message: a
+    user's converter may give each key apart, but a row is stored as a whole or not at all.
+    """
     if isinstance(data, Mapping):
-        return [
-            (int(entry["ts"]), dict(entry["values"]))
+        found = [
+            (int(entry["ts"]), _plain(entry["values"]))
             for entry in data.get("telemetry") or ()
             if isinstance(entry, Mapping) and "ts" in entry and "values" in entry
         ]
-    return [] if data is None else [(entry.ts, _plain(entry.values)) for entry in data.telemetry]
+    else:
+        found = [(entry.ts, _plain(entry.values)) for entry in data.telemetry] if data else []
+    return [
+        (ts_ms + later, chunk)
+        for ts_ms, values in _together(found).items()
+        for later, chunk in enumerate(chunks(values, LARGEST_ENTRY))
+    ]
 
 
 def split(data: Any) -> tuple[list[Instant], Any]:
@@ -65,4 +77,21 @@ def _is_always_sent(key: Any) -> bool:
 
 
 def _plain(values: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(getattr(key, "key", key)): value for key, value in values.items()}
+    """Return the values ready for JSON: one that is not would cost all that is kept with it."""
+    ready = {str(getattr(key, "key", key)): _ready(value) for key, value in values.items()}
+    return {key: value for key, value in ready.items() if value is not None}
+
+
+def _ready(value: Any) -> Any:
+    """Return a value of JSON; a user's converter may give others, such as a datetime."""
+    try:
+        return json_value(value, LARGEST_VALUE["timeseries"])
+    except TypeError:
+        return str(value)[: LARGEST_VALUE["timeseries"]]
+
+
+def _together(found: Iterable[Instant]) -> dict[int, dict[str, Any]]:
+    result: dict[int, dict[str, Any]] = {}
+    for ts_ms, values in found:
+        result.setdefault(ts_ms, {}).update(values)
+    return result

@@ -197,12 +197,12 @@ class Uplink:
             return
         try:
             data = self._converted(name, device, readings) if readings else None
+            rows = instants(data)
         except Exception as error:  # the converter may be the user's own
             self._complain(name, error)
             done(False, f"the converter failed: {type(error).__name__}")
             return
-        kind = device.device_type
-        entries = [Entry(part.source, kind, ts_ms, row) for ts_ms, row in instants(data) if row]
+        entries = [Entry(part.source, device.device_type, ts_ms, row) for ts_ms, row in rows if row]
         self._keeper.history(part, entries, done)
 
     def _converted(self, name: str, device: Device, readings: Any) -> Any:
