@@ -224,6 +224,13 @@ class Fleet:
         if history is not None and source.profile is not None:
             history.recall(source.profile)
 
+    def reread_all(self) -> None:
+        """Ask the records anew what is to be read of every profile: they were lost."""
+        for name, line in self._line_of.items():
+            if (history := line.members[name].history) is not None:
+                for profile in history.profiles:
+                    history.recall(profile.profile.obis)
+
     def state(self, device_name: str) -> MeterState | None:
         """Return a meter's state, None before its first poll ended."""
         if self.pushing.only(device_name):

@@ -6,6 +6,7 @@ Times are in seconds of the loop's clock, instants in ms since 1970.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from math import inf
 
@@ -39,6 +40,8 @@ class ProfilePlan:
         self._backfill_s = duration(backfill).total_seconds() if backfill else DEFAULT_BACKFILL_S
         self._poll_s = poll_ms / 1000 if poll_ms else None
         self._known: Known | None = None
+        #: When the profile was first asked for: records that were lost must not move it.
+        self._first_ms: int | None = None
         #: None before both the period and what the records know are there.
         self.planner: Planner | None = None
         self.period_s = 0
@@ -72,8 +75,12 @@ class ProfilePlan:
         if self._known is None or period_s is None:
             return
         self.period_s = period_s
+        first_ms = self._known.first_ms
+        if first_ms is None:
+            first_ms = self._now_ms() if self._first_ms is None else self._first_ms
+        self._first_ms = first_ms
         self.planner = Planner(
-            self._known,
+            replace(self._known, first_ms=first_ms),
             period_s=period_s,
             backfill_s=self._backfill_s,
             now_ms=self._now_ms(),

@@ -33,7 +33,6 @@ from dlms_connector.gateway.remembered import file_name
 from dlms_connector.gateway.renames import Renames
 from dlms_connector.gateway.uplink import Converter, Uplink
 from dlms_connector.gateway.uplink_queue import UplinkQueue
-from dlms_connector.records import Source
 from dlms_converters.message_size import LARGEST_VALUE
 from dlms_converters.own import downlink_converter, uplink_converter
 
@@ -236,12 +235,11 @@ class Parts:
             adopt=self._adopt,
             records=self.delivering.records,
         )
-        self.delivering.lacks = lambda source: self._reread(fleet, source)
+        self.delivering.lacks = lambda source: self._meters.call(partial(fleet.reread, source))
+        if self.delivering.records is not None:
+            self.delivering.records.lost = lambda: self._meters.call(fleet.reread_all)
         self.downlink.start(fleet, folder, self.delivering.records)
         return fleet
-
-    def _reread(self, fleet: Fleet, source: Source) -> None:
-        self._meters.call(partial(fleet.reread, source))
 
     def _adopt(self, device: Device) -> bool:
         """Take a device that was made for a meter that pushes; false if it may not be used."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from dlms_connector.config.model import Device
 from dlms_connector.fleet import Fleet
 from dlms_connector.obis import Obis
-from dlms_connector.records import Records, Source
+from dlms_connector.records import Records, RecordsError, Source
 from tests.support import fake_time
 from tests.support.fake_meter import device
 from tests.support.history_line import EPOCH_S, KeepingSink, meter_for, now_ms
@@ -88,6 +90,23 @@ def test_what_the_platform_lacks_is_read_again(records: Records) -> None:
         again = {ts_ms for _, part in sink.slices[before:] for ts_ms in part.rows_ms}
         assert again >= set(lost)
         assert sink.repeats == 10
+
+    run(test, records)
+
+
+def test_after_the_records_were_lost_all_is_read_again(records: Records) -> None:
+    """What was only on the disk to be sent is gone with it."""
+
+    async def test(fleet: Fleet, sink: KeepingSink) -> None:
+        records.lost = fleet.reread_all
+        await asyncio.sleep(600)
+        before = {entry.ts_ms for entry in records.pending()}
+        assert len(before) > 90
+        with suppress(RecordsError), records._transaction("trying"):
+            raise sqlite3.DatabaseError("database disk image is malformed")
+        assert not records.pending()
+        await asyncio.sleep(600)
+        assert {entry.ts_ms for entry in records.pending()} >= before
 
     run(test, records)
 
