@@ -6,7 +6,7 @@ gateway, and one does the work that waits for the platform (`uplink_queue`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -235,11 +235,14 @@ class Parts:
             adopt=self._adopt,
             records=self.delivering.records,
         )
-        self.delivering.lacks = lambda source: self._meters.call(partial(fleet.reread, source))
+        self.delivering.lacks = lambda source: self._reread(partial(fleet.reread, source))
         if self.delivering.records is not None:
-            self.delivering.records.lost = lambda: self._meters.call(fleet.reread_all)
+            self.delivering.records.lost = lambda: self._reread(fleet.reread_all)
         self.downlink.start(fleet, folder, self.delivering.records)
         return fleet
+
+    def _reread(self, job: Callable[[], None]) -> None:
+        self._meters.call(job)
 
     def _adopt(self, device: Device) -> bool:
         """Take a device that was made for a meter that pushes; false if it may not be used."""
