@@ -38,3 +38,4 @@ def _counters_of_one_test() -> Iterator[None]:
     if counters := sys.modules.get("dlms_connector.state.counters"):
         counters._numbers.clear()
         counters._heard.clear()
+        counters._folders.clear()

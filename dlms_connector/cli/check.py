@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -39,7 +39,11 @@ def command(file: Path, connect: bool, timeout_s: float) -> None:
     here too. Exit codes: 0 no problem, 1 a meter could not be read (with --connect), 2 the
     configuration is wrong.
     """
-    loaded = load_file(file)
+    progress = _Progress(sys.stderr)
+    try:
+        loaded = load_file(file, checked=progress.show)
+    finally:
+        progress.clear()
     for problem in loaded.every_problem:
         click.echo(problem, err=True)
     for note in loaded.notes:
@@ -52,6 +56,28 @@ def command(file: Path, connect: bool, timeout_s: float) -> None:
         sys.exit(USER_MISTAKE)
     if failed:
         sys.exit(FAILED)
+
+
+class _Progress:
+    """How many meters of a large fleet were checked, in one line of a terminal."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self._terminal = terminal
+        self._shown = 0
+
+    def show(self, count: int) -> None:
+        """Write the count over the one before; a file or a pipe gets none."""
+        if self._terminal.isatty():
+            text = f"{count} devices checked …"
+            self._terminal.write(f"\r{text}")
+            self._terminal.flush()
+            self._shown = len(text)
+
+    def clear(self) -> None:
+        """Remove the line, so that the results stand alone."""
+        if self._shown:
+            self._terminal.write("\r" + " " * self._shown + "\r")
+            self._terminal.flush()
 
 
 def _summary(loaded: Loaded) -> str:

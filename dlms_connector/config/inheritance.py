@@ -79,6 +79,8 @@ class Origins:
 
 
 _Node = tuple[Any, Place, Location]
+#: Values that replace the lower ones as they are.
+_PLAIN = (str, bool, int, float)
 
 
 def merge(layers: Sequence[Layer]) -> tuple[dict[str, Any], Origins]:
@@ -90,6 +92,9 @@ def merge(layers: Sequence[Layer]) -> tuple[dict[str, Any], Origins]:
 
 def _merge(nodes: list[_Node], location: Location, origins: Origins) -> Any:
     value, place, there = nodes[0]
+    if isinstance(value, _PLAIN):  # most values, in each row of a fleet of thousands
+        origins.note(location, place, there)
+        return value
     alike = [node for node in nodes if isinstance(node[0], type(value))]
     if isinstance(value, Mapping):
         if nodes[0][1:] != origins.of(location):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +49,8 @@ FOLDER_VARIABLES = {
 }
 #: Keys that the gateway adds to each configuration that the platform has sent.
 _FROM_PLATFORM = frozenset({"enableRemoteLogging", "configVersion"})
+#: Progress is told after so many meters each.
+_TOLD_EACH = 500
 _TOO_DEEP = "nested too deeply"
 _ODD_KEY = "unknown key: it has characters that are not printable"
 _DEVICE_TYPE: str = Device.model_fields["device_type"].default
@@ -87,7 +89,13 @@ class Loaded:
         return self.problems + tuple(each for one in self.refused for each in one.problems)
 
 
-def load(raw: object, *, base: Path, config_dir: Path | None = None) -> Loaded:
+def load(
+    raw: object,
+    *,
+    base: Path,
+    config_dir: Path | None = None,
+    checked: Callable[[int], None] = lambda count: None,
+) -> Loaded:
     """Load the configuration that the gateway passes: an object, or a JSON text.
 
     File names in the configuration are relative to the folder `base`. `config_dir` is the
@@ -98,14 +106,17 @@ def load(raw: object, *, base: Path, config_dir: Path | None = None) -> Loaded:
         raw = document.parse(raw)
     if not isinstance(raw, Mapping):
         raise ConfigError(f"expected an object with `devices`, got {shown(raw)}")
-    return _Loading(raw, base, config_dir or base).run()
+    return _Loading(raw, base, config_dir or base).run(checked)
 
 
-def load_file(path: Path) -> Loaded:
-    """Load a configuration file; raises ConfigError if nothing of it can be used."""
+def load_file(path: Path, *, checked: Callable[[int], None] = lambda count: None) -> Loaded:
+    """Load a configuration file; raises ConfigError if nothing of it can be used.
+
+    `checked` is told now and then how many meters have been looked at.
+    """
     text = document.read(path)
     try:
-        return load(text, base=path.resolve().parent)
+        return load(text, base=path.resolve().parent, checked=checked)
     except ConfigError as error:
         raise ConfigError(*(f"{path}: {problem}" for problem in error.problems)) from None
 
@@ -146,13 +157,15 @@ class _Loading:
         self._paths: dict[str, str] = {}
         self._shared = SharedLists()
 
-    def run(self) -> Loaded:
+    def run(self, checked: Callable[[int], None]) -> Loaded:
         whole, source = self._top_level()
         templates = Templates(self._raw)
         self._note(templates.problems)
         self._check_templates(templates)
-        for row in self._rows():
+        for count, row in enumerate(self._rows(), 1):
             self._build(row, templates, source)
+            if count % _TOLD_EACH == 0:
+                checked(count)
         devices = tuple(self._devices.values())
         named = {*self._devices, *(one.name for one in self._refused)}
         self._note(

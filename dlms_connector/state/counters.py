@@ -25,6 +25,8 @@ _LOG = logging.getLogger(__name__)
 #: What is in use in this process, by path: one object for each file.
 _numbers: WeakValueDictionary[Path, Numbers] = WeakValueDictionary()
 _heard: WeakValueDictionary[Path, Heard] = WeakValueDictionary()
+#: The folders of these files: one for each connector of the process.
+_folders: set[Path] = set()
 _sharing = Lock()
 
 
@@ -104,14 +106,17 @@ def _shared_numbers(name: str, directory: Path | None, owner: str, log: logging.
             lost = partial(is_lost, path.parent)
             numbers = Numbers(name, path, first=first, lost=lost, log=log)
         _numbers[key] = numbers
+        if path is not None:
+            _folders.add(path.parent)
     return numbers
 
 
 def _elsewhere(numbers: list[Numbers]) -> list[Numbers]:
     """Return those of the same keys and titles that an event loop uses in other folders."""
-    names = {one.path.name for one in numbers if one.path}
-    others = [one for path, one in _numbers.items() if path.name in names]
-    return [one for one in others if one.managed and one not in numbers]
+    # By name, not by a look at all of them: a fleet of thousands has as many.
+    places = [folder / one.path.name for one in numbers if one.path for folder in _folders]
+    others = [other for place in places if (other := _numbers.get(place)) is not None]
+    return [one for one in dict.fromkeys(others) if one.managed and one not in numbers]
 
 
 def _shared_heard(name: str, path: Path, log: logging.Logger) -> Heard:

@@ -1,3 +1,4 @@
+import io
 import json
 import logging
 import sys
@@ -10,6 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dlms_connector.cli import main
+from dlms_connector.cli.check import _Progress
+from dlms_connector.config import load_file
 from dlms_connector.config.model import Device
 from dlms_connector.errors import LinkTimeoutError, ObjectError
 from dlms_connector.obis import Obis
@@ -132,3 +135,22 @@ def test_connect_without_anything_to_read(check: Callable[..., Result]) -> None:
     assert result.exit_code == 1
     assert "empty: answers; nothing to read is configured" in result.stdout
     assert "silent: offline" in result.stderr
+
+
+def test_a_large_fleet_shows_how_far_it_is(tmp_path: Path) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    rows = "".join(f"M{n},10.0.{n // 250}.{n % 250}\n" for n in range(1200))
+    (tmp_path / "meters.csv").write_text("deviceName,connection.host\n" + rows)
+    (tmp_path / "dlms.json").write_text('{"devicesFile": "meters.csv"}')
+    terminal, pipe = Terminal(), io.StringIO()
+    for shown in (terminal, pipe):
+        progress = _Progress(shown)
+        load_file(tmp_path / "dlms.json", checked=progress.show)
+        progress.clear()
+    first, second, blank, end = terminal.getvalue().split("\r")[1:]
+    assert (first, second) == ("500 devices checked …", "1000 devices checked …")
+    assert blank.strip() == end == ""
+    assert pipe.getvalue() == ""
