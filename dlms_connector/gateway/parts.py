@@ -237,7 +237,7 @@ class Parts:
         )
         self.delivering.lacks = lambda source: self._reread(partial(fleet.reread, source))
         if self.delivering.records is not None:
-            self.delivering.records.lost = lambda: self._reread(fleet.reread_all)
+            self.delivering.records.on_damage = lambda: self._reread(fleet.reread_all)
         self.downlink.start(fleet, folder, self.delivering.records)
         return fleet
 

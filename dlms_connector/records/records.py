@@ -50,7 +50,7 @@ class Records:
         self._lock = RLock()
         self._held: Path | None = None
         #: Called, in any thread, when the file was lost while in use: nothing is known any more.
-        self.lost: Callable[[], None] = lambda: None
+        self.on_damage: Callable[[], None] = lambda: None
 
     @classmethod
     def open(cls, path: Path, log: Logger, *, clock: Callable[[], float] = time.time) -> Records:
@@ -291,7 +291,7 @@ class Records:
         opened = connect(self._path, self._log)
         outbox.begin_numbers(opened, self._clock())
         self._connection, self._sources = opened, Sources(opened, self._now_ms())
-        self.lost()
+        self.on_damage()
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)

@@ -98,7 +98,7 @@ def test_after_the_records_were_lost_all_is_read_again(records: Records) -> None
     """What was only on the disk to be sent is gone with it."""
 
     async def test(fleet: Fleet, sink: KeepingSink) -> None:
-        records.lost = fleet.reread_all
+        records.on_damage = fleet.reread_all
         await asyncio.sleep(600)
         before = {entry.ts_ms for entry in records.pending()}
         assert len(before) > 90

@@ -149,7 +149,7 @@ def test_damage_that_shows_later_is_told_and_mended(
     records = Records.open(path, _LOG)
     _kept(records)
     lost: list[bool] = []
-    records.lost = lambda: lost.append(records.pending() == ())
+    records.on_damage = lambda: lost.append(records.pending() == ())
     with pytest.raises(RecordsError, match="malformed"), records._transaction("trying"):
         raise sqlite3.DatabaseError("database disk image is malformed")
     assert "is damaged" in caplog.text
