@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks.bench_configuration [--meters 10000]
 
-`*_growth` is the cost per meter of the whole fleet over that of a tenth of it: 1 is a straight line.
+`*_growth` is the cost per meter of the whole fleet over that of a tenth of it: 1 is a straight
+line.
 `check_vs_json` is the cost of a row over that of reading its values as JSON.
 """
 
