@@ -29,7 +29,11 @@ _LONGEST = 64
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The identity that the meter told, and how far its clock is ahead of ours; None if unknown."""
+    """What the meter told; None if unknown.
+
+    `serial` is its identity behind the OBIS code of its object, `ahead_ms` how far its clock is
+    ahead of ours.
+    """
 
     serial: str | None
     ahead_ms: int | None
@@ -101,7 +105,9 @@ class MeterCheck:
             text = interpret(ref, data, None, self._options)[0]
             if isinstance(text, str | int) and str(text).strip():
                 self._identities = (ref,)  # one that answered once is compared with itself
-                return str(text).strip()[:_LONGEST]
+                # With its object: in an association with other rights another one may answer,
+                # which does not make it another meter.
+                return f"{ref.obis} {str(text).strip()[:_LONGEST]}"
         return None
 
     def _ahead(self, client: Client) -> Talk[int | None]:

@@ -169,6 +169,7 @@ class Records:
     def noted(self, device: str, serial: str, now_ms: int) -> bool:
         """Note which meter answers for a device; return whether it is another one than before.
 
+        `serial` is the OBIS code of an object with its identity, a blank, and the identity.
         Then what was not read of the former one is not asked of this one.
         """
         with self._transaction(f"noting the meter of {device}") as connection:

@@ -138,8 +138,10 @@ def first_ms(connection: sqlite3.Connection, number: int) -> int | None:
 
 
 def note_meter(connection: sqlite3.Connection, device: int, serial: str, now_ms: int) -> bool:
-    """Note the serial number of a device's meter; return whether it is another one than before.
+    """Note the identity of a device's meter; return whether it is another one than before.
 
+    An identity is the OBIS code of its object and its value: of different objects it is the same
+    meter, as far as one can tell.
     Then each profile of it begins anew after what was read: earlier rows of this meter are not of
     this place.
     """
@@ -147,7 +149,7 @@ def note_meter(connection: sqlite3.Connection, device: int, serial: str, now_ms:
     if known == serial:
         return False
     connection.execute("UPDATE device SET serial = ? WHERE id = ?", (serial, device))
-    if known is None:
+    if known is None or known.split(" ")[0] != serial.split(" ")[0]:
         return False
     connection.execute(
         "UPDATE source SET opens = '[]', since_ms = "

@@ -236,13 +236,22 @@ def test_events_of_a_device_that_the_platform_deleted_are_read_again(records: Re
     assert len(records.keep(part, entries)) == 2
 
 
+def test_an_identity_of_another_object_is_not_another_meter(records: Records) -> None:
+    """An association with other rights may show another one; the past is still this meter's."""
+    assert not records.noted("meter", "0-0:42.0.0 KFM1001", _NOW_MS)
+    _kept(records, _part(0, 4))
+    assert not records.noted("meter", "0-0:96.1.0 1001", _NOW_MS)
+    assert records.known(_LOAD).since_ms is None
+    assert records.noted("meter", "0-0:96.1.0 1002", _NOW_MS)
+
+
 def test_the_gaps_of_a_meter_that_was_replaced_are_closed(records: Records) -> None:
-    assert not records.noted("meter", "1001", _NOW_MS)
+    assert not records.noted("meter", "0-0:96.1.0 1001", _NOW_MS)
     _kept(records, _part(0, 96, lacking=(3,)))
-    assert not records.noted("meter", "1001", _NOW_MS)
-    assert records.noted("meter", "1002", _NOW_MS)
+    assert not records.noted("meter", "0-0:96.1.0 1001", _NOW_MS)
+    assert records.noted("meter", "0-0:96.1.0 1002", _NOW_MS)
     known = records.known(_LOAD)
-    assert (known.since_ms, known.serial) == (_START + DAY_MS, "1002")
+    assert (known.since_ms, known.serial) == (_START + DAY_MS, "0-0:96.1.0 1002")
     assert _missing(records) == {"meter replaced": 1, "unconfirmed": 95}
 
 
