@@ -24,9 +24,9 @@ from tests.support.site import Site, watch
 
 pytestmark = pytest.mark.asyncio
 
-DAYS = 12
+DAYS = 7
 #: Rows that arrive, or wait, between two faults; all of them at the end.
-SOME = 100
+SOME = 80
 
 STORAGES: Mapping[str, Mapping[str, Any] | None] = {
     "memory": None,
@@ -136,7 +136,7 @@ async def test_no_row_is_lost(
         days=DAYS,
         manners=Manners(telemetry_s=0.3, attributes_s=0.02, receipts=receipts),
         storage=settings and {**settings, "data_file_path": f"{tmp_path}/storage.db"},
-        meter={"faults": {"delay": 0.04}},
+        meter={"faults": {"delay": 0.03}},
         confirm="receipts" if receipts else "watermarks",
     )
     repeats = result.sent - result.expected
