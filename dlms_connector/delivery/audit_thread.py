@@ -1,4 +1,8 @@
-"""The thread that audits every profile once per day, without hurry."""
+"""The thread that audits every profile once per day, without hurry.
+
+After a start a profile is known when its next rows were read. So it is looked each hour for
+profiles that were not audited for a day.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,16 @@ from logging import Logger
 from threading import Event, Thread
 from time import time
 
-from dlms_connector.delivery.audit import Audit
+from dlms_connector.delivery.audit import Audit, Finding
 from dlms_connector.delivery.platform_rest import RestError
 from dlms_connector.records import Source
 
-#: Seconds from the start to the first audit, between two, and between two profiles.
+#: Seconds from the start to the first audit, between two of a profile, and between two profiles.
 FIRST_S, PERIOD_S, PAUSE_S = 600.0, 86_400.0, 0.5
-#: Errors in a row that end an audit: it is tried again an hour later.
-_MOST_ERRORS, _AGAIN_S = 5, 3600.0
+#: Seconds between two looks for what is due.
+_AGAIN_S = 3600.0
+#: Errors in a row that end a look.
+_MOST_ERRORS = 5
 
 
 class AuditThread:
@@ -34,8 +40,9 @@ class AuditThread:
         self._first_s, self._pause_s = first_s, pause_s
         self._ending = Event()
         self._told = ""
+        self._found: dict[Source, tuple[float, Finding]] = {}
         self._thread: Thread | None = None
-        #: The outcome of the last audit, for users.
+        #: The outcome of the last audit of each profile, summed up for users.
         self.last: dict[str, int | str] = {}
 
     def start(self, name: str) -> None:
@@ -54,36 +61,44 @@ class AuditThread:
                 wait_s = self.once()
             except Exception:  # ours: the next audit may do better
                 self._log.exception("the audit failed")
-                wait_s = PERIOD_S
+                wait_s = _AGAIN_S
 
     def once(self) -> float:
-        """Audit all profiles; return in how many seconds to do it again."""
-        confirmed = missing = audited = errors = 0
-        for source in self._audit.sources():
+        """Audit the profiles that are due; return in how many seconds to look again."""
+        errors = 0
+        for source in self._due():
             if self._ending.wait(self._pause_s):
                 break
+            now = self._unix()
             try:
-                found = self._audit.look(source, int(self._unix() * 1000))
+                found = self._audit.look(source, int(now * 1000))
             except (RestError, OSError) as error:
                 self._tell(str(error))
                 errors += 1
                 if errors >= _MOST_ERRORS:
                     self.last = {**self.last, "error": str(error)}
-                    return _AGAIN_S
+                    break
                 continue
             errors = 0
-            audited += 1
-            confirmed += found.confirmed
-            missing += found.missing
+            self._found[source] = now, found
+            self.last = self._summed_up(now)
             if found.missing:
                 self._lacks(source)
-        self.last = {
-            "at": int(self._unix() * 1000),
-            "profiles": audited,
-            "confirmed": confirmed,
-            "missing": missing,
+        return _AGAIN_S
+
+    def _due(self) -> list[Source]:
+        before = self._unix() - PERIOD_S
+        sources = self._audit.sources()
+        return [one for one in sources if one not in self._found or self._found[one][0] <= before]
+
+    def _summed_up(self, now: float) -> dict[str, int | str]:
+        findings = [found for _, found in self._found.values()]
+        return {
+            "at": int(now * 1000),
+            "profiles": len(findings),
+            "confirmed": sum(one.confirmed for one in findings),
+            "missing": sum(one.missing for one in findings),
         }
-        return PERIOD_S if audited or errors else _AGAIN_S
 
     def _tell(self, sentence: str) -> None:
         """Log an error, unless it was the last one, too."""

@@ -137,8 +137,28 @@ async def test_each_profile_is_audited_and_what_lacks_is_told() -> None:
         store._db.execute("DELETE FROM telemetry WHERE ts = ?", (20_000 * DAY - DAY,))
         audit, _ = auditing(made.url)
         lacking: list[Source] = []
-        thread = AuditThread(audit, LOG, lacking.append, pause_s=0.0, unix=lambda: NOW / 1000)
+        now = NOW / 1000
+        thread = AuditThread(audit, LOG, lacking.append, pause_s=0.0, unix=lambda: now)
         again_s = await asyncio.to_thread(thread.once)
         assert lacking == [SOURCE]
-        assert again_s == 86_400
+        assert again_s == 3600
         assert thread.last == {"at": NOW, "profiles": 1, "confirmed": 768, "missing": 1}
+        now += again_s
+        await asyncio.to_thread(thread.once)
+        assert lacking == [SOURCE]
+        now += 86_400
+        await asyncio.to_thread(thread.once)
+        assert lacking == [SOURCE] * 2
+
+
+async def test_a_profile_that_becomes_known_after_the_first_audit_does_not_wait_for_a_day() -> None:
+    async with server() as (made, store):
+        store._db.execute("DELETE FROM telemetry WHERE ts = ?", (20_000 * DAY - DAY,))
+        rest = PlatformRest(made.url, username=USER, password=PASSWORD.encode())
+        audit = Audit(FakeLedger(), rest, lambda name: name, LOG)
+        lacking: list[Source] = []
+        thread = AuditThread(audit, LOG, lacking.append, pause_s=0.0, unix=lambda: NOW / 1000)
+        await asyncio.to_thread(thread.once)
+        audit.saw(SOURCE, PERIOD_S, [{"load": 1}])
+        assert await asyncio.to_thread(thread.once) == 3600
+        assert lacking == [SOURCE]
