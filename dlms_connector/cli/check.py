@@ -153,7 +153,13 @@ async def _read_all(configuration: Configuration, timeout_s: float, config_dir: 
     state_dir: Path | NoPlace | None = None
     if any(map(needs_counter, configuration.devices)):
         state_dir = commands_folder(configuration.state_directory, config_dir)
-    fleet = Fleet(configuration.devices, sink, _silent_log(), state_dir=state_dir)
+    fleet = Fleet(
+        configuration.devices,
+        sink,
+        _silent_log(),
+        state_dir=state_dir,
+        groups=configuration.groups,
+    )
     running = asyncio.create_task(fleet.run())
     finished = asyncio.create_task(sink.done.wait())
     await asyncio.wait({running, finished}, timeout=timeout_s, return_when="FIRST_COMPLETED")

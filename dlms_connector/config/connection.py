@@ -50,8 +50,26 @@ Keeping = Annotated[
         "known to drop it; `false` never keeps it open"
     ),
 ]
+GroupName = Annotated[
+    str | None,
+    Field(
+        description="an entry of the top level `groups`: connections that share something, such as "
+        "a pool of modems; meters of one endpoint have the same"
+    ),
+]
 #: Device ID 1 (IEC 62056-6-1): the serial number that the manufacturer gave to the meter.
 _SERIAL_NUMBER = Obis.parse("0-0:96.1.0")
+
+
+class ConnectionGroup(Model):
+    """Connections that share something of which there is not enough for all at once."""
+
+    max_concurrent: Whole = Field(
+        ge=1,
+        le=10_000,
+        description="how many connections of the group may be open at once; the others wait for "
+        "their turn, and one that is only kept open gives way",
+    )
 
 
 class _IpConnection(Model):
@@ -64,6 +82,7 @@ class _IpConnection(Model):
     connect_timeout_ms: ConnectTimeoutMs = 10_000
     retries: Retries = 2
     keep_open: Keeping = "auto"
+    group: GroupName = None
 
     @property
     def endpoint(self) -> str:
@@ -96,6 +115,7 @@ class SerialConnection(Model):
     connect_timeout_ms: ConnectTimeoutMs = 10_000
     retries: Retries = 2
     keep_open: Keeping = "auto"
+    group: GroupName = None
 
     @property
     def endpoint(self) -> str:
@@ -148,6 +168,7 @@ class ListenConnection(Model):
     )
     retries: Retries = 2
     keep_open: Keeping = "auto"
+    group: GroupName = None
 
     @property
     def number_object(self) -> Obis:
@@ -203,6 +224,11 @@ class PushConnection(Model):
     def keep_open(self) -> bool:
         """There is no association."""
         return False
+
+    @property
+    def group(self) -> None:
+        """There is no connection to share."""
+        return
 
 
 def _kind(value: Any) -> Any:

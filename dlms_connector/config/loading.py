@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,6 +156,7 @@ class _Loading:
         self._devices: dict[str, Device] = {}
         self._paths: dict[str, str] = {}
         self._shared = SharedLists()
+        self._groups: dict[str, tuple[str | None, str]] = {}
 
     def run(self, checked: Callable[[int], None]) -> Loaded:
         whole, source = self._top_level()
@@ -163,7 +164,7 @@ class _Loading:
         self._note(templates.problems)
         self._check_templates(templates)
         for count, row in enumerate(self._rows(), 1):
-            self._build(row, templates, source)
+            self._build(row, templates, source, whole.groups)
             if count % _TOLD_EACH == 0:
                 checked(count)
         devices = tuple(self._devices.values())
@@ -319,7 +320,13 @@ class _Loading:
         if devices is None and name is None and not self._problems and not is_empty(self._raw):
             self._note(["devices: required, or a devicesFile"])
 
-    def _build(self, row: Layer | Refused, templates: Templates, source: SecretSource) -> None:
+    def _build(
+        self,
+        row: Layer | Refused,
+        templates: Templates,
+        source: SecretSource,
+        groups: Collection[str],
+    ) -> None:
         if isinstance(row, Refused):
             self._refused.append(row)
             return
@@ -355,6 +362,8 @@ class _Loading:
                 where = row.place.at(("deviceName",))
                 named = "this" if row.place.secretive else shown(name)
                 problems.append(f"{where}: {named} is the name of {other} already")
+            if (wrong := self._wrong_group(built, name, groups)) is not None:
+                problems.append(f"{row.place.at(('connection', 'group'))}: {wrong}")
         else:
             problems += self._sorted_out(built, row.place)
         if problems or not isinstance(built, Device):
@@ -363,6 +372,18 @@ class _Loading:
             return
         self._devices[name] = built
         self._paths[name] = path
+
+    def _wrong_group(self, device: Device, name: str, groups: Collection[str]) -> str | None:
+        """Return what is wrong with a device's group; one endpoint is in one group."""
+        connection = device.connection
+        if connection.group is not None and connection.group not in groups:
+            return "there is no such group in `groups`" + did_you_mean(connection.group, groups)
+        if not device.is_polled:
+            return None
+        group, first = self._groups.setdefault(connection.endpoint, (connection.group, name))
+        if group != connection.group:
+            return f"{first}, of the same endpoint, is in another group, or in none"
+        return None
 
     def _with_prototype(
         self, index: int, listener: PushListener, templates: Templates, source: SecretSource

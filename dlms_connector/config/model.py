@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from dlms_connector.config.base import Model
 from dlms_connector.config.connection import (
     Connection,
+    ConnectionGroup,
     ListenConnection,
     PushConnection,
     SerialConnection,
@@ -48,6 +49,7 @@ __all__ = [
     "AutoCreate",
     "Configuration",
     "Connection",
+    "ConnectionGroup",
     "DateTimeField",
     "Device",
     "DevicePush",
@@ -165,6 +167,10 @@ class Configuration(Model):
     """A complete `dlms.json` with its valid devices only."""
 
     devices: tuple[Device, ...] = Field(default=(), description="the meters")
+    groups: dict[str, ConnectionGroup] = Field(
+        default={},
+        description="named limits for connections; a device joins one by `connection.group`",
+    )
     report_strategy: ReportStrategy | None = Field(
         default=None, description="the gateway's report strategy for the connector"
     )

@@ -190,6 +190,8 @@ def _locate(model: type[BaseModel], where: tuple[Any, ...]) -> _Place:
             for branch in _branches(schema)
             if step in branch.get("properties", ())
         ]
+        named = (branch.get("additionalProperties") for branch in _branches(schema))
+        inner = inner or [values for values in named if isinstance(values, Mapping)]
         if not inner and step in CONNECTION_KINDS and location[-1:] == ["connection"]:
             schema = _joined(
                 defs, (b for b in _branches(schema) if b["properties"]["type"]["const"] == step)

@@ -146,7 +146,17 @@ PARTS: Mapping[str, Callable[[], str]] = {
     **{
         f"keys-{section}": _keys(section)
         for section in (
-            *("top", "Device", "Connection", "Dlms", "ModeE", "Workarounds", "Item", "Profile"),
+            *(
+                "top",
+                "Device",
+                "Connection",
+                "ConnectionGroup",
+                "Dlms",
+                "ModeE",
+                "Workarounds",
+                "Item",
+                "Profile",
+            ),
             "ProfileColumn",
             *("AttributeUpdate", "RpcMethod", "Journal", "PlatformAccess"),
             *("PushListener", "AutoCreate", "DevicePush", "PushLayout", "PushObject"),

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from dlms_connector.config import Device, PushListener
+from dlms_connector.config import ConnectionGroup, Device, PushListener
 from dlms_connector.errors import DlmsError
 from dlms_connector.fleet.archive import Archive, Records
 from dlms_connector.fleet.backfill import ProfileProgress
@@ -106,11 +106,13 @@ class Fleet:
         listeners: Sequence[PushListener] = (),
         adopt: Callable[[Device], bool] = lambda device: False,
         records: Records | None = None,
+        groups: Mapping[str, ConnectionGroup] | None = None,
         room_for: Callable[[Sequence[Device], logging.Logger], int | None] = room,
     ) -> None:
         """Take the meters; they push to `listeners`, and `adopt` gets devices made by rule.
 
-        `room_for` tells how many lines may have a connection at once, None for all.
+        `groups` are those that connections name. `room_for` tells how many lines may have a
+        connection at once, None for all.
         """
         self._log = log
         self._archive = _archive_of(devices, records)
@@ -118,6 +120,7 @@ class Fleet:
         gate = Gate()
         most = room_for(devices, log)
         ours = () if most is None else (Places(most),)
+        pools = {name: Places(one.max_concurrent) for name, one in (groups or {}).items()}
         by_endpoint: dict[str, list[Device]] = {}
         for device in (each for each in devices if each.is_polled):
             by_endpoint.setdefault(device.connection.endpoint, []).append(device)
@@ -125,6 +128,9 @@ class Fleet:
         self.reception = Reception(log, client_of, state_dir)
         for endpoint, members in by_endpoint.items():
             link = link_of(members[0])
+            pool = pools.get(members[0].connection.group or "")
+            # The call of a meter that dials in is open in any case.
+            files = () if isinstance(link, DialInLink) else ours
             line = self._lines[endpoint] = Line(
                 members,
                 sink,
@@ -137,8 +143,7 @@ class Fleet:
                 spread_s=max(1.0, len(devices) / _STARTS_PER_S),
                 unasked=self._said,
                 archive=self._archive,
-                # Only the meter can call again: its call is not given up for another.
-                places=() if isinstance(link, DialInLink) else ours,
+                places=files if pool is None else (pool, *files),
             )
             if isinstance(link, DialInLink):
                 link.arrived = line.called

@@ -234,6 +234,7 @@ class Parts:
             listeners=self.prepared.configuration.push,
             adopt=self._adopt,
             records=self.delivering.records,
+            groups=self.prepared.configuration.groups,
         )
         self.delivering.lacks = lambda source: self._reread(partial(fleet.reread, source))
         if self.delivering.records is not None:

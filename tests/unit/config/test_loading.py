@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlms_connector.config.loading import load, load_file
+from dlms_connector.config.loading import Loaded, load, load_file
 from dlms_connector.errors import ConfigError
 
 GOOD = {"deviceName": "good", "connection": {"host": "h"}}
@@ -400,3 +400,41 @@ def test_no_document_raises_anything_else(top: dict[str, Any], own: dict[str, An
     loaded = load({**top, "devices": [good, {**good, "deviceName": "a", **own}]}, base=Path())
     assert loaded.configuration.devices[0].device_name == "good"
     "\n".join(loaded.every_problem).encode()
+
+
+def grouped(folder: Path, *devices: tuple[str, str, str | None], **groups: Any) -> Loaded:
+    entries = [
+        {"deviceName": name, "connection": {"host": host, "group": group}}
+        for name, host, group in devices
+    ]
+    return load({"devices": entries, "groups": groups}, base=folder)
+
+
+def test_connections_join_a_group(tmp_path: Path) -> None:
+    loaded = grouped(
+        tmp_path,
+        ("A", "h", "pool"),
+        ("B", "h", "pool"),
+        ("C", "i", None),
+        pool={"maxConcurrent": 4},
+    )
+    assert loaded.every_problem == ()
+    assert loaded.configuration.groups["pool"].max_concurrent == 4
+    assert [one.connection.group for one in loaded.configuration.devices] == ["pool", "pool", None]
+
+
+def test_a_group_must_exist_and_is_one_per_endpoint(tmp_path: Path) -> None:
+    loaded = grouped(
+        tmp_path, ("A", "h", "pol"), ("B", "i", "pool"), ("C", "i", None), pool={"maxConcurrent": 4}
+    )
+    assert loaded.every_problem == (
+        "devices[0].connection.group: there is no such group in `groups`; did you mean pool?",
+        "devices[2].connection.group: B, of the same endpoint, is in another group, or in none",
+    )
+
+
+def test_a_group_that_is_none(tmp_path: Path) -> None:
+    loaded = grouped(tmp_path, ("A", "h", None), pool={"maxConcurrent": 0})
+    assert loaded.problems == ("groups.pool.maxConcurrent: 0 is not in 1..10000",)
+    loaded = grouped(tmp_path, ("A", "h", None), pool={"most": 1})
+    assert "groups.pool.most: unknown key" in loaded.problems

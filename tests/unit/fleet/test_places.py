@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from dlms_connector.config.model import Device
+from dlms_connector.config.model import ConnectionGroup, Device
 from dlms_connector.fleet import descriptors
 from dlms_connector.fleet.descriptors import Descriptors, room
 from dlms_connector.fleet.fleet import Fleet
@@ -29,7 +29,9 @@ LOG = logging.getLogger("test.places")
 class Site:
     """Meters with a line each, and a limited number of connections at once."""
 
-    def __init__(self, count: int, most: int, **more: Any) -> None:
+    def __init__(
+        self, count: int, most: int | None, groups: dict[str, int] | None = None, **more: Any
+    ) -> None:
         self.devices = [device(f"M{n}", host=f"h{n}", **more) for n in range(count)]
         self.fakes = [FakeMeter(one.device_name) for one in self.devices]
         self.links: list[_Link] = []
@@ -43,6 +45,10 @@ class Site:
             client_of=client_of(*self.fakes),
             now_ms=lambda: round(asyncio.get_running_loop().time() * 1000),
             room_for=lambda devices, log: most,
+            groups={
+                name: ConnectionGroup(max_concurrent=number)
+                for name, number in (groups or {}).items()
+            },
         )
 
     def _link_of(self, configured: Device) -> Link:
@@ -109,6 +115,28 @@ def test_a_call_gets_its_turn() -> None:
 
     fake_time.run(body())
     assert site.most_open == 1
+
+
+def test_a_group_has_no_more_connections_than_it_may() -> None:
+    site = Site(9, None, {"modems": 2}, connection={"group": "modems"})
+    site.run(120)
+    assert site.most_open == 2
+    for one in site.devices:
+        assert len(site.sink.times(one.device_name)) >= 23
+
+
+def test_a_group_and_a_limit_of_the_process_together() -> None:
+    site = Site(9, 3, {"modems": 4}, connection={"group": "modems"})
+    site.run(120)
+    assert site.most_open == 3
+    for one in site.devices:
+        assert len(site.sink.times(one.device_name)) >= 23
+
+
+def test_other_lines_do_not_wait_for_a_group() -> None:
+    site = Site(4, None, {"modems": 1})
+    site.run(60)
+    assert [link.opened for link in site.links] == [1] * 4
 
 
 async def test_who_was_idle_longest_gives_way_and_all_are_served_in_order() -> None:
