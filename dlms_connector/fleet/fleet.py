@@ -41,8 +41,9 @@ T = TypeVar("T")
 _CONNECTING = 50
 #: A connection attempt without an answer frees its place for the next after this time.
 _CONNECTING_S = 1.0
-#: How many meters have their first poll in the same second.
-_STARTS_PER_S = 50
+#: How many meters have their first poll in the same second, so that ten thousand take two minutes
+#: at most also if they are polled once an hour.
+_STARTS_PER_S = 100
 #: Time for releasing all associations.
 _FAREWELL_S = 0.5
 

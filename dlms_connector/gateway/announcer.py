@@ -15,7 +15,7 @@ Only `is_connected_there` and `close` are not: they are called last, when that w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from itertools import islice
 from logging import Logger
@@ -144,18 +144,22 @@ class Announcer:
             return
         # The gateway assumes that a device it knows, even from an earlier run, is connected.
         known_as = self._renames.name_of(name)
-        if known_as not in self._ever_connected() - self._earlier:
+        if known_as not in self._known_to_client() or known_as in self._earlier:
             self._client.gw_connect_device(known_as, device_type)
         self._log.debug("%s: announced to the platform", name)
 
     def _ever_connected(self) -> frozenset[str]:
+        return frozenset(self._known_to_client())
+
+    def _known_to_client(self) -> Collection[str]:
         """Return the devices that the gateway's client has connected so far, in any session.
 
         The gateway itself connects a device whose data comes first. There is no public
         interface; without this list a device is connected twice, which does no harm.
         """
         client = getattr(self._gateway.tb_client, "client", None)
-        return frozenset(getattr(client, "_TBGatewayMqttClient__connected_devices", ()))
+        known: Collection[str] = getattr(client, "_TBGatewayMqttClient__connected_devices", ())
+        return known
 
     def _disconnect(self, name: str) -> None:
         self._told.discard(name)

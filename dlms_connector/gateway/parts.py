@@ -23,6 +23,7 @@ from dlms_connector.gateway.announcer import Announcer
 from dlms_connector.gateway.call_entry import CallEntry
 from dlms_connector.gateway.delivering import Delivering
 from dlms_connector.gateway.departure import depart
+from dlms_connector.gateway.device_file import DeviceFile
 from dlms_connector.gateway.device_filter import denied_by
 from dlms_connector.gateway.downlink import Downlink
 from dlms_connector.gateway.file_watch import FileWatch
@@ -43,6 +44,8 @@ FLUSH_S = 0.1
 #: Pause between two looks at the table of devices; a change counts after two.
 LOOK_S = 5.0
 
+#: How many announcements may wait: each meter has several, when a large fleet starts.
+_LEAST_NEWS, _NEWS_PER_DEVICE = 10_000, 4
 #: Bytes that the gateway adds to an attribute: names of up to 255 characters, and metadata.
 _ENVELOPE = 2048
 
@@ -101,7 +104,13 @@ class Parts:
         self._announcer = Announcer(
             gateway, owner, CallEntry(gateway, owner, names), self._renames, self._log, monotonic
         )
-        self._announcing = UplinkQueue(self._log, idle=self._reconcile, idle_s=self._idle_s)
+        self._device_file = DeviceFile(gateway, self._log, monotonic)
+        self._announcing = UplinkQueue(
+            self._log,
+            idle=self._reconcile,
+            limit=max(_LEAST_NEWS, _NEWS_PER_DEVICE * len(names)),
+            idle_s=self._idle_s,
+        )
         self._queue = UplinkQueue(
             self._log, dropped=lambda count: owner.count("convertersMsgDropped", count)
         )
@@ -157,6 +166,7 @@ class Parts:
         self._announcer.close()
         if for_good:
             self._depart()
+        self._device_file.give_back()
         self._forget_reports()
         self._log.info("closed within %.0f ms", (monotonic() - started) * 1000)
 
@@ -270,6 +280,7 @@ class Parts:
         self._announcer.reconcile()
         self.uplink.states.reconcile()
         self.delivering.reconcile()
+        self._device_file.write()
         if monotonic() >= self._look_at:
             self._look_at = monotonic() + LOOK_S
             if self._watch.changed():
