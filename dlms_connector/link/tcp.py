@@ -6,6 +6,7 @@ import asyncio
 import os
 
 from dlms_connector.errors import ConnectError
+from dlms_connector.link.high_sockets import connected
 from dlms_connector.link.tcp_stream import StreamLink, TcpStream
 from dlms_connector.within import within
 
@@ -43,8 +44,12 @@ class TcpLink(StreamLink):
         return f"{self._host}:{self._port}"
 
     async def _connect(self, stream: TcpStream) -> None:
-        loop = asyncio.get_running_loop()
-        await loop.create_connection(lambda: stream, self._host, self._port)
+        made = await connected(self._host, self._port)
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: stream, sock=made)
+        except BaseException:
+            made.close()
+            raise
 
 
 def _reason(error: OSError | UnicodeError) -> str:
