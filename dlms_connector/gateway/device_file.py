@@ -38,7 +38,10 @@ class DeviceFile:
             return
         if (started := self._clock()) >= self._not_before:
             self._changed = False  # before writing: a change meanwhile counts
-            self._original()
+            try:
+                self._original()
+            except RuntimeError:  # the gateway's other threads add devices while it looks at them
+                self._changed = True
             ended = self._clock()
             self._not_before = ended + _SHARE * (ended - started)
 

@@ -92,3 +92,24 @@ def test_this_gateway_has_what_is_stood_in_for() -> None:
 
     own = tb_gateway_service.TBGatewayService
     assert callable(own._TBGatewayService__save_persistent_devices)
+
+
+def test_a_device_that_another_thread_adds_meanwhile_costs_no_file() -> None:
+    class Busy(TBGatewayService):
+        def __init__(self, clock: Clock) -> None:
+            super().__init__(clock)
+            self.busy = True
+
+        def _TBGatewayService__save_persistent_devices(self) -> None:  # noqa: N802
+            if self.busy:
+                raise RuntimeError("dictionary changed size during iteration")
+            self.written.append(len(self.devices))
+
+    gateway = Busy(Clock())
+    file = DeviceFile(gateway, LOG, Clock())
+    file.write()
+    gateway.add_device("M")
+    file.write()
+    gateway.busy = False
+    file.write()
+    assert gateway.written == [1]
