@@ -3,7 +3,7 @@
 Use `interpret` for a value and its unit, `examine` for its quality too. Nothing here does IO.
 """
 
-from dlms_connector.interpret.attributes import examine, interpret
+from dlms_connector.interpret.attributes import Examiner, examine, interpret
 from dlms_connector.interpret.context import DEFAULTS, Interpretation, Options, options_of
 from dlms_connector.interpret.extent import has_many, is_longer
 from dlms_connector.interpret.moments import aware, moment_of, of_unix_time
@@ -15,6 +15,7 @@ from dlms_connector.interpret.zone_error import zone_error
 
 __all__ = [
     "DEFAULTS",
+    "Examiner",
     "Interpretation",
     "Options",
     "ScalerUnit",

@@ -100,6 +100,18 @@ def number(data: Data, scaler: int) -> int | Decimal | None:
     raw = data.value
     if not isinstance(raw, int):
         return None  # an invalid BCD
+    return _scaled(raw, scaler)
+
+
+def whole_number(data: Data, scaler: int) -> int | Decimal | None:
+    """Return what `number` does if the data is an integer; None for anything else."""
+    raw = data.value
+    if type(raw) is not int or data.type not in _INTEGERS:
+        return None
+    return _scaled(raw, scaler)
+
+
+def _scaled(raw: int, scaler: int) -> int | Decimal:
     if scaler < 0:
         return Decimal(raw).scaleb(scaler)
     return raw * 10**scaler if scaler else raw

@@ -30,6 +30,8 @@ class Learned:
 
     def __init__(self, meter: str, log: logging.Logger, *, single_reads: bool = False) -> None:
         self._meter, self._log = meter, log
+        #: How often a finding was changed that decides what to ask and how: plans are kept by it.
+        self.changes = 0
         self.scalers: dict[AttributeRef, ScalerUnit] = {}
         self.max_items = 1 if single_reads else MAX_ITEMS
         self.alone: set[AttributeRef] = set()
@@ -55,6 +57,14 @@ class Learned:
         self.killers.clear()
         self.deaths.clear()
         self.in_flight = ()
+        self.changes += 1
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is under suspicion: an answer with data then teaches nothing new."""
+        return not (
+            self._lists_died or self.killers or self.deaths or self.excepted or self.in_flight
+        )
 
     def limits(self, max_pdu: int, overhead: int, services: Set[str]) -> Limits:
         """Return the limits of a request, from the parameters of an association."""
@@ -75,6 +85,14 @@ class Learned:
         fits = len(refs) <= min(self._longest, self.max_items) and not self.lists_suspect
         return fits and self._listed.issuperset(refs) and self.alone.isdisjoint(refs)
 
+    def is_usual(self, batch: Sequence[AttributeRef]) -> bool:
+        """Whether these attributes were read together before, or are read alone: then a
+        complete answer teaches nothing new.
+        """
+        if len(batch) == 1:
+            return True
+        return len(batch) <= self._longest and self._listed.issuperset(batch)
+
     def survived(self, ref: AttributeRef) -> None:
         """Note that an attribute was answered when it was asked for alone."""
         self.excepted.discard(ref)
@@ -83,11 +101,22 @@ class Learned:
 
     def list_answered(self, size: int) -> None:
         """Note that a list of this size was answered completely."""
-        self._longest, self._lists_died = max(size, self._longest), 0
+        if size > self._longest:
+            self._longest = size
+            self.changes += 1
+        self._lists_died = 0
+
+    def refuses(self, ref: AttributeRef, code: int) -> None:
+        """Note the code with which an attribute was refused when it was asked for alone."""
+        if self.refused.get(ref) != code:
+            self.refused[ref] = code
+            self.changes += 1
 
     def listed(self, ref: AttributeRef) -> None:
         """Note that a list returned an attribute."""
-        self._listed.add(ref)
+        if ref not in self._listed:
+            self._listed.add(ref)
+            self.changes += 1
         self.deaths.pop(ref, None)
 
     def list_died(self, size: int) -> None:
@@ -113,12 +142,14 @@ class Learned:
         """Note that a list of this size failed and its members read singly did not."""
         if size <= self._longest:
             self._longest = size - 1
+            self.changes += 1
         else:
             self.shorten(size, reason)
 
     def shorten(self, size: int, reason: str) -> None:
         """Use shorter lists than this size."""
         if size <= self.max_items:
+            self.changes += 1
             self.max_items = max(1, size // 2)
             how = f"at most {self.max_items} at once" if self.max_items > 1 else "one by one"
             self._log.info("%s: reads objects %s from now on: %s", self._meter, how, reason)
@@ -127,6 +158,8 @@ class Learned:
         """Note that an attribute failed in a list, or made a list fail."""
         if ref in self._listed:
             self._listed.discard(ref)
+            self.changes += 1
         elif ref not in self.alone:
             self.alone.add(ref)
+            self.changes += 1
             self._log.info("%s: reads %s alone from now on: %s", self._meter, ref, reason)

@@ -25,14 +25,15 @@ from dlms_connector.errors import (
 from dlms_connector.interpret import options_of
 from dlms_connector.link import Link
 from dlms_connector.meter.clock_news import ClockNews
+from dlms_connector.meter.compiled import Compilations
 from dlms_connector.meter.diagnostics import Statistics
 from dlms_connector.meter.exchange import in_slices
 from dlms_connector.meter.idleness import IdleLimit
 from dlms_connector.meter.learned import Learned
 from dlms_connector.meter.outcome import Outcome, clock_answer, outcomes
 from dlms_connector.meter.plan import Limits, Wanted
-from dlms_connector.meter.polling import Round
 from dlms_connector.meter.session import MakeClient, Session
+from dlms_connector.meter.steady import Turn
 from dlms_connector.meter.unread import unread_of
 from dlms_connector.protocol import CIPHERING_OVERHEAD, Client
 from dlms_connector.protocol.data import Data
@@ -101,7 +102,11 @@ class Meter:
             # Of what arrives on a shared line nobody knows who sent it.
             unread=_ignored if shared else unread_of(device, remarks.unasked),
         )
-        self._clock_news = ClockNews(device.device_name, options_of(device.dlms), log)
+        self._options = options_of(device.dlms)
+        self._clock_news = ClockNews(device.device_name, self._options, log)
+        self._compilations = Compilations(self.learned, device.dlms)
+        #: The limits of requests, for the client and the findings that they hold for.
+        self._limited: tuple[Client, int, Limits] | None = None
         self._now_ms = now_ms
         self._shared = shared
         own = device.uplink_converter is not None
@@ -128,9 +133,10 @@ class Meter:
         """
         self.session.patience.begin(hurried=hurried)
         loop = asyncio.get_running_loop()
-        start, turn = loop.time(), Round(due, self.learned, self._now_ms)
+        start = loop.time()
+        turn = Turn(due, self.learned, self._now_ms, self._compilations)
         broken, down = await self._read(turn, start + self._budget_s(len(due)))
-        result = await in_slices(
+        result = turn.outcome() or await in_slices(
             outcomes(
                 due,
                 turn.answers,
@@ -147,7 +153,7 @@ class Meter:
         else:
             statistics.polls_ok += 1
             statistics.poll_ms = round((loop.time() - start) * 1000)
-        if clock := clock_answer(due, turn.answers, options_of(self.device.dlms)):
+        if turn.has_clock and (clock := clock_answer(due, turn.answers, self._options)):
             statistics.clock_drift_s = clock.drift_s
             self._clock_news.read(clock)
         return result
@@ -222,7 +228,7 @@ class Meter:
         """Return two counters: one changes with each answer, one with each silence."""
         return client.answered, self.statistics.retries
 
-    async def _read(self, turn: Round, end: float) -> tuple[DlmsError | None, bool]:
+    async def _read(self, turn: Turn, end: float) -> tuple[DlmsError | None, bool]:
         """Read until all is answered; return the error, and whether it is an outage."""
         reconnects = min(1, self.device.connection.retries)
         while True:
@@ -234,7 +240,7 @@ class Meter:
             # `retries` do not limit this: to drop an idle association is normal.
             spare = reconnects > 0 or self.session.is_doubtful
             try:
-                end += await self._learn_names(client, turn.asked)
+                end += await self._learn_names_of(client, turn)
                 await turn.read(partial(self._get, client, end), self._limits(client))
                 await self._check_step(client, end)
             except LinkError as error:
@@ -252,6 +258,13 @@ class Meter:
                     await self.session.release()
                 return None, False
             reconnects -= 1
+
+    async def _learn_names_of(self, client: Client, turn: Turn) -> float:
+        return (
+            await self._learn_names(client, turn.asked)
+            if self.device.dlms.referencing == "SN"
+            else 0.0
+        )
 
     async def _learn_names(self, client: Client, refs: Sequence[AttributeRef] | None) -> float:
         """Learn the short names that are needed; return how many seconds that took.
@@ -300,9 +313,14 @@ class Meter:
             raise ProtocolError("reading over an idle association", str(error)) from error
 
     def _limits(self, client: Client) -> Limits:
+        kept, changes = self._limited, self.learned.changes
+        if kept is not None and kept[0] is client and kept[1] == changes:
+            return kept[2]
         ciphered = self.device.dlms.security != "NONE"
         overhead = CIPHERING_OVERHEAD if ciphered else 0
-        return self.learned.limits(client.max_pdu, overhead, client.conformance)
+        limits = self.learned.limits(client.max_pdu, overhead, client.conformance)
+        self._limited = client, changes, limits
+        return limits
 
     def _budget_s(self, items: int) -> float:
         """Return the time limit of a poll in seconds, so that no meter holds the line for ever."""

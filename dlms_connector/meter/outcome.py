@@ -6,7 +6,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from dlms_connector.config import Dlms
+from dlms_connector.config import Dlms, Item
 from dlms_connector.cosem import CLOCK_CLASS, AttributeRef
 from dlms_connector.errors import (
     DlmsError,
@@ -227,6 +227,12 @@ def _scaler(
         if isinstance(answer, DlmsError) and item.scaler is None:
             # No value at all is better than one that is wrong by powers of ten.
             raise _unscaled(answer)
+    return unit_to_use(item, theirs)
+
+
+def unit_to_use(item: Item, theirs: ScalerUnit | None) -> ScalerUnit | None:
+    """Return scaler and unit of an item's values; `theirs` are those that the meter gave."""
+    if theirs is None:
         if item.scaler is None and item.unit is None:
             return None
         return ScalerUnit(item.scaler or 0, item.unit)

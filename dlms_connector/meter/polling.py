@@ -51,6 +51,14 @@ class Round:
         for ref in self._last:
             self.answers.pop(ref, None)
 
+    def take(
+        self, batch: Sequence[AttributeRef], results: Sequence[Data | ObjectError], ts_ms: int
+    ) -> None:
+        """Take answers from which nothing is to be learned, as read last."""
+        for ref, result in zip(batch, results, strict=True):
+            self.answers[ref] = Answer(result, ts_ms)
+        self._last = tuple(batch)
+
     async def read(self, get: Get, limits: Limits) -> None:
         """Read all attributes without an answer; raises LinkError if the association breaks."""
         learned = self._learned
@@ -129,7 +137,7 @@ class Round:
             return False
         self._learned.survived(ref)
         if isinstance(result, ObjectError):
-            self._learned.refused[ref] = result.code
+            self._learned.refuses(ref, result.code)
         self._keep(ref, result)
         return not isinstance(result, DlmsError)
 

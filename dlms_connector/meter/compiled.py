@@ -1,0 +1,158 @@
+"""What a poll asks and how its answers become readings, worked out once.
+
+A `Compiled` poll holds for one set of due items, one state of what was learned about the meter,
+and one set of negotiated limits. Each of its parts does what `plan`, `polling` and `outcome` do
+for the usual case, in which each attribute is answered with data, or with the refusal that is
+known already. In any other case these are used themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dlms_connector.config import Dlms
+from dlms_connector.cosem import CLOCK_CLASS
+from dlms_connector.errors import DlmsError, ObjectError
+from dlms_connector.interpret import Examiner, ScalerUnit, options_of
+from dlms_connector.meter.learned import Learned
+from dlms_connector.meter.outcome import Outcome, unit_to_use
+from dlms_connector.meter.plan import Limits, Wanted, batches, refs
+from dlms_connector.protocol.data import Data
+from dlms_connector.protocol.services import Question
+from dlms_connector.reading import Poll, Reading
+
+#: The results of one question, and the Unix time in ms at which they arrived.
+Heard = tuple[Sequence[Data | ObjectError], int]
+
+#: Sets of due items that are kept of one meter: with several poll periods there are several.
+_KEPT = 6
+
+
+class _Reader:
+    """Makes the reading of one item from the data of its attribute."""
+
+    __slots__ = ("_examine", "_item", "_kind", "_no_value", "at", "question")
+
+    def __init__(self, one: Wanted, place: tuple[int, int], examiner: Examiner) -> None:
+        self._item, self._kind = one.item, one.kind
+        self._no_value = bool(one.item.no_value)
+        self._examine = examiner.examine
+        self.question, self.at = place
+
+    def read(self, data: Data, ts_ms: int) -> Reading | None:
+        """Return the reading; None if the data says that there is none. Raises DlmsError."""
+        item = self._item
+        if self._no_value and item.has_no_value(data.value):
+            return None
+        value, unit, quality = self._examine(data)
+        return Reading(
+            key=item.key,
+            kind=self._kind,
+            obis=item.obis,
+            class_id=item.class_id,
+            attribute=item.attribute,
+            value=value,
+            unit=unit,
+            ts_ms=ts_ms,
+            quality=quality,
+        )
+
+
+class Compiled:
+    """One poll, ready to be asked and read."""
+
+    def __init__(self, due: Sequence[Wanted], learned: Learned, limits: Limits, dlms: Dlms) -> None:
+        self.due, self.limits = tuple(due), limits
+        self._learned, self._state = learned, _state(learned)
+        asked = refs(due, learned.scalers)
+        self.questions = tuple(map(Question, batches(asked, limits)))
+        #: The codes of the attributes that the meter is known to refuse, for each question.
+        self._refused = tuple(
+            tuple(learned.refused.get(ref) for ref in question) for question in self.questions
+        )
+        places = {
+            ref: (number, at)
+            for number, question in enumerate(self.questions)
+            for at, ref in enumerate(question)
+        }
+        #: Whether the meter's clock is among the answers.
+        self.has_clock = any(one.value.class_id == CLOCK_CLASS for one in due)
+        self._readers: tuple[_Reader, ...] | None = None
+        if all(one.scaler is None or one.scaler in learned.scalers for one in due):
+            self._readers = tuple(
+                _Reader(
+                    one,
+                    places[one.value],
+                    Examiner(one.value, _unit(one, learned), options_of(dlms, one.item)),
+                )
+                for one in due
+            )
+
+    def holds(self, due: Sequence[Wanted], limits: Limits) -> bool:
+        """Whether this is the poll of these items, and nothing has changed since."""
+        return (
+            (due is self.due or tuple(due) == self.due)
+            and (limits is self.limits or limits == self.limits)
+            and self._state == _state(self._learned)
+        )
+
+    def is_usual(self, number: int, results: Sequence[Data | ObjectError]) -> bool:
+        """Whether results are data, or the refusals that are known, so that all is said."""
+        known = self._refused[number]
+        if len(results) != len(known):
+            return False
+        for result, code in zip(results, known, strict=True):
+            if type(result) is not Data and (code is None or _code_of(result) != code):
+                return False
+        return True
+
+    def outcome(self, heard: Sequence[Heard]) -> Outcome | None:
+        """Return the result of a good poll; None if it takes more than looking up numbers."""
+        if self._readers is None:
+            return None
+        readings: list[Reading] = []
+        try:
+            for reader in self._readers:
+                results, ts_ms = heard[reader.question]
+                data = results[reader.at]
+                if type(data) is not Data or isinstance(data.value, tuple):
+                    return None
+                if (reading := reader.read(data, ts_ms)) is not None:
+                    readings.append(reading)
+        except DlmsError:
+            return None  # the error of one item
+        return Outcome(poll=Poll(readings=tuple(readings)))
+
+
+class Compilations:
+    """The compiled polls of one meter; the set that was used last comes first."""
+
+    def __init__(self, learned: Learned, dlms: Dlms) -> None:
+        self._learned, self._dlms = learned, dlms
+        self._kept: list[Compiled] = []
+
+    def of(self, due: Sequence[Wanted], limits: Limits) -> Compiled | None:
+        """Return the compiled poll; None if the meter is not settled, or lists are new to it."""
+        if not self._learned.is_settled:
+            return None
+        for compiled in self._kept:
+            if compiled.holds(due, limits):
+                return compiled
+        made = Compiled(due, self._learned, limits, self._dlms)
+        if not all(map(self._learned.is_usual, made.questions)):
+            return None
+        fresh = [one for one in self._kept if one.due != made.due]
+        self._kept = [made, *fresh][:_KEPT]
+        return made
+
+
+def _state(learned: Learned) -> tuple[int, int]:
+    return learned.changes, len(learned.scalers)  # scalers are only added, or all forgotten
+
+
+def _unit(one: Wanted, learned: Learned) -> ScalerUnit | None:
+    return unit_to_use(one.item, learned.scalers[one.scaler] if one.scaler else None)
+
+
+def _code_of(result: Data | ObjectError) -> int | None:
+    return result.code if isinstance(result, ObjectError) else None
