@@ -23,6 +23,7 @@ from dlms_connector.protocol.services import (
     Fence,
     LogicalNames,
     ObjectList,
+    Question,
     Selector,
     ShortNames,
     entries_of,
@@ -134,13 +135,17 @@ class Client:
         skip = frozenset(workarounds.skip_date_time_fields)
         select = Selector(from_utc=dlms.deviation_from_utc, skip=skip).encode
         self._names: ShortNames | None = None
-        self._services: Services = LogicalNames(conversation, self._room, select, self._allow)
+        #: The services that keep encoded questions.
+        self._posing: LogicalNames | None = LogicalNames(
+            conversation, self._room, select, self._allow
+        )
+        self._services: Services = self._posing
         self._access: Services | None = Access(conversation, self._room, select, self._allow)
         if dlms.referencing == "SN":
             self._services = self._names = ShortNames(
                 conversation, self._room, select, directory, lambda: self.allowance
             )
-            self._access = None
+            self._access = self._posing = None
         # Frames with numbers tell answers apart, and so do invoke-ids.
         numbers = numbers and not workarounds.uncounted_frames
         self._fence: Fence | None = None
@@ -194,8 +199,15 @@ class Client:
         """GET attributes, several in one request if that was negotiated.
 
         The result of an attribute that the meter refuses is an ObjectError. Raises
-        ServiceError if the meter refuses the request as a whole, or its list is invalid.
+        ServiceError if the meter refuses the request as a whole, or its list is invalid. The
+        request of a `Question` is encoded once.
         """
+        if (
+            isinstance(refs, Question)
+            and self._posing is not None
+            and (len(refs) == 1 or self._lists is self._posing)
+        ):
+            return (yield from self._posing.pose(refs))
         if len(refs) > 1 and (lists := self._lists):
             return (yield from lists.get_list(refs))
         results = []

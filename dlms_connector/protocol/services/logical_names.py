@@ -36,6 +36,8 @@ from dlms_connector.protocol.services.long_values import (
     too_large,
     unhurried,
 )
+from dlms_connector.protocol.services.numbers import read_numbers
+from dlms_connector.protocol.services.question import Question
 from dlms_connector.protocol.services.replies import (
     ActionBlock,
     ActionDone,
@@ -86,16 +88,50 @@ class LogicalNames:
     def get(self, ref: AttributeRef) -> Talk[Data | ObjectError]:
         """GET one attribute, with block transfer if needed."""
         doing = f"reading {ref}"
-        budget = self._allow((ref,))
-        invoke_id = self._conversation.next_invoke_id()
-        request = codec.get_request(ref.class_id, ref.obis.octets, ref.attribute, invoke_id)
-        if ref.selection is not None:
-            request = codec.select(request, self._select(ref.selection))
+        request = self._get_request(ref, self._conversation.next_invoke_id())
         answer = yield from self._conversation.ask(request, doing, repeatable=True)
+        return (yield from self._single(answer, (ref,), doing))
+
+    def pose(self, question: Question) -> Talk[list[Data | ObjectError]]:
+        """GET the attributes of a question, with the result of `get` or `get_list`.
+
+        The request is encoded once. An answer of plain numbers is read at once; any other is
+        parsed as without a question.
+        """
+        flags = bytes((codec.CONFIRMED_HIGH | self._conversation.next_invoke_id(),))
+        if question.encoded is None:
+            question.encoded = self._encoded(question)
+        before, behind = question.encoded
+        doing = question.doing
+        answer = yield from self._conversation.ask(before + flags + behind, doing, repeatable=True)
+        numbers = read_numbers(answer, len(question))
+        if numbers is not None:
+            return numbers
+        if len(question) > 1:
+            return (yield from self._list(answer, question, doing))
+        return [(yield from self._single(answer, question, doing))]
+
+    def _encoded(self, question: Question) -> tuple[bytes, bytes]:
+        if len(question) > 1:
+            names = b"".join(map(self.descriptor, question))
+            return bytes((GET, 3)), encode_length(len(question)) + names
+        (ref,) = question
+        request = self._get_request(ref, 0)
+        return request[:2], request[3:]
+
+    def _single(
+        self, answer: bytes, refs: Sequence[AttributeRef], doing: str
+    ) -> Talk[Data | ObjectError]:
         try:
-            return (yield from self._value(answer, doing, budget))
+            return (yield from self._value(answer, doing, self._allow(refs)))
         except ExcessError as error:
             return too_large(error, doing)
+
+    def _get_request(self, ref: AttributeRef, invoke_id: int) -> bytes:
+        request = codec.get_request(ref.class_id, ref.obis.octets, ref.attribute, invoke_id)
+        return request if ref.selection is None else codec.select(
+            request, self._select(ref.selection)
+        )
 
     def _value(self, answer: bytes, doing: str, budget: Budget) -> Talk[Data | ObjectError]:
         """Return the value in the answer to a GET, or in the blocks that follow it."""
@@ -155,6 +191,12 @@ class LogicalNames:
         names = encode_length(len(refs)) + b"".join(map(self.descriptor, refs))
         request = bytes((GET, 3, flags)) + names
         answer = yield from self._conversation.ask(request, doing, repeatable=True)
+        return (yield from self._list(answer, refs, doing))
+
+    def _list(
+        self, answer: bytes, refs: Sequence[AttributeRef], doing: str
+    ) -> Talk[list[Data | ObjectError]]:
+        """Return the results in the answer to a list, or in the blocks that follow it."""
         budget = self._allow(refs)
         reply = sensible(lambda: parse(answer, doing, budget))
         if isinstance(reply, GetBlock):
