@@ -24,7 +24,7 @@ from pathlib import Path
 
 from dlms_connector.errors import DlmsError, ProtocolError, RefusedError, StateBusyError
 from dlms_connector.state.counter_files import LAST
-from dlms_connector.state.heard import Heard
+from dlms_connector.state.heard import STEP, Heard
 from dlms_connector.state.numbers import DOING, MARGIN, Numbers, not_kept, refused
 from dlms_connector.within import within
 
@@ -42,6 +42,9 @@ _LARGEST_JUMP = 100_000_000
 _PATIENCE_S = 2.0
 #: What takes longer than this is slow.
 _SLOW_S = 0.5
+#: Talks that begin so soon after one need not look at the files again. A talk of this length, in
+#: which they are not looked at either, is nothing special.
+_FRESH_S = 1.0
 #: Threads that wait for disks and locks: so many that a few hanging ones stop no other meter.
 _THREADS = ThreadPoolExecutor(32, "dlms-state")
 
@@ -79,6 +82,8 @@ class InvocationCounter:
         """
         own = Numbers(name, path, first=lambda: first, margin=margin, log=log)
         self._numbers, self._beside = tuple(numbers) or (own,), tuple(beside)
+        #: The last title that was asked for, and the names under which its numbers are kept.
+        self._hashed: tuple[bytes, tuple[bytes, ...]] | None = None
         self._heard, self._marks = heard or Heard(name, None, log), tuple(marks)
         self._name, self._log, self._why_not = name, log, why_not
         self._must_read = must_read
@@ -88,6 +93,8 @@ class InvocationCounter:
         self._jumped = 0
         #: A slow disk is not asked again before this time, so that others get their turn.
         self._rest_until = 0.0
+        #: Until when the files need not be looked at, and the numbers heard since they were.
+        self._fresh_until, self._unstored = 0.0, 0
         #: Where the numbers were before the meter told its counter, until one is used.
         self._before: int | None = None
 
@@ -104,13 +111,18 @@ class InvocationCounter:
     async def begin(self) -> None:
         """Get ready for a talk, in a thread: read the files, reserve numbers, store what was heard.
 
-        Never raises: what is in the way is raised where a number is needed.
+        Returns at once if this was done a moment ago, and nothing must be stored. Never raises:
+        what is in the way is raised where a number is needed.
         """
         loop = asyncio.get_running_loop()
         start = loop.time()
         if self._why_not is not None or start < self._rest_until:
             return
-        await self._aside(self._prepare)
+        if start < self._fresh_until and self._known and not self._is_low:
+            return
+        self._fresh_until, self._unstored = start + _FRESH_S, 0
+        if not await self._aside(self._prepare) or any(each.hindered for each in self._numbers):
+            self._fresh_until = 0.0
         if (took_s := loop.time() - start) > _SLOW_S:
             self._rest_until = start + 2 * took_s
 
@@ -192,9 +204,15 @@ class InvocationCounter:
         """Note the number of an authenticated reply; `opening`: the first of an association."""
         for each in self._meters(title):
             self._heard.note(each, number, opening=opening)
+        self._unstored += 1
+        if opening or self._unstored >= STEP:
+            self._fresh_until = 0.0  # it must be on the disk before the next request
 
-    def _meters(self, title: bytes) -> list[bytes]:
-        return [sha256(title + mark.encode()).digest()[:8] for mark in self._marks]
+    def _meters(self, title: bytes) -> tuple[bytes, ...]:
+        if self._hashed is None or self._hashed[0] != title:
+            hashes = (sha256(title + mark.encode()).digest()[:8] for mark in self._marks)
+            self._hashed = title, tuple(hashes)
+        return self._hashed[1]
 
     def _prepare(self) -> None:
         self._heard.store()
@@ -204,7 +222,8 @@ class InvocationCounter:
             for each in self._numbers + self._beside:
                 each.prepare(self._peek())
 
-    async def _aside(self, job: Callable[[], None]) -> None:
+    async def _aside(self, job: Callable[[], None]) -> bool:
+        """Do what waits for the disk in a thread; return whether it was done in time."""
         loop = asyncio.get_running_loop()
         for each in self._numbers + self._beside:
             each.managed = True
@@ -214,6 +233,8 @@ class InvocationCounter:
             busy = StateBusyError(DOING, f"no answer within {_PATIENCE_S:g} s")
             for each in self._numbers:
                 each.blocked(busy)
+            return False
+        return True
 
     def _take(self) -> int:
         """Return a number that is unused with each of the keys."""

@@ -129,8 +129,8 @@ class LogicalNames:
 
     def _get_request(self, ref: AttributeRef, invoke_id: int) -> bytes:
         request = codec.get_request(ref.class_id, ref.obis.octets, ref.attribute, invoke_id)
-        return request if ref.selection is None else codec.select(
-            request, self._select(ref.selection)
+        return (
+            request if ref.selection is None else codec.select(request, self._select(ref.selection))
         )
 
     def _value(self, answer: bytes, doing: str, budget: Budget) -> Talk[Data | ObjectError]:
