@@ -86,9 +86,7 @@ class Learned:
         return fits and self._listed.issuperset(refs) and self.alone.isdisjoint(refs)
 
     def is_usual(self, batch: Sequence[AttributeRef]) -> bool:
-        """Whether these attributes were read together before, or are read alone: then a
-        complete answer teaches nothing new.
-        """
+        """Whether a complete answer teaches nothing: each was in a list before, or is alone."""
         if len(batch) == 1:
             return True
         return len(batch) <= self._longest and self._listed.issuperset(batch)

@@ -12,8 +12,8 @@ from dlms_connector.protocol.services.directory import Directory, ObjectList
 from dlms_connector.protocol.services.fence import Fence
 from dlms_connector.protocol.services.listening import LATE, Listening
 from dlms_connector.protocol.services.logical_names import LIST_HEADER, LogicalNames
-from dlms_connector.protocol.services.replies import exception_words
 from dlms_connector.protocol.services.question import Question
+from dlms_connector.protocol.services.replies import exception_words
 from dlms_connector.protocol.services.selection import Selector
 from dlms_connector.protocol.services.short_names import ShortNames
 
