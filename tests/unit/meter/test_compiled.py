@@ -21,13 +21,13 @@ from dlms_connector.meter.plan import Limits, Wanted, wanted
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.client import make_client
 from dlms_connector.protocol.data import Data, DataType, encode
+from dlms_connector.protocol.services import Question
 from dlms_connector.simulator import Meter as SimulatedMeter
 from dlms_connector.simulator import MeterOptions
 from dlms_connector.simulator.options import (
     EXAMPLE_AUTHENTICATION_KEY,
     EXAMPLE_BLOCK_CIPHER_KEY,
 )
-from dlms_connector.simulator.serving.connection import Connection
 from dlms_connector.state import InvocationCounter
 from tests.support import fake_time
 from tests.support.links import SimulatedLink
@@ -132,7 +132,9 @@ others = st.one_of(
     ),
 )
 codes = st.sampled_from((1, 2, 3, 4, 11, 250))
-answers = st.one_of(integers, integers, integers, others, codes)
+#: What stands for "no reading" of one of the items.
+nothing = st.builds(Data, st.just(DataType.DOUBLE_LONG_UNSIGNED), st.sampled_from((0, 255)))
+answers = st.one_of(integers, integers, nothing, others, codes)
 
 
 @dataclass(frozen=True)
@@ -410,8 +412,6 @@ def test_a_settled_poll_is_compiled_once_and_again_when_what_is_known_changes(
 
 
 def test_a_question_reads_like_any_attributes() -> None:
-    from dlms_connector.protocol.services import Question
-
     refs = [AttributeRef(3, Obis.parse(code), 2) for code in CODES]
     assert list(Question(refs)) == refs
     assert Question(refs).doing == "reading 6 attributes at once"
