@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from dlms_connector.config.model import Device
@@ -146,10 +146,11 @@ class Step:
     fault: Fault | None
 
 
+EVERY = frozenset(range(len(ITEMS)))
+
 steps = st.builds(
     Step,
-    items=st.frozensets(st.integers(0, len(ITEMS) - 1), min_size=1)
-    | st.just(frozenset(range(len(ITEMS)))),
+    items=st.frozensets(st.integers(0, len(ITEMS) - 1), min_size=1) | st.just(EVERY),
     values=st.dictionaries(st.integers(0, len(CODES) - 1), answers, max_size=3),
     fault=st.none() | faults,
 )
@@ -311,18 +312,22 @@ def device_of(**more: Any) -> Device:
     scaled=st.booleans(),
     single_reads=st.booleans(),
 )
+@example([Step(EVERY, {3: Data(DataType.UNSIGNED, 255)}, None)], {}, 100, True, False)
+@example([Step(EVERY, {0: 3}, None)] * 3, {}, 100, True, False)
 def test_both_ways_ask_and_tell_the_same_of_generated_meters(
     script: list[Step], limits: dict[str, Any], longest: int, scaled: bool, single_reads: bool
 ) -> None:
     # Two usual polls first: the second one is compiled.
-    whole = Step(frozenset(range(len(ITEMS))), {}, None)
+    whole = Step(EVERY, {}, None)
     device = device_of(dlms={"interfaceType": "WRAPPER"}, workarounds={"singleReads": single_reads})
 
     def run(*, plain: bool) -> Any:
         values = Values(usual_values(), longest)
         if not scaled:
             values.held[Obis.parse(CODES[0]).octets, 3] = 4
-        options = MeterOptions(framing="WRAPPER", hold_at=1.79e9, **limits)
+        options = MeterOptions(
+            framing="WRAPPER", hold_at=1.79e9, now=lambda: 1.79e9, monotonic=lambda: 0.0, **limits
+        )
         return fake_time.run(
             played(device, options, [whole, whole, *script], values=values, plain=plain)
         )
@@ -354,10 +359,12 @@ def test_both_ways_ask_and_tell_the_same_over_damaged_lines(
             "invocation_counter": 0,
         }
     device = device_of(dlms=dlms)
-    whole = Step(frozenset(range(len(ITEMS))), {}, None)
+    whole = Step(EVERY, {}, None)
 
     def run(*, plain: bool) -> Any:
-        options = MeterOptions(framing=framing, hold_at=1.79e9, **secure)
+        options = MeterOptions(
+            framing=framing, hold_at=1.79e9, now=lambda: 1.79e9, monotonic=lambda: 0.0, **secure
+        )
         return fake_time.run(
             played(
                 device,
@@ -385,7 +392,9 @@ def test_a_settled_poll_is_compiled_once_and_again_when_what_is_known_changes(
     monkeypatch.setattr(Compiled, "__init__", counting)
     device = device_of(dlms={"interfaceType": "WRAPPER"})
     values = Values(usual_values())
-    options = MeterOptions(framing="WRAPPER", hold_at=1.79e9)
+    options = MeterOptions(
+        framing="WRAPPER", hold_at=1.79e9, now=lambda: 1.79e9, monotonic=lambda: 0.0
+    )
 
     async def test() -> None:
         link = ScriptedLink(SimulatedMeter(options), values)
