@@ -136,8 +136,9 @@ class Meter:
         start = loop.time()
         turn = Turn(due, self.learned, self._now_ms, self._compilations)
         broken, down = await self._read(turn, start + self._budget_s(len(due)))
-        result = turn.outcome() or await in_slices(
-            outcomes(
+        result = turn.outcome()
+        if result is None:
+            work = outcomes(
                 due,
                 turn.answers,
                 self.learned.scalers,
@@ -146,7 +147,7 @@ class Meter:
                 dlms=self.device.dlms,
                 largest=self._largest,
             )
-        )
+            result = await in_slices(work)
         statistics = self.statistics
         if result.error:
             statistics.polls_failed += 1
