@@ -2,13 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test lint format bench build smoke docs clean
+.PHONY: help demo test lint format bench bench-parts build smoke docs clean
 
 help:
 	@echo "make demo    simulated meters, the real gateway and a stand-in for the platform"
 	@echo "make test    all tests"
 	@echo "make lint    ruff, mypy, import contracts"
-	@echo "make bench   benchmarks, as ratios"
+	@echo "make bench   the figures of speed and size, one a line; BENCH=--meters=10000 and others"
+	@echo "make bench-parts  more benchmarks, of single parts"
 	@echo "make docs    write the generated parts of docs/ anew"
 	@echo "make build   wheel and sdist in dist/"
 	@echo "make smoke   the built wheel in a fresh environment"
@@ -38,7 +39,11 @@ format: .venv/.installed
 	$(BIN)/ruff format
 
 bench: .venv/.installed
-	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@$(BIN)/python -m tests.benchmarks.figures $(BENCH)
+
+bench-parts: .venv/.installed
+	@for file in tests/benchmarks/bench_*.py; do \
+	  echo "== $$file"; $(BIN)/python -m tests.benchmarks.$$(basename $$file .py) || exit 1; done
 
 docs: .venv/.installed
 	$(BIN)/python -m dlms_connector.config.reference docs

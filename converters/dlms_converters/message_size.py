@@ -42,6 +42,9 @@ def chunks(values: Mapping[DatapointKey, Any], limit: int) -> Iterator[Values]:
 
 def messages(data: ConvertedData) -> Iterator[ConvertedData]:
     """Yield the data with as many attributes as the gateway takes, then the other attributes."""
+    if not data.attributes.values:
+        yield data
+        return
     first, *others = [*chunks(data.attributes, LARGEST_VALUE["attributes"])] or [{}]
     if not others:
         yield data

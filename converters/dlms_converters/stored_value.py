@@ -32,6 +32,8 @@ NumericTexts = Literal["quoted", "plain"]
 _PARSABLE = re.compile(r"-?(?:\d+|\d*\.\d+)")
 
 _MOST_DECIMALS = 16
+#: So many significant digits a double always holds.
+_SURE = 15
 
 
 def stored_value(value: Any, texts: NumericTexts = "quoted", longest: int = LONGEST_STRING) -> Any:
@@ -42,6 +44,23 @@ def stored_value(value: Any, texts: NumericTexts = "quoted", longest: int = LONG
     if isinstance(result, str) and texts == "quoted" and not _is_kept(result):
         return simplejson.dumps(result, ensure_ascii=False)
     return _renamed(result)
+
+
+def stored_number(value: Any) -> int | float | None:
+    """Return the stored form of a usual number as it is; None for what takes a closer look.
+
+    That is a whole number of 64 bits, or a decimal with at most 15 digits, of which at most 15
+    are decimals: a double holds it, and neither gateway nor platform writes it in another way.
+    """
+    if type(value) is int:
+        return value if is_long(value) else None
+    if type(value) is not Decimal:
+        return None
+    _, digits, exponent = value.as_tuple()
+    if not isinstance(exponent, int) or not -_SURE <= exponent <= 0 or len(digits) > _SURE:
+        return None
+    number = float(value)
+    return int(number) if number.is_integer() else number
 
 
 def original(value: Any) -> Any:

@@ -9,7 +9,7 @@ because two equal rows are two rows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from logging import Logger
 from typing import Any
@@ -34,7 +34,7 @@ from dlms_converters.message_size import LARGEST_ENTRY, LARGEST_VALUE, chunks
 from dlms_converters.report_strategy import ON_RECEIVED, ReportStrategyError, report_strategy
 from dlms_converters.shaping import shaped
 from dlms_converters.statistics import count_message
-from dlms_converters.stored_value import NumericTexts, stored_value
+from dlms_converters.stored_value import NumericTexts, stored_number, stored_value
 from dlms_converters.units import UnitError
 
 _PROFILE_GENERIC = 7
@@ -48,6 +48,15 @@ class _Shape:
     unit: str | None = None
     multiplier: Decimal | None = None
     decimals: int | None = None
+    #: Octets of the key.
+    size: int = field(init=False)
+    #: Whether numbers are sent as they are.
+    is_plain: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", len(self.key.key.encode()))
+        plain = self.unit is None and self.multiplier is None and self.decimals is None
+        object.__setattr__(self, "is_plain", plain)
 
 
 class DLMSUplinkConverter(Converter):  # type: ignore[misc]
@@ -107,10 +116,13 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
         result = DeviceData(self._device.device_name, self._device.device_type)
         telemetry: dict[int, dict[DatapointKey, Any]] = {}
         attributes: dict[DatapointKey, Any] = {}
-        dropped = 0
+        dropped = size = 0
         for reading in _readings(data):
             shape = self._shape_of(reading)
-            value = self._value(reading, shape)
+            value = stored_number(reading.value) if shape.is_plain else None
+            if value is None:
+                value = self._value(reading, shape)
+            size += shape.size + json_size(value)
             if value is None:
                 dropped += 1
             elif reading.kind == "attributes":
@@ -118,6 +130,9 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
             else:
                 telemetry.setdefault(reading.ts_ms, {})[shape.key] = value
         for ts_ms, values in sorted(telemetry.items()):
+            if size <= LARGEST_ENTRY:
+                result.add_to_telemetry(TelemetryEntry(values, ts_ms))
+                continue
             # Values beyond the limit of one instant are sent 1 ms later.
             for later, entry in enumerate(chunks(values, LARGEST_ENTRY)):
                 result.add_to_telemetry(TelemetryEntry(entry, ts_ms + later))

@@ -82,6 +82,7 @@ class InvocationCounter:
         """
         own = Numbers(name, path, first=lambda: first, margin=margin, log=log)
         self._numbers, self._beside = tuple(numbers) or (own,), tuple(beside)
+        self._all = self._numbers + self._beside
         #: The last title that was asked for, and the names under which its numbers are kept.
         self._hashed: tuple[bytes, tuple[bytes, ...]] | None = None
         self._heard, self._marks = heard or Heard(name, None, log), tuple(marks)
@@ -216,16 +217,16 @@ class InvocationCounter:
 
     def _prepare(self) -> None:
         self._heard.store()
-        for each in self._numbers + self._beside:
+        for each in self._all:
             each.open()
         if self.known:
-            for each in self._numbers + self._beside:
+            for each in self._all:
                 each.prepare(self._peek())
 
     async def _aside(self, job: Callable[[], None]) -> bool:
         """Do what waits for the disk in a thread; return whether it was done in time."""
         loop = asyncio.get_running_loop()
-        for each in self._numbers + self._beside:
+        for each in self._all:
             each.managed = True
         try:
             await within(_PATIENCE_S, loop.run_in_executor(_THREADS, job))
@@ -238,6 +239,8 @@ class InvocationCounter:
 
     def _take(self) -> int:
         """Return a number that is unused with each of the keys."""
+        if len(self._all) == 1:
+            return self._numbers[0].take()
         while True:
             least = self._peek()
             taken = {each.take(least) for each in self._numbers} | self._taken_beside(least)
@@ -254,7 +257,11 @@ class InvocationCounter:
         return taken
 
     def _peek(self) -> int:
-        return max(each.peek() for each in self._numbers + self._beside)
+        least = 0
+        for each in self._all:  # this is done for each request, and a generator costs more
+            if (number := each.peek()) > least:
+                least = number
+        return least
 
     @property
     def _is_low(self) -> bool:

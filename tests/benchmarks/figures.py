@@ -1,6 +1,6 @@
 """The figures of the product, one `name: value` a line; ratios and medians, nothing is judged.
 
-    python -m tests.benchmarks.figures [--meters 500] [--period-s 3] [--seconds 20] [--without-gateway]
+    python -m tests.benchmarks.figures [--meters 500] [--period-s 3] [--seconds 20]
 
 By default as many polls a second are made as by 10,000 meters each 60 s; all 10,000 take
 `--meters 10000 --period-s 60 --seconds 180`.

@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,8 @@ class Run:
 
 def run(count: int, period_s: float, seconds: float, folder: Path) -> Run:
     """Poll so many ciphered meters with five registers each."""
-    options = [
-        meters.options(n, "WRAPPER", ciphered=True, profile_days=1) for n in range(count)
-    ]
+    folder.mkdir(parents=True)
+    options = [meters.options(n, "WRAPPER", ciphered=True, profile_days=1) for n in range(count)]
     with contextlib.ExitStack() as stack:
         ports: list[int] = []
         for at in range(0, count, _PER_PROCESS):
@@ -47,6 +47,7 @@ def run(count: int, period_s: float, seconds: float, folder: Path) -> Run:
 
 def idle(count: int, seconds: float, folder: Path) -> tuple[float, float]:
     """Return percent of a core and MB of a gateway whose meters are connected and not due."""
+    folder.mkdir(parents=True)
     options = [meters.options(n, "WRAPPER", ciphered=False, profile_days=1) for n in range(count)]
     if not count:
         return asyncio.run(_idle([], seconds, folder))
@@ -54,9 +55,7 @@ def idle(count: int, seconds: float, folder: Path) -> tuple[float, float]:
         return asyncio.run(_idle(ports, seconds, folder))
 
 
-async def _polling(
-    ports: Sequence[int], period_s: float, seconds: float, folder: Path
-) -> Run:
+async def _polling(ports: Sequence[int], period_s: float, seconds: float, folder: Path) -> Run:
     period_ms = round(period_s * 1000)
     sections = [
         meters.section(n, port, "WRAPPER", ciphered=True, pollPeriod=period_ms)
@@ -110,10 +109,8 @@ async def _idle(ports: Sequence[int], seconds: float, folder: Path) -> tuple[flo
         sections.append(section | {"connection": section["connection"] | keeps["connection"]})
     async with _gateway(sections, folder) as (platform, process):
         for section in sections:
-            await platform.wait_for(
-                lambda name=section["deviceName"]: platform.telemetry(name, meters.REGISTERS[0]),
-                _START_S,
-            )
+            came = partial(platform.telemetry, section["deviceName"], meters.REGISTERS[0])
+            await platform.wait_for(came, _START_S)
         await asyncio.sleep(2 * _SETTLING_S)
         cpu, begun = _cpu_s(process), time.monotonic()
         await asyncio.sleep(seconds)
@@ -128,7 +125,6 @@ async def _gateway(
     configuration = {
         "id": "bench", "name": "DLMS", "logLevel": "ERROR", "devices": list(sections),
     }  # fmt: skip
-    folder.mkdir(parents=True)
     async with Platform({TOKEN: "Gateway"}) as platform:
         gateway = GatewayProcess(
             folder, platform_port=platform.port, token=TOKEN, configuration=configuration

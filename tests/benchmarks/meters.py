@@ -45,9 +45,7 @@ def options(number: int, framing: Any, *, ciphered: bool, **more: Any) -> dict[s
     return {"serial": number + 1, "framing": framing, **secure, **more}
 
 
-def section(
-    number: int, port: int, framing: str, *, ciphered: bool, **more: Any
-) -> dict[str, Any]:
+def section(number: int, port: int, framing: str, *, ciphered: bool, **more: Any) -> dict[str, Any]:
     """Return a meter's section of the configuration: five registers."""
     dlms: dict[str, Any] = {"interfaceType": framing}
     if ciphered:

@@ -102,7 +102,7 @@ def _of_samples(ports: Sequence[int], framing: str, rounds: int, *, ciphered: bo
     readers = [sample_way.Reader(n, port, framing, first) for n, port in enumerate(ports)]
     try:
         # Gurux prints while it deciphers.
-        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
             for reader in readers:
                 reader.connect()
             cpu = time.process_time()
@@ -137,11 +137,10 @@ class Cycle:
 
 def cycle(delay_s: float, *, single: bool, times: int = 10) -> Cycle:
     """Poll a meter that takes so long for each reply."""
+
     async def body(port: int) -> Cycle:
         section = meters.section(0, port, "HDLC", ciphered=False)
-        device = Device.model_validate(
-            section | {"workarounds": {"singleReads": single}}
-        )
+        device = Device.model_validate(section | {"workarounds": {"singleReads": single}})
         link = _Counting(make_link(device.connection))
         meter = meter_of(
             device, link, open_link=link.open,  # type: ignore[arg-type]

@@ -32,9 +32,7 @@ class Reader:
         address = meters.PUBLIC if next_counter is None else meters.CLIENT
         # The simulated meters have logical and physical address 1 over HDLC.
         server = GXDLMSSecureClient.getServerAddress(1, 1) if hdlc else 1
-        self._client = GXDLMSSecureClient(
-            True, address, server, Authentication.NONE, None, kind
-        )
+        self._client = GXDLMSSecureClient(True, address, server, Authentication.NONE, None, kind)
         if next_counter is not None:
             ciphering = self._client.ciphering
             ciphering.security = Security.AUTHENTICATION_ENCRYPTION

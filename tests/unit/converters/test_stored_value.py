@@ -16,7 +16,8 @@ from dlms_connector.demo.platform_rules import MalformedError, stored
 from dlms_connector.obis import Obis
 from dlms_connector.reading import Kind, Poll, Reading, Value
 from dlms_converters import diagnostics
-from dlms_converters.stored_value import NumericTexts, stored_value
+from dlms_converters.shaping import shaped
+from dlms_converters.stored_value import NumericTexts, stored_number, stored_value
 from dlms_converters.uplink import DLMSUplinkConverter
 
 LOG = logging.getLogger("DLMS_converter")
@@ -117,3 +118,31 @@ def test_diagnostics_and_values_after_a_write_are_quoted_too() -> None:
 
 def test_names_in_structured_values_are_acceptable() -> None:
     assert sent({"I<Imax": [{"{{x}}": 1}]}) == {"I< Imax": [{"{ {x}}": 1}]}
+
+
+@given(
+    st.integers()
+    | st.integers(-(1 << 64), 1 << 64)
+    | st.decimals()
+    | st.builds(
+        lambda digits, exponent: Decimal(digits).scaleb(exponent),
+        st.integers(-(10**17), 10**17),
+        st.integers(-20, 4),
+    )
+    | st.booleans()
+    | st.text(max_size=4)
+    | st.none()
+)
+def test_the_short_way_of_usual_numbers_ends_where_the_long_one_does(value: Any) -> None:
+    short = stored_number(value)
+    if short is not None:
+        long = stored_value(shaped(value, "V"))
+        assert (type(short), repr(short)) == (type(long), repr(long))
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [(Decimal("230.80"), 230.8), (Decimal("-0.00"), 0), (230, 230), (Decimal("12.000"), 12)],
+)
+def test_usual_numbers_go_the_short_way(value: Any, stored: Any) -> None:
+    assert repr(stored_number(value)) == repr(stored)
