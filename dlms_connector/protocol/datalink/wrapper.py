@@ -148,6 +148,8 @@ class Wrapper:
         data = yield frame
         while data:
             self._received += len(data)
+            if not self._behind and (whole := self._reader.whole(data)) is not None:
+                return whole
             self._feed(data)
             if (apdu := self._next()) is not None:
                 return apdu

@@ -66,6 +66,8 @@ class WrapperReader:
         self._expected = expected
         self._order: Order = expected.order if expected else order
         self._version = VERSION.to_bytes(2, self._order)
+        #: How the header of a frame for us begins.
+        self._ours = expected.begins(self._order) if expected else b""
         self._buffer = bytearray()
         self._noise = b""
         self._astray = False  # whether the buffer begins where no frame does
@@ -90,6 +92,17 @@ class WrapperReader:
         """The beginning of what was no frame."""
         return (self._noise + (self._buffer if self._astray else b""))[:_MOST_NOISE]
 
+    def whole(self, data: bytes) -> bytes | None:
+        """Return the APDU if nothing has begun and the octets are exactly one frame for us.
+
+        In any other case, None: then they are to be fed.
+        """
+        ours = self._ours
+        if self._buffer or self._astray or not ours or not data.startswith(ours):
+            return None
+        length = int.from_bytes(data[len(ours) : _SIZE], self._order)
+        return data[_SIZE:] if length and len(data) == _SIZE + length else None
+
     def feed(self, data: bytes) -> None:
         """Add received octets."""
         self._buffer += data
@@ -101,7 +114,7 @@ class WrapperReader:
 
     def forget(self) -> None:
         """Discard what arrived, and a frame that has begun to: it answers nothing asked later."""
-        while self.next() is not None:
+        while self._buffer and self.next() is not None:
             pass
         self._stale = self.begun
         self._noise = b""
