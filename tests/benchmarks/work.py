@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -42,6 +43,7 @@ def uplink_us_per_value(folder: Path) -> float:
 
     The gateway is a stand-in: what its own storage takes is not in it.
     """
+    os.environ["TB_GW_LOGS_PATH"] = str(folder)  # where the gateway's loggers write
     section = meters.section(0, 4059, "WRAPPER", ciphered=False)
     device = Device.model_validate(section)
     polls = [_poll(device, number) for number in range(_POLLS)]
