@@ -38,6 +38,11 @@ class Caller:
     blocks: dict[bytes, Blocks] = field(default_factory=dict)
 
     @property
+    def held(self) -> int:
+        """How many octets of blocks are kept."""
+        return sum(blocks.held for blocks in self.blocks.values())
+
+    @property
     def name(self) -> str:
         """Who it is, for messages."""
         return f"{self.peer} at {self.door}" if self.peer else self.door

@@ -36,6 +36,8 @@ from dlms_connector.state import PushedCounters
 
 #: Senders behind one caller whose blocks are joined at the same time.
 _MOST_SENDERS = 64
+#: Octets that those blocks may have together.
+_MOST_HELD = 1 << 18
 #: The logical device name (IEC 62056-6-2).
 _LOGICAL_DEVICE_NAME = b"\x2a\x00\x00"
 
@@ -128,9 +130,9 @@ class Receiver:
         blocks = caller.blocks.pop(source, None) or Blocks()
         whole = blocks.add(apdu)
         if blocks.begun:
-            if len(caller.blocks) >= _MOST_SENDERS:
-                del caller.blocks[next(iter(caller.blocks))]
             caller.blocks[source] = blocks
+            while len(caller.blocks) > _MOST_SENDERS or caller.held > _MOST_HELD:
+                del caller.blocks[next(iter(caller.blocks))]
         return whole
 
     def _take(self, apdu: bytes, caller: Caller) -> Taken:

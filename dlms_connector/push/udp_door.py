@@ -18,6 +18,8 @@ from dlms_connector.push.pace import Pace
 DATAGRAMS = Pace(1000, 5000)
 #: Senders that are remembered.
 MOST_SENDERS = 1024
+#: Octets of pushes without their rest that are kept of all senders together.
+MOST_HELD = 1 << 23
 
 
 class UdpDoor(asyncio.DatagramProtocol):
@@ -29,6 +31,7 @@ class UdpDoor(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
         self._senders: OrderedDict[str, _Sender] = OrderedDict()
         self._pace = DATAGRAMS.begin()
+        self._held = 0
         self._clock: Callable[[], float] = lambda: 0.0
 
     @property
@@ -62,6 +65,13 @@ class UdpDoor(asyncio.DatagramProtocol):
         if not sender.pace.spend(1, now):
             self._tell(sender.caller.name, "flood", "too many datagrams: some are dropped")
             return
+        before = sender.held
+        self._feed(sender, data, addr)
+        self._held += sender.held - before
+        while self._held > MOST_HELD:  # this sender has at most a small part of it
+            self._forget(next(iter(self._senders)))
+
+    def _feed(self, sender: _Sender, data: bytes, addr: tuple[str, int]) -> None:
         framing = self.listener.interface_type
         arrivals = make_arrivals(framing) if framing == "WRAPPER" else sender.arrivals
         try:
@@ -82,6 +92,7 @@ class UdpDoor(asyncio.DatagramProtocol):
             waits = sender.arrivals.begun or bool(sender.caller.blocks)
             sender.until = min(sender.until, now + UNFINISHED_S) if waits else inf
             if now >= sender.until:
+                self._held -= sender.held
                 sender.arrivals.reset()
                 sender.caller.blocks.clear()
 
@@ -96,9 +107,12 @@ class UdpDoor(asyncio.DatagramProtocol):
         if sender is None:
             sender = _Sender(self.listener, peer)
             if len(self._senders) >= MOST_SENDERS:
-                self._senders.popitem(last=False)
+                self._forget(next(iter(self._senders)))
         self._senders[peer] = sender
         return sender
+
+    def _forget(self, peer: str) -> None:
+        self._held -= self._senders.pop(peer).held
 
 
 class _Sender:
@@ -109,3 +123,8 @@ class _Sender:
         self.arrivals = make_arrivals(listener.interface_type)
         self.pace = APDUS.begin()
         self.until = inf
+
+    @property
+    def held(self) -> int:
+        """How many octets are kept that wait for their rest."""
+        return self.arrivals.held + self.caller.held

@@ -21,6 +21,8 @@ _LONGEST = 0xFFFF
 #: What an APDU begins with where the LLC octets are left out.
 _BEGINS = UNASKED | {b"\xdb", b"\xdc", b"\xdf"}
 _MOST_SENDERS = 256
+#: Octets that the parts of all senders of a stream may have together.
+_MOST_HELD = 4 * _LONGEST
 _WRAPPER_HEAD = 6
 
 
@@ -45,6 +47,11 @@ class Arrivals(Protocol):
     @property
     def begun(self) -> bool:
         """Whether a part of an APDU is there, and its rest is not."""
+        ...
+
+    @property
+    def held(self) -> int:
+        """How many octets of parts without their rest are kept, about."""
         ...
 
     def reset(self) -> None:
@@ -72,6 +79,10 @@ class _HdlcArrivals:
     @property
     def begun(self) -> bool:
         return bool(self._parts) or self._within
+
+    @property
+    def held(self) -> int:
+        return sum(map(len, self._parts.values()))
 
     def reset(self) -> None:
         self._reader.reset()
@@ -103,9 +114,9 @@ class _HdlcArrivals:
         if not frame.segmented:
             return bytes(parts)
         if len(parts) <= _LONGEST:
-            if len(self._parts) >= _MOST_SENDERS:
-                self._parts.clear()
             self._parts[sender] = parts
+            while len(self._parts) > _MOST_SENDERS or self.held > _MOST_HELD:
+                del self._parts[next(iter(self._parts))]  # the one that was silent for longest
         return None
 
 
@@ -119,6 +130,10 @@ class _WrapperArrivals:
     @property
     def begun(self) -> bool:
         return bool(self._head) or (self._reader is not None and self._reader.begun)
+
+    @property
+    def held(self) -> int:
+        return len(self._head)
 
     def reset(self) -> None:
         self._head.clear()
@@ -149,6 +164,10 @@ class _MbusArrivals:
     @property
     def begun(self) -> bool:
         return self._reader.begun or self._segments.begun
+
+    @property
+    def held(self) -> int:
+        return self._segments.held
 
     def reset(self) -> None:
         self._reader.reset()

@@ -76,6 +76,11 @@ class Segments:
         """Whether there are parts without their last."""
         return bool(self._parts)
 
+    @property
+    def held(self) -> int:
+        """How many octets of parts there are: at most 16 for each sender."""
+        return sum(len(part) for parts in self._parts.values() for part in parts)
+
     def reset(self) -> None:
         """Discard what has come."""
         self._parts.clear()

@@ -29,6 +29,11 @@ class Blocks:
         """Whether there are blocks without their last."""
         return self._next > 1
 
+    @property
+    def held(self) -> int:
+        """How many octets wait for their rest."""
+        return len(self._parts)
+
     def add(self, apdu: bytes) -> bytes | None:
         """Take a block; return the whole APDU with the last one, else None.
 

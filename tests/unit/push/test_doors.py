@@ -15,6 +15,7 @@ import pytest_asyncio
 from dlms_connector.config import PushListener
 from dlms_connector.errors import ConnectError
 from dlms_connector.protocol.data import structure
+from dlms_connector.protocol.datalink import Frame
 from dlms_connector.push import door as limits
 from dlms_connector.push import tcp_door, udp_door
 from dlms_connector.push.doors import make_door
@@ -285,3 +286,23 @@ async def test_a_port_in_use_is_told(desk: Desk, tcp: TcpDoor) -> None:
     door.listener = door.listener.model_copy(update={"port": tcp.port})
     with pytest.raises(ConnectError, match="cannot listen"):
         await door.open()
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+async def test_pushes_that_are_begun_by_datagrams_take_bounded_memory(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, *, blocks: bool
+) -> None:
+    """Each sender may begin pushes of many meters, and each datagram may come from another one."""
+    monkeypatch.setattr(udp_door, "MOST_HELD", 400_000)
+    door = desk.door("udp", allow=["0.0.0.0/0"], interfaceType="HDLC")
+    first = b"\xe0\x00\x00\x01\x00\x00\x82\x05\xdc" + bytes(1500)
+    for number in range(600):
+        information = b"\xe6\xe7\x00" + (first if blocks else bytes(1500))
+        source = bytes((number % 100 * 2 + 1,))
+        frame = Frame(b"\x2b", source, 0x03, information, not blocks)
+        door.datagram_received(frame.encode(), (f"10.0.0.{number % 100}", 5))
+    held = sum(sender.held for sender in door._senders.values())
+    assert 0 < held == door._held <= 400_000
+    door.sweep(0.0)
+    door.sweep(limits.UNFINISHED_S + 1)
+    assert door._held == 0

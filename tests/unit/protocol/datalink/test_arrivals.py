@@ -109,3 +109,16 @@ def test_what_has_begun_is_known(framing: PushFraming, line: bytes) -> None:
 
 def has_begun(reader: Arrivals) -> bool:
     return reader.begun
+
+
+def test_parts_of_many_senders_are_bounded_together() -> None:
+    """Anyone who reaches a listener may begin as many pushes as there are addresses."""
+    reader = make_arrivals("HDLC")
+    for sender in range(1, 256, 2):
+        part = Frame(b"\x2b", bytes((sender,)), 0x03, b"\xe6\xe7\x00" + bytes(1800), True)
+        for _ in range(30):
+            assert reader.feed(part.encode()) == []
+            part = Frame(b"\x2b", bytes((sender,)), 0x03, bytes(1800), True)
+    assert reader.held <= 4 * 0xFFFF
+    (one,) = reader.feed(hdlc(APDU, size=70))
+    assert one.apdu == APDU
