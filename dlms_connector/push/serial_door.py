@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from dlms_connector.config import PushListener, SerialConnection
 from dlms_connector.errors import DlmsError
@@ -55,20 +56,31 @@ class SerialDoor:
             await self._link.close()
 
     async def _read(self, link: Link) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             try:
-                if not link.is_open:
-                    await link.open()
-                data = await link.receive(loop.time() + GAP_S)
+                await self._take_all(link)
             except DlmsError as error:
                 self._tell(self._listener.door, "lost", f"the port is lost: {error}")
+            except Exception as error:  # the driver's: meters must not be unheard for ever
+                self._tell(self._listener.door, "lost", f"the port is lost: {error!r}")
+            self._discard()
+            with suppress(Exception):  # it is opened anew in any case
                 await link.close()
-                await asyncio.sleep(_RETRY_S)
-                continue
+            await asyncio.sleep(_RETRY_S)
+
+    async def _take_all(self, link: Link) -> None:
+        """Take what comes until the port is lost; raises DlmsError, or what a driver raises."""
+        loop = asyncio.get_running_loop()
+        if not link.is_open:
+            await link.open()
+        while True:
+            data = await link.receive(loop.time() + GAP_S)
             if not data:
-                self._arrivals.reset()
-                self._caller.blocks.clear()
-                continue
+                self._discard()
             for arrival in self._arrivals.feed(data):
                 self._take(arrival.apdu, self._caller, arrival.source)
+
+    def _discard(self) -> None:
+        """Forget what has begun: what comes next is not its rest."""
+        self._arrivals.reset()
+        self._caller.blocks.clear()

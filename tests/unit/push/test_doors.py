@@ -13,11 +13,11 @@ import pytest
 import pytest_asyncio
 
 from dlms_connector.config import PushListener
-from dlms_connector.errors import ConnectError
+from dlms_connector.errors import ConnectError, LinkClosedError
 from dlms_connector.protocol.data import structure
 from dlms_connector.protocol.datalink import Frame
 from dlms_connector.push import door as limits
-from dlms_connector.push import tcp_door, udp_door
+from dlms_connector.push import serial_door, tcp_door, udp_door
 from dlms_connector.push.doors import make_door
 from dlms_connector.push.pace import Pace
 from dlms_connector.push.tcp_door import TcpDoor
@@ -306,3 +306,42 @@ async def test_pushes_that_are_begun_by_datagrams_take_bounded_memory(
     door.sweep(0.0)
     door.sweep(limits.UNFINISHED_S + 1)
     assert door._held == 0
+
+
+class Failing:
+    """A serial link that loses its line in the middle of a push, in a way nobody has foreseen."""
+
+    def __init__(self, *happens: bytes | Exception) -> None:
+        self.happens = list(happens)
+        self.is_open = True
+
+    async def open(self) -> None:
+        self.is_open = True
+
+    async def close(self) -> None:
+        self.is_open = False
+
+    async def receive(self, deadline: float) -> bytes:
+        if not self.happens:
+            await asyncio.sleep(3600)
+        if isinstance(what := self.happens.pop(0), Exception):
+            raise what
+        return what
+
+
+@pytest.mark.parametrize("error", [LinkClosedError(), RuntimeError("the driver's fault")])
+async def test_a_serial_port_that_fails_is_opened_again_without_what_was_begun(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    line = hdlc(APDU, size=20)
+    half = line.index(b"\x7e\x7e") + 1
+    link = Failing(line[:half], error, line[half:], hdlc(APDU))
+    monkeypatch.setattr(serial_door, "make_link", lambda connection: link)
+    monkeypatch.setattr(serial_door, "_RETRY_S", 0.0)
+    door = desk.door("serial", serialPort="/dev/none", interfaceType="HDLC", device="Meter")
+    await door.open()
+    await until(lambda: not link.happens)
+    await desk.until(1)
+    await door.close()
+    assert len(desk.sink.readings) == 1
+    assert [cause for _, cause, _ in desk.told] == ["lost"]
