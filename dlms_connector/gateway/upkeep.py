@@ -39,7 +39,7 @@ class Upkeep:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._records, self._log, self._now_s, self._clock = records, log, now_s, clock
-        self._names = set(names)
+        self._names = frozenset(names)
         self._types = {one.device_name: one.device_type for one in devices if one.profiles}
         zones = {one.device_name: options_of(one.dlms).zone for one in devices}
         self._totals = DailyTotals(
@@ -54,7 +54,7 @@ class Upkeep:
 
     def adopt(self, device: str) -> None:
         """Note one more device that is in use."""
-        self._names.add(device)
+        self._names |= {device}  # another set: this may be another thread
 
     def take(self) -> bool:
         """Whether a step is to be done now; true once for each."""
@@ -65,14 +65,16 @@ class Upkeep:
 
     def step(self) -> None:
         """Do a piece of work. In the delivering thread."""
+        self._next = self._clock() + _PERIOD_S  # also if it fails, in whatever way
         try:
             self._work()
         except OSError as error:
             if not self._complained:
                 self._log.warning("the totals of the days are not told: %s", error)
             self._complained = True
-            self._waiting, self._next = [], self._clock() + _PERIOD_S
-        self._taken = False
+            self._waiting = []
+        finally:
+            self._taken = False
 
     def _work(self) -> None:
         now_ms = int(self._now_s() * 1000)

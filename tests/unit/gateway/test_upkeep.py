@@ -126,3 +126,25 @@ def test_devices_that_are_gone_are_told_of(
         upkeep.step()
     assert "the records of gone are dropped, with 1 entries that waited" in caplog.text
     assert records.sources() == (Source("M", _OBIS),)
+
+
+def test_a_fault_does_not_end_upkeep(records: Records) -> None:
+    time, told = _Time(), []
+    _keep(records, "M")
+
+    def send(*what: object) -> bool:
+        told.append(what)
+        if len(told) == 1:
+            raise ValueError("the gateway's fault")
+        return True
+
+    upkeep = Upkeep(records, [_device("M")], ["M"], send, _LOG, now_s=time.now_s, clock=time.clock)
+    time.now += 61
+    assert upkeep.take()
+    with pytest.raises(ValueError, match="fault"):
+        upkeep.step()
+    assert not upkeep.take(), "not at once again"
+    time.now += 3601
+    assert upkeep.take()
+    upkeep.step()
+    assert len(told) > 1
