@@ -81,12 +81,20 @@ class Push:
         while True:
             await asyncio.sleep(_SWEEP_S)
             now = loop.time()
-            for door in self.doors:
-                door.sweep(now)
-            self.receiver.silent(now)
+            self._look(now)
             if now >= store_at and self._counters.changed:
                 await loop.run_in_executor(None, self._counters.store)
                 store_at = loop.time() + _STORE_S
+
+    def _look(self, now: float) -> None:
+        """End what takes too long; a fault in that must not cost the counters."""
+        try:
+            for door in self.doors:
+                door.sweep(now)
+            self.receiver.silent(now)
+        except Exception as error:
+            self._news.tell("pushes", type(error).__name__, f"a fault of the connector: {error!r}")
+            self._log.debug("a look at the pushes failed", exc_info=True)
 
     async def close(self) -> None:
         """Stop listening, and store the counters."""
