@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import threading
 from pathlib import Path
@@ -58,7 +57,7 @@ def _left() -> tuple[int, int, int]:
     """Return threads, open files, and loggers with handlers."""
     loggers = [one for one in logging.Logger.manager.loggerDict.values()
                if isinstance(one, logging.Logger) and one.handlers]  # fmt: skip
-    return threading.active_count(), len(os.listdir("/proc/self/fd")), len(loggers)
+    return threading.active_count(), len([*Path("/proc/self/fd").iterdir()]), len(loggers)
 
 
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
