@@ -15,6 +15,9 @@ from dlms_connector.push.pace import Pace
 UNFINISHED_S = 30.0
 #: APDUs per second of one sender, and how many it may send at once.
 APDUS = Pace(20, 200)
+#: Seconds of work per second, and at once, on what is not taken, of all senders at a port: whoever
+#: may connect can send what takes long to read.
+REFUSED_WORK = Pace(0.1, 2.0)
 
 #: Takes an APDU, and returns what became of it.
 Take = Callable[[bytes, Caller, bytes], Taken]

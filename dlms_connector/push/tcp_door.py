@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from math import inf
+from time import thread_time
 from typing import cast
 
 from dlms_connector.config import PushListener
@@ -41,6 +42,7 @@ class TcpDoor:
         self._strangers: Counter[str] = Counter()
         self._known = 0
         self._most = room_for_strangers()
+        self.refused_work = limits.REFUSED_WORK.begin()
 
     @property
     def port(self) -> int:
@@ -173,6 +175,7 @@ class _Connection(asyncio.Protocol):
     def _take(self, arrival: Arrival, now: float) -> None:
         if self._transport is None or self._transport.is_closing():
             return
+        began = thread_time()
         taken = self._door.take(arrival.apdu, self._caller, arrival.source)
         if taken.answer:
             self._transport.write(answer_to(arrival, taken.answer))
@@ -186,7 +189,8 @@ class _Connection(asyncio.Protocol):
                     self._transport.close()
         elif not taken.waits:
             self._refused += 1
-            if self._refused >= MOST_REFUSED:
+            fits = self._door.refused_work.spend(thread_time() - began, now)
+            if self._refused >= MOST_REFUSED or not fits:
                 self.end()
 
     def _rest(self) -> None:

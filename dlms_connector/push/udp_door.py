@@ -6,18 +6,22 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from math import inf
+from time import thread_time
 
 from dlms_connector.config import PushListener
 from dlms_connector.errors import ConnectError, LinkError
 from dlms_connector.link import plain
 from dlms_connector.protocol.datalink import make_arrivals
-from dlms_connector.push.door import APDUS, UNFINISHED_S, Allowed, Take, Tell, answer_to, caller_of
+from dlms_connector.push import door as limits
+from dlms_connector.push.door import UNFINISHED_S, Allowed, Take, Tell, answer_to, caller_of
 from dlms_connector.push.pace import Pace
 
 #: Datagrams per second of all senders together, and how many at once.
 DATAGRAMS = Pace(1000, 5000)
 #: Senders that are remembered.
 MOST_SENDERS = 1024
+#: Senders of pushes that were taken, which are taken also while strangers send too much.
+MOST_KNOWN = 65_536
 #: Octets of pushes without their rest that are kept of all senders together.
 MOST_HELD = 1 << 23
 
@@ -32,6 +36,9 @@ class UdpDoor(asyncio.DatagramProtocol):
         self._senders: OrderedDict[str, _Sender] = OrderedDict()
         self._pace = DATAGRAMS.begin()
         self._held = 0
+        #: Addresses from which a push was taken.
+        self._known: set[str] = set()
+        self._refused_work = limits.REFUSED_WORK.begin()
         self._clock: Callable[[], float] = lambda: 0.0
 
     @property
@@ -65,26 +72,36 @@ class UdpDoor(asyncio.DatagramProtocol):
         if not sender.pace.spend(1, now):
             self._tell(sender.caller.name, "flood", "too many datagrams: some are dropped")
             return
-        before = sender.held
-        self._feed(sender, data, addr)
+        if peer not in self._known and not self._refused_work.spend(0, now):
+            self._tell(self.listener.door, "work", "senders that are not known send too much")
+            return
+        before, began = sender.held, thread_time()
+        if not self._feed(sender, data, addr):
+            self._refused_work.spend(thread_time() - began, now)
+        elif len(self._known) < MOST_KNOWN:
+            self._known.add(peer)
         self._held += sender.held - before
         while self._held > MOST_HELD:  # this sender has at most a small part of it
             self._forget(next(iter(self._senders)))
 
-    def _feed(self, sender: _Sender, data: bytes, addr: tuple[str, int]) -> None:
+    def _feed(self, sender: _Sender, data: bytes, addr: tuple[str, int]) -> bool:
+        """Take what is whole in a datagram; return whether a push was taken."""
+        known = False
         framing = self.listener.interface_type
         arrivals = make_arrivals(framing) if framing == "WRAPPER" else sender.arrivals
         try:
             found = arrivals.feed(data)
         except LinkError as error:
             self._tell(sender.caller.name, "framing", str(error))
-            return
+            return False
         for arrival in found:
             taken = self._take(arrival.apdu, sender.caller, arrival.source)
+            known = known or taken.device is not None
             if taken.answer and self._transport is not None:
                 self._transport.sendto(answer_to(arrival, taken.answer), addr)
         if framing == "WRAPPER" and not found:
             self._tell(sender.caller.name, "framing", "a datagram without a whole wrapper frame")
+        return known
 
     def sweep(self, now: float) -> None:
         """Forget what was begun too long ago."""
@@ -121,7 +138,7 @@ class _Sender:
     def __init__(self, listener: PushListener, peer: str) -> None:
         self.caller = caller_of(listener, peer, answers=listener.interface_type == "WRAPPER")
         self.arrivals = make_arrivals(listener.interface_type)
-        self.pace = APDUS.begin()
+        self.pace = limits.APDUS.begin()
         self.until = inf
 
     @property

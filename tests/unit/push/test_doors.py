@@ -345,3 +345,29 @@ async def test_a_serial_port_that_fails_is_opened_again_without_what_was_begun(
     await door.close()
     assert len(desk.sink.readings) == 1
     assert [cause for _, cause, _ in desk.told] == ["lost"]
+
+
+async def test_strangers_cannot_take_the_time_of_the_polls(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading what is refused takes time; all strangers of a port have a share together."""
+    monkeypatch.setattr(limits, "REFUSED_WORK", Pace(0.0, 1e-9))
+    tcp, udp = desk.door("tcp"), desk.door("udp", allow=["0.0.0.0/0"])
+    await tcp.open()
+    unknown = wrapped(b"\x0f\xff")
+    first, one = await call(tcp)
+    one.write(unknown)
+    assert await hangs_up(first)
+    second, two = await call(tcp)
+    two.write(wrapped(APDU) + wrapped(APDU))
+    await desk.until(2)  # what is taken has a budget of its own
+    udp.datagram_received(wrapped(APDU), ("127.0.0.1", 5))
+    udp.datagram_received(unknown, ("10.0.0.1", 5))
+    udp.datagram_received(unknown, ("10.0.0.2", 5))
+    assert desk.told[-1][1] == "work"
+    udp.datagram_received(wrapped(APDU), ("127.0.0.1", 5))
+    assert len(desk.sink.readings) == 4
+    one.close()
+    two.close()
+    await tcp.close()
+    assert await hangs_up(second)
