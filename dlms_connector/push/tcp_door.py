@@ -182,7 +182,8 @@ class _Connection(asyncio.Protocol):
         if not self._apdus.spend(1, now):
             self._rest()
         if taken.device is not None:
-            self._refused, self._until = 0, now + IDLE_S
+            # The line goes on: what has begun now is not what had begun before.
+            self._refused, self._until, self._whole_until = 0, now + IDLE_S, inf
             if not self._known:
                 self._known = True
                 if not self._door.know(self._peer):

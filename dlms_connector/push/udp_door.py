@@ -78,8 +78,10 @@ class UdpDoor(asyncio.DatagramProtocol):
         before, began = sender.held, thread_time()
         if not self._feed(sender, data, addr):
             self._refused_work.spend(thread_time() - began, now)
-        elif len(self._known) < MOST_KNOWN:
-            self._known.add(peer)
+        else:
+            sender.until = inf  # what has begun now is not what had begun before
+            if len(self._known) < MOST_KNOWN:
+                self._known.add(peer)
         self._held += sender.held - before
         while self._held > MOST_HELD:  # this sender has at most a small part of it
             self._forget(next(iter(self._senders)))

@@ -371,3 +371,55 @@ async def test_strangers_cannot_take_the_time_of_the_polls(
     two.close()
     await tcp.close()
     assert await hangs_up(second)
+
+
+@pytest.mark.parametrize("framing", ["WRAPPER", "HDLC"])
+async def test_a_line_that_is_never_silent_is_not_hung_up_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, framing: str
+) -> None:
+    """A concentrator sends without a pause: each read ends within a push, and all become whole."""
+    now = [0.0]
+    door = desk.door("tcp", interfaceType=framing)
+    one = tcp_door._Connection(door)
+    monkeypatch.setattr(one, "_clock", lambda: now[0])
+    await door.open()
+    one.connection_made(Transport())  # type: ignore[arg-type]
+    line = (wrapped(APDU) if framing == "WRAPPER" else hdlc(APDU)) * 2
+    middle = len(line) // 4
+    one.data_received(line[:middle])
+    for count in range(1, 100):
+        now[0] += 1.0
+        one.data_received(line[middle : middle + len(line) // 2])
+        one.sweep(now[0])
+        assert len(desk.sink.readings) == count
+    now[0] += limits.UNFINISHED_S + 1
+    one.sweep(now[0])  # now it is silent
+    assert Transport.aborted == (framing == "WRAPPER")
+    await door.close()
+
+
+class Transport:
+    """A transport that only remembers that it was aborted."""
+
+    aborted = False
+
+    def __init__(self) -> None:
+        type(self).aborted = False
+
+    def get_extra_info(self, name: str) -> tuple[str, int]:
+        return "127.0.0.1", 5
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def abort(self) -> None:
+        type(self).aborted = True
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
