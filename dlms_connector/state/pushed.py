@@ -24,6 +24,10 @@ FILE = "pushed-counters.json"
 _MOST_SENDERS = 200_000
 _MOST_OCTETS = 64 * _MOST_SENDERS
 _NUMBER = range(1 << 32)
+#: What a file is that could not be read: it is read again before it is written.
+_UNREAD = (-1, -1)
+#: Connectors of one gateway share the folder and its files.
+_WRITING = Lock()
 _SENDER = re.compile(r"[0-9a-f]{24}")
 
 
@@ -33,8 +37,8 @@ class PushedCounters:
     def __init__(self, path: Path | None, log: logging.Logger) -> None:
         self._path, self._log = path, log
         self._highest: dict[str, int] = {}
-        self._memory, self._io = Lock(), Lock()
-        self._changed = self._complained = False
+        self._memory = Lock()
+        self._changed = self._complained = self._unread = False
         #: What the file was when it was read or written here: others may write it too.
         self._seen: tuple[int, int] | None = None
 
@@ -78,12 +82,19 @@ class PushedCounters:
             whole = len(highest) == len(found["highest"])
         except FileNotFoundError:
             return
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except OSError as error:
+            self._complain(f"cannot be read: {error}")
+            if self._unread:
+                put_aside(self._path)  # it was not for a moment only
+            self._unread, self._changed, self._seen = True, True, _UNREAD
+            return
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             highest, whole = {}, False
             self._complain(f"cannot be read: {error}")
         if not whole:
             put_aside(self._path)
             self._complain("has entries that make no sense, and is kept aside")
+        self._unread = False
         with self._memory:
             for sender, number in highest.items():
                 self._highest[sender] = max(number, self._highest.get(sender, -1))
@@ -91,7 +102,7 @@ class PushedCounters:
 
     def store(self) -> None:
         """Write the file if there is something new; never raises."""
-        with self._io:
+        with _WRITING:
             if self._path is None or not self._changed:
                 return
             if _state_of(self._path) != self._seen:

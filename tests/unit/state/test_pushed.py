@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+from errno import EMFILE
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 
+from dlms_connector.state import private_files
 from dlms_connector.state.pushed import FILE, PushedCounters, carry_over
 
 LOG = logging.getLogger("test")
@@ -112,3 +116,52 @@ def test_another_folder_takes_the_numbers_over(tmp_path: Path) -> None:
     again = PushedCounters(folder / FILE, LOG)
     again.load()
     assert again.highest(SENDER) == 9
+
+
+def test_connectors_of_one_process_do_not_overwrite_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "pushed.json"
+    one, two = PushedCounters(path, LOG), PushedCounters(path, LOG)
+    other = PushedCounters.sender(b"MMM\0\0\0\0\2", bytes(16))
+    one.note(SENDER, 9)
+    two.note(other, 4)
+    meanwhile = Thread(target=two.store)
+    write = private_files.write
+
+    def slowly(*what: Any) -> None:
+        if meanwhile.ident is None:
+            meanwhile.start()
+            meanwhile.join(0.3)
+        write(*what)
+
+    monkeypatch.setattr(private_files, "write", slowly)
+    one.store()
+    meanwhile.join(30.0)
+    again = PushedCounters(path, LOG)
+    again.load()
+    assert (again.highest(SENDER), again.highest(other)) == (9, 4)
+    assert not one.changed
+    assert not two.changed
+
+
+def test_a_file_that_cannot_be_read_for_a_while_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process may have no descriptor left just then: old pushes must not be new again."""
+    path = tmp_path / "pushed.json"
+    before = PushedCounters(path, LOG)
+    before.note(SENDER, 9)
+    before.store()
+    counters = PushedCounters(path, LOG)
+
+    def fails(*_: object) -> Any:
+        raise OSError(EMFILE, "too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(private_files, "load", fails)
+        counters.load()
+    assert counters.changed
+    counters.store()
+    assert counters.highest(SENDER) == 9
+    assert not list(tmp_path.glob("*unreadable*"))
