@@ -160,10 +160,13 @@ class PlatformRest:
 
     def _authorization(self) -> dict[str, str]:
         if self._api_key is not None:
-            return {"X-Authorization": f"ApiKey {self._api_key.decode()}"}
+            return {"X-Authorization": f"ApiKey {_text(self._api_key, 'apiKey')}"}
         if self._token is None:
             path = "/api/auth/login"
-            login = {"username": self._username, "password": (self._password or b"").decode()}
+            login = {
+                "username": self._username,
+                "password": _text(self._password or b"", "password"),
+            }
             body = json.dumps(login).encode()
             request = Request(  # noqa: S310
                 self._url + path, body, {"Content-Type": "application/json"}
@@ -189,6 +192,8 @@ class PlatformRest:
             raise RestError(
                 f"{self._url}{asked}: {reason}; check platform.url, and that this host reaches it"
             ) from None
+        except ValueError:  # it quotes the header that it refuses, and so the secret
+            raise _unusable("apiKey" if self._api_key is not None else "url") from None
         if len(content) > _LARGEST:
             raise RestError(f"{self._url}{asked}: the answer has more than {_LARGEST} bytes")
         try:
@@ -209,6 +214,17 @@ def _refused(path: str, code: int) -> RestError:
     if 300 <= code < 400:
         hint = "redirects are not followed; give platform.url as it is after them"
     return RestError(f"{asked}: the platform answered {code}; {hint}")
+
+
+def _text(secret: bytes, key: str) -> str:
+    try:
+        return secret.decode()
+    except ValueError:
+        raise _unusable(key) from None
+
+
+def _unusable(key: str) -> RestError:
+    return RestError(f"the request cannot be written; check platform.{key}: line breaks, signs")
 
 
 def _mapping(value: Any) -> dict[str, Any]:
