@@ -7,7 +7,6 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from pathlib import Path
 
 import click
@@ -16,15 +15,16 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from dlms_connector.cli.chosen import chosen
 from dlms_connector.cli.program import FAILED, USER_MISTAKE
-from dlms_connector.cli.sent import as_sent, items_of, unsent
-from dlms_connector.config import Device, Loaded, load_file
+from dlms_connector.cli.sent import as_sent, items_of, text_of, unsent
+from dlms_connector.config import Device, load_file
 from dlms_connector.errors import ConfigError, DlmsError
 from dlms_connector.fleet import Reception
 from dlms_connector.link import DialInLink, Link, make_link
 from dlms_connector.meter import Outcome, meter_of, wanted
 from dlms_connector.protocol import make_client
-from dlms_connector.reading import Failure, Poll, Value
+from dlms_connector.reading import Failure, Poll
 from dlms_connector.state import NoPlace, commands_folder, needs_counter
 
 #: Most lines to read at the same time.
@@ -46,7 +46,7 @@ def command(file: Path, names: Sequence[str], as_json: bool) -> None:
     could not be converted, 2 the configuration is wrong or has no such device.
     """
     loaded = load_file(file)
-    devices = _chosen(loaded, names)
+    devices = chosen(loaded, names)
     problems = () if names else loaded.every_problem
     for problem in problems:
         click.echo(problem, err=True)
@@ -142,21 +142,6 @@ async def _read_line(
         await link.close()
 
 
-def _chosen(loaded: Loaded, names: Sequence[str]) -> Sequence[Device]:
-    """Return the devices to read; raises ConfigError or BadParameter for an unusable name."""
-    devices = {device.device_name: device for device in loaded.configuration.devices}
-    if not names:
-        return tuple(device for device in devices.values() if device.is_polled)
-    for name in names:
-        refused = [one for one in loaded.refused if one.name == name]
-        if name not in devices and refused:
-            raise ConfigError(*refused[0].problems)
-        if name not in devices:
-            there_are = ", ".join(devices) or "no usable devices"
-            raise click.BadParameter(f"no device is called {name!r}; there are: {there_are}")
-    return tuple(devices[name] for name in dict.fromkeys(names))
-
-
 def _is_incomplete(device: Device, outcome: Outcome) -> bool:
     """Whether a configured item would not reach the platform."""
     lacking = outcome.error or outcome.poll.failures or any(unsent(device, outcome.poll))
@@ -220,21 +205,12 @@ def _table(device: Device, outcome: Outcome) -> Table:
         table.add_column(heading, justify=justify, overflow="fold")
     for reading in outcome.poll.readings:
         value, unit = as_sent(reading, items[reading.kind, reading.key])
-        shown = Text(_text(value), "yellow" if reading.quality == "suspect" else "")
+        shown = Text(text_of(value), "yellow" if reading.quality == "suspect" else "")
         table.add_row(Text(reading.key), Text(str(reading.obis)), shown, Text(unit or ""))
     for failure in _object_failures(outcome):
         sentence = Text(_sentence(failure.error), "red")
         table.add_row(Text(failure.key), Text(str(failure.obis)), sentence, Text())
     return table
-
-
-def _text(value: Value) -> str:
-    if isinstance(value, str):
-        # Escape control characters: a meter's text must not control the terminal.
-        return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in value)
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    return str(simplejson.dumps(value, use_decimal=True, ensure_ascii=False))
 
 
 def _sentence(error: DlmsError) -> str:

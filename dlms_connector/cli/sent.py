@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
-from dlms_connector.config import Device, Item
+import simplejson
+
+from dlms_connector.config import (
+    Device,
+    Item,
+    Profile,
+    ProfileColumn,
+    automatic_key,
+    prefixes,
+)
 from dlms_connector.meter import wanted
 from dlms_connector.reading import Kind, Poll, Reading, Value
 from dlms_converters.shaping import shaped
@@ -30,6 +39,47 @@ def as_sent(reading: Reading, item: Item) -> tuple[Value, str | None]:
     if isinstance(value, int) and isinstance(sent, Decimal) and item.decimals is None:
         return (int(sent) if sent == sent.to_integral_value() else sent), unit
     return sent, unit
+
+
+def column_as_sent(reading: Reading, column: ProfileColumn | None) -> tuple[Value, str | None]:
+    """Return value and unit of a profile's row as sent; the meter's own if nothing is sent."""
+    if column is None:
+        return reading.value, reading.unit
+    try:
+        sent = shaped(
+            reading.value,
+            reading.unit,
+            to_unit=column.unit,
+            multiplier=column.multiplier,
+            decimals=column.decimals,
+        )
+    except UnitError:
+        return reading.value, reading.unit
+    return sent, column.unit or reading.unit
+
+
+def column_of(reading: Reading, device: Device, profile: Profile) -> ProfileColumn | None:
+    """Return the settings of the captured attribute that a reading is of, if it has any.
+
+    Keys that are not configured may have an addition, which tells equal ones apart.
+    """
+    known = prefixes(device.profiles if profile in device.profiles else (profile,))
+    keys = {
+        one.key or automatic_key(known[profile.obis], one.obis, one.attribute, one.part): one
+        for one in profile.columns
+        if (one.obis, one.attribute) == (reading.obis, reading.attribute)
+    }
+    fitting = [key for key in keys if reading.key.startswith(key)]
+    return keys[max(fitting, key=len)] if fitting else None
+
+
+def text_of(value: Value) -> str:
+    """Return a value as text for a terminal: a meter's text must not control it."""
+    if isinstance(value, str):
+        return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in value)
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return str(simplejson.dumps(value, use_decimal=True, ensure_ascii=False))
 
 
 def unsent(device: Device, poll: Poll) -> Iterator[tuple[Reading, str]]:

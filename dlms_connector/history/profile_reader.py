@@ -13,7 +13,7 @@ from dlms_connector.config import Device, Profile
 from dlms_connector.cosem import AttributeRef, ByEntry
 from dlms_connector.errors import CommandError, ObjectError, ServiceError
 from dlms_connector.history.layouts import layout
-from dlms_connector.history.profile_reading import Ways, between, with_its_clock
+from dlms_connector.history.profile_reading import Ways, between, last, with_its_clock
 from dlms_connector.history.profile_readings import ProfileRead, instant_ms, readings_of
 from dlms_connector.history.profiles import (
     ENTRIES_IN_USE,
@@ -70,6 +70,11 @@ class ProfileReader:
         """The capture period in seconds, 0 if rows come irregularly; None until it was read."""
         return self._layout.period_s if self._layout is not None else None
 
+    @property
+    def zone(self) -> tzinfo | None:
+        """The zone of the meter's clock: the configured one, else what it told; None if unknown."""
+        return self._options.zone or self._zone
+
     def forget(self) -> None:
         """Forget all that was found out: another meter may be there, or it was set up anew."""
         self._layout = self._zone = None
@@ -109,6 +114,18 @@ class ProfileReader:
             self.forget()
             raise
         shape = yield from self._known(client)
+        return (yield from readings_of(rows, shape, self.device, self.profile))
+
+    def newest(self, client: Client, count: int) -> Talk[ProfileRead]:
+        """Read the newest rows, at most `count`, by their place and not by their time.
+
+        Raises as `read` does.
+        """
+        shape = yield from self._known(client)
+        standard = self.device.dlms.standard
+        rows = yield from last(
+            client, self.profile.obis, count, self._options, self.profile, standard
+        )
         return (yield from readings_of(rows, shape, self.device, self.profile))
 
     def _rows(self, client: Client, start_ms: int, end_ms: int) -> Talk[list[Row]]:

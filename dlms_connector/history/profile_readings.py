@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal
 
 from dlms_connector.config import (
@@ -50,9 +51,10 @@ _UNREADABLE = Flag("unreadableValue")
 class ProfileRead:
     """The rows of a slice, as readings.
 
-    `rows_ms` are the instants at which the rows are sent, ascending, no two equal; `readings` are
-    in that order. `without_time` counts rows that are not sent because the meter gave no instant
-    for them, `suspect` those whose quality is not good. `remarks` are sentences to tell once.
+    `rows_ms` are the instants at which the rows are sent, ascending, no two equal; `readings` and
+    `times`, as the meter wrote them in its zone, are in that order. `without_time` counts rows
+    that are not sent because the meter gave no instant for them, `suspect` those whose quality is
+    not good. `remarks` are sentences to tell once.
     """
 
     period_s: int
@@ -61,6 +63,7 @@ class ProfileRead:
     without_time: int = 0
     suspect: int = 0
     remarks: tuple[str, ...] = ()
+    times: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +220,13 @@ def readings_of(
     if without_time:
         remarks += (_without_time(profile.obis),)
     return ProfileRead(
-        shape.period_s, tuple(rows_ms), tuple(readings), without_time, suspect, remarks
+        shape.period_s,
+        tuple(rows_ms),
+        tuple(readings),
+        without_time,
+        suspect,
+        remarks,
+        tuple(row.at for row in timed if row.at is not None),
     )
 
 

@@ -1,0 +1,59 @@
+"""One meter, ready to be talked to: its link, its counters, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from dlms_connector.config import Device, Loaded
+from dlms_connector.fleet import Reception
+from dlms_connector.link import DialInLink, make_link
+from dlms_connector.meter import AnyMeter, meter_of
+from dlms_connector.protocol import make_client
+from dlms_connector.state import NoPlace, commands_folder, needs_counter
+
+
+def state_folder(loaded: Loaded, file: Path, *devices: Device) -> Path | NoPlace | None:
+    """Return the folder of the gateway's counters and short names; None if nobody needs it."""
+    if not any(needs_counter(device) or device.dlms.referencing == "SN" for device in devices):
+        return None
+    return commands_folder(loaded.configuration.state_directory, file.resolve().parent)
+
+
+@asynccontextmanager
+async def at_meter(
+    device: Device, state_dir: Path | NoPlace | None, log: logging.Logger
+) -> AsyncIterator[AnyMeter]:
+    """Hold a meter over a link of its own; one that dials in is waited for.
+
+    Raises ConfigError if its link cannot be made. The association is released unless it was broken
+    off: a meter in the middle of an answer understands no goodbye.
+    """
+    link = make_link(device.connection)
+    reception = Reception(log, make_client, state_dir)
+    receiving: asyncio.Future[None] | None = None
+    try:
+        if isinstance(link, DialInLink):
+            reception.expect([device], link)
+            receiving = asyncio.ensure_future(reception.run())
+            await link.arrival(device.connection.connect_timeout_ms / 1000)
+        meter = meter_of(
+            device,
+            link,
+            open_link=link.open,
+            make_client=make_client,
+            now_ms=lambda: time.time_ns() // 1_000_000,
+            log=log,
+            state_dir=state_dir,
+        )
+        yield meter
+        await meter.session.release()
+    finally:
+        if receiving is not None:
+            receiving.cancel()
+        await link.close()
+        await reception.close()

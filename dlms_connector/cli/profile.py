@@ -1,0 +1,302 @@
+"""`dlms-connector profile`: rows of a load profile as a table, a chart, or a file."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from dlms_connector.cli.at_meter import at_meter, state_folder
+from dlms_connector.cli.chosen import chosen
+from dlms_connector.cli.profile_files import (
+    as_json,
+    heading,
+    needed,
+    writable,
+    write_csv,
+    write_parquet,
+)
+from dlms_connector.cli.profile_plots import charts, write_plot
+from dlms_connector.cli.profile_rows import Rows, Told, read_last, read_range
+from dlms_connector.cli.program import INTERRUPTED
+from dlms_connector.cli.sent import text_of
+from dlms_connector.config import Device, Loaded, Profile, load_file
+from dlms_connector.errors import DlmsError
+from dlms_connector.history import ProfileReader
+from dlms_connector.obis import Obis
+from dlms_connector.state import NoPlace
+
+#: Rows that are read without `--from` and `--last`: a day of quarters.
+_LAST = 96
+#: Text columns for a pipe or a file, which have no width of their own.
+_PIPE_WIDTH = 200
+#: The endings of pictures that can be drawn.
+_PICTURES = (".png", ".svg", ".pdf")
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command("profile")
+@click.argument("file", type=_FILE)
+@click.option(
+    "--device", "name", metavar="NAME", help="The meter; may be left out if there is only one."
+)
+@click.option(
+    "--obis",
+    metavar="O",
+    help="The profile, such as 1-0:99.1.0; may be left out if the meter has only one configured.",
+)
+@click.option(
+    "--from",
+    "start",
+    metavar="T",
+    help="First moment, ISO 8601; without an offset in the zone of the meter's clock.",
+)
+@click.option("--to", "end", metavar="T", help="End, not included; without it the newest row.")
+@click.option(
+    "--last",
+    "count",
+    type=click.IntRange(1, 1_000_000),
+    metavar="N",
+    help=f"The newest N rows instead of a range. [default: {_LAST}]",
+)
+@click.option("--csv", "csv_file", type=_FILE, metavar="F", help="Write a CSV file.")
+@click.option(
+    "--parquet",
+    "parquet_file",
+    type=_FILE,
+    metavar="F",
+    help="Write a Parquet file (needs the extra [parquet]).",
+)
+@click.option(
+    "--plot",
+    "plot_file",
+    type=_FILE,
+    metavar="F.png",
+    help="Draw into a PNG, SVG or PDF file (needs the extra [plot]).",
+)
+@click.option("--chart", is_flag=True, help="Draw in the terminal (needs the extra [chart]).")
+@click.option("--json", "json_wanted", is_flag=True, help="Write JSON; decimals stay exact.")
+def command(
+    file: Path,
+    name: str | None,
+    obis: str | None,
+    start: str | None,
+    end: str | None,
+    count: int | None,
+    csv_file: Path | None,
+    parquet_file: Path | None,
+    plot_file: Path | None,
+    chart: bool,
+    json_wanted: bool,
+) -> None:
+    """Read rows of a load profile, a billing profile or an event log of one meter of FILE.
+
+    They are shown as a table unless a file, a chart or JSON is asked for. Keys and values are
+    those that the platform gets; times are in the zone of the meter, with their offset. Nothing
+    is recorded or sent. Ctrl-C ends the reading and keeps what has come.
+
+    Exit codes: 0 all was read, also if the meter holds no row, 1 the meter or the profile could
+    not be read to the end (what came before is written), 2 what you wrote is wrong, 130
+    interrupted.
+    """
+    if start is not None and count is not None:
+        raise click.UsageError("--from and --last exclude each other")
+    if end is not None and start is None:
+        raise click.UsageError("--to needs --from")
+    since, until = _moment(start, "--from"), _moment(end, "--to")
+    _check_outputs(csv_file, parquet_file, plot_file, chart=chart)
+    loaded = load_file(file)
+    device = _device(loaded, name)
+    rows = Rows(ProfileReader(device, _profile(device, obis)))
+    error = _read(rows, since, until, count or _LAST, state_folder(loaded, file, device))
+    if rows or error is None:
+        if csv_file is not None:
+            write_csv(csv_file, rows)
+        if parquet_file is not None:
+            write_parquet(parquet_file, rows)
+        if plot_file is not None and not write_plot(plot_file, rows):
+            click.echo(f"{plot_file} is not written: no row has a number with a unit", err=True)
+        if json_wanted:
+            click.echo(as_json(rows))
+        if chart:
+            _draw(rows)
+        if not (json_wanted or chart or csv_file or parquet_file or plot_file):
+            _show(rows)
+    _tell(rows, error)
+    if isinstance(error, DlmsError):
+        raise error
+    if error is not None:
+        sys.exit(INTERRUPTED)
+
+
+def _moment(text: str | None, option: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is not a day or a moment such as 2026-05-01 or 2026-05-01T00:00:00Z",
+            param_hint=option,
+        ) from None
+
+
+def _check_outputs(
+    csv_file: Path | None, parquet_file: Path | None, plot_file: Path | None, *, chart: bool
+) -> None:
+    """Raise BadParameter for what could not be written in the end."""
+    writable("--csv", csv_file)
+    writable("--parquet", parquet_file)
+    writable("--plot", plot_file)
+    if parquet_file is not None:
+        needed("--parquet", "pyarrow", "parquet")
+    if plot_file is not None:
+        needed("--plot", "matplotlib", "plot")
+        if plot_file.suffix.lower() not in _PICTURES:
+            raise click.BadParameter(
+                f"the file must end with {', '.join(_PICTURES)}", param_hint="--plot"
+            )
+    if chart:
+        needed("--chart", "plotext", "chart")
+
+
+def _device(loaded: Loaded, name: str | None) -> Device:
+    devices = chosen(loaded, [] if name is None else [name])
+    if len(devices) != 1:
+        there_are = ", ".join(one.device_name for one in devices) or "no usable devices"
+        raise click.BadParameter(f"say which; there are: {there_are}", param_hint="--device")
+    (device,) = devices
+    if not device.is_polled:
+        raise click.BadParameter(
+            f"{device.device_name} only pushes: it cannot be asked", param_hint="--device"
+        )
+    return device
+
+
+def _profile(device: Device, obis: str | None) -> Profile:
+    """Return the profile with its settings; one that is not configured has none."""
+    known = {one.obis: one for one in device.profiles}
+    if obis is None:
+        if len(known) == 1:
+            return next(iter(known.values()))
+        configured = ", ".join(map(str, known)) or "none; a load profile is often 1-0:99.1.0"
+        raise click.BadParameter(
+            f"say which; configured of {device.device_name}: {configured}", param_hint="--obis"
+        )
+    try:
+        code = Obis.parse(obis)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--obis") from None
+    return known.get(code) or Profile.model_validate({"obis": str(code)})
+
+
+def _read(
+    rows: Rows,
+    since: datetime | None,
+    until: datetime | None,
+    count: int,
+    state_dir: Path | NoPlace | None,
+) -> DlmsError | KeyboardInterrupt | None:
+    """Read; return what ended it before its time."""
+    device = rows.reader.device
+    log = logging.getLogger(__name__)
+
+    async def read(told: Told) -> None:
+        async with at_meter(device, state_dir, log) as meter:
+            if since is not None:
+                await read_range(meter, rows, since, until, told)
+            else:
+                await read_last(meter, rows, count, told)
+
+    try:
+        with _progress(f"{device.device_name} {rows.reader.profile.obis}") as told:
+            asyncio.run(read(told))
+    except (DlmsError, KeyboardInterrupt) as error:
+        return error
+    except ValueError as error:
+        if rows or str(error) != "the range ends before it begins":
+            raise
+        raise click.BadParameter(str(error), param_hint="--to") from None
+    return None
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Told]:
+    """Show how much is done, the rows, and the time left, on a terminal only."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[rows]} rows"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task(what, total=1.0, rows=0)
+        yield lambda part, rows: bar.update(task, completed=part, rows=rows)
+
+
+def _tell(rows: Rows, error: BaseException | None) -> None:
+    """Say on stderr what the rows do not show."""
+    for remark in rows.remarks:
+        click.echo(f"note: {remark}", err=True)
+    if error is not None:
+        what = "interrupted" if isinstance(error, KeyboardInterrupt) else "the reading ended early"
+        click.echo(f"{what}: {len(rows.lines)} rows were read before", err=True)
+    elif not rows:
+        reader = rows.reader
+        click.echo(f"{reader.device.device_name}: {reader.profile.obis} has no such rows", err=True)
+
+
+def _console() -> Console:
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, _PIPE_WIDTH)
+    return console
+
+
+def _draw(rows: Rows) -> None:
+    console = _console()
+    width = min(console.width, 120)
+    drawn = False
+    for text in charts(rows, width, colour=console.is_terminal and not console.no_color):
+        click.echo(text)
+        drawn = True
+    if not drawn:
+        click.echo("nothing to draw: no row has a number with a unit", err=True)
+
+
+def _show(rows: Rows) -> None:
+    columns, reader = list(rows.columns.values()), rows.reader
+    title = Text(f"{reader.device.device_name} {reader.profile.obis}")
+    table = Table(title=title, title_justify="left")
+    table.add_column("time", overflow="fold", no_wrap=True)
+    for one in columns:
+        table.add_column(Text(heading(one)), justify="right", overflow="fold")
+    for line in rows.lines:
+        cells = [line.values.get(one.key) for one in columns]
+        table.add_row(
+            line.at.isoformat(),
+            *(
+                Text(
+                    "" if cell is None else text_of(cell),
+                    "yellow" if one.key in line.suspect else "",
+                )
+                for one, cell in zip(columns, cells, strict=True)
+            ),
+        )
+    _console().print(table)
