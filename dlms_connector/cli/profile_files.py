@@ -13,6 +13,7 @@ import click
 import simplejson
 
 from dlms_connector.cli.profile_rows import Column, Line, Rows
+from dlms_connector.cli.sent import plain
 from dlms_connector.reading import Value
 
 #: The most digits of a 128-bit decimal, and the range of a 64-bit integer, as Parquet has them.
@@ -38,17 +39,6 @@ def writable(option: str, path: Path | None) -> None:
 def heading(column: Column) -> str:
     """Return the key of a column, and the unit of its numbers."""
     return f"{column.key} [{column.unit}]" if column.unit else column.key
-
-
-def plain(value: Value) -> str:
-    """Return a value as a cell: numbers with all digits, lists and structures as JSON."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    return str(simplejson.dumps(value, use_decimal=True, ensure_ascii=False))
 
 
 def write_csv(path: Path, rows: Rows) -> None:

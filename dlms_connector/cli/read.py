@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
-import simplejson
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from dlms_connector.cli.chosen import chosen
 from dlms_connector.cli.program import FAILED, USER_MISTAKE
+from dlms_connector.cli.read_formats import FORMATS, object_failures
 from dlms_connector.cli.sent import as_sent, items_of, text_of, unsent
 from dlms_connector.config import Device, load_file
 from dlms_connector.errors import ConfigError, DlmsError
@@ -24,7 +24,7 @@ from dlms_connector.fleet import Reception
 from dlms_connector.link import DialInLink, Link, make_link
 from dlms_connector.meter import Outcome, meter_of, wanted
 from dlms_connector.protocol import make_client
-from dlms_connector.reading import Failure, Poll
+from dlms_connector.reading import Poll
 from dlms_connector.state import NoPlace, commands_folder, needs_counter
 
 #: Most lines to read at the same time.
@@ -38,13 +38,24 @@ _PIPE_WIDTH = 200
 @click.option(
     "--device", "names", multiple=True, metavar="NAME", help="Read only this meter; repeatable."
 )
-@click.option("--json", "as_json", is_flag=True, help="Write JSON; decimals stay exact.")
-def command(file: Path, names: Sequence[str], as_json: bool) -> None:
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", *FORMATS]),
+    default="table",
+    show_default=True,
+    help="Write a table, or for machines; decimals stay exact. `prometheus` is for the textfile "
+    "collector of its node exporter.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+def command(file: Path, names: Sequence[str], form: str, as_json: bool) -> None:
     """Poll the meters of the configuration FILE once and show all their items.
 
     Exit codes: 0 everything was read, 1 a meter or an object could not be read or a unit
     could not be converted, 2 the configuration is wrong or has no such device.
     """
+    if as_json and form not in ("table", "json"):
+        raise click.UsageError(f"--json and --format {form} exclude each other")
     loaded = load_file(file)
     devices = chosen(loaded, names)
     problems = () if names else loaded.every_problem
@@ -62,11 +73,8 @@ def command(file: Path, names: Sequence[str], as_json: bool) -> None:
         asyncio.run(read_once(devices, done, state_dir=state_dir))
     # In the order of the configuration, not in that of the answers.
     ordered = [results[device.device_name] for device in devices]
-    if as_json:
-        click.echo(simplejson.dumps(
-            [_as_json(*result) for result in ordered],
-            use_decimal=True, indent=2, ensure_ascii=False,
-        ))  # fmt: skip
+    if as_json or form in FORMATS:
+        click.echo(FORMATS["json" if as_json else form](ordered))
     else:
         _show(ordered)
     if problems:
@@ -148,36 +156,6 @@ def _is_incomplete(device: Device, outcome: Outcome) -> bool:
     return bool(lacking)
 
 
-def _object_failures(outcome: Outcome) -> list[Failure]:
-    """Return the failures of single objects, not those caused by the meter's own error."""
-    return [failure for failure in outcome.poll.failures if failure.error is not outcome.error]
-
-
-def _as_json(device: Device, outcome: Outcome) -> dict[str, object]:
-    items = items_of(device)
-    result: dict[str, object] = {"device": device.device_name}
-    if outcome.error:
-        result |= {"error": str(outcome.error), "hint": outcome.error.hint}
-    readings = []
-    for reading in outcome.poll.readings:
-        value, unit = as_sent(reading, items[reading.kind, reading.key])
-        readings.append({
-            "key": reading.key, "kind": reading.kind, "obis": str(reading.obis),
-            "class": reading.class_id, "attribute": reading.attribute,
-            "value": value, "unit": unit, "ts": reading.ts_ms, "quality": reading.quality,
-        })  # fmt: skip
-    result["readings"] = readings
-    result["failures"] = [
-        {"key": failure.key, "kind": failure.kind, "obis": str(failure.obis),
-         "error": str(failure.error)}
-        for failure in _object_failures(outcome)
-    ] + [
-        {"key": reading.key, "kind": reading.kind, "obis": str(reading.obis), "error": why}
-        for reading, why in unsent(device, outcome.poll)
-    ]  # fmt: skip
-    return result
-
-
 def _show(results: Sequence[tuple[Device, Outcome]]) -> None:
     console = Console()
     if not console.is_terminal:
@@ -207,7 +185,7 @@ def _table(device: Device, outcome: Outcome) -> Table:
         value, unit = as_sent(reading, items[reading.kind, reading.key])
         shown = Text(text_of(value), "yellow" if reading.quality == "suspect" else "")
         table.add_row(Text(reading.key), Text(str(reading.obis)), shown, Text(unit or ""))
-    for failure in _object_failures(outcome):
+    for failure in object_failures(outcome):
         sentence = Text(_sentence(failure.error), "red")
         table.add_row(Text(failure.key), Text(str(failure.obis)), sentence, Text())
     return table

@@ -82,6 +82,17 @@ def text_of(value: Value) -> str:
     return str(simplejson.dumps(value, use_decimal=True, ensure_ascii=False))
 
 
+def plain(value: Value) -> str:
+    """Return a value as a cell: numbers with all digits, lists and structures as JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return str(simplejson.dumps(value, use_decimal=True, ensure_ascii=False))
+
+
 def unsent(device: Device, poll: Poll) -> Iterator[tuple[Reading, str]]:
     """Yield readings that the connector would not send, and why: their units do not fit.
 

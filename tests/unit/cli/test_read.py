@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 import logging
 import socket
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -99,6 +101,51 @@ async def test_json_keeps_decimals_exact(tmp_path: Path) -> None:
     assert isinstance(voltage["value"], Decimal)
     assert str(voltage["value"]) in result.stdout
     assert 1_700_000_000_000 < voltage["ts"] < 4_000_000_000_000
+
+
+async def test_csv_has_a_line_for_each_value_and_each_failure(tmp_path: Path) -> None:
+    series = [{"key": "energy", "obis": "1-0:1.8.0"}, {"key": "none", "obis": "1-0:77.77.0"}]
+    gone = entry("Gone", free_port())
+    async with simulate([MeterOptions(hold_at=1_790_000_000)]) as (server,):
+        devices = [entry('A, "1"', server.port, timeseries=series), gone]
+        result = await read(tmp_path, devices, "--format", "csv")
+        as_json = await read(tmp_path, devices, "--json")
+    assert result.exit_code == 1
+    energy, none, away = csv.DictReader(result.stdout.splitlines())
+    (reading,) = simplejson.loads(as_json.stdout, use_decimal=True)[0]["readings"]
+    assert energy["device"] == 'A, "1"'
+    assert (Decimal(energy["value"]), energy["unit"]) == (reading["value"], "Wh")
+    at = datetime.fromisoformat(energy["time"])
+    assert abs(at.timestamp() * 1000 - int(energy["ts"])) < 1
+    assert (none["key"], none["value"]) == ("none", "")
+    assert "1-0:77.77.0" in none["error"]
+    assert (away["device"], away["key"]) == ("Gone", "")
+    assert "cannot connect" in away["error"]
+
+
+async def test_prometheus_gets_numbers_and_which_meters_answer(tmp_path: Path) -> None:
+    series = [
+        {"key": "energy", "obis": "1-0:1.8.0", "unit": "kWh"},
+        {"key": "serial", "obis": "0-0:96.1.0", "class": "data", "format": "text"},
+    ]
+    async with simulate([MeterOptions()]) as (server,):
+        devices = [entry('A "1"', server.port, timeseries=series), entry("Gone", free_port())]
+        result = await read(tmp_path, devices, "--format", "prometheus")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert r'dlms_up{device="A \"1\""} 1' in lines
+    assert 'dlms_up{device="Gone"} 0' in lines
+    (value,) = (line for line in lines if line.startswith("dlms_value{"))
+    assert 'key="energy",obis="1-0:1.8.0",kind="timeseries",unit="kWh"' in value
+    assert Decimal(value.split()[-1]) > 0
+    kinds = [line for line in lines if line.startswith("# TYPE")]
+    assert len(kinds) == len(set(kinds)) == 4
+
+
+async def test_two_formats_at_once_are_a_mistake(tmp_path: Path) -> None:
+    result = await read(tmp_path, [entry("M", 1)], "--json", "--format", "csv")
+    assert result.exit_code == 2
+    assert "exclude each other" in result.stderr
 
 
 async def test_names_are_shown_as_they_are_written(tmp_path: Path) -> None:
