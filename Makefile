@@ -47,6 +47,7 @@ bench-parts: .venv/.installed
 
 docs: .venv/.installed
 	$(BIN)/python -m dlms_connector.config.reference docs
+	$(BIN)/python -m dlms_connector.cli.manual docs
 	$(BIN)/python -m tests.matrix.table docs
 	$(BIN)/python -m tests.rooms.house docs
 

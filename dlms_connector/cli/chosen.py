@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,3 +29,19 @@ def chosen(loaded: Loaded, names: Sequence[str]) -> Sequence[Device]:
             there_are = ", ".join(devices) or "no usable devices"
             raise click.BadParameter(f"no device is called {name!r}; there are: {there_are}")
     return tuple(devices[name] for name in dict.fromkeys(names))
+
+
+def offered(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the device names of FILE that begin so, for a shell: it shows no errors."""
+    # Before the name is written, click takes the option for incomplete and all else for arguments.
+    given = [ctx.params.get("file"), *ctx.args]
+    file = next((one for one in given if one is not None and Path(one).is_file()), None)
+    if file is None:
+        return []
+    try:
+        told: Any = json.loads(Path(file).read_text("utf-8"))
+        entries = [one for one in told["devices"] if isinstance(one, dict)]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    names = (one.get("deviceName") for one in entries)
+    return [name for name in names if isinstance(name, str) and name.startswith(incomplete)]

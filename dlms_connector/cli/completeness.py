@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dlms_connector.cli.chosen import offered
 from dlms_connector.cli.program import FAILED
 from dlms_connector.config import Device, load_file
 from dlms_connector.errors import ConfigError, DlmsError
@@ -51,7 +52,12 @@ class _Line:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
-    "--device", "names", multiple=True, metavar="NAME", help="Only this meter; repeatable."
+    "--device",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=offered,
+    help="Only this meter; repeatable.",
 )
 @click.option(
     "--from", "start", metavar="T", help="First day, or moment (ISO 8601); the last 31 days."

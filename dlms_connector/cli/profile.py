@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dlms_connector.cli.at_meter import at_meter, state_folder
-from dlms_connector.cli.chosen import chosen
+from dlms_connector.cli.chosen import chosen, offered
 from dlms_connector.cli.profile_files import (
     as_json,
     heading,
@@ -48,7 +48,11 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command("profile")
 @click.argument("file", type=_FILE)
 @click.option(
-    "--device", "name", metavar="NAME", help="The meter; may be left out if there is only one."
+    "--device",
+    "name",
+    metavar="NAME",
+    shell_complete=offered,
+    help="The meter; may be left out if there is only one.",
 )
 @click.option(
     "--obis",

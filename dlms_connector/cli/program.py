@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from dlms_connector import __version__
 from dlms_connector.errors import ConfigError, DlmsError
@@ -30,6 +31,7 @@ COMMANDS = {
     "profile": "Read a load profile as a table, a chart, or a file.",
     "completeness": "Count the intervals of profiles that the platform has, and those it lacks.",
     "simulate": "Run simulated meters to try a configuration with.",
+    "completion": "Print or install the completion for bash, zsh or fish.",
     "verify": "Tell whether an installation is healthy.",
     "migrate": "Take meters over from the old bridge.",
 }
@@ -54,6 +56,12 @@ class LazyGroup(click.Group):
         """List the commands without importing them, so that help is fast."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer commands without importing them, so that Tab is fast, and options."""
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=COMMANDS[name]) for name in names]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; print errors that the user can solve on stderr."""

@@ -14,7 +14,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from dlms_connector.cli.chosen import chosen
+from dlms_connector.cli.chosen import chosen, offered
 from dlms_connector.cli.program import FAILED, USER_MISTAKE
 from dlms_connector.cli.read_formats import FORMATS, object_failures
 from dlms_connector.cli.sent import as_sent, items_of, text_of, unsent
@@ -36,7 +36,12 @@ _PIPE_WIDTH = 200
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
-    "--device", "names", multiple=True, metavar="NAME", help="Read only this meter; repeatable."
+    "--device",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=offered,
+    help="Read only this meter; repeatable.",
 )
 @click.option(
     "--format",

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.live import Live
 
 from dlms_connector.cli.at_meter import state_folder
-from dlms_connector.cli.chosen import chosen
+from dlms_connector.cli.chosen import chosen, offered
 from dlms_connector.cli.program import FAILED, USER_MISTAKE
 from dlms_connector.cli.watch_table import Watched, Watching, fleet_table, meter_table
 from dlms_connector.config import Device, load_file
@@ -32,7 +32,12 @@ _DRAW_S = 0.5
 @click.command("watch")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
-    "--device", "names", multiple=True, metavar="NAME", help="Watch only this meter; repeatable."
+    "--device",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=offered,
+    help="Watch only this meter; repeatable.",
 )
 @click.option(
     "--seconds", type=click.FloatRange(min=0, min_open=True), metavar="S",
