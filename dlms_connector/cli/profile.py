@@ -258,10 +258,10 @@ def _tell(rows: Rows, error: BaseException | None) -> None:
     """Say on stderr what the rows do not show."""
     for remark in rows.remarks:
         click.echo(f"note: {remark}", err=True)
-    if error is not None:
+    if error is not None and rows:
         what = "interrupted" if isinstance(error, KeyboardInterrupt) else "the reading ended early"
         click.echo(f"{what}: {len(rows.lines)} rows were read before", err=True)
-    elif not rows:
+    elif error is None and not rows:
         reader = rows.reader
         click.echo(f"{reader.device.device_name}: {reader.profile.obis} has no such rows", err=True)
 

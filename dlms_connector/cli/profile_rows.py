@@ -118,6 +118,8 @@ class _Slices:
     def __init__(self, meter: AnyMeter, rows: Rows) -> None:
         self._meter, self._rows = meter, rows
         self._size = _FIRST
+        #: Whether the slice before brought rows.
+        self.came = True
         self._step_ms = (rows.reader.period_s or _IRREGULAR_S) * 1000
 
     def span_ms(self) -> int:
@@ -139,14 +141,15 @@ class _Slices:
                 self._size = max(1, self._size // _SMALLER)
                 continue
             self._rows.take(read)
-            self._pace(time.monotonic() - begun, came=len(self._rows) > before)
+            self.came = len(self._rows) > before
+            self._pace(time.monotonic() - begun)
             break
         return start, end
 
-    def _pace(self, seconds: float, *, came: bool) -> None:
+    def _pace(self, seconds: float) -> None:
         factor = min(4.0, max(0.25, _SECONDS / max(seconds, 0.001)))
         # A long time without rows is passed in few slices, however long it is.
-        largest = _LARGEST if came else max(_LARGEST, self._size * 2)
+        largest = _LARGEST if self.came else max(_LARGEST, self._size * 2)
         self._size = max(1, min(largest, int(self._size * factor)))
 
 
@@ -176,8 +179,10 @@ async def _read_backwards(meter: AnyMeter, rows: Rows, count: int, held: Held, t
     # A row at the end belongs to the next slice, so the end lies behind the newest one.
     end, oldest = held.newest_ms + held.period_s * 1000, held.oldest_ms or 0
     while len(rows) < count and end > oldest:
-        end, _ = await slices.read(partial(_before, end))
-        told(min(1.0, len(rows) / count), len(rows))
+        # After rows no more than are wanted; after a time without any, as far as is fast.
+        left = (count - len(rows)) * held.period_s * 1000 if slices.came else None
+        end, _ = await slices.read(partial(_before, end, left))
+        told(min(1.0, len(rows) / count), min(len(rows), count))
 
 
 async def read_range(
@@ -210,8 +215,8 @@ async def read_range(
     told(1.0, len(rows))
 
 
-def _before(end: int, span: int) -> tuple[int, int]:
-    return end - span, end
+def _before(end: int, most: int | None, span: int) -> tuple[int, int]:
+    return end - (span if most is None else min(span, most)), end
 
 
 def _behind(start: int, most: int, span: int) -> tuple[int, int]:
