@@ -158,7 +158,7 @@ class Delivering:
         if self._thread is not None:
             self._thread.close(within_s)
         if self.records is not None:
-            self.records.close()
+            self.records.close(within_s)
 
     # What happens, in any thread
 

@@ -49,6 +49,7 @@ class Records:
         self._sources = Sources(connection, self._now_ms())
         self._lock = RLock()
         self._held: Path | None = None
+        self._closing = False
         #: Called, in any thread, when the file was lost while in use: nothing is known any more.
         self.on_damage: Callable[[], None] = lambda: None
 
@@ -77,16 +78,27 @@ class Records:
             raise
         return records
 
-    def close(self) -> None:
-        """Close the file; afterwards every method raises RecordsError."""
-        with self._lock:
-            connection, self._connection = self._connection, None
-            held, self._held = self._held, None
-            if connection is not None:
-                with suppress(sqlite3.Error):
-                    connection.close()
-            if held is not None:
-                alone.give_back(held)
+    def close(self, within_s: float = 1.0) -> None:
+        """Close the file; afterwards every method raises RecordsError.
+
+        Who still waits for the disk after `within_s` closes it then: a gateway that ends does not
+        wait for a card that does not answer.
+        """
+        self._closing = True
+        if self._lock.acquire(timeout=within_s):
+            try:
+                self._close()
+            finally:
+                self._lock.release()
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        held, self._held = self._held, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
+        if held is not None:
+            alone.give_back(held)
 
     def keep(self, part: Slice, entries: Sequence[Entry]) -> tuple[Entry, ...]:
         """Put the entries of a slice into the outbox, and note that it was read.
@@ -259,9 +271,9 @@ class Records:
     @contextmanager
     def _transaction(self, doing: str) -> Iterator[sqlite3.Connection]:
         """Do something wholly or not at all. Raises RecordsError."""
-        with self._lock, our_errors(self._path, doing):
+        with self._lock, self._ending(), our_errors(self._path, doing):
             connection = self._connection
-            if connection is None:
+            if connection is None or self._closing:
                 raise RecordsError(self._path, doing, "the records are closed")
             self._sources.now_ms = self._now_ms()
             try:
@@ -276,6 +288,15 @@ class Records:
                 if is_damage(error):
                     self._begin_anew(connection, error)
                 raise
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Close at the end what was to be closed meanwhile."""
+        try:
+            yield
+        finally:
+            if self._closing:
+                self._close()
 
     def _begin_anew(self, connection: sqlite3.Connection, damage: BaseException) -> None:
         """Keep a file aside that was found damaged while it was used, and make a new one."""

@@ -12,11 +12,21 @@ import subprocess
 import sys
 from pathlib import Path
 from threading import Thread
+from time import sleep
 
 import pytest
 
 from dlms_connector.obis import Obis
-from dlms_connector.records import DAY_MS, Entry, Records, RecordsError, Slice, Source, alone
+from dlms_connector.records import (
+    DAY_MS,
+    Entry,
+    Records,
+    RecordsError,
+    Slice,
+    Source,
+    alone,
+    opening,
+)
 
 _LOG = logging.getLogger(__name__)
 _LOAD = Source("meter", Obis.parse("1-0:99.1.0"))
@@ -249,3 +259,31 @@ def test_a_folder_in_place_of_the_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "records.sqlite").mkdir()
     with pytest.raises(RecordsError, match="directory"):
         Records.open(tmp_path / "records.sqlite", _LOG)
+
+
+def test_closing_does_not_wait_for_a_disk_that_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for it closes the file at last, and another gateway can have it."""
+    monkeypatch.setattr(opening, "_BUSY_S", 600.0)
+    path = tmp_path / "records.sqlite"
+    records = Records.open(path, _LOG)
+    blocker = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    blocker.execute("BEGIN IMMEDIATE")
+    waiting = Thread(target=records.size)
+    waiting.start()
+    while records._lock.acquire(blocking=False):  # until the other thread has it
+        records._lock.release()
+        sleep(0.001)
+    closing = Thread(target=records.close, args=(0.05,))
+    closing.start()
+    closing.join(60.0)
+    ended = not closing.is_alive()
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    waiting.join(60.0)
+    closing.join(60.0)
+    assert ended
+    with pytest.raises(RecordsError, match="closed"):
+        records.size()
+    Records.open(path, _LOG).close()
