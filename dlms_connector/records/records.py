@@ -48,6 +48,7 @@ class Records:
         self._connection: sqlite3.Connection | None = connection
         self._sources = Sources(connection, self._now_ms())
         self._lock = RLock()
+        self._inode = _inode(path)
         self._held: Path | None = None
         self._closing = False
         #: Called, in any thread, when the file was lost while in use: nothing is known any more.
@@ -272,9 +273,9 @@ class Records:
     def _transaction(self, doing: str) -> Iterator[sqlite3.Connection]:
         """Do something wholly or not at all. Raises RecordsError."""
         with self._lock, self._ending(), our_errors(self._path, doing):
-            connection = self._connection
-            if connection is None or self._closing:
+            if self._closing:
                 raise RecordsError(self._path, doing, "the records are closed")
+            connection = self._present()
             self._sources.now_ms = self._now_ms()
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -299,21 +300,39 @@ class Records:
                 self._close()
 
     def _begin_anew(self, connection: sqlite3.Connection, damage: BaseException) -> None:
-        """Keep a file aside that was found damaged while it was used, and make a new one."""
+        """Keep a file aside that was found damaged while it was used, and let a new one be made."""
         with suppress(sqlite3.Error):
             connection.close()
         self._connection = None
-        aside = put_aside(self._path)
-        self._log.error(
-            "%s is damaged (%s): what it said of sent intervals is lost, they are read and sent "
-            "again%s", self._path, damage, f"; it is kept as {aside.name}" if aside else "",
-        )  # fmt: skip
-        if aside is None:
-            return
-        opened = connect(self._path, self._log)
-        outbox.begin_numbers(opened, self._clock())
-        self._connection, self._sources = opened, Sources(opened, self._now_ms())
+        if _inode(self._path) == self._inode:  # else another connector has done so already
+            aside = put_aside(self._path)
+            self._log.error(
+                "%s is damaged (%s): what it said of sent intervals is lost, they are read and "
+                "sent again%s", self._path, damage, f"; it is kept as {aside.name}" if aside else "",
+            )  # fmt: skip
         self.on_damage()
+
+    def _present(self) -> sqlite3.Connection:
+        """Return the connection; a new one if the file is another one than it was.
+
+        Another connector of this process has kept a damaged one aside, or somebody removed it:
+        what is written to that one would be lost.
+        """
+        connection = self._connection
+        if connection is not None and _inode(self._path) == self._inode:
+            return connection
+        self._connection = None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
+        with _system_errors(self._path):
+            opened = connect(self._path, self._log)
+            outbox.begin_numbers(opened, self._clock())
+        self._connection, self._sources = opened, Sources(opened, self._now_ms())
+        self._inode = _inode(self._path)
+        if connection is not None:  # else it is told already
+            self.on_damage()
+        return opened
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
@@ -330,6 +349,14 @@ def _system_errors(path: Path) -> Iterator[None]:
         raise RecordsError(
             path, "opening the records", error.strerror or str(error), code=error.errno or EIO
         ) from error
+
+
+def _inode(path: Path) -> int | None:
+    """Return what tells the file from another one in its place; None if there is none."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
 
 
 def _named(source: Source) -> str:

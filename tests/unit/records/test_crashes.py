@@ -27,6 +27,7 @@ from dlms_connector.records import (
     alone,
     opening,
 )
+from dlms_connector.records.opening import put_aside
 
 _LOG = logging.getLogger(__name__)
 _LOAD = Source("meter", Obis.parse("1-0:99.1.0"))
@@ -206,6 +207,29 @@ def test_connectors_of_one_process_share_the_records(tmp_path: Path) -> None:
     first.close()
     assert second.size().entries == 6
     second.close()
+
+
+def test_a_connector_follows_when_another_one_keeps_the_file_aside(tmp_path: Path) -> None:
+    """What is written to a file that was renamed would be lost with the next start."""
+    path = tmp_path / "records.sqlite"
+    first, second = Records.open(path, _LOG), Records.open(path, _LOG)
+
+    def meets_damage() -> None:
+        put_aside(path)
+        _kept(first)
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    with pytest.raises(RecordsError, match="malformed"), second._transaction("trying"):
+        meets_damage()
+    assert len(list(tmp_path.glob("records.sqlite.unreadable-?"))) == 1
+    assert len(second.pending()) == 4
+    put_aside(path)
+    second.journal([Entry(Source("b"), "t", 1, {})])
+    first.close()
+    second.close()
+    again = Records.open(path, _LOG)
+    assert again.size().journal_entries == 1
+    again.close()
 
 
 def test_threads_may_use_the_records_at_once(tmp_path: Path) -> None:
