@@ -90,7 +90,8 @@ class Audit:
         if not ours:
             return Finding(0, 0)
         there = self._name_there(source.device)
-        key = max(seen.keys, key=lambda each: seen.keys[each])
+        keys = dict(seen.keys)  # `saw` may add some meanwhile
+        key = max(keys, key=lambda each: keys[each])
         counts = self._rest.counts(there, key, start_ms, DAYS)
         if counts is None:
             raise RestError(f"{there}: the platform has no such device")
@@ -117,7 +118,7 @@ class Audit:
     def _lacking(self, there: str, seen: _Seen, day: int, wanted: Sequence[int]) -> list[int]:
         """Return which of a day's instants (or starts of intervals) the platform has not."""
         start_ms = day * DAY_MS
-        found = self._rest.instants(there, list(seen.keys), start_ms, start_ms + DAY_MS) or ()
+        found = self._rest.instants(there, [*dict(seen.keys)], start_ms, start_ms + DAY_MS) or ()
         if period_ms := seen.period_s * 1000:
             stored = {ts_ms // period_ms * period_ms for ts_ms in found}
         else:

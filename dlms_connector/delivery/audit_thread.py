@@ -72,8 +72,9 @@ class AuditThread:
             now = self._unix()
             try:
                 found = self._audit.look(source, int(now * 1000))
-            except (RestError, OSError) as error:
-                self._tell(str(error))
+            except Exception as error:  # one odd answer must not cost the others their audit
+                known = isinstance(error, RestError | OSError)
+                self._tell(str(error) if known else f"{source.device}: {error!r}")
                 errors += 1
                 if errors >= _MOST_ERRORS:
                     self.last = {**self.last, "error": str(error)}

@@ -306,9 +306,10 @@ class Records:
         self._connection = None
         if _inode(self._path) == self._inode:  # else another connector has done so already
             aside = put_aside(self._path)
+            kept = f"; it is kept as {aside.name}" if aside else ""
             self._log.error(
                 "%s is damaged (%s): what it said of sent intervals is lost, they are read and "
-                "sent again%s", self._path, damage, f"; it is kept as {aside.name}" if aside else "",
+                "sent again%s", self._path, damage, kept,
             )  # fmt: skip
         self.on_damage()
 

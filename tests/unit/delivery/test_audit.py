@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterable
 import pytest
 
 from dlms_connector.delivery import Audit, AuditThread, PlatformRest, RestError
+from dlms_connector.delivery.audit import Finding
 from dlms_connector.demo.platform_rest import PlatformRest as Server
 from dlms_connector.demo.platform_store import Store
 from dlms_connector.obis import Obis
@@ -162,3 +163,22 @@ async def test_a_profile_that_becomes_known_after_the_first_audit_does_not_wait_
         audit.saw(SOURCE, PERIOD_S, [{"load": 1}])
         assert await asyncio.to_thread(thread.once) == 3600
         assert lacking == [SOURCE]
+
+
+def test_an_odd_answer_about_one_profile_costs_the_others_no_audit() -> None:
+    class Odd:
+        """An audit for which the platform answers one profile with nonsense."""
+
+        def sources(self) -> tuple[Source, ...]:
+            return Source("odd", SOURCE.profile), SOURCE
+
+        def look(self, source: Source, now_ms: int) -> Finding:
+            if source.device == "odd":
+                raise KeyError("ts")
+            return Finding(5, 1)
+
+    lacking: list[Source] = []
+    thread = AuditThread(Odd(), LOG, lacking.append, pause_s=0.0, unix=lambda: NOW / 1000)  # type: ignore[arg-type]
+    thread.once()
+    assert lacking == [SOURCE]
+    assert thread.last["profiles"] == 1
