@@ -27,6 +27,8 @@ MOST_KNOWN = 4096
 STRANGER_S, IDLE_S = 60.0, 7200.0
 #: APDUs that were not taken until a connection is closed.
 MOST_REFUSED = 20
+#: Octets of pushes without their rest that are kept of all callers together.
+MOST_HELD = 1 << 26
 #: Octets per second of one caller, and how many it may send at once.
 OCTETS = Pace(64 * 1024, 1 << 20)
 
@@ -42,6 +44,7 @@ class TcpDoor:
         self._strangers: Counter[str] = Counter()
         self._known = 0
         self._most = room_for_strangers()
+        self.held = 0
         self.refused_work = limits.REFUSED_WORK.begin()
 
     @property
@@ -113,7 +116,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._peer, self._caller = "", caller_of(door.listener)
         self._known = False
-        self._refused = 0
+        self._refused = self._held = 0
         self._clock = asyncio.get_running_loop().time
         self._octets, self._apdus = OCTETS.begin(), limits.APDUS.begin()
         self._until = self._clock() + STRANGER_S
@@ -143,6 +146,7 @@ class _Connection(asyncio.Protocol):
             self._door.tell(self._caller.name, "framing", f"hung up: {error}")
             self.end()
             return
+        self._hold(self._arrivals.held + self._caller.held)
         waits = self._arrivals.begun or bool(self._caller.blocks)
         self._whole_until = min(self._whole_until, now + UNFINISHED_S) if waits else inf
         if not self._octets.spend(len(data), now):
@@ -157,6 +161,7 @@ class _Connection(asyncio.Protocol):
                 self.end()  # nothing marks where the next frame begins
             self._arrivals.reset()
             self._caller.blocks.clear()
+            self._hold(0)
             self._whole_until = inf
         elif self._resting and self._octets.spend(0, now) and self._apdus.spend(0, now):
             self._resting = False
@@ -170,6 +175,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place free."""
+        self._hold(0)
         self._door.leave(self, self._peer, known=self._known)
 
     def _take(self, arrival: Arrival, now: float) -> None:
@@ -193,6 +199,14 @@ class _Connection(asyncio.Protocol):
             fits = self._door.refused_work.spend(thread_time() - began, now)
             if self._refused >= MOST_REFUSED or not fits:
                 self.end()
+
+    def _hold(self, octets: int) -> None:
+        """Note what is kept; hang up if that is too much with all others."""
+        self._door.held += octets - self._held
+        self._held = octets
+        if octets and self._door.held > MOST_HELD:
+            self._door.tell(self._door.listener.door, "held", "too many pushes are begun at once")
+            self.end()
 
     def _rest(self) -> None:
         """Read no more for a while: the sender has to wait."""

@@ -423,3 +423,20 @@ class Transport:
 
     def resume_reading(self) -> None:
         pass
+
+
+async def test_pushes_that_are_begun_over_tcp_take_bounded_memory(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tcp_door, "MOST_HELD", 5000)
+    door = desk.door("tcp", interfaceType="HDLC")
+    await door.open()
+    part = Frame(b"\x2b", b"\x21", 0x03, b"\xe6\xe7\x00" + bytes(1500), segmented=True).encode()
+    calls = [await call(door) for _ in range(6)]
+    for _, writer in calls:
+        writer.write(part)
+    await until(lambda: any(cause == "held" for _, cause, _ in desk.told))
+    for _, writer in calls:
+        writer.close()
+    await until(lambda: door.held == 0 and not door._all)
+    await door.close()
