@@ -40,6 +40,7 @@ class AuditThread:
         self._first_s, self._pause_s = first_s, pause_s
         self._ending = Event()
         self._told = ""
+        self._failed_at: dict[Source, float] = {}
         self._found: dict[Source, tuple[float, Finding]] = {}
         self._thread: Thread | None = None
         #: The outcome of the last audit of each profile, summed up for users.
@@ -75,12 +76,14 @@ class AuditThread:
             except Exception as error:  # one odd answer must not cost the others their audit
                 known = isinstance(error, RestError | OSError)
                 self._tell(str(error) if known else f"{source.device}: {error!r}")
+                self._failed_at[source] = now
                 errors += 1
                 if errors >= _MOST_ERRORS:
                     self.last = {**self.last, "error": str(error)}
                     break
                 continue
             errors = 0
+            self._failed_at.pop(source, None)
             self._found[source] = now, found
             self.last = self._summed_up(now)
             if found.missing:
@@ -90,7 +93,9 @@ class AuditThread:
     def _due(self) -> list[Source]:
         before = self._unix() - PERIOD_S
         sources = self._audit.sources()
-        return [one for one in sources if one not in self._found or self._found[one][0] <= before]
+        due = [one for one in sources if one not in self._found or self._found[one][0] <= before]
+        # Those that failed are last: a platform that lacks some devices is asked of the others.
+        return sorted(due, key=lambda one: self._failed_at.get(one, 0.0))
 
     def _summed_up(self, now: float) -> dict[str, int | str]:
         findings = [found for _, found in self._found.values()]

@@ -182,3 +182,25 @@ def test_an_odd_answer_about_one_profile_costs_the_others_no_audit() -> None:
     thread.once()
     assert lacking == [SOURCE]
     assert thread.last["profiles"] == 1
+
+
+def test_devices_that_the_platform_has_not_keep_no_other_from_its_audit() -> None:
+    class Gone:
+        """An audit of many devices of which most were never made on the platform."""
+
+        looked: list[str] = []  # noqa: RUF012
+
+        def sources(self) -> tuple[Source, ...]:
+            return (*(Source(f"gone {n}", SOURCE.profile) for n in range(12)), SOURCE)
+
+        def look(self, source: Source, now_ms: int) -> Finding:
+            self.looked.append(source.device)
+            if source != SOURCE:
+                raise RestError(f"{source.device}: the platform has no such device")
+            return Finding(5, 0)
+
+    audit, now = Gone(), NOW / 1000
+    thread = AuditThread(audit, LOG, print, pause_s=0.0, unix=lambda: now)  # type: ignore[arg-type]
+    for _ in range(3):
+        now += thread.once()
+    assert SOURCE.device in audit.looked
