@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,10 +14,12 @@ import click
 
 from dlms_connector.cli.program import FAILED, USER_MISTAKE
 from dlms_connector.cli.sent import unsent
+from dlms_connector.cli.tracing import trace_options, traces, writing
 from dlms_connector.config import Configuration, Device, Loaded, load_file
 from dlms_connector.errors import DlmsError
 from dlms_connector.meter import wanted
 from dlms_connector.state import NoPlace, commands_folder, needs_counter
+from dlms_connector.tracing import Trace
 
 
 @click.command()
@@ -32,13 +34,18 @@ from dlms_connector.state import NoPlace, commands_folder, needs_counter
     metavar="SECONDS",
     help="With --connect: how long to wait for all meters.",
 )
-def command(file: Path, connect: bool, timeout_s: float) -> None:
+@trace_options
+def command(
+    file: Path, connect: bool, timeout_s: float, trace: Path | None, trace_everything: bool
+) -> None:
     """Validate the configuration FILE and list every problem with its path.
 
     Secrets are looked up as in the connector: their environment variables must be set
     here too. Exit codes: 0 no problem, 1 a meter could not be read (with --connect), 2 the
     configuration is wrong.
     """
+    if trace is not None and not connect:
+        raise click.UsageError("--trace goes with --connect")
     progress = _Progress(sys.stderr)
     try:
         loaded = load_file(file, checked=progress.show)
@@ -49,9 +56,13 @@ def command(file: Path, connect: bool, timeout_s: float) -> None:
     for note in loaded.notes:
         click.echo(f"note: {note}", err=True)
     click.echo(_summary(loaded))
-    failed = bool(connect and loaded.configuration.devices) and not asyncio.run(
-        _read_all(loaded.configuration, timeout_s, file.resolve().parent)
-    )
+    failed = False
+    if connect and (devices := loaded.configuration.devices):
+        with writing(trace) as writers:
+            polled = [device for device in devices if device.is_polled]
+            taps = traces(polled, writers, everything=trace_everything)
+            folder = file.resolve().parent
+            failed = not asyncio.run(_read_all(loaded.configuration, timeout_s, folder, taps))
     if loaded.every_problem:
         sys.exit(USER_MISTAKE)
     if failed:
@@ -145,7 +156,9 @@ class _FirstAnswers:
             self.done.set()
 
 
-async def _read_all(configuration: Configuration, timeout_s: float, config_dir: Path) -> bool:
+async def _read_all(
+    configuration: Configuration, timeout_s: float, config_dir: Path, taps: Mapping[str, Trace]
+) -> bool:
     """Poll every meter once; true if all of them answered completely."""
     from dlms_connector.fleet import Fleet
 
@@ -160,6 +173,8 @@ async def _read_all(configuration: Configuration, timeout_s: float, config_dir: 
         state_dir=state_dir,
         groups=configuration.groups,
     )
+    for name, tap in taps.items():
+        fleet.trace(name, tap)
     running = asyncio.create_task(fleet.run())
     finished = asyncio.create_task(sink.done.wait())
     await asyncio.wait({running, finished}, timeout=timeout_s, return_when="FIRST_COMPLETED")

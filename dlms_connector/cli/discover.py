@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
@@ -16,9 +17,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from dlms_connector.cli.program import FAILED
+from dlms_connector.cli.tracing import now_ms, trace_options, writing
 from dlms_connector.config import (
     SECRET_KEYS,
     Authentication,
+    Connection,
     InterfaceType,
     holds_reference,
     load,
@@ -38,7 +41,9 @@ from dlms_connector.discovery import (
     report,
 )
 from dlms_connector.errors import ConfigError
+from dlms_connector.link import Link, make_link
 from dlms_connector.state import commands_folder
+from dlms_connector.tracing import Trace, Writer, tapped
 
 #: Seconds for all probes on a serial port, where every baud rate is tried.
 _SERIAL_MAX_S = 600.0
@@ -119,11 +124,14 @@ def _read_server(text: str) -> Server:
 @click.option("--max-seconds", default=None, type=click.FloatRange(1, 86_400),
               help="Seconds for all probes.  [default: 50, more with a longer --timeout; 600 with "
               "--serial]")  # fmt: skip
+@trace_options
 def command(
     serial_port: str | None,
     host: str | None,
     output: Path | None,
     as_json: bool,
+    trace: Path | None,
+    trace_everything: bool,
     **options: Any,
 ) -> None:
     """Find the addresses and objects of a meter, and write its device entry.
@@ -157,7 +165,8 @@ def command(
         folder=folder,
         state_dir=commands_folder(_state_directory(folder), folder) if credentials else None,
     )
-    found = _run(request)
+    with writing(trace) as writers:
+        found = _run(request, writers, everything=trace_everything)
     if output is not None and not found.measures:
         output = None  # a file that reads nothing would only be in the way of the next try
     if output is not None and found.entry is not None:
@@ -208,7 +217,27 @@ def _write(output: Path, text: str) -> Path | None:
     return output
 
 
-def _run(request: Request) -> Discovery:
+def _run(request: Request, writers: Sequence[Writer], *, everything: bool) -> Discovery:
+    tap = None
+    if writers:
+        tap = Trace(
+            "discovery", writers, now_ms=now_ms, log=logging.getLogger(__name__),
+            everything=everything,
+        )  # fmt: skip
+
+    def link(connection: Connection) -> Link:
+        made = make_link(connection)
+        return made if tap is None else tapped(made, tap)
+
+    try:
+        return _discovered(request, link)
+    finally:
+        if tap is not None:
+            tap.close()
+
+
+def _discovered(request: Request, link: Callable[[Connection], Link]) -> Discovery:
+    """Discover, and show how far that is."""
     with _progress() as progress:
         probing = progress.add_task("looking for the meter", total=None)
 
@@ -226,7 +255,7 @@ def _run(request: Request) -> Discovery:
             progress.update(probing, description="reading objects", completed=done, total=total)
 
         try:
-            return asyncio.run(discover(request, trying=trying, reading=reading))
+            return asyncio.run(discover(request, trying=trying, reading=reading, make_link=link))
         except ConfigError as error:
             raise _with_options(error) from None
 

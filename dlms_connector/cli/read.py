@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -18,11 +18,12 @@ from dlms_connector.cli.chosen import chosen, offered
 from dlms_connector.cli.program import FAILED, USER_MISTAKE
 from dlms_connector.cli.read_formats import FORMATS, object_failures
 from dlms_connector.cli.sent import as_sent, items_of, text_of, unsent
+from dlms_connector.cli.tracing import trace_options, traces, writing
 from dlms_connector.config import Device, load_file
 from dlms_connector.errors import ConfigError, DlmsError
 from dlms_connector.fleet import Reception
 from dlms_connector.link import DialInLink, Link, make_link
-from dlms_connector.meter import Outcome, meter_of, wanted
+from dlms_connector.meter import Outcome, Tap, meter_of, wanted
 from dlms_connector.protocol import make_client
 from dlms_connector.reading import Poll
 from dlms_connector.state import NoPlace, commands_folder, needs_counter
@@ -53,7 +54,15 @@ _PIPE_WIDTH = 200
     "collector of its node exporter.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-def command(file: Path, names: Sequence[str], form: str, as_json: bool) -> None:
+@trace_options
+def command(
+    file: Path,
+    names: Sequence[str],
+    form: str,
+    as_json: bool,
+    trace: Path | None,
+    trace_everything: bool,
+) -> None:
     """Poll the meters of the configuration FILE once and show all their items.
 
     Exit codes: 0 everything was read, 1 a meter or an object could not be read or a unit
@@ -74,8 +83,9 @@ def command(file: Path, names: Sequence[str], form: str, as_json: bool) -> None:
     state_dir: Path | NoPlace | None = None
     if any(needs_counter(device) or device.dlms.referencing == "SN" for device in devices):
         state_dir = commands_folder(loaded.configuration.state_directory, file.resolve().parent)
-    with Console(stderr=True).status("reading meters"):
-        asyncio.run(read_once(devices, done, state_dir=state_dir))
+    with writing(trace) as writers, Console(stderr=True).status("reading meters"):
+        taps = traces(devices, writers, everything=trace_everything)
+        asyncio.run(read_once(devices, done, state_dir=state_dir, taps=taps))
     # In the order of the configuration, not in that of the answers.
     ordered = [results[device.device_name] for device in devices]
     if as_json or form in FORMATS:
@@ -94,8 +104,11 @@ async def read_once(
     *,
     state_dir: Path | NoPlace | None = None,
     log: logging.Logger | None = None,
+    taps: Mapping[str, Tap] | None = None,
 ) -> None:
     """Poll every item of every device once and call `done`; meters of one line in turn.
+
+    `taps` see what passes, by the names of devices, and are closed.
 
     Errors of a meter are in its outcome; nothing is raised.
     """
@@ -120,7 +133,7 @@ async def read_once(
         if isinstance(link, DialInLink):
             await link.arrival(members[0].connection.connect_timeout_ms / 1000)
         async with places:
-            await _read_line(members, link, done, state_dir, log)
+            await _read_line(members, link, done, state_dir, log, taps or {})
 
     receiving = asyncio.ensure_future(reception.run())
     try:
@@ -136,6 +149,7 @@ async def _read_line(
     done: Callable[[Device, Outcome], None],
     state_dir: Path | NoPlace | None,
     log: logging.Logger,
+    taps: Mapping[str, Tap],
 ) -> None:
     try:
         for device in devices:
@@ -148,8 +162,12 @@ async def _read_line(
                 log=log,
                 state_dir=state_dir,
             )
+            tap = taps.get(device.device_name)
+            meter.session.trace(tap)
             outcome = await meter.poll(wanted(device))
             await meter.session.release()
+            if tap is not None:
+                tap.close()
             done(device, outcome)
     finally:
         await link.close()

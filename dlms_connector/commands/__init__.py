@@ -13,6 +13,7 @@ from dlms_connector.commands.kept import Kept
 from dlms_connector.commands.ledger import Ledger
 from dlms_connector.commands.meters import Meters
 from dlms_connector.commands.request import Request, device_request, named, wanted_timeout_s
+from dlms_connector.commands.trace_calls import Traces
 from dlms_connector.commands.work import Context, Converter, Intervals
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Ledger",
     "Meters",
     "Request",
+    "Traces",
     "device_request",
     "image_file",
     "image_methods",

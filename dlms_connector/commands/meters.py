@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from dlms_connector.fleet import ProfileProgress
-from dlms_connector.meter import Statistics
+from dlms_connector.meter import Statistics, Tap
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
@@ -38,4 +38,8 @@ class Meters(Protocol):
 
     def history(self, device_name: str) -> tuple[ProfileProgress, ...]:
         """Return what is read of a meter's profiles."""
+        ...
+
+    def trace(self, device_name: str, tap: Tap | None) -> None:
+        """Let a tap see what is sent to a meter and received; None ends the one before."""
         ...

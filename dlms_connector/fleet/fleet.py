@@ -26,7 +26,7 @@ from dlms_connector.fleet.schedule import backoff_s, spread
 from dlms_connector.fleet.shared_keys import warn_of_shared_keys
 from dlms_connector.fleet.sink import MeterState, Sink
 from dlms_connector.link import DialInLink, Link, make_link
-from dlms_connector.meter import MakeClient, Statistics, unread_of
+from dlms_connector.meter import MakeClient, Statistics, Tap, unread_of
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client, make_client
 from dlms_connector.protocol.talk import Talk
@@ -116,6 +116,7 @@ class Fleet:
         connection at once, None for all.
         """
         self._log = log
+        self._taps: dict[str, Tap] = {}
         self._archive = _archive_of(devices, records)
         warn_of_shared_keys(devices, log)
         gate = Gate()
@@ -181,6 +182,8 @@ class Fleet:
             await self._farewell()
             await self.reception.close()
             await self.pushing.push.close()
+            for tap in self._taps.values():
+                tap.close()
             if self._archive is not None:
                 self._archive.close()
 
@@ -222,6 +225,19 @@ class Fleet:
             return ()
         history = self._member(device_name).history
         return history.progress() if history is not None else ()
+
+    def trace(self, device_name: str, tap: Tap | None) -> None:
+        """Let a tap see what is sent to a meter and received from it; None ends the one before.
+
+        Raises PushesOnlyError, and KeyError if there is no such meter.
+        """
+        if self.pushing.only(device_name):
+            raise PushesOnlyError(device_name)
+        self._member(device_name).meter.session.trace(tap)
+        if (before := self._taps.pop(device_name, None)) is not None:
+            before.close()
+        if tap is not None:
+            self._taps[device_name] = tap
 
     def reread(self, source: Source) -> None:
         """Ask the records anew what is to be read of a profile; unknown ones are ignored."""

@@ -30,6 +30,7 @@ from dlms_connector.commands import (
     Ledger,
     Meters,
     Request,
+    Traces,
     device_request,
     image_methods,
 )
@@ -158,7 +159,10 @@ class Downlink:
             json_value=_bounded,
             audit=audit,
             log=self._log,
-            more=image_methods(self._images),
+            more={
+                **image_methods(self._images),
+                **Traces(meters, state_dir, self._log).methods(),
+            },
             wrote=partial(self._wrote, meters),
         )
         for device, data in self._early_values.items():

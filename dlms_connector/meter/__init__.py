@@ -6,7 +6,7 @@ Use `meter_of`: its result polls one meter over one link and returns an `Outcome
 
 from dlms_connector.meter.counter_reading import catch_up, public_device
 from dlms_connector.meter.diagnostics import Statistics
-from dlms_connector.meter.exchange import converse
+from dlms_connector.meter.exchange import Tap, converse
 from dlms_connector.meter.making import AnyMeter, meter_of
 from dlms_connector.meter.meter import Meter
 from dlms_connector.meter.outcome import Outcome
@@ -20,6 +20,7 @@ __all__ = [
     "Meter",
     "Outcome",
     "Statistics",
+    "Tap",
     "Wanted",
     "catch_up",
     "converse",

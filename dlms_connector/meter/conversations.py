@@ -11,7 +11,7 @@ from dlms_connector.config import Device
 from dlms_connector.errors import DlmsError
 from dlms_connector.link import Link
 from dlms_connector.meter.diagnostics import Statistics, counted
-from dlms_connector.meter.exchange import converse
+from dlms_connector.meter.exchange import Tap, converse
 from dlms_connector.meter.patience import Patience
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.state import InvocationCounter
@@ -45,6 +45,8 @@ class Conversations:
         #: Set this anew at the beginning of a turn.
         self.patience = Patience(device)
         self.timeout_s = device.connection.timeout_ms / 1000
+        #: Sees what is sent and received, while a trace is wanted.
+        self.tap: Tap | None = None
         #: Whether a talk is running, or was when its task was cancelled.
         self.unfinished = False
         #: When the last talk ended with a result, by the loop's clock.
@@ -53,7 +55,8 @@ class Conversations:
     async def open(self) -> None:
         """Open the link, or discard what arrived unsolicited. Raises ConnectError."""
         if self._link.is_open:
-            self._link.drain()
+            if (drained := self._link.drain()) and self.tap is not None:
+                self.tap.received(drained)
             return
         await self._open_link()
         await asyncio.sleep(self._workarounds.pause_after_connect_ms / 1000)
@@ -75,6 +78,7 @@ class Conversations:
                 overall_s=max(0.0, end - loop.time()),
                 patience=self.patience,
                 top_up=self._counter.top_up if self._counter else None,
+                tap=self.tap,
             )
         except DlmsError:
             self.unfinished = False

@@ -25,6 +25,22 @@ class ConfigurableLink(Protocol):
         ...
 
 
+class Tap(Protocol):
+    """Sees the octets of a conversation; it raises nothing and does not wait."""
+
+    def sent(self, data: bytes) -> None:
+        """Note what is sent to the meter."""
+        ...
+
+    def received(self, data: bytes) -> None:
+        """Note what has arrived from it."""
+        ...
+
+    def close(self) -> None:
+        """End it; allowed repeatedly."""
+        ...
+
+
 async def converse(
     talk: Talk[T],
     link: Link,
@@ -34,6 +50,7 @@ async def converse(
     overall_s: float | None = None,
     patience: Patience | None = None,
     top_up: Callable[[], Awaitable[None]] | None = None,
+    tap: Tap | None = None,
 ) -> T:
     """Send what the talk yields, pass it what arrives, and return its result.
 
@@ -42,7 +59,8 @@ async def converse(
     is raised in the talk; LinkClosedError is raised there when the peer closes the link. With
     `patience`, which then gives the time for one reply, it is also raised when that is over.
     `top_up` is awaited before each step of the talk: it reserves invocation counters, for which a
-    step must not wait. The talk is closed in all cases, also when cancelled.
+    step must not wait. `tap` sees what passes. The talk is closed in all cases, also when
+    cancelled.
     """
     loop = asyncio.get_running_loop()
     now = loop.time()
@@ -61,7 +79,7 @@ async def converse(
         while True:
             try:
                 if isinstance(out, Directive):
-                    data = await _obey(out, link, end)
+                    data = await _obey(out, link, end, tap)
                     received += len(data)
                     if isinstance(out, Pause) and out.waited_s and patience:
                         if out.seconds == out.waited_s:  # the first of a request
@@ -76,6 +94,8 @@ async def converse(
                 if out:
                     if pause_s:
                         await asyncio.sleep(pause_s)
+                    if tap is not None:
+                        tap.sent(out)
                     link.send(out)
                     sent += 1
                     asked, waits = loop.time(), True
@@ -85,6 +105,8 @@ async def converse(
                 _fail(talk, LinkClosedError(received), error)
             if data:
                 received += len(data)
+                if tap is not None:
+                    tap.received(data)
                 if patience and waits:
                     patience.heard(loop.time() - asked)
                 waits = False
@@ -128,15 +150,20 @@ def _fail(talk: Talk[T], error: LinkError, cause: Exception | None = None) -> No
     raise error
 
 
-async def _obey(directive: Directive, link: Link, end: float) -> bytes:
+async def _obey(directive: Directive, link: Link, end: float, tap: Tap | None) -> bytes:
     """Carry out a directive, and return what it asks for.
 
     Its pauses do not exceed the end of the talk.
     """
     if isinstance(directive, Drain):
-        return link.drain()
+        drained = link.drain()
+        if tap is not None and drained:
+            tap.received(drained)
+        return drained
     left = max(0.0, end - asyncio.get_running_loop().time())
     if directive:
+        if tap is not None:
+            tap.sent(directive)
         link.send(directive)
     if isinstance(directive, Breath):
         await asyncio.sleep(0)

@@ -16,6 +16,7 @@ from dlms_connector.errors import CommandError, DlmsError, LinkError, ObjectErro
 from dlms_connector.link import Link
 from dlms_connector.meter.conversations import Conversations
 from dlms_connector.meter.diagnostics import Statistics
+from dlms_connector.meter.exchange import Tap
 from dlms_connector.meter.outcome import Outcome
 from dlms_connector.meter.plan import Wanted
 from dlms_connector.protocol import Client
@@ -44,6 +45,10 @@ class ReadoutSession:
         self._talks, self._link = talks, link
         #: Set this to begin the next turn with a new connection.
         self.renew = False
+
+    def trace(self, tap: Tap | None) -> None:
+        """Let a tap see what is sent and received from now on; None ends that."""
+        self._talks.tap = tap
 
     async def release(self) -> None:
         """Do nothing: the meter has ended the session by itself."""

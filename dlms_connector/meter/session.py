@@ -22,6 +22,7 @@ from dlms_connector.meter.clearing import Clearing
 from dlms_connector.meter.conversations import Conversations
 from dlms_connector.meter.counter_reading import catch_up, doubts
 from dlms_connector.meter.diagnostics import Statistics
+from dlms_connector.meter.exchange import Tap
 from dlms_connector.meter.idleness import IdleLimit, Trial
 from dlms_connector.meter.patience import Patience
 from dlms_connector.protocol import Client
@@ -86,6 +87,10 @@ class Session:
         self.quiet_until = 0.0
         #: Set this to begin the next turn with a new association.
         self.renew = False
+
+    def trace(self, tap: Tap | None) -> None:
+        """Let a tap see what is sent and received from now on; None ends that."""
+        self._talks.tap = tap
 
     @property
     def patience(self) -> Patience:

@@ -14,6 +14,7 @@ from dlms_connector.commands.request import Request, wanted_timeout_s
 from dlms_connector.commands.work import Context
 from dlms_connector.config.model import Device
 from dlms_connector.fleet import ProfileProgress
+from dlms_connector.meter import Tap
 from dlms_connector.obis import Obis
 from dlms_converters.downlink import DLMSDownlinkConverter
 from dlms_converters.json_value import json_value
@@ -69,6 +70,9 @@ class CalledLine:
 
     def history(self, name: str) -> tuple[ProfileProgress, ...]:
         return ()
+
+    def trace(self, name: str, tap: Tap | None) -> None:
+        raise NotImplementedError
 
     # What tests ask
 

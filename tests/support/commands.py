@@ -18,6 +18,7 @@ from dlms_connector.commands.work import Context, Method
 from dlms_connector.config.model import Device
 from dlms_connector.errors import DlmsError
 from dlms_connector.fleet import ProfileProgress
+from dlms_connector.meter import Tap
 from dlms_connector.meter.diagnostics import Statistics
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.client import Client, make_client
@@ -79,6 +80,7 @@ class MetersInMemory:
     reconnected: list[str] = field(default_factory=list)
     refreshed: list[tuple[str, int, str]] = field(default_factory=list)
     progress: tuple[ProfileProgress, ...] = ()
+    taps: dict[str, Tap] = field(default_factory=dict)
 
     def add(self, device: Device, **options: Any) -> Meter:
         meter = make_meter(**options)
@@ -129,6 +131,12 @@ class MetersInMemory:
 
     def history(self, device_name: str) -> tuple[ProfileProgress, ...]:
         return self.progress
+
+    def trace(self, device_name: str, tap: Tap | None) -> None:
+        if (before := self.taps.pop(device_name, None)) is not None:
+            before.close()
+        if tap is not None:
+            self.taps[device_name] = tap
 
 
 @dataclass

@@ -17,6 +17,7 @@ from dlms_connector.protocol.datalink.arrivals import (
     make_arrivals,
 )
 from dlms_connector.protocol.datalink.datalink import make_datalink
+from dlms_connector.protocol.datalink.fcs import fcs
 from dlms_connector.protocol.datalink.hdlc_frame import (
     DISC,
     DM,
@@ -48,6 +49,7 @@ __all__ = [
     "PushFraming",
     "client_address",
     "evaluate_formula",
+    "fcs",
     "make_arrivals",
     "make_datalink",
     "server_address",

@@ -1,0 +1,82 @@
+"""`traceFrames`: a trace per meter, its files, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlms_connector.commands.request import Arguments
+from dlms_connector.commands.trace_calls import Traces
+from dlms_connector.commands.work import Local
+from dlms_connector.config import load
+from dlms_connector.errors import CommandError
+from tests.support.commands import MetersInMemory
+
+LOG = logging.getLogger("test.traces")
+
+
+class Context:
+    """The part of a context that the call needs."""
+
+    def __init__(self, device: Any) -> None:
+        self.device = device
+
+
+@pytest.fixture
+def context() -> Any:
+    loaded = load({"devices": [{
+        "deviceName": "House 1/A", "connection": {"host": "127.0.0.1"},
+        "timeseries": [{"key": "e", "obis": "1-0:1.8.0"}],
+    }]}, base=Path())  # fmt: skip
+    return Context(loaded.configuration.devices[0])
+
+
+async def call(traces: Traces, context: Any, params: dict[str, Any]) -> Any:
+    arguments = Arguments.read("traceFrames", params)
+    work = traces.methods()["traceFrames"].build(context, arguments)
+    assert isinstance(work, Local)
+    return await work.run()
+
+
+async def test_a_trace_begins_tells_its_files_and_ends(tmp_path: Path, context: Any) -> None:
+    meters = MetersInMemory()
+    traces = Traces(meters, tmp_path, LOG)
+    result = await call(traces, context, {"minutes": 2})
+    text, capture = map(Path, result["files"])
+    assert {text.suffix, capture.suffix} == {".txt", ".pcapng"}
+    assert text.parent == tmp_path / "traces"
+    assert text.stat().st_mode & 0o777 == 0o600
+    meters.taps["House 1/A"].sent(b"\x7e\xa0\x08\x02\x03\x21\x93\x86\x67\x7e")
+    with pytest.raises(CommandError, match="is running"):
+        await call(traces, context, {})
+    assert await call(traces, context, {"minutes": 0}) == "the trace has ended"
+    assert not meters.taps
+    assert "HDLC SNRM" in text.read_text()
+    with pytest.raises(CommandError, match="no trace"):
+        await call(traces, context, {"minutes": 0})
+
+
+async def test_minutes_are_bounded(tmp_path: Path, context: Any) -> None:
+    with pytest.raises(CommandError, match="60"):
+        await call(Traces(MetersInMemory(), tmp_path, LOG), context, {"minutes": 61})
+
+
+async def test_without_a_folder_there_is_none(context: Any) -> None:
+    with pytest.raises(CommandError, match="no folder"):
+        await call(Traces(MetersInMemory(), None, LOG), context, {})
+
+
+async def test_few_traces_are_kept(tmp_path: Path, context: Any) -> None:
+    traces = Traces(MetersInMemory(), tmp_path, LOG)
+    (tmp_path / "traces").mkdir()
+    for number in range(30):
+        (tmp_path / "traces" / f"{number:013d}-old.txt").touch()
+        (tmp_path / "traces" / f"{number:013d}-old.pcapng").touch()
+    await call(traces, context, {})
+    await call(traces, context, {"minutes": 0})
+    await asyncio.sleep(0)
+    assert len(list((tmp_path / "traces").glob("*.txt"))) == 20
