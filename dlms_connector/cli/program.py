@@ -29,6 +29,7 @@ COMMANDS = {
     "read": "Poll meters once and show their values.",
     "watch": "Show the values of a meter, or the states of a fleet, as they change.",
     "profile": "Read a load profile as a table, a chart, or a file.",
+    "record": "Keep a conversation with a meter in a file, for a bug report.",
     "completeness": "Count the intervals of profiles that the platform has, and those it lacks.",
     "simulate": "Run simulated meters to try a configuration with.",
     "completion": "Print or install the completion for bash, zsh or fish.",

@@ -27,6 +27,7 @@ from dlms_connector.simulator.options import (
     Security,
     microstar,
 )
+from dlms_connector.simulator.recording import read_recording
 from dlms_connector.simulator.serving import Endpoint, sample_configuration, simulate
 
 _AUTHENTICATIONS = get_args(Authentication)
@@ -69,6 +70,11 @@ _SECURITIES = get_args(Security)
     help="JSON file of objects that replace or extend the meter's own (docs/simulator.md).",
 )
 @click.option(
+    "--replay",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Serve the meter of this recording (dlms-connector record); its password is not checked.",
+)
+@click.option(
     "--fault",
     "faults",
     multiple=True,
@@ -91,6 +97,8 @@ def command(**given: Any) -> None:
         raise click.UsageError("HIGH_ECDSA needs --suite 1 or 2")
     if given["port"] and not given["shared"] and given["port"] + given["meters"] > _PORTS:
         raise click.UsageError(f"--port {given['port']} is too high for {given['meters']} meters")
+    if given["replay"]:
+        _take_recording(given)
     meters = [_options(number, given) for number in range(1, given["meters"] + 1)]
     try:
         Meter(meters[0])
@@ -151,6 +159,7 @@ def _options(number: int, given: dict[str, Any]) -> MeterOptions:
         chosen["client_address"] = 1  # 16 stays free for the public client and the counter
     if given["hold"]:
         chosen["hold_at"] = _HELD_AT
+    chosen |= given.get("recorded", {})
     if given["objects"]:
         chosen["overrides"] = _read_objects(given["objects"])
     if given["shared"]:
@@ -164,6 +173,19 @@ def _options(number: int, given: dict[str, Any]) -> MeterOptions:
     if given["profile"] == "microstar":
         return microstar(number, **chosen, faults={**MICROSTAR_FAULTS, **faults})
     return MeterOptions(serial=number, **chosen, faults=faults)
+
+
+def _take_recording(given: dict[str, Any]) -> None:
+    """Take framing and addresses of a recording. Raises UsageError."""
+    if given["meters"] != 1:
+        raise click.UsageError("--replay serves one meter")
+    try:
+        recorded = read_recording(given["replay"])
+    except ValueError as error:
+        raise click.BadParameter(f"{given['replay']}: {error}", param_hint="--replay") from None
+    if given["udp"] and recorded["framing"] != "WRAPPER":
+        raise click.UsageError("the recorded meter speaks HDLC, which does not go over UDP")
+    given["recorded"] = recorded
 
 
 def _suite(suite: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ async with simulate([MeterOptions(framing="WRAPPER")]) as endpoints:
     print(endpoints[0].port)
 """
 
-from dlms_connector.simulator import faults, meter, options
+from dlms_connector.simulator import faults, meter, options, recording
 from dlms_connector.simulator.faults import FAULTS, Faults
 from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.objects.cosem_object import AccessError
@@ -40,6 +40,7 @@ __all__ = [
     "microstar",
     "options",
     "push",
+    "recording",
     "simulate",
     "simulate_terminal",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -62,7 +62,8 @@ class MeterOptions:
     `skip_snrm` is for a meter that needs no SNRM, `pre_established` for one that needs no AARQ.
     Without keys of their own, meter and client sign with the keys of `example_keys`.
     `hold_at` holds measured values at an instant (seconds since 1970); the clock still runs.
-    `now` is the source of the time: a test passes its own.
+    `now` is the source of the time: a test passes its own. `recording` are APDUs and their answers
+    to serve instead of objects.
     """
 
     profile: Literal["household", "microstar"] = "household"
@@ -98,6 +99,7 @@ class MeterOptions:
     now: Callable[[], float] | None = None
     monotonic: Callable[[], float] | None = None
     overrides: Mapping[str, Any] | None = None
+    recording: Sequence[tuple[bytes, bytes | None]] | None = None
     faults: Mapping[str, float] | Iterable[str] = ()
 
     def offered_services(self) -> int:

@@ -6,16 +6,22 @@ wanted.
 """
 
 from dlms_connector.tracing.files import FOLDER, open_writers, trace_into, trace_to
+from dlms_connector.tracing.recording import FORMAT, VERSION, Recorder
+from dlms_connector.tracing.redaction import secrets_of
 from dlms_connector.tracing.tapped_link import tapped
 from dlms_connector.tracing.trace import MOST_OCTETS, Trace
 from dlms_connector.tracing.writers import Writer
 
 __all__ = [
     "FOLDER",
+    "FORMAT",
     "MOST_OCTETS",
+    "VERSION",
+    "Recorder",
     "Trace",
     "Writer",
     "open_writers",
+    "secrets_of",
     "tapped",
     "trace_into",
     "trace_to",

@@ -90,6 +90,8 @@ class Redactor:
                 self._know(secret)
         #: What the last request asked for may be shown; None if there was none, or an unclear one.
         self._open: bool | None = None
+        #: For each object of the last request, whether it must not be seen.
+        self._closed: list[bool] = []
 
     def apdu(self, apdu: bytes) -> bytes:
         """Return an APDU of the same length."""
@@ -136,7 +138,7 @@ class Redactor:
             if not self._open:
                 self._response(octets, tag)
         elif tag in (0x05, 0x06, 0x16):
-            self._open = None
+            self._open, self._closed = None, []
             if tag != 0x05 or octets[2] != 2:
                 fill(octets, 2)
         elif tag in (0x0C, 0x18):
@@ -151,7 +153,7 @@ class Redactor:
             _, at = length(octets, 6)
             fill(octets, at)
         elif tag in CIPHERED:
-            self._open = None
+            self._open, self._closed = None, []
         elif tag not in (0x0D, 0x0E, 0x10, 0xD8):
             fill(octets, 1)
 
@@ -165,7 +167,8 @@ class Redactor:
             if self._open is not True:
                 fill(octets, 3)
             return
-        self._open = bool(named) and not any(_is_closed(tag, one) for one in named)
+        self._closed = [_is_closed(tag, one) for one in named]
+        self._open = bool(named) and not any(self._closed)
         if not self._open and tag != _GET:
             last = named[-1].end if named else 3
             if kind == 1 and named and tag in (_SET, _ACTION):
@@ -191,13 +194,16 @@ class Redactor:
             return
         if tag == 0xC4 and kind == 3:
             count, at = length(octets, 3)
-            for _ in range(count):
+            closed = self._closed if len(self._closed) == count else [True] * count
+            for hides in closed:
                 if octets[at] == 1:
                     at += 2
-                else:
+                elif hides:
                     at = fill_data(
                         octets, at + 1, integers=True, spare=is_plain, seen=self._learn
                     )  # fmt: skip
+                else:
+                    at = fill_data(octets, at + 1, integers=False, spare=_shows)
         elif tag == 0xC4 and kind == 2 and octets[8] == 0:
             _, at = length(octets, 9)
             fill(octets, at)
@@ -257,7 +263,7 @@ class Redactor:
             if tag in (0xA4, 0xA6):
                 self._learn(value)
 
-        self._open = None
+        self._open, self._closed = None, []
         fill_ber(octets, at, min(at + size, len(octets)), _ACSE[tag], seen, _initiate)
 
     # By value
@@ -280,6 +286,10 @@ class Redactor:
             if known in octets:
                 octets = octets.replace(known, bytes([FILLER]) * len(known))
         return octets
+
+
+def _shows(value: bytes) -> bool:
+    return True
 
 
 def _is_closed(tag: int, named: Named) -> bool:

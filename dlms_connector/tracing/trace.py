@@ -64,10 +64,12 @@ class Trace:
         secrets: Iterable[bytes] = (),
         everything: bool = False,
         most: int = MOST_OCTETS,
+        apdu: Callable[[bool, bytes], None] = lambda outgoing, octets: None,
     ) -> None:
+        """`apdu` gets each whole APDU, redacted, and whether it was sent to the meter."""
         self._name, self._writers, self._now_ms, self._log = name, writers, now_ms, log
         self._redactor = Redactor(secrets, everything=everything)
-        self._most, self._written = most, 0
+        self._most, self._written, self._apdu = most, 0, apdu
         self._sides = {True: _Side(), False: _Side()}
         self._queue: deque[_Entry] = deque()
         self.is_open = True
@@ -141,7 +143,9 @@ class Trace:
             head, apdu = frame.octets[:WRAPPER_HEADER], frame.octets[WRAPPER_HEADER:]
             source, destination = (int.from_bytes(head[at : at + 2], "big") for at in (2, 4))
             entry.told = f"wrapper {source} > {destination}, {len(apdu)} octets, {described(apdu)}"
-            entry.octets = head + self._redactor.apdu(apdu)
+            shown = self._redactor.apdu(apdu)
+            entry.octets = head + shown
+            self._apdu(outgoing, shown)
         elif frame.kind == "text":
             entry.octets = self._redactor.text(frame.octets)
             entry.told = f"text {_readable(entry.octets)}"
@@ -178,6 +182,7 @@ class Trace:
         apdu = joined[3:]
         segments[-1].told += f", {described(apdu)}"
         shown = joined[:3] + self._redactor.apdu(apdu)
+        self._apdu(segments[0].outgoing, shown[3:])
         at = 0
         for entry in segments:
             part, at = shown[at : at + len(entry.info)], at + len(entry.info)

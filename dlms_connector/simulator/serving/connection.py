@@ -9,7 +9,7 @@ from dlms_connector.simulator.datalink import Readout, SignOn, hdlc, hdlc_frames
 from dlms_connector.simulator.encoding.acse import AARQ
 from dlms_connector.simulator.faults import Faults
 from dlms_connector.simulator.meter import Meter
-from dlms_connector.simulator.services import Session
+from dlms_connector.simulator.services import Replay, Session
 from dlms_connector.simulator.serving.notification import frame_notification
 
 _MODE_E, _READOUT = "HDLC_WITH_MODE_E", "IEC_62056_21"
@@ -24,7 +24,8 @@ class _Line:
 
     def __init__(self, meter: Meter) -> None:
         self.meter = meter
-        self.session = Session(meter)
+        recording = meter.options.recording
+        self.session = Session(meter) if recording is None else Replay(recording)
         self.last_request = meter.monotonic()
         self.stale = b""
         self.deaf = self.disconnected = self.reached = False

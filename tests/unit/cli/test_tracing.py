@@ -55,12 +55,13 @@ async def run(folder: Path, *arguments: str) -> Result:
     return await asyncio.to_thread(CliRunner().invoke, main, list(arguments))
 
 
-def configured(folder: Path, port: int, dlms: dict[str, Any]) -> str:
+def configured(folder: Path, port: int, dlms: dict[str, Any], **more: Any) -> str:
     device = {
         "deviceName": "House 1",
         "connection": {"host": "127.0.0.1", "port": port, "timeoutMs": 5000},
         "dlms": dlms,
         **ITEMS,
+        **more,
     }
     file = folder / "dlms.json"
     file.write_text(json.dumps({"devices": [device], "stateDirectory": str(folder / "state")}))

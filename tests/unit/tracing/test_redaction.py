@@ -112,3 +112,20 @@ def test_a_known_secret_is_replaced_everywhere(before: bytes, after: bytes) -> N
     assert shown == ENERGY
     whole = answer(b"\x09\x7f" + before + b"Sesame-73" + after)
     assert b"Sesame-73" not in redactor.apdu(whole)
+
+
+def test_in_a_list_only_what_identifies_is_replaced() -> None:
+    redactor = Redactor()
+    redactor.apdu(
+        bytes.fromhex("C003C1 02 0001 0000600100FF 02 00 0003 0100010800FF 02 00")
+    )  # fmt: skip
+    reply = bytes.fromhex("C403C1 02 00 090A") + TEXT + bytes.fromhex("00 0600010203")
+    assert redactor.apdu(reply) == reply.replace(TEXT, b"*" * 10)
+
+
+def test_an_object_that_identifies_nobody_does_not_make_a_list_readable() -> None:
+    redactor = Redactor()
+    redactor.apdu(ENERGY)
+    reply = bytes.fromhex("C403C1 02 00 090A") + TEXT + bytes.fromhex("00 0600010203")
+    redactor.apdu(SERIAL)
+    assert TEXT not in redactor.apdu(reply)
