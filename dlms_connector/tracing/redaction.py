@@ -139,8 +139,7 @@ class Redactor:
                 self._response(octets, tag)
         elif tag in (0x05, 0x06, 0x16):
             self._open, self._closed = None, []
-            if tag != 0x05 or octets[2] != 2:
-                fill(octets, 2)
+            _fill_parameters(octets, tag)
         elif tag in (0x0C, 0x18):
             self._short_names(octets, tag)
         elif tag in (0x0F, 0xC2):
@@ -286,6 +285,15 @@ class Redactor:
             if known in octets:
                 octets = octets.replace(known, bytes([FILLER]) * len(known))
         return octets
+
+
+def _fill_parameters(octets: bytearray, tag: int) -> None:
+    """Fill what a request by short names carries besides plain names: parameters may be proofs."""
+    count, at = length(octets, 1)
+    while count and octets[at] == 2:
+        count, at = count - 1, at + 3
+    if count or tag != 0x05:
+        fill(octets, at)
 
 
 def _shows(value: bytes) -> bool:

@@ -183,3 +183,14 @@ async def test_a_trace_wants_a_connection(tmp_path: Path) -> None:
     result = await run(tmp_path, "check", configured(tmp_path, 1, {}), "--trace", "t.txt")
     assert result.exit_code == 2
     assert "--connect" in result.output
+
+
+async def test_a_readout_is_traced_without_its_serial_number(tmp_path: Path) -> None:
+    meter = MeterOptions(framing="IEC_62056_21", serial=73_219_846)
+    async with simulate([meter]) as (server,):
+        file = configured(tmp_path, server.port, {"interfaceType": "IEC_62056_21"})
+        trace = tmp_path / "t.txt"
+        result = await run(tmp_path, "read", file, "--json", "--trace", str(trace))
+        assert "73219846" in result.stdout  # it is what the meter tells
+    assert "1.8.0" in trace.read_text()
+    assert not found_in([trace, tmp_path / "t.pcapng"], [b"73219846"])

@@ -59,6 +59,7 @@ def test_blocks_of_a_serial_number_are_replaced() -> None:
         "C301C1 0040 00002B0000FF 02 01",  # transfer keys
         "C102C1 000F 0000280000FF 07 00 01 00000001 0C",  # in blocks
         "0601 02FA08 01",  # write by short name
+        "0502 02FA08 04FA10 01",  # read with a parameter
     ],
 )
 def test_what_is_written_to_holders_of_keys_is_replaced(request_: str) -> None:
