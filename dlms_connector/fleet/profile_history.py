@@ -224,7 +224,7 @@ class ProfileHistory:
         else:
             self.news.unkept(reason)
             if planner is not None:
-                planner.failed(errand, self._now_ms())
+                planner.failed(errand, self._now_ms(), unkept=True)
             self._failures += 1
             self._rest(self._wait_s)
         self._wake()

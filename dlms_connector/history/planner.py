@@ -147,10 +147,10 @@ class Planner:
         self._note_silence(part, newest, now_ms)
         self._note_end(part)
 
-    def failed(self, errand: Errand, now_ms: int) -> None:
-        """Note that an errand was not read, or what it brought could not be kept."""
+    def failed(self, errand: Errand, now_ms: int, *, unkept: bool = False) -> None:
+        """Note that an errand was not read, or what it brought could not be kept (`unkept`)."""
         self._errand = None
-        wait = self._setbacks.failed(errand)
+        wait = self._setbacks.failed(errand, unkept=unkept)
         self._irregular_ms = max(_HOUR_MS, self._irregular_ms // 4)
         start, end = self._aligned(errand.start_ms, errand.end_ms)
         held = self._gaps_off if errand.kind == "gap" else self._off

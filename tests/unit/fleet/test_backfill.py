@@ -101,6 +101,22 @@ def test_new_rows_are_read_as_they_come(records: Records) -> None:
     on(lambda: HistoryLine(metering(), records=records), test)
 
 
+def test_after_a_long_time_without_room_the_new_rows_are_soon_there(records: Records) -> None:
+    """A meter that fails is spared for hours; a disk that was full is not."""
+
+    async def test(bench: HistoryLine) -> None:
+        bench.sink.refuses = "disk full"
+        await asyncio.sleep(DAY_S / 2)
+        assert not bench.rows()
+        bench.sink.refuses = ""
+        await asyncio.sleep(2000)
+        assert bench.rows()
+        await asyncio.sleep(7200)
+        assert not missing(bench, 1.9)
+
+    on(lambda: HistoryLine(metering(pollPeriod=10_000), records=records), test)
+
+
 def test_kills_lose_nothing_and_repeat_nothing(records: Records) -> None:
     rng = Random(9)
     rows: dict[tuple[str, int], dict[str, Any]] = {}
