@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from dlms_connector.demo.gateway_process import GatewayProcess
 from dlms_connector.demo.journal import Packet
@@ -22,7 +23,8 @@ from dlms_connector.simulator.serving.server import Endpoint
 
 T = TypeVar("T")
 
-TOKEN = "the-gateway-token"
+#: Not that of other tests at the same time: who looks for a second client sees all processes.
+TOKEN = f"the-gateway-token-{uuid4().hex}"
 GATEWAY = "Gateway"
 
 #: What a machine under load needs to start a gateway and to poll for the first time.
