@@ -5,19 +5,16 @@ SQLite would let several write, but each would send what the others have in the 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
-import time
 from errno import EACCES
 from pathlib import Path
 
 from dlms_connector.records.failure import RecordsError
-from dlms_connector.state import private_files
+from dlms_connector.state import acquire_lock, private_files
 
 #: A gateway that is being restarted needs some time to end.
 _WAIT_S = 5.0
-_LOOK_AGAIN_S = 0.05
 
 _guard = threading.Lock()
 #: The descriptor of each lock of this process, and how many hold it.
@@ -35,7 +32,7 @@ def take(path: Path, wait_s: float = _WAIT_S) -> Path:
         if not holders:
             descriptor = private_files.create_or_open(lock)
             try:
-                _acquire(descriptor, path, time.monotonic() + wait_s)
+                _acquire(descriptor, path, wait_s)
             except OSError:
                 os.close(descriptor)
                 raise
@@ -54,16 +51,11 @@ def give_back(lock: Path) -> None:
         os.close(descriptor)
 
 
-def _acquire(descriptor: int, path: Path, end: float) -> None:
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() >= end:
-                raise RecordsError(
-                    path, "opening the records", "another process uses them",
-                    "end the other gateway, or give each its own stateDirectory", EACCES,
-                ) from error  # fmt: skip
-            time.sleep(_LOOK_AGAIN_S)
-        else:
-            return
+def _acquire(descriptor: int, path: Path, wait_s: float) -> None:
+    try:
+        acquire_lock(descriptor, wait_s)
+    except TimeoutError as error:
+        raise RecordsError(
+            path, "opening the records", "another process uses them",
+            "end the other gateway, or give each its own stateDirectory", EACCES,
+        ) from error  # fmt: skip

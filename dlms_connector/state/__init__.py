@@ -8,6 +8,7 @@ Use `counter_of` for invocation counters: no number may be used twice under one 
 from dlms_connector.state import private_files
 from dlms_connector.state.counter_files import LAST
 from dlms_connector.state.counters import WARN_AT, InvocationCounter, counter_of, needs_counter
+from dlms_connector.state.file_lock import acquire_lock
 from dlms_connector.state.no_place import NoPlace
 from dlms_connector.state.place import noted_folders
 from dlms_connector.state.pushed import FILE as PUSHED_FILE
@@ -23,6 +24,7 @@ __all__ = [
     "NoPlace",
     "PushedCounters",
     "ShortNameFile",
+    "acquire_lock",
     "commands_folder",
     "counter_of",
     "gateways_folder",

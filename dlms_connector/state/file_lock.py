@@ -30,7 +30,7 @@ def locked(path: Path, wait_s: float = WAIT_S) -> Iterator[int]:
     make_folder(path.parent)
     descriptor = create_or_open(lock_of(path))
     try:
-        _acquire(descriptor, time.monotonic() + wait_s)
+        acquire_lock(descriptor, wait_s)
         yield descriptor
     finally:
         os.close(descriptor)
@@ -41,7 +41,9 @@ def lock_of(path: Path) -> Path:
     return path.with_suffix(".lock")
 
 
-def _acquire(descriptor: int, end: float) -> None:
+def acquire_lock(descriptor: int, wait_s: float) -> None:
+    """Lock an open file for this process; raises TimeoutError if another one holds it so long."""
+    end = time.monotonic() + wait_s
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
