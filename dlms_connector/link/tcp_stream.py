@@ -10,6 +10,7 @@ from typing import Protocol, cast
 
 from dlms_connector.errors import LinkClosedError
 from dlms_connector.link.inbox import Inbox
+from dlms_connector.receiving import Receiver
 
 #: A modem that lost its network sends nothing: keepalive probes detect that, and keep NAT
 #: entries on the way alive. If a system has no such option, its default is used.
@@ -58,10 +59,11 @@ class Counts(Protocol):
     bytes_out: int
 
 
-class TcpStream(asyncio.Protocol):
+class TcpStream(Receiver):
     """One connection, from the moment it is made until it is lost."""
 
     def __init__(self, counts: Counts, made: Callable[[], None] | None = None) -> None:
+        super().__init__()
         self.inbox = Inbox(self._pause_reading, self._resume_reading)
         self._counts = counts
         self._transport: asyncio.Transport | None = None

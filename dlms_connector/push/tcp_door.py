@@ -20,6 +20,7 @@ from dlms_connector.protocol.datalink import Arrival, Arrivals, make_arrivals
 from dlms_connector.push import door as limits
 from dlms_connector.push.door import UNFINISHED_S, Allowed, Take, Tell, answer_to, caller_of
 from dlms_connector.push.pace import Pace
+from dlms_connector.receiving import Receiver
 
 #: Connections that have pushed and stay open; more meters call again for each push.
 MOST_KNOWN = 4096
@@ -107,10 +108,11 @@ class TcpDoor:
             self._strangers -= Counter((peer,))
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(Receiver):
     """One connection to a TCP door."""
 
     def __init__(self, door: TcpDoor) -> None:
+        super().__init__()
         self._door = door
         self._arrivals: Arrivals = make_arrivals(door.listener.interface_type)
         self._transport: asyncio.Transport | None = None

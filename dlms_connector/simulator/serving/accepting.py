@@ -45,7 +45,7 @@ class Port:
 
     def __init__(
         self,
-        factory: Callable[[], asyncio.Protocol],
+        factory: Callable[[], asyncio.BaseProtocol],
         *,
         pause_s: float = _PAUSE_S,
         shortage: Shortage = _SHORTAGE,

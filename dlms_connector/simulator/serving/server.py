@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
+from dlms_connector.receiving import Receiver
 from dlms_connector.simulator.meter import Meter
 from dlms_connector.simulator.options import MeterOptions
 from dlms_connector.simulator.serving.accepting import Port
@@ -69,10 +70,11 @@ class Endpoint:
             protocol.abort()
 
 
-class _Protocol(asyncio.Protocol):
+class _Protocol(Receiver):
     """A TCP connection."""
 
     def __init__(self, meters: Sequence[Meter], alive: set[_Protocol]) -> None:
+        super().__init__()
         self._meters, self._alive = meters, alive
         self._transport: asyncio.Transport | None = None
         self._connection: Connection | None = None
