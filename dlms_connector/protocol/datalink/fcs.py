@@ -14,5 +14,14 @@ _REVERSED_INVERTED = bytes(octet ^ 0xFF for octet in _REVERSED)
 
 def fcs(data: bytes) -> bytes:
     """Return the two octets as they follow the data on the line, low octet first."""
-    remainder = crc_hqx(data.translate(_REVERSED), 0xFFFF)
-    return remainder.to_bytes(2, "big").translate(_REVERSED_INVERTED)
+    return ended(begun(data))
+
+
+def begun(data: bytes, before: int = 0xFFFF) -> int:
+    """Return the state of the check after these octets, and after those `before` them."""
+    return crc_hqx(data.translate(_REVERSED), before)
+
+
+def ended(state: int) -> bytes:
+    """Return the two octets of a check that has seen all its octets."""
+    return state.to_bytes(2, "big").translate(_REVERSED_INVERTED)

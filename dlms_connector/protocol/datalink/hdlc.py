@@ -28,6 +28,7 @@ from dlms_connector.protocol.datalink.hdlc_frame import (
     UA,
     Frame,
     FrameReader,
+    information_control,
 )
 from dlms_connector.protocol.datalink.hdlc_parameters import HdlcParameters
 from dlms_connector.protocol.datalink.hdlc_refusals import (
@@ -43,6 +44,7 @@ from dlms_connector.protocol.datalink.hdlc_transfer import (
     Transfer,
 )
 from dlms_connector.protocol.datalink.hdlc_unasked import UnaskedFrames
+from dlms_connector.protocol.datalink.hdlc_usual import apdu_of, frame
 from dlms_connector.protocol.directive import Pause
 from dlms_connector.protocol.remarks import Remarks
 from dlms_connector.protocol.talk import Talk
@@ -132,10 +134,22 @@ class Hdlc:
         only if the meter reports that it did not receive it. Raises LinkTimeoutError and
         ProtocolError; after either, the link must be set up again.
         """
+        size, heard = self._sizes.info_receive, None
+        if self._is_usual and len(LLC_COMMAND) + len(apdu) <= size:
+            self._begin()
+            sent, received = self._sent, self._received
+            control = information_control(sent, received, poll=True)
+            heard = yield frame(self.server, self._client, control, apdu)
+            sent, received = (sent + 1) & 7, (received + 1) & 7
+            due = information_control(self._received, sent, poll=True)
+            answer = apdu_of(heard, self._client, self.server, due)
+            if answer is not None:
+                self._sent, self._received, self._usable = sent, received, True
+                return answer
+            self._usable = True
         data = LLC_COMMAND + apdu
-        size = self._sizes.info_receive
         segments = [data[at : at + size] for at in range(0, len(data), size)]
-        return (yield from self._transfer(segments, repeatable=repeatable))
+        return (yield from self._transfer(segments, repeatable=repeatable, heard=heard))
 
     def receive(self) -> Talk[bytes]:
         """Return the next APDU the meter sends, polling for it after a timeout.
@@ -145,8 +159,14 @@ class Hdlc:
         return (yield from self._transfer([], repeatable=True, most_polls=_MOST_MORE))
 
     def _transfer(
-        self, segments: list[bytes], *, repeatable: bool, most_polls: int = _MOST_POLLS
+        self,
+        segments: list[bytes],
+        *,
+        repeatable: bool,
+        most_polls: int = _MOST_POLLS,
+        heard: bytes | None = None,
     ) -> Talk[bytes]:
+        """Carry out a transfer; with `heard`, its first frame was sent, and this came."""
         if not self._usable:
             raise ProtocolError(EXCHANGING, "the link is not set up, or failed before")
         self._begin()
@@ -159,7 +179,9 @@ class Hdlc:
             counted=self._counted, one_by_one=one_by_one,
         )  # fmt: skip
         try:
-            yield from self._complete(transfer, repeatable=repeatable, most_polls=most_polls)
+            yield from self._complete(
+                transfer, repeatable=repeatable, most_polls=most_polls, heard=heard
+            )
         except LinkError as error:
             error.arrived = transfer.beginning
             if isinstance(error, LinkClosedError) and transfer.misnumbered:
@@ -170,11 +192,13 @@ class Hdlc:
         self._usable = True
         return apdu
 
-    def _complete(self, transfer: Transfer, *, repeatable: bool, most_polls: int) -> Talk[None]:
+    def _complete(
+        self, transfer: Transfer, *, repeatable: bool, most_polls: int, heard: bytes | None
+    ) -> Talk[None]:
         """Exchange frames until the reply is there. Raises LinkError."""
         # Without numbers, the answer to a repetition could not be told from that to what follows.
         retries = self._retries if self._counted else 0
-        frame = yield from self._next(self._frames_of(transfer.batch()))
+        frame = yield from self._next(self._frames_of(transfer.batch()), heard)
         silences = 0
         while True:
             if frame is None:
@@ -197,6 +221,11 @@ class Hdlc:
             if transfer.repeats > retries:
                 raise misnumbered(transfer.misnumbered)
             frame = yield from self._next(self._frames_of(commands))
+
+    @property
+    def _is_usual(self) -> bool:
+        """Whether the next exchange may go as usual: it is counted, and no echo is expected."""
+        return self._usable and self._counted and not self._echoing
 
     def _mirrored_proposal(self) -> HdlcParameters:
         """Return our proposal as seen by the meter, in place of a UA."""
@@ -252,13 +281,17 @@ class Hdlc:
             frame = yield from self._next([])
         return None
 
-    def _next(self, commands: list[Frame]) -> Talk[Frame | None]:
-        """Send frames, if any, and return the next frame for us; None is silence."""
+    def _next(self, commands: list[Frame], heard: bytes | None = None) -> Talk[Frame | None]:
+        """Send frames, if any, and return the next frame for us; None is silence.
+
+        With `heard` they were sent already, and this came.
+        """
         if commands:
             self._commands = commands
             self._echoes = list(commands) if self._echoing else []
-            yield_bytes = b"".join(command.encode() for command in commands)
-            data = yield yield_bytes
+            if heard is None:
+                heard = yield b"".join(command.encode() for command in commands)
+            data = heard
         elif (frame := self._waiting()) is not None:
             return frame
         else:
