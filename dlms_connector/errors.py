@@ -14,6 +14,7 @@
     │       ├── ExcessError          a reply holds more than its question can need
     │       ├── OutOfStepError       an answer too many: the one before may be to another request
     │       ├── SecurityError        a reply that may be forged or replayed
+    │       │   └── RepeatedError        its counter was used before: the true one may come yet
     │       └── CounterError         our invocation counter is too low: open again with a higher one
     ├── RefusedError         wait for a while: meters lock out clients that try often
     ├── CommandError         tell the caller: the call itself cannot be carried out
@@ -191,6 +192,12 @@ class SecurityError(ProtocolError):
     """A reply that is forged, replayed or less protected than agreed: it is not used."""
 
     hint = "check the keys and system titles; if they are right, somebody may be on the line"
+    #: Whether it is counted already.
+    counted = False
+
+
+class RepeatedError(SecurityError):
+    """A reply with a counter that was used before: it is played back, or was delivered twice."""
 
 
 class CounterError(ProtocolError):

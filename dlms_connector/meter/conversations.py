@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Protocol, TypeVar, runtime_checkable
 
 from dlms_connector.config import Device
-from dlms_connector.errors import DlmsError
+from dlms_connector.errors import DlmsError, SecurityError
 from dlms_connector.link import Link
 from dlms_connector.meter.diagnostics import Statistics, counted
 from dlms_connector.meter.exchange import Tap, converse
@@ -80,8 +80,10 @@ class Conversations:
                 top_up=self._counter.top_up if self._counter else None,
                 tap=self.tap,
             )
-        except DlmsError:
+        except DlmsError as error:
             self.unfinished = False
+            # One that is played back has been counted when it came: the true one was waited for.
+            statistics.forged += isinstance(error, SecurityError) and not error.counted
             raise
         finally:
             statistics.bytes_in += link.bytes_in - bytes_in

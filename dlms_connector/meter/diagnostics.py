@@ -19,7 +19,8 @@ class Statistics:
     """Counters of one meter since the start; `poll_ms` is the duration of its last good poll.
 
     `retries` are repeated frames, `reconnects` associations opened anew because one was
-    lost. `unasked` are APDUs that the meter sent besides its answers. `clock_drift_s` is how far
+    lost. `unasked` are APDUs that the meter sent besides its answers, `forged` replies that were
+    refused because they may be forged, are played back, or less protected than agreed. `clock_drift_s` is how far
     the meter's clock is ahead of the gateway's. `history_unread` are the intervals of its profiles
     that are not read yet.
     """
@@ -31,6 +32,7 @@ class Statistics:
     bytes_in: int = 0
     bytes_out: int = 0
     unasked: int = 0
+    forged: int = 0
     poll_ms: int | None = None
     clock_drift_s: Decimal | None = None
     history_unread: int | None = None
@@ -46,6 +48,7 @@ class Statistics:
             "dlmsBytesIn": self.bytes_in,
             "dlmsBytesOut": self.bytes_out,
             "dlmsUnasked": self.unasked or None,
+            "dlmsForged": self.forged or None,
             "dlmsClockDriftSeconds": self.clock_drift_s,
             "dlmsHistoryUnread": self.history_unread,
         }

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from math import inf
 from typing import TypeVar
 
 from dlms_connector.config import Device
@@ -20,6 +21,7 @@ from dlms_connector.errors import (
     ObjectError,
     OutOfStepError,
     ProtocolError,
+    SecurityError,
     ServiceError,
 )
 from dlms_connector.interpret import options_of
@@ -51,6 +53,8 @@ _MARGIN = 0.9
 _LEAST_BUDGET_S = 30.0
 #: The object list of a meter with short names may take this long, if parts of it keep coming.
 _LIST_BUDGET_S = 600.0
+#: Replies that may be forged are told again when there were none for so long.
+_REFUSED_AGAIN_S = 3600.0
 #: Requests of a poll that may stay unanswered, each with all its retries.
 _SILENCES = 4
 
@@ -80,6 +84,8 @@ class Meter:
         """`unasked` gets the device's name and each APDU that answers nothing, as received."""
         self.device = device
         self._unasked = unasked
+        #: When a reply was refused last that was played back.
+        self._refused_at = -inf
         self.statistics = Statistics()
         self.learned = Learned(
             device.device_name, log, single_reads=device.workarounds.single_reads
@@ -299,7 +305,16 @@ class Meter:
             tag = apdu[:1].hex().upper() or "nothing"
             log.debug("%s: sent %d octets unasked (tag %s)", name, len(apdu), tag)
 
-        return Remarks(on_quirk, on_unasked)
+        def on_refused(error: DlmsError) -> None:
+            self.statistics.forged += 1
+            if isinstance(error, SecurityError):
+                error.counted = True
+            now = asyncio.get_running_loop().time()
+            news, self._refused_at = now - self._refused_at > _REFUSED_AGAIN_S, now
+            level = logging.WARNING if news else logging.DEBUG
+            log.log(level, "%s: %s; the true answer is waited for (%s)", name, error, error.hint)
+
+        return Remarks(on_quirk, on_unasked, on_refused)
 
     async def _get(
         self, client: Client, end: float, refs: Sequence[AttributeRef]

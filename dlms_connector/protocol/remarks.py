@@ -1,12 +1,15 @@
 """What is noticed of a meter besides its answers; it outlives an association.
 
 A *quirk* is a deviation from the standard that was understood all the same. An *unasked* APDU
-is one that answers no request, such as a DataNotification.
+is one that answers no request, such as a DataNotification. What is *refused* may be forged, and the
+true answer is waited for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+
+from dlms_connector.errors import DlmsError
 
 #: Tags of APDUs that no request of ours is answered with: DataNotification and its confirmation,
 #: InformationReport and EventNotification (in clear, or with the global or dedicated key),
@@ -24,18 +27,21 @@ def _nobody(_what: object) -> None:
 class Remarks:
     """Passes on what is noticed of one meter: each quirk once, each unasked APDU as received.
 
-    Both receivers are called in the middle of a talk: they must return at once.
+    The receivers are called in the middle of a talk: they must return at once.
     """
 
     def __init__(
         self,
         on_quirk: Callable[[str], None] = _nobody,
         on_unasked: Callable[[bytes], None] = _nobody,
+        on_refused: Callable[[DlmsError], None] = _nobody,
     ) -> None:
         """`on_quirk` is told what the meter does, as a sentence without a subject."""
         self._on_quirk = on_quirk
         #: Takes an unasked APDU, ciphered as it was received.
         self.unasked = on_unasked
+        #: Takes why an APDU was not believed, if the conversation goes on.
+        self.refused = on_refused
         self._told: set[str] = set()
 
     def quirk(self, what: str) -> None:

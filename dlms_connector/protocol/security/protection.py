@@ -12,7 +12,7 @@ and a leap within one is not believed: a forged packet costs one association at 
 
 from __future__ import annotations
 
-from dlms_connector.errors import CounterError, ProtocolError, SecurityError
+from dlms_connector.errors import CounterError, ProtocolError, RepeatedError, SecurityError
 from dlms_connector.protocol.acse import CONFIRMED_SERVICE_ERROR
 from dlms_connector.protocol.data.ber import decode_content, encode_length
 from dlms_connector.protocol.security.ciphering import (
@@ -194,13 +194,14 @@ class Protection:
         authenticated = bool(unsealed.control & AUTHENTICATED)
         if number <= last:
             hint = _HINT_KEPT if authenticated else _HINT_UNAUTHENTICATED
-            raise _incredible(f"{number} after {last}: a repeated reply", hint)
+            raise _incredible(RepeatedError, f"{number} after {last}: a repeated reply", hint)
         if not authenticated and 0 <= last < number - _LARGEST_LEAP:
-            raise _incredible(f"{number} after {last}: too far ahead", _HINT_UNAUTHENTICATED)
+            problem = f"{number} after {last}: too far ahead"
+            raise _incredible(SecurityError, problem, _HINT_UNAUTHENTICATED)
 
 
-def _incredible(problem: str, hint: str) -> SecurityError:
-    error = SecurityError(_DOING, f"invocation counter {problem}")
+def _incredible(kind: type[SecurityError], problem: str, hint: str) -> SecurityError:
+    error = kind(_DOING, f"invocation counter {problem}")
     error.hint = hint
     return error
 

@@ -3,13 +3,15 @@
 Some meters push while they are asked: before the AARE, before an answer, or between the blocks
 of one. Nothing of that costs an answer. It is passed on as it was received and not used here.
 Some meters repeat the LLC octets of HDLC before an APDU; these are taken off.
+An answer that is played back, or delivered twice, is refused, and the true one is waited for:
+otherwise everybody who can send to us could end an association with what he has recorded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from dlms_connector.errors import CounterError, ProtocolError
+from dlms_connector.errors import CounterError, ProtocolError, RepeatedError
 from dlms_connector.protocol.remarks import UNASKED, Remarks
 from dlms_connector.protocol.talk import DataLink, Talk
 
@@ -19,6 +21,9 @@ LLC_QUIRK = "repeats the LLC octets before its APDUs"
 
 #: general-glo-ciphering, general-ded-ciphering, general-signing: an answer, or unasked.
 _GENERAL = (b"\xdb", b"\xdc", b"\xdf")
+
+#: AARE and RLRE: they answer no request of an association, and are not ciphered as a whole.
+_ACSE = (b"\x61", b"\x63")
 
 #: Answers to requests of an association: in clear, or with the global or dedicated key; and
 #: AARE and RLRE.
@@ -59,27 +64,41 @@ class Listening:
         be trusted.
         """
         while (plain := self._plain(apdu := self._bare(apdu))) is None:
-            self._pass_on(apdu)
             apdu = yield from self._datalink.receive()
         return plain
 
     def _plain(self, apdu: bytes) -> bytes | None:
-        """Return the plain APDU, None if it is unasked."""
+        """Return the plain APDU, None if it is unasked or may not be the answer."""
         tag = apdu[:1]
         full = self._count >= MAX_UNASKED or self._octets > _MAX_OCTETS
         if not full and (tag in UNASKED or (tag in _GENERAL and not self._sealed)):
+            self._pass_on(apdu)
             return None
         try:
             plain = self._open(apdu)
         except CounterError:
             raise
         except ProtocolError as error:
-            # Pushes have keys and counters of their own: wait for an answer that can be read.
-            if full or tag not in _GENERAL:
+            if full:
+                raise
+            if isinstance(error, RepeatedError) or tag in _ACSE:
+                self._refuse(error, apdu)
+            elif tag in _GENERAL:
+                # Pushes have keys and counters of their own: wait for an answer that can be read.
+                self._pass_on(apdu)
+            else:
                 raise
             self.doubt = error
             return None
-        return plain if full or plain[:1] not in UNASKED else None
+        if full or plain[:1] not in UNASKED:
+            return plain
+        self._pass_on(apdu)
+        return None
+
+    def _refuse(self, error: ProtocolError, apdu: bytes) -> None:
+        self._octets += len(apdu)
+        self._count += 1
+        self._remarks.refused(error)
 
     def _pass_on(self, apdu: bytes) -> None:
         self._octets += len(apdu)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from dlms_connector.errors import (
+    DlmsError,
     LinkTimeoutError,
     ProtocolError,
+    RepeatedError,
     SecurityError,
     ServiceError,
 )
@@ -244,3 +246,56 @@ def test_llc_octets_before_an_apdu_are_taken_off_and_told_once(octets: str) -> N
         talk = conversation.ask(GET, "testing")
         assert hold(talk, lambda _: [h(octets) + ANSWER]) == ANSWER
     assert len(told) == 1
+
+
+class Counting(Sealed):
+    """Protection that takes each APDU once."""
+
+    def __init__(self) -> None:
+        self._seen: set[bytes] = set()
+
+    def unprotect(self, apdu: bytes) -> bytes:
+        if apdu in self._seen:
+            raise RepeatedError("deciphering", "it came before")
+        plain = super().unprotect(apdu)
+        self._seen.add(apdu)
+        return plain
+
+
+def converse(*answers: tuple[bytes, ...]) -> tuple[list[bytes], list[DlmsError]]:
+    """Ask as often as there are answers; return them, and what was refused."""
+    refused: list[DlmsError] = []
+    remarks = Remarks(on_refused=refused.append)
+    conversation = Conversation(PlainLink(), Counting(), remarks=remarks)
+    left = iter(answers)
+    found = []
+    for _ in answers:
+        talk = conversation.ask(GET, "testing", repeatable=True)
+        found.append(hold(talk, lambda _: next(left)))
+    return found, refused
+
+
+@pytest.mark.parametrize(
+    "first", [b"\xff" + ANSWER, h("61 03 A1 01 02"), h("63 00")], ids=["answer", "AARE", "RLRE"]
+)
+def test_what_is_played_back_is_refused_and_costs_nothing(first: bytes) -> None:
+    """So it looks too if a converter or a network delivers an answer twice."""
+    other = h("C4 01 C3 00 11 02")
+    found, refused = converse((b"\xff" + ANSWER,), (first, b"\xff" + other))
+    assert found == [ANSWER, other]
+    assert [isinstance(error, SecurityError) for error in refused] == [True]
+
+
+def test_what_is_played_back_is_told_if_nothing_else_comes() -> None:
+    with pytest.raises(RepeatedError):
+        converse((b"\xff" + ANSWER,), (b"\xff" + ANSWER,))
+
+
+def test_a_flood_of_what_is_played_back_ends() -> None:
+    with pytest.raises(RepeatedError):
+        converse((b"\xff" + ANSWER,), (b"\xff" + ANSWER,) * 1000)
+
+
+def test_an_answer_in_clear_is_waited_for_no_longer() -> None:
+    with pytest.raises(SecurityError, match="in clear"):
+        converse((ANSWER, b"\xff" + ANSWER))
