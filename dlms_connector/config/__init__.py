@@ -40,6 +40,8 @@ from dlms_connector.config.profiles import (
 )
 from dlms_connector.config.schema import document_schema
 from dlms_connector.config.secret import Secret, holds_reference
+from dlms_connector.config.sharing import COUNT as SHARD_COUNT
+from dlms_connector.config.sharing import INDEX as SHARD_INDEX
 from dlms_connector.config.types import duration, read_zone
 
 __all__ = [
@@ -47,6 +49,8 @@ __all__ = [
     "DEVICES_FILE",
     "EVENT_TABLES",
     "SECRET_KEYS",
+    "SHARD_COUNT",
+    "SHARD_INDEX",
     "AttributeUpdate",
     "Authentication",
     "AutoCreate",

@@ -26,12 +26,15 @@ from dlms_connector.config.document import too_deep, without_odd_keys
 from dlms_connector.config.echo import too_large
 from dlms_connector.config.inheritance import Layer, Location, Place, json_path
 from dlms_connector.config.model import Configuration, Device, PushListener
+from dlms_connector.config.placement import Placement
 from dlms_connector.config.platform_names import refusal
 from dlms_connector.config.problems import did_you_mean, problems_of
 from dlms_connector.config.secret import RUN_SECRETS, SOURCE, SecretSource
+from dlms_connector.config.sharing import share_of, standby_of
 from dlms_connector.config.shown import shown, without
 from dlms_connector.config.templates import DEFAULTS, OWN_KEYS, TEMPLATES, Templates
 from dlms_connector.errors import ConfigError
+from dlms_connector.sharing import WHOLE_FLEET, Share
 
 #: Keys that the gateway or its user interface adds, and reads itself.
 GATEWAY_KEYS = frozenset(
@@ -82,6 +85,10 @@ class Loaded:
     problems: tuple[str, ...] = ()
     #: What works, but has a cost that its author may not know.
     notes: tuple[str, ...] = ()
+    #: This gateway's share of the fleet, None if it is alone.
+    share: Share | None = None
+    #: The devices of the shares of others, which are not built.
+    elsewhere: frozenset[str] = frozenset()
 
     @property
     def every_problem(self) -> tuple[str, ...]:
@@ -157,18 +164,25 @@ class _Loading:
         self._paths: dict[str, str] = {}
         self._shared = SharedLists()
         self._groups: dict[str, tuple[str | None, str]] = {}
+        self._elsewhere: set[str] = set()
+        # Before anything else: without them it is not known what is this gateway's to poll.
+        self._share = share_of(self._raw, os.environ)
+        self._active_file = standby_of(
+            self._raw, os.environ, from_platform=bool(_FROM_PLATFORM & self._raw.keys())
+        )
 
     def run(self, checked: Callable[[int], None]) -> Loaded:
         whole, source = self._top_level()
         templates = Templates(self._raw)
         self._note(templates.problems)
         self._check_templates(templates)
-        for count, row in enumerate(self._rows(), 1):
+        share = self._share or WHOLE_FLEET
+        for count, row in enumerate(self._rows_of(share, templates, whole.push), 1):
             self._build(row, templates, source, whole.groups)
             if count % _TOLD_EACH == 0:
                 checked(count)
         devices = tuple(self._devices.values())
-        named = {*self._devices, *(one.name for one in self._refused)}
+        named = {*self._devices, *(one.name for one in self._refused), *self._elsewhere}
         self._note(
             [
                 f"push[{index}].device: there is no device {shown(one.device)}"
@@ -180,11 +194,15 @@ class _Loading:
             self._with_prototype(index, listener, templates, source)
             for index, listener in enumerate(whole.push)
         )
+        if not share.holds(Placement.LISTENERS):
+            push = ()
         return Loaded(
             whole.model_copy(update={"devices": devices, "push": push}),
             tuple(self._refused),
             tuple(self._problems),
             notes=tuple(self._notes(whole, devices)),
+            share=self._share,
+            elsewhere=frozenset(self._elsewhere),
         )
 
     def _note(self, problems: list[str]) -> None:
@@ -214,6 +232,10 @@ class _Loading:
             if key not in _BUILT_HERE and key not in GATEWAY_KEYS
         }
         own |= self._folders(own)
+        if (share := self._share) is not None:
+            own["shard"] = {"index": share.index, "count": share.count, "weights": share.weights}
+        if self._active_file is not None:
+            own["standby"] = {"activeFile": str(self._active_file)}
         named = own.get("secretsDirectory")
         source = SecretSource(self._secret_directories(named if isinstance(named, str) else None))
         context = {DOCUMENT: True, SOURCE: source.made_for("", _host(own.get("platform")))}
@@ -319,6 +341,25 @@ class _Loading:
             self._note([f"{DEVICES_FILE}: expected the name of a file, got {shown(name)}"])
         if devices is None and name is None and not self._problems and not is_empty(self._raw):
             self._note(["devices: required, or a devicesFile"])
+
+    def _rows_of(
+        self, share: Share, templates: Templates, listeners: Sequence[PushListener]
+    ) -> Iterator[Layer | Refused]:
+        """Yield the rows of a share; of the others only the names are noted."""
+        if share.count == 1:
+            yield from self._rows()
+            return
+        rows = [*self._rows()]
+        placement = Placement(templates, listeners)
+        for row in rows:
+            if isinstance(row, Layer):
+                placement.add(row)
+        for row in rows:
+            if share.holds(placement.of(row) if isinstance(row, Layer) else row.path):
+                yield row
+            elif isinstance(row, Layer) and (name := _text_of("deviceName", [row])):
+                self._elsewhere.add(name)
+                self._paths.setdefault(name, row.place.path)
 
     def _build(
         self,

@@ -35,6 +35,7 @@ from dlms_connector.config.platform_names import PlatformName
 from dlms_connector.config.profiles import Profile, ProfileColumn
 from dlms_connector.config.push import AutoCreate, DevicePush, PushLayout, PushListener, PushObject
 from dlms_connector.config.report_strategy import ReportStrategy
+from dlms_connector.config.sharing import Shard, Standby
 from dlms_connector.config.types import (
     LONGEST_PERIOD_MS,
     KeepOpen,
@@ -71,7 +72,9 @@ __all__ = [
     "RpcMethod",
     "Security",
     "SerialConnection",
+    "Shard",
     "Standard",
+    "Standby",
     "TcpConnection",
     "UdpConnection",
     "Workarounds",
@@ -217,6 +220,15 @@ class Configuration(Model):
     platform: PlatformAccess | None = Field(
         default=None,
         description="the platform's REST API, where stored rows are counted (audit)",
+    )
+    shard: Shard | None = Field(
+        default=None,
+        description="this gateway's share of the fleet, if several gateways have the same "
+        "configuration (scaling.md)",
+    )
+    standby: Standby | None = Field(
+        default=None,
+        description="of two gateways with the same meters only one polls (high-availability.md)",
     )
     push: tuple[PushListener, ...] = Field(
         default=(), description="listeners for meters that send unsolicited data (push)"

@@ -158,7 +158,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
                 "Profile",
             ),
             "ProfileColumn",
-            *("AttributeUpdate", "RpcMethod", "Journal", "PlatformAccess"),
+            *("AttributeUpdate", "RpcMethod", "Journal", "PlatformAccess", "Shard", "Standby"),
             *("PushListener", "AutoCreate", "DevicePush", "PushLayout", "PushObject"),
         )
     },

@@ -1,0 +1,100 @@
+"""What of a fleet stays together when it is shared out: found without building the devices.
+
+Secrets are not looked at, so that a gateway needs only those of its own meters, and so that a
+fleet can be shared out where none of them are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from dlms_connector.config.base import DOCUMENT
+from dlms_connector.config.connection import Connection, ListenConnection, PushConnection
+from dlms_connector.config.inheritance import Layer, merge
+from dlms_connector.config.push import PushListener
+from dlms_connector.config.templates import Templates
+from dlms_connector.sharing import Units
+
+_KEYS = ("connection", "push")
+#: What tells the sender of a push. A polled meter that has one also pushes to a listener.
+_MARKS = ("systemTitle", "logicalDeviceName", "peer")
+_CONNECTION: TypeAdapter[Connection] = TypeAdapter(Connection)
+
+
+class Placement:
+    """Tells of each device which unit it belongs to: first `add` all of them, then ask `of`.
+
+    A unit is an endpoint, a port on which meters call, a group of connections, or all that has to
+    do with the listeners for pushes. A device whose connection cannot be read is alone.
+    """
+
+    #: The unit of the listeners for pushes.
+    LISTENERS: Final = Units.push()
+
+    def __init__(self, templates: Templates, listeners: Iterable[PushListener]) -> None:
+        self._templates = templates
+        listeners = tuple(listeners)
+        self._listens = bool(listeners)
+        self._named = {one.device for one in listeners if one.device is not None}
+        self._units = Units()
+        self._endpoints: dict[str, str | None] = {}
+        self._below: dict[str, list[Layer]] = {}
+
+    def add(self, row: Layer) -> None:
+        """Take a device's own keys."""
+        connection, push = self._read(row)
+        endpoint: str | None = None
+        if isinstance(connection, PushConnection):
+            endpoint = self.LISTENERS
+        elif connection is not None:
+            endpoint = _endpoint(connection)
+            pushes = self._listens and (
+                row.values.get("deviceName") in self._named or any(map(push.get, _MARKS))
+            )
+            self._units.add(endpoint, group=connection.group, pushes=pushes)
+        self._endpoints[row.place.path] = endpoint
+
+    def of(self, row: Layer) -> str:
+        """Return the key of the unit that a device belongs to."""
+        endpoint = self._endpoints[row.place.path]
+        if endpoint is None:
+            return f"device {row.values.get('deviceName')}"
+        return endpoint if endpoint == self.LISTENERS else self._units.of(endpoint)
+
+    def _read(self, row: Layer) -> tuple[Connection | None, Mapping[str, Any]]:
+        name = row.values.get("template", self._templates.default_template())
+        layers = [_part(row), *self._chain(name)]
+        merged, _ = merge(layers)
+        push = merged.get("push")
+        try:
+            connection = _CONNECTION.validate_python(
+                merged.get("connection"), context={DOCUMENT: True}
+            )
+        except ValidationError:
+            connection = None
+        return connection, push if isinstance(push, Mapping) else {}
+
+    def _chain(self, name: Any) -> list[Layer]:
+        """Return the layers below a device, of those keys that matter here."""
+        known = repr(name)
+        if known not in self._below:
+            try:
+                layers = self._templates.chain(name)
+            except LookupError:
+                layers = self._templates.chain(None)
+            self._below[known] = [_part(layer) for layer in layers]
+        return self._below[known]
+
+
+def _part(layer: Layer) -> Layer:
+    return Layer(layer.place, {key: layer.values[key] for key in _KEYS if key in layer.values})
+
+
+def _endpoint(connection: Connection) -> str:
+    """Return what only one gateway may have: an endpoint, or the port on which meters call."""
+    if isinstance(connection, ListenConnection):
+        return f"listen://{connection.door}"
+    return connection.endpoint
