@@ -111,6 +111,18 @@ class DLMSConnector(Connector):  # type: ignore[misc]
                 return
             self._replace_by(parts)
 
+    def _change_role(self) -> None:
+        """Serve the meters, or let go of them, as the gateway's role has changed."""
+        with self._lock:
+            if self._stopped:
+                return
+            try:
+                parts = self._make(like=self._parts)
+            except Exception:
+                self._log.exception("the role could not be changed; it is tried again")
+                return
+            self._replace_by(parts)
+
     def _replace_by(self, parts: Parts) -> None:
         # First, what the platform sends meanwhile goes to the new parts, where it waits. They
         # begin when the meters and the files of the state are free.
@@ -197,6 +209,11 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         """Load the configuration again, soon: its table of devices has changed."""
         # Not in this thread: it ends with the parts.
         Thread(target=self._begin_anew, name=f"{self.name} loading", daemon=True).start()
+
+    def role_changed(self) -> None:
+        """Serve the meters, or let go of them, soon."""
+        # Not in this thread: it ends with the parts.
+        Thread(target=self._change_role, name=f"{self.name} role", daemon=True).start()
 
     def send(self, data: Any) -> bool:
         """Hand converted data to the gateway, in messages that it can take.

@@ -102,28 +102,38 @@ def load(
     base: Path,
     config_dir: Path | None = None,
     checked: Callable[[int], None] = lambda count: None,
+    environment: Mapping[str, str] | None = None,
 ) -> Loaded:
     """Load the configuration that the gateway passes: an object, or a JSON text.
 
     File names in the configuration are relative to the folder `base`. `config_dir` is the
     gateway's configuration folder, which contains the secrets, if it differs from `base`.
+    `environment` tells the gateway's share and role, if it is not that of this process.
     Raises ConfigError if nothing of the document can be used.
     """
     if isinstance(raw, str):
         raw = document.parse(raw)
     if not isinstance(raw, Mapping):
         raise ConfigError(f"expected an object with `devices`, got {shown(raw)}")
-    return _Loading(raw, base, config_dir or base).run(checked)
+    named = os.environ if environment is None else environment
+    return _Loading(raw, base, config_dir or base, named).run(checked)
 
 
-def load_file(path: Path, *, checked: Callable[[int], None] = lambda count: None) -> Loaded:
+def load_file(
+    path: Path,
+    *,
+    checked: Callable[[int], None] = lambda count: None,
+    environment: Mapping[str, str] | None = None,
+) -> Loaded:
     """Load a configuration file; raises ConfigError if nothing of it can be used.
 
-    `checked` is told now and then how many meters have been looked at.
+    `checked` is told now and then how many meters have been looked at. `environment` is as in
+    `load`.
     """
     text = document.read(path)
     try:
-        return load(text, base=path.resolve().parent, checked=checked)
+        base = path.resolve().parent
+        return load(text, base=base, checked=checked, environment=environment)
     except ConfigError as error:
         raise ConfigError(*(f"{path}: {problem}" for problem in error.problems)) from None
 
@@ -142,7 +152,9 @@ def is_empty(raw: object) -> bool:
 class _Loading:
     """Loads one document."""
 
-    def __init__(self, raw: Mapping[Any, Any], base: Path, config_dir: Path) -> None:
+    def __init__(
+        self, raw: Mapping[Any, Any], base: Path, config_dir: Path, environment: Mapping[str, str]
+    ) -> None:
         self._document = raw
         self._raw = {str(key): value for key, value in raw.items()}
         self._base = base
@@ -166,9 +178,9 @@ class _Loading:
         self._groups: dict[str, tuple[str | None, str]] = {}
         self._elsewhere: set[str] = set()
         # Before anything else: without them it is not known what is this gateway's to poll.
-        self._share = share_of(self._raw, os.environ)
+        self._share = share_of(self._raw, environment)
         self._active_file = standby_of(
-            self._raw, os.environ, from_platform=bool(_FROM_PLATFORM & self._raw.keys())
+            self._raw, environment, from_platform=bool(_FROM_PLATFORM & self._raw.keys())
         )
 
     def run(self, checked: Callable[[int], None]) -> Loaded:

@@ -74,6 +74,10 @@ class Announcer:
         self._present.pop(name, None)
         self._leaving[name] = (self._clock() + DISCONNECT_AFTER_S, 0)
 
+    def leave(self, before: Announcer) -> None:
+        """Disconnect at once what was connected before this: it is another gateway's now."""
+        self._leaving = dict.fromkeys((*before._present, *before._leaving), (self._clock(), 0))
+
     def knows(self, name: str) -> bool:
         """Whether the gateway has the device: else a message about it creates it first."""
         return name in self._gateway.get_devices()

@@ -35,6 +35,7 @@ class ConnectorCalls:
     `run` runs a job in the meters' loop; it returns false if the loop has ended. `take` returns
     the function that replies to a call, None for a repeated one. `tell` sends client attributes,
     of `largest` bytes of JSON at most. `itself` has the methods that concern no meter.
+    `starting` is why none can be carried out before there are meters.
     """
 
     #: Carries out the calls; None until there are meters.
@@ -52,7 +53,9 @@ class ConnectorCalls:
         tell: Callable[[Device, Mapping[str, Any]], None],
         largest: Callable[[], int],
         itself: Mapping[str, Callable[[], Any]],
+        starting: str = STARTING,
     ) -> None:
+        self._starting = starting
         self._gateway, self._type, self._devices = gateway, connector_type, devices
         self._id, self._run, self._take = connector_id, run, take
         self._tell, self._largest, self._itself = tell, largest, itself
@@ -122,7 +125,7 @@ class ConnectorCalls:
     def _refusal(self, call: ConnectorCall) -> str:
         """Return why a call is refused as a whole; an empty text if it is not."""
         if self.dispatcher is None:
-            return STARTING
+            return self._starting
         if not self.dispatcher.knows(call.method):
             return f"no such method: {call.method[:100]}"
         if call.devices is None and self.dispatcher.changes(call.method):

@@ -73,7 +73,8 @@ class Downlink:
     the current time. With `audit_telemetry` the audit is sent as telemetry too.
     `largest_attribute` returns how many bytes of JSON an attribute may have at present.
     `connector_id` is what the gateway's interface calls this connector, None for any. `itself`
-    has the methods of the connector that concern no meter.
+    has the methods of the connector that concern no meter. With a `refusal` no meter is served:
+    each call is answered with it.
     """
 
     def __init__(
@@ -91,7 +92,9 @@ class Downlink:
         largest_attribute: Callable[[], int] = lambda: LARGEST_VALUE["attributes"],
         connector_id: str | None = None,
         itself: Mapping[str, Callable[[], Any]] | None = None,
+        refusal: str = "",
     ) -> None:
+        self._refusal = refusal
         self._gateway = gateway
         self._devices = {device.device_name: device for device in devices}
         self._converters, self._run = converters, run
@@ -109,6 +112,7 @@ class Downlink:
             tell=tell_attributes,
             largest=largest_attribute,
             itself=itself or {},
+            starting=refusal or STARTING,
         )
         self._dispatcher: Dispatcher | None = None
         self._updates: AttributeUpdates | None = None
@@ -200,6 +204,8 @@ class Downlink:
         answer = self._ledger.take(request)
         if answer is None:
             self._log.debug("%s: call %d came again", request.device, request.id)
+        elif self._refusal:
+            answer({"error": f"{request.device}: {self._refusal}"})
         elif not self._run(partial(self._call, request, answer, monotonic())):
             answer({"error": f"{request.device}: {STOPPED}"})
 
@@ -220,7 +226,8 @@ class Downlink:
         if "deleted" in data:
             self._log.debug("%s: deleted shared attributes are not written", device)
             return
-        self._run(partial(self._update, device, dict(data)))
+        if not self._refusal:  # else who serves the meter gets them, too
+            self._run(partial(self._update, device, dict(data)))
 
     def shared_keys(self, device: str) -> list[str]:
         """Return the keys of the shared attributes to request at the start.

@@ -26,14 +26,17 @@ from dlms_connector.gateway.departure import depart
 from dlms_connector.gateway.device_file import DeviceFile
 from dlms_connector.gateway.device_filter import denied_by
 from dlms_connector.gateway.downlink import Downlink
+from dlms_connector.gateway.duty import Duty
 from dlms_connector.gateway.file_watch import FileWatch
 from dlms_connector.gateway.handover import until_taken
 from dlms_connector.gateway.meters_thread import MetersThread
-from dlms_connector.gateway.prepared import devices_file, prepare, state_directory
+from dlms_connector.gateway.prepared import Prepared, devices_file, prepare, state_directory
 from dlms_connector.gateway.remembered import file_name
 from dlms_connector.gateway.renames import Renames
 from dlms_connector.gateway.uplink import Converter, Uplink
 from dlms_connector.gateway.uplink_queue import UplinkQueue
+from dlms_connector.state import begin_tenure
+from dlms_converters import diagnostics
 from dlms_converters.message_size import LARGEST_VALUE
 from dlms_converters.own import downlink_converter, uplink_converter
 
@@ -74,6 +77,9 @@ class Owner(Protocol):
     def table_changed(self) -> None:
         """Note that the table of devices has changed since these parts were made."""
 
+    def role_changed(self) -> None:
+        """Note that the gateway's role is another than that which these parts have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Logs:
@@ -87,18 +93,29 @@ class Parts:
     """All that stands between the gateway and the meters of one configuration.
 
     `config` is the configuration as the gateway gave it. Making does no IO but reading files;
-    it raises what a user's own converter raises.
+    it raises what a user's own converter raises. With `like`, the configuration is not loaded
+    again: it is that of other parts, and only the role may be another.
     """
 
-    def __init__(self, gateway: Any, owner: Owner, config: Any, logs: Logs) -> None:
+    def __init__(
+        self, gateway: Any, owner: Owner, config: Any, logs: Logs, *, like: Parts | None = None
+    ) -> None:
         self._gateway, self._owner, self._config = gateway, owner, config
         self._log, self._converter_log = logs.connector, logs.converters
         folder = Path(gateway.get_config_path())
-        self._watch = FileWatch(devices_file(config, folder))
+        self.watch: FileWatch = like.watch if like else FileWatch(devices_file(config, folder))
         self._look_at = monotonic() + LOOK_S
-        self._downlink_converters: dict[str, Any] = {}
+        self.downlink_converters: dict[str, Any] = like.downlink_converters if like else {}
         self._denied = denied_by(gateway, owner.name, self._log)
-        self.prepared = prepare(config, folder, self._log, self._converter, self._denied)
+        self.prepared: Prepared = (
+            like.prepared
+            if like
+            else prepare(config, folder, self._log, self._converter, self._denied)
+        )
+        configuration, share = self.prepared.configuration, self.prepared.share
+        self.duty = Duty(configuration, share, self._log, owner.role_changed)
+        #: The folder of the state, once the meters need it.
+        self._folder: Path | None = None
         names = [device.device_name for device in self.prepared.devices]
         self._renames = Renames(gateway, names, self._log)
         self._announcer = Announcer(
@@ -131,17 +148,26 @@ class Parts:
     @property
     def table(self) -> Path | None:
         """The file of the table of devices, None if there is none."""
-        return self._watch.path
+        return self.watch.path
 
     def inherit(self, before: Parts) -> None:
         """Take over what is still to be done of parts that have ended; call it before `begin`."""
-        self.uplink.states.inherit(before.uplink.states)
-        self.downlink.inherit(before.downlink)
+        if not self.duty.active:
+            self._announcer.leave(before._announcer)
+        elif before.duty.active:
+            # After a time on standby, what was to be written is out of date.
+            self.uplink.states.inherit(before.uplink.states)
+            self.downlink.inherit(before.downlink)
 
     def begin(self) -> None:
-        """Start polling and return at once."""
+        """Start polling, if this gateway is on duty, and return at once."""
         self._queue.start(f"{self._owner.name} uplink")
         self._announcing.start(f"{self._owner.name} announcing")
+        self.duty.begin(self._owner.name)
+        if told := self.duty.attributes():
+            self._queue.put(partial(self._tell_gateway, told))
+        if not self.duty.active:
+            return
         for one in self.prepared.misconfigured:
             self.uplink.misconfigured(one.name, one.device_type, one.problems)
         self._meters.start(f"{self._owner.name} meters")
@@ -152,6 +178,7 @@ class Parts:
         Unless it is `for_good`, the platform is not told that the meters are not polled.
         """
         started = monotonic()
+        self.duty.end()
         self._announcing.close(0)  # ends in the background
         self._meters.stop()
         self.downlink.close()
@@ -168,6 +195,7 @@ class Parts:
             self._depart()
         self._device_file.give_back()
         self._forget_reports()
+        self._retire()
         self._log.info("closed within %.0f ms", (monotonic() - started) * 1000)
 
     def device_deleted(self, name_there: str) -> None:
@@ -192,6 +220,7 @@ class Parts:
             numeric_texts=self.prepared.configuration.numeric_texts,
             largest_attribute=self._largest_attribute,
             keeper=self.delivering,
+            shared=self.duty.is_shared,
         )
 
     def _make_downlink(self) -> Downlink:
@@ -199,7 +228,7 @@ class Parts:
             self._gateway,
             self._owner.get_type(),
             self.prepared.devices,
-            self._downlink_converters,
+            self.downlink_converters,
             run=lambda job: self._meters.call(job),
             tell_attributes=self.uplink.attributes,
             tell_telemetry=self.uplink.event,
@@ -207,14 +236,15 @@ class Parts:
             log=self._log,
             largest_attribute=self._largest_attribute,
             connector_id=self._owner.get_id(),
-            itself={"getDelivery": self.delivering.status},
+            itself={"getDelivery": self.delivering.status, "getRole": self.duty.attributes},
+            refusal=self.duty.refusal,
         )
 
     def _converter(self, device: Device, configuration: Configuration) -> Converter:
         log, strategy = self._converter_log, configuration.report_strategy
         connector_type, texts = self._owner.get_type(), configuration.numeric_texts
         downlink = downlink_converter(device, log, connector_type, texts)
-        self._downlink_converters[device.device_name] = downlink
+        self.downlink_converters[device.device_name] = downlink
         made: Converter = uplink_converter(device, log, connector_type, strategy, texts)
         return made
 
@@ -228,13 +258,14 @@ class Parts:
             self._log,
             name,
         )
+        folder = self._folder = self._with_tenure(folder)
         if folder is not None:
             last_good.keep(self._config, folder, name, self._log)
             self._renames.open(folder / f"renamed-{file_name(name)}.json")
         path = folder / f"online-{file_name(name)}.json" if folder is not None else None
         names = [device.device_name for device in self.prepared.devices]
         names += [one.name for one in self.prepared.misconfigured]
-        self.uplink.states.open(path, names, self._is_of_another)
+        self.uplink.states.open(path, names, self._is_told_by_another)
         self.delivering.open(folder, name)
         fleet = self._owner.make_fleet(
             self.prepared.devices,
@@ -258,7 +289,9 @@ class Parts:
     def _adopt(self, device: Device) -> bool:
         """Take a device that was made for a meter that pushes; false if it may not be used."""
         name = device.device_name
-        if name in self.prepared.converters or self._denied(name) or self._is_of_another(name):
+        if name in self.prepared.converters or self._denied(name):
+            return False
+        if self._is_told_by_another(name):
             return False
         try:
             converter = self._converter(device, self.prepared.configuration)
@@ -283,8 +316,33 @@ class Parts:
         self._device_file.write()
         if monotonic() >= self._look_at:
             self._look_at = monotonic() + LOOK_S
-            if self._watch.changed():
+            if self.watch.changed():
                 self._owner.table_changed()
+
+    def _with_tenure(self, folder: Path | None) -> Path | None:
+        """Note that invocation counters may have been used elsewhere; None if it cannot be."""
+        if folder is not None:
+            share = str(self.duty.share) if self.duty.share.count > 1 else ""
+            try:
+                begin_tenure(folder, share, anew=self.duty.is_paired)
+            except OSError as error:
+                self._log.error("nothing is kept in %s: %s", folder, error)
+                return None
+        return folder
+
+    def _retire(self) -> None:
+        """Let commands ask the meters for their counters: from now on another gateway counts."""
+        if self.duty.is_paired and self.duty.active:
+            self._with_tenure(self._folder)
+
+    def _tell_gateway(self, attributes: Mapping[str, Any]) -> None:
+        """Send client attributes of the gateway's own device, which has no name of its own here."""
+        data = diagnostics.attributes(self._gateway.name, "gateway", attributes)
+        self._gateway.send_to_storage(self._gateway.name, self._owner.get_id(), data)
+
+    def _is_told_by_another(self, name: str) -> bool:
+        """Whether another connector, or another gateway, tells the state of a device."""
+        return name in self.prepared.elsewhere or self._is_of_another(name)
 
     def _is_of_another(self, name: str) -> bool:
         devices: Mapping[str, Mapping[str, Any]] = self._gateway.get_devices()

@@ -23,6 +23,7 @@ from dlms_connector.config import (
 from dlms_connector.errors import ConfigError
 from dlms_connector.gateway.log_size import LONGEST_MESSAGE
 from dlms_connector.gateway.uplink import Converter
+from dlms_connector.sharing import Share
 from dlms_connector.state import NoPlace, gateways_place
 
 #: Time between two records, so that they differ in the gateway's timestamps.
@@ -46,6 +47,9 @@ class Prepared:
     devices: tuple[Device, ...]
     converters: Mapping[str, Converter]
     misconfigured: tuple[Refused, ...]
+    #: This gateway's share of the fleet, None if it is alone; and the devices of other shares.
+    share: Share | None = None
+    elsewhere: frozenset[str] = frozenset()
 
 
 def id_of(raw: Any) -> str | None:
@@ -114,7 +118,7 @@ def prepare(
         [f"{one.name} is not polled: {problem}" for one in refused for problem in one.problems],
         log,
     )
-    _tell_count(devices, len(refused), raw, log)
+    _tell_count(devices, len(refused), raw, loaded.share, log)
     return Prepared(
         loaded.configuration,
         tuple(devices),
@@ -125,6 +129,8 @@ def prepare(
             # A device without a name is named by its path; a name in use is another device's.
             if one.name != one.path and one.name not in converters and not denied(one.name)
         ),
+        loaded.share,
+        loaded.elsewhere,
     )
 
 
@@ -189,12 +195,15 @@ def _grouped(problems: Sequence[str]) -> Iterator[str]:
         yield "\n".join(group)
 
 
-def _tell_count(devices: Sequence[Device], refused: int, raw: Any, log: Logger) -> None:
+def _tell_count(
+    devices: Sequence[Device], refused: int, raw: Any, share: Share | None, log: Logger
+) -> None:
     """Log the result of each start in one line."""
     if is_empty(raw):
         log.info("no devices yet (version %s)", __version__)
         return
     polled = sum(device.is_polled for device in devices)
     pushing = f", {len(devices) - polled} only push" if polled < len(devices) else ""
-    text = "%d meters are polled%s, %d refused (version %s)"
-    log.info(text, polled, pushing, refused, __version__)
+    ours = f", share {share} of the fleet" if share is not None and share.count > 1 else ""
+    text = "%d meters are polled%s, %d refused%s (version %s)"
+    log.info(text, polled, pushing, refused, ours, __version__)

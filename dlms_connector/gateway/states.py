@@ -7,6 +7,7 @@ more does not stay online: its last words are sent when the connector stops, or 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection
 from itertools import islice
 from logging import Logger
@@ -19,6 +20,10 @@ from dlms_connector.gateway.remembered import Remembered
 ONLINE, OFFLINE = "online", "offline"
 #: Most meters told per call of `reconcile`, if the gateway does not know them yet.
 _NEW_AT_ONCE = 2
+#: Calls of `reconcile`, ten a second, until a meter that came online is told once more, if other
+#: gateways serve the same meters: what they told last, that it is not polled, may come late. So
+#: many at once.
+_REPEAT_AFTER, _REPEATED_AT_ONCE = 600, 20
 #: Calls of `reconcile` between two writes of the file.
 _WRITE_EVERY = 20
 
@@ -41,9 +46,16 @@ class States:
     """
 
     def __init__(
-        self, send: Callable[[str, State], None], knows: Callable[[str], bool], log: Logger
+        self,
+        send: Callable[[str, State], None],
+        knows: Callable[[str], bool],
+        log: Logger,
+        *,
+        shared: bool = False,
     ) -> None:
-        self._send, self._knows = send, knows
+        self._send, self._knows, self._shared = send, knows, shared
+        #: Meters that are told once more, in this order, and at which call of `reconcile`.
+        self._repeats: deque[tuple[int, str]] = deque()
         self._remembered = Remembered(log)
         self._lock = Lock()
         self._told: dict[str, State] = {}
@@ -83,6 +95,8 @@ class States:
                 self._waiting[name] = state
                 return
             self._told[name] = state
+            if self._shared and state.state == ONLINE:
+                self._repeats.append((self._calls + _REPEAT_AFTER, name))
         self._send(name, state)
 
     def again(self, name: str) -> None:
@@ -102,6 +116,10 @@ class States:
                 self._told[name] = state
         for name, state in some.items():
             self._send(name, state)
+        for _ in range(_REPEATED_AT_ONCE):
+            if not self._repeats or self._repeats[0][0] > self._calls:
+                break
+            self.again(self._repeats.popleft()[1])
         if self._calls % _WRITE_EVERY == 0:
             self.keep()
 

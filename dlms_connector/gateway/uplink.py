@@ -88,7 +88,9 @@ class Uplink:
         numeric_texts: NumericTexts = "quoted",
         largest_attribute: Callable[[], int] = lambda: LARGEST_VALUE["attributes"],
         keeper: Keeper | None = None,
+        shared: bool = False,
     ) -> None:
+        """`shared`: other gateways serve the same devices before or after this one."""
         self._keeper = keeper
         self._adopted: dict[str, Converter] = {}
         self._converters: Mapping[str, Converter] = ChainMap(self._adopted, dict(converters))
@@ -96,7 +98,7 @@ class Uplink:
         self._queue, self._announcing = queue, announcing
         self._log, self._send, self._count = log, send, count
         self._came_online, self._largest_attribute = came_online, largest_attribute
-        self.states = States(self._send_state, announcer.knows, log)
+        self.states = States(self._send_state, announcer.knows, log, shared=shared)
         #: Devices that were deleted on the platform: they come back with their next data.
         self._deleted: set[str] = set()
         self._texts = numeric_texts

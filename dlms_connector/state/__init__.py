@@ -7,7 +7,13 @@ Use `counter_of` for invocation counters: no number may be used twice under one 
 
 from dlms_connector.state import private_files
 from dlms_connector.state.counter_files import LAST
-from dlms_connector.state.counters import WARN_AT, InvocationCounter, counter_of, needs_counter
+from dlms_connector.state.counters import (
+    WARN_AT,
+    InvocationCounter,
+    begin_tenure,
+    counter_of,
+    needs_counter,
+)
 from dlms_connector.state.file_lock import acquire_lock
 from dlms_connector.state.no_place import NoPlace
 from dlms_connector.state.place import noted_folders
@@ -25,6 +31,7 @@ __all__ = [
     "PushedCounters",
     "ShortNameFile",
     "acquire_lock",
+    "begin_tenure",
     "commands_folder",
     "counter_of",
     "gateways_folder",

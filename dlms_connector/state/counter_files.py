@@ -37,11 +37,15 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The first number that is not reserved, None if unknown; and when it was written (Unix)."""
+    """The first number that is not reserved, None if unknown; and when it was written (Unix).
+
+    `tenure` is that in which it was written, None if there was none or it is not known.
+    """
 
     kind: Kind
     number: int | None = None
     written_s: float = 0.0
+    tenure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ def look(path: Path) -> Found:
     written_s = second.written_s if second else 0.0
     as_left = second is None or second.untouched
     try:
-        number, stamp = _parse(private_files.load(path), path.stem)
+        number, stamp, tenure = _parse(private_files.load(path), path.stem)
     except FileNotFoundError:
         if spare is None:
             return Found(Kind.NEW)
@@ -68,11 +72,12 @@ def look(path: Path) -> Found:
         return Found(Kind.UNREADABLE, spare if as_left else None, written_s)
     # A file without a stamp is of an earlier version, or written by hand: it is believed.
     if stamp is not None and (second is None or stamp != second.stamp or not as_left):
-        return Found(Kind.TOUCHED, max(number, spare or 0), written_s or path.stat().st_mtime)
-    return Found(Kind.KEPT, max(number, spare or 0), written_s)
+        written_s = written_s or path.stat().st_mtime
+        return Found(Kind.TOUCHED, max(number, spare or 0), written_s, tenure)
+    return Found(Kind.KEPT, max(number, spare or 0), written_s, tenure)
 
 
-def keep(path: Path, lock: int, number: int, device: str) -> None:
+def keep(path: Path, lock: int, number: int, device: str, tenure: str | None = None) -> None:
     """Write a number to both files and to the disk; `lock` is the descriptor of `locked`."""
     os.pwrite(lock, f"{number:<{_DIGITS}}\n".encode(), 0)
     os.fsync(lock)
@@ -81,6 +86,7 @@ def keep(path: Path, lock: int, number: int, device: str) -> None:
         "counter": path.stem,
         "next": number,
         "stamp": _stamp(lock),
+        **({} if tenure is None else {"tenure": tenure}),
     }
     private_files.write(path, content)
 
@@ -136,8 +142,8 @@ def stamp(path: Path) -> tuple[int, int] | None:
     return status.st_ino, status.st_mtime_ns
 
 
-def _parse(content: object, name: str) -> tuple[int, str | None]:
-    """Return number and stamp. Raises ValueError if this is no counter, or another one's."""
+def _parse(content: object, name: str) -> tuple[int, str | None, str | None]:
+    """Return number, stamp and tenure. Raises ValueError if it is no counter, or another one's."""
     if not isinstance(content, dict) or content.get("counter", name) != name:
         raise ValueError("it holds no counter of this key")
     number, stamped = content.get("next"), content.get("stamp")
@@ -145,7 +151,8 @@ def _parse(content: object, name: str) -> tuple[int, str | None]:
         raise ValueError("it holds no counter")
     if stamped is not None and not isinstance(stamped, str):
         raise ValueError("it holds no stamp")
-    return number, stamped
+    tenure = content.get("tenure")
+    return number, stamped, tenure if isinstance(tenure, str) else None
 
 
 def _second(path: Path) -> _Second | None:

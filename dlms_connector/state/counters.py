@@ -17,8 +17,9 @@ from dlms_connector.state.invocation_counter import WARN_AT, InvocationCounter
 from dlms_connector.state.no_place import NoPlace
 from dlms_connector.state.numbers import Numbers
 from dlms_connector.state.place import is_lost
+from dlms_connector.state.tenure import note_tenure, tenure_of
 
-__all__ = ["WARN_AT", "InvocationCounter", "counter_of", "needs_counter"]
+__all__ = ["WARN_AT", "InvocationCounter", "begin_tenure", "counter_of", "needs_counter"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -81,6 +82,18 @@ def counter_of(
         )
 
 
+def begin_tenure(folder: Path, share: str, *, anew: bool) -> None:
+    """Note that another gateway may have counted for the meters until now; see `tenure`.
+
+    What this process knows of the folder's numbers counts no more. Raises OSError if it cannot be
+    kept.
+    """
+    if note_tenure(folder, share, anew=anew):
+        with _sharing:
+            for path in [path for path in _numbers if path.parent == folder.absolute()]:
+                del _numbers[path]
+
+
 def _marks(device: Device) -> tuple[str, str]:
     """Return what tells a meter from others: its name, and where it is.
 
@@ -104,7 +117,8 @@ def _shared_numbers(name: str, directory: Path | None, owner: str, log: logging.
         if path is not None:
             first = partial(counter_files.highest, path.parent, owner)
             lost = partial(is_lost, path.parent)
-            numbers = Numbers(name, path, first=first, lost=lost, log=log)
+            tenure = partial(tenure_of, path.parent)
+            numbers = Numbers(name, path, first=first, lost=lost, tenure=tenure, log=log)
         _numbers[key] = numbers
         if path is not None:
             _folders.add(path.parent)

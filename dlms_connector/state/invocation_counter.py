@@ -34,6 +34,8 @@ WARN_AT = 2_000_000_000
 
 #: Numbers that may be under way, or were lost on the way to the meter, when its counter is read.
 _UNDER_WAY = 100
+#: The same where another gateway counted before: it may have tried for hours to reach the meter.
+_FAR_UNDER_WAY = 10_000
 #: Replies to a public client and exceptions are not authenticated: an attacker could forge one
 #: with a huge number to use up the key, at once or step by step. No real meter is that far
 #: ahead, or gets there by jumps while we run.
@@ -160,8 +162,10 @@ class InvocationCounter:
         """Continue after the value of the meter's own counter object; never goes back."""
         self.known  # noqa: B018 - reads the files: where they tell more, that counts
         value = last_used + 1
-        if not self._begun and value + _UNDER_WAY < LAST:
-            value += _UNDER_WAY
+        elsewhere = any(each.elsewhere for each in self._numbers)
+        margin = _FAR_UNDER_WAY if elsewhere else _UNDER_WAY
+        if not self._begun and value + margin < LAST:
+            value += margin
         before = self._peek()
         self._raise(min(value, LAST))
         self._before = None if self._begun else before
@@ -301,6 +305,11 @@ class InvocationCounter:
                 return not_kept(each.path, each.fault)
             if not each.opened:
                 return StateBusyError(DOING, "its file was not read in time")
+        if any(each.elsewhere for each in self._numbers):
+            return refused(
+                "another gateway may have counted since",
+                "set dlms.invocationCounter so that it is read from the meter",
+            )
         path = next((each.path for each in self._numbers if not each.kept), None)
         return refused("it is unknown where to go on", _how_to_go_on(path))
 

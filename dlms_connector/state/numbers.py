@@ -44,16 +44,18 @@ class Numbers:
         margin: int = MARGIN,
         first: Callable[[], int] = lambda: 1,
         lost: Callable[[], bool] = lambda: False,
+        tenure: Callable[[], str | None] = lambda: None,
         log: logging.Logger = _LOG,
     ) -> None:
-        """`name` is a meter's, for the log. `first` and `lost` are asked when files are read.
+        """`name` is a meter's, for the log. The others are asked when files are read.
 
         `first` returns the lowest number to begin with, `lost` whether files were lost, so that
-        a missing one may have existed.
+        a missing one may have existed, `tenure` since when no other gateway counts.
         """
         self.path = path
         self._name, self._margin, self._log = name, margin, log
-        self._first, self._lost = first, lost
+        self._first, self._lost, self._tenure_now = first, lost, tenure
+        self._tenure: str | None = None
         self._io, self._memory = Lock(), Lock()
         self._next, self._reserved = 1, 0
         self._stamp: tuple[int, int] | None = None
@@ -68,6 +70,8 @@ class Numbers:
         self._resolved = False
         #: Whether, when the files were first read, they told where to go on.
         self.kept = False
+        #: Whether another gateway may have used numbers since the files were written.
+        self.elsewhere = False
         #: Whether numbers may be used without reading the meter's counter.
         self.countable = path is None
 
@@ -80,12 +84,15 @@ class Numbers:
                 return True
             try:
                 found = counter_files.look(self.path)
-                older, lost = self._first(), self._lost()
+                older, lost, tenure = self._first(), self._lost(), self._tenure_now()
             except OSError as error:
                 self.fault = error
                 return False
             self.fault = None
             self._take_over(found, older, lost)
+            self._tenure = tenure
+            if tenure is not None and found.tenure != tenure:
+                self.elsewhere, self.kept, self.countable = True, False, False
             self._opened = True
             return True
 
@@ -217,7 +224,7 @@ class Numbers:
             if start >= LAST:
                 raise worn(start)
             reserved = min(start + self._margin, LAST)
-            counter_files.keep(path, lock, reserved, self._name)
+            counter_files.keep(path, lock, reserved, self._name, self._tenure)
             with self._memory:
                 if base > self._reserved:  # others were there: the rest of ours is too low
                     self._next = max(self._next, base)
