@@ -27,6 +27,7 @@ from dlms_connector.errors import (
     ObjectError,
     RefusedError,
 )
+from dlms_connector.platform_keys import LAST_WRITE_ERROR
 from dlms_connector.reading import Value
 
 _TIMEOUT_S = 30.0
@@ -37,7 +38,7 @@ _RETRY_S, _LONGEST_RETRY_S = 10.0, 300.0
 Report = Callable[[Device, Mapping[str, Value]], None]
 
 #: The client attribute with the values that are refused, and why; empty if there are none.
-ERROR_KEY = "dlmsLastWriteError"
+ERROR_KEY = LAST_WRITE_ERROR.name
 
 
 class AttributeUpdates:

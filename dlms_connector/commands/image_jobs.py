@@ -35,6 +35,7 @@ from dlms_connector.errors import (
     RefusedError,
     ServiceError,
 )
+from dlms_connector.platform_keys import IMAGE_PROGRESS, IMAGE_STATE
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
@@ -42,7 +43,7 @@ from dlms_connector.within import within
 
 T = TypeVar("T")
 
-STATE_KEY, PROGRESS_KEY = "dlmsImageState", "dlmsImageProgress"
+STATE_KEY, PROGRESS_KEY = IMAGE_STATE.name, IMAGE_PROGRESS.name
 
 _TIMEOUT_S = 60.0
 #: Blocks per batch; the number is adapted so that a batch takes about a second.

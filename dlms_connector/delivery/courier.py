@@ -24,10 +24,11 @@ from dlms_connector.delivery.receipts import PROBE_KEY, RECEIPT_KEY, Receipts
 from dlms_connector.delivery.watermarks import WATERMARK_KEY, Failed, Publish, Watermarks
 from dlms_connector.delivery.ways import Outbox, Platform, Settings
 from dlms_connector.delivery.window import Batch, Bounds, Way, Window
+from dlms_connector.platform_keys import DELIVERY
 from dlms_connector.records import Entry
 
 #: Client attribute with what confirms the entries of a device.
-WAY_KEY = "dlmsDelivery"
+WAY_KEY = DELIVERY.name
 
 #: Entries handed over per step, and seconds until the next step if there are more.
 _STEP, _NEXT_S = 2000, 0.05

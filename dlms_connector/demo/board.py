@@ -10,6 +10,7 @@ from rich.text import Text
 
 from dlms_connector.demo.platform_store import Point
 from dlms_connector.demo.scene import Scene
+from dlms_connector.platform_keys import STATE
 
 #: Lines that the table needs besides its rows, including the status below it.
 _FRAME_LINES = 7
@@ -65,7 +66,7 @@ def line(scene: Scene, point: Point) -> str:
 def status(scene: Scene, elapsed_s: float) -> str:
     """Return the status in one line."""
     platform = scene.platform
-    states = [platform.store.attributes(name).get("dlmsState") for name in scene.devices]
+    states = [platform.store.attributes(name).get(STATE.name) for name in scene.devices]
     return " · ".join(
         (
             f"{elapsed_s:.0f} s",

@@ -22,6 +22,7 @@ from dlms_connector.delivery import (
 from dlms_connector.gateway.renames import Renames
 from dlms_connector.gateway.session import session
 from dlms_connector.gateway.upkeep import Upkeep
+from dlms_connector.platform_keys import UNCONFIRMED
 from dlms_connector.records import Entry, EntryError, Records, Slice, Source
 from dlms_converters import diagnostics
 from dlms_converters.kept import split, telemetry
@@ -229,7 +230,7 @@ class Delivering:
         """Return how much of a device is not confirmed, as telemetry."""
         if self._courier is None:
             return {}
-        return {"dlmsUnconfirmed": self._courier.unconfirmed(device)}
+        return {UNCONFIRMED.name: self._courier.unconfirmed(device)}
 
     def status(self) -> Mapping[str, Any]:
         """Return the state of delivery, for users."""

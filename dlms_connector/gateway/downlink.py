@@ -40,12 +40,13 @@ from dlms_connector.cosem import AttributeRef, MethodRef
 from dlms_connector.errors import CommandError
 from dlms_connector.gateway.connector_calls import ITSELF, STARTING, ConnectorCalls
 from dlms_connector.gateway.sparing import Sparing
+from dlms_connector.platform_keys import AUDIT
 from dlms_connector.reading import LARGEST_ANSWER, Value
 from dlms_converters.json_value import exceeds, json_size, json_value
 from dlms_converters.message_size import LARGEST_VALUE
 
 #: The time series of audit events.
-AUDIT_KEY = "dlmsAudit"
+AUDIT_KEY = AUDIT.name
 #: Most calls that wait until there are meters.
 _MOST_WAITING = 1000
 

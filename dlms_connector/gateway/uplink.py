@@ -19,6 +19,7 @@ from dlms_connector.errors import DlmsError
 from dlms_connector.gateway.announcer import Announcer
 from dlms_connector.gateway.states import ONLINE, State, States
 from dlms_connector.gateway.uplink_queue import UplinkQueue
+from dlms_connector.platform_keys import LAST_ERROR, STATE
 from dlms_connector.reading import Poll, Reading
 from dlms_connector.records import Entry, Slice
 from dlms_converters import diagnostics
@@ -251,7 +252,7 @@ class Uplink:
         self.states.put(name, State(device_type, state, sentence))
 
     def _send_state(self, name: str, told: State) -> None:
-        values = {"dlmsState": told.state, "dlmsLastError": told.sentence}
+        values = {STATE.name: told.state, LAST_ERROR.name: told.sentence}
         self._send(diagnostics.attributes(name, told.device_type, values))
         if told.state != ONLINE:
             self._announcing.put(partial(self._announcer.absent, name))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
+from dlms_connector import platform_keys
 from dlms_connector.protocol.directive import Directive
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
@@ -40,17 +41,17 @@ class Statistics:
     def telemetry(self) -> dict[str, Value]:
         """Return the counters under their keys on the platform; unknown values are left out."""
         keys: dict[str, Value] = {
-            "dlmsPollMs": self.poll_ms,
-            "dlmsPollsOk": self.polls_ok,
-            "dlmsPollsFailed": self.polls_failed,
-            "dlmsRetries": self.retries,
-            "dlmsReconnects": self.reconnects,
-            "dlmsBytesIn": self.bytes_in,
-            "dlmsBytesOut": self.bytes_out,
-            "dlmsUnasked": self.unasked or None,
-            "dlmsForged": self.forged or None,
-            "dlmsClockDriftSeconds": self.clock_drift_s,
-            "dlmsHistoryUnread": self.history_unread,
+            platform_keys.POLL_MS.name: self.poll_ms,
+            platform_keys.POLLS_OK.name: self.polls_ok,
+            platform_keys.POLLS_FAILED.name: self.polls_failed,
+            platform_keys.RETRIES.name: self.retries,
+            platform_keys.RECONNECTS.name: self.reconnects,
+            platform_keys.BYTES_IN.name: self.bytes_in,
+            platform_keys.BYTES_OUT.name: self.bytes_out,
+            platform_keys.UNASKED.name: self.unasked or None,
+            platform_keys.FORGED.name: self.forged or None,
+            platform_keys.CLOCK_DRIFT.name: self.clock_drift_s,
+            platform_keys.HISTORY_UNREAD.name: self.history_unread,
         }
         return {key: value for key, value in keys.items() if value is not None}
 

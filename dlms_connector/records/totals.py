@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta, tzinfo
 from typing import Protocol
 
+from dlms_connector.platform_keys import INTERVALS_CONFIRMED, INTERVALS_EXPECTED, INTERVALS_MISSING
 from dlms_connector.records.completeness import DayCount
 from dlms_connector.records.days import DAY_MS
 from dlms_connector.records.entry import Source
 
-EXPECTED, CONFIRMED = "dlmsIntervalsExpected", "dlmsIntervalsConfirmed"
-MISSING = "dlmsIntervalsMissing"
+EXPECTED, CONFIRMED = INTERVALS_EXPECTED.name, INTERVALS_CONFIRMED.name
+MISSING = INTERVALS_MISSING.name
 #: Local days before today that are told again when they change: confirmations come later, and
 #: gaps are asked for again within hours.
 _DAYS = 3

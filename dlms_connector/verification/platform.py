@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from dlms_connector.delivery import PlatformRest, RestError
+from dlms_connector.platform_keys import STATE
 from dlms_connector.verification.snapshot import OnPlatform, Snapshot
 
 #: Devices that are asked: the answer of a fleet comes from its dashboards.
@@ -31,7 +32,7 @@ def _of(rest: PlatformRest, name: str, now_s: float) -> OnPlatform:
         return OnPlatform(error="the platform has no such device")
     # The connector's own values come from silent meters, too.
     instants = [at for key, at in newest.items() if not key.startswith("dlms")]
-    state = rest.client_attributes(name, ["dlmsState"]).get("dlmsState")
+    state = rest.client_attributes(name, [STATE.name]).get(STATE.name)
     return OnPlatform(
         age_s=now_s - max(instants) / 1000 if instants else None,
         state=state if isinstance(state, str) else None,
