@@ -34,6 +34,7 @@ COMMANDS = {
     "simulate": "Run simulated meters to try a configuration with.",
     "completion": "Print or install the completion for bash, zsh or fish.",
     "verify": "Tell whether an installation is healthy.",
+    "platform": "Bring dashboards and alarm rules onto ThingsBoard, and check them.",
     "migrate": "Take meters over from the old bridge.",
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from dlms_connector.cli.platform_access import API_KEY, PASSWORD, login
 from dlms_connector.cli.program import FAILED
 from dlms_connector.config import PlatformAccess, load_file
 from dlms_connector.delivery import PlatformRest
@@ -37,7 +37,6 @@ _SIGNS: Mapping[Mark, tuple[str, str]] = {
     "failed": ("✗", "bold red"),
     "unknown": ("?", "cyan"),
 }
-_PASSWORD, _API_KEY = "DLMS_PLATFORM_PASSWORD", "DLMS_PLATFORM_API_KEY"
 
 
 @click.command()
@@ -53,7 +52,7 @@ _PASSWORD, _API_KEY = "DLMS_PLATFORM_PASSWORD", "DLMS_PLATFORM_API_KEY"
     "url",
     metavar="URL",
     help="Also ask the platform for the newest values, by its REST API. Its user is that of "
-    f"--user with the password in {_PASSWORD}, or whose API key is in {_API_KEY}; else that of "
+    f"--user with the password in {PASSWORD}, or whose API key is in {API_KEY}; else that of "
     "`platform` in dlms.json.",
 )
 @click.option("--user", metavar="NAME", help="The platform's user, an administrator of the tenant.")
@@ -80,28 +79,22 @@ def command(config_dir: Path, url: str | None, user: str | None, as_json: bool) 
 
 
 def _asked(facts: Snapshot, url: str, user: str | None) -> Snapshot:
-    rest = _rest(facts, url.rstrip("/"), user)
+    rest = _rest(facts, url, user)
     if rest is None:
         return replace(
             facts,
-            platform_problem=f"--platform needs a user: --user NAME and {_PASSWORD}, "
-            f"or {_API_KEY}, or `platform` in dlms.json",
+            platform_problem=f"--platform needs a user: --user NAME and {PASSWORD}, "
+            f"or {API_KEY}, or `platform` in dlms.json",
         )
     return ask_platform(facts, rest, time.time())
 
 
 def _rest(facts: Snapshot, url: str, user: str | None) -> PlatformRest | None:
-    password, key = os.environb.get(_PASSWORD.encode()), os.environb.get(_API_KEY.encode())
-    if key:
-        return PlatformRest(url, api_key=key)
-    if user and password:
-        return PlatformRest(url, username=user, password=password)
-    access = _configured(facts)
-    # A configured user's password goes to the configured address only.
-    if access is None or str(access.url).rstrip("/") != url:
+    found = login(url, user, lambda: _configured(facts))
+    if found is None:
         return None
     return PlatformRest(
-        url, username=access.username, password=access.password, api_key=access.api_key
+        found.url, username=found.username, password=found.password, api_key=found.api_key
     )
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from logging import Logger
 from typing import Protocol
 
-from dlms_connector.delivery.platform_rest import DAY_MS, RestError
+from dlms_connector.delivery.platform_rest import DAY_MS
+from dlms_connector.delivery.rest import RestError
 from dlms_connector.records import Source
 
 #: Days that are counted, the present one left out, and time for the last rows to arrive.

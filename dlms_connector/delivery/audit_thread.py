@@ -12,7 +12,7 @@ from threading import Event, Thread
 from time import time
 
 from dlms_connector.delivery.audit import Audit, Finding
-from dlms_connector.delivery.platform_rest import RestError
+from dlms_connector.delivery.rest import RestError
 from dlms_connector.records import Source
 
 #: Seconds from the start to the first audit, between two of a profile, and between two profiles.

@@ -10,11 +10,12 @@ from dlms_connector.history.layouts import capture_period_s, layout
 from dlms_connector.history.planner import DEFAULT_BACKFILL_S, Planner
 from dlms_connector.history.profile_reader import Held, ProfileReader
 from dlms_connector.history.profile_reading import Ways, by_time, last
-from dlms_connector.history.profile_readings import ProfileRead, readings_of
+from dlms_connector.history.profile_readings import NAME_SUFFIX, ProfileRead, readings_of
 from dlms_connector.history.profiles import Column, Layout, Row
 
 __all__ = [
     "DEFAULT_BACKFILL_S",
+    "NAME_SUFFIX",
     "Column",
     "Errand",
     "Held",

@@ -35,7 +35,9 @@ Quality = Literal["good", "suspect"]
 
 #: The key of numbers whose scaler is not known.
 _RAW = "_raw"
-_NAME, _QUALITY = "_name", "_quality"
+_QUALITY = "_quality"
+#: The end of the key with the name of an event, beside that with its code.
+NAME_SUFFIX = "_name"
 #: What is told of a row whose flags are all clear.
 _GOOD = "good"
 #: Flags of the row's clock, as they are called in the quality of a row.
@@ -157,7 +159,7 @@ class _Sending:
             quality: Quality = "suspect" if doubtful or one.name in row.suspect else "good"
             made.append(one.reading(value, row.units.get(one.name), ts_ms, quality))
             if (text := self._event(one, value)) is not None:
-                named = replace(one, key=acceptable(one.key + _NAME))
+                named = replace(one, key=acceptable(one.key + NAME_SUFFIX))
                 made.append(named.reading(text, None, ts_ms, quality))
         if made and (told or flags):
             text = ", ".join(dict.fromkeys(flag.name for flag in flags)) or _GOOD

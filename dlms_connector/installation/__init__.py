@@ -8,6 +8,7 @@ from dlms_connector.installation.installation import (
     ConnectorType,
     configuration_file,
     install,
+    packaged_text,
     uninstall,
 )
 
@@ -18,5 +19,6 @@ __all__ = [
     "apply",
     "configuration_file",
     "install",
+    "packaged_text",
     "uninstall",
 ]

@@ -61,7 +61,7 @@ def install(
     if own.is_symlink() and not own.exists():
         raise InstallationError(f"{own} is a link to nothing: remove it and try again")
     if not own.exists():
-        changes.append(Change(own, None, _source("dlms.json")))
+        changes.append(Change(own, None, packaged_text("dlms.json")))
     if new != text:
         # Last: if a change before fails, no entry names a file that does not exist.
         changes.append(Change(main, text, _with_line_ends_of(text, new)))
@@ -104,7 +104,7 @@ def _own_file(config_dir: Path, entry: Mapping[str, Any]) -> Path:
 
 def _shims(extensions: Path) -> Iterator[Change]:
     for folder in FOLDERS:
-        path, new = extensions / folder / SHIM, _source(f"extensions/{folder}/{SHIM}")
+        path, new = extensions / folder / SHIM, packaged_text(f"extensions/{folder}/{SHIM}")
         old = _read(path) if path.exists() else None
         if old is not None and _MARK not in old:
             raise InstallationError(f"{path} is not ours: move it away and try again")
@@ -144,8 +144,8 @@ def _is_pips(path: Path) -> bool:
     )
 
 
-def _source(name: str) -> str:
-    """Return the text of a file of the package; in a checkout it is beside the package."""
+def packaged_text(name: str) -> str:
+    """Return the text of a file of gateway-config; in a checkout that is beside the package."""
     package = Path(__file__).parents[1]
     for folder in (package / "gateway_config", package.parent / "gateway-config"):
         if (folder / name).is_file():
@@ -206,7 +206,7 @@ def _free_name(main: Path, entries: Sequence[Any]) -> str:
 def _is_example(text: str) -> bool:
     """Whether a `dlms.json` was not edited; the gateway itself adds an id."""
     try:
-        written, example = json.loads(text), json.loads(_source("dlms.json"))
+        written, example = json.loads(text), json.loads(packaged_text("dlms.json"))
     except json.JSONDecodeError:
         return False
     if isinstance(written, dict):
