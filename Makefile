@@ -46,6 +46,7 @@ bench-parts: .venv/.installed
 	  echo "== $$file"; $(BIN)/python -m tests.benchmarks.$$(basename $$file .py) || exit 1; done
 
 docs: .venv/.installed
+	$(BIN)/dlms-connector schema > gateway-config/dlms.schema.json
 	$(BIN)/python -m dlms_connector.config.reference docs
 	$(BIN)/python -m dlms_connector.cli.manual docs
 	$(BIN)/python -m tests.matrix.table docs

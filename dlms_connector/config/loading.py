@@ -44,6 +44,9 @@ GATEWAY_KEYS = frozenset(
         *("sendDataOnlyOnChange", "disabled"),
     )
 )
+#: Names the JSON Schema to an editor, and says nothing to the connector.
+SCHEMA_KEY = "$schema"
+_NOT_OURS = GATEWAY_KEYS | {SCHEMA_KEY}
 DEVICES_FILE = "devicesFile"
 #: Folders that only somebody at the host may choose, and the variables that name them.
 FOLDER_VARIABLES = {
@@ -144,8 +147,7 @@ def is_empty(raw: object) -> bool:
     This is what the gateway's user interface sends when a connector is added.
     """
     return isinstance(raw, Mapping) and all(
-        key in GATEWAY_KEYS or (key == "devices" and value in (None, []))
-        for key, value in raw.items()
+        key in _NOT_OURS or (key == "devices" and value in (None, [])) for key, value in raw.items()
     )
 
 
@@ -165,6 +167,8 @@ class _Loading:
         ]:
             self._note([f"{json_path('', (key,))}: {_TOO_DEEP}"])
             del self._raw[key]
+        if not isinstance(self._raw.get(SCHEMA_KEY, ""), str):
+            self._note([f"{SCHEMA_KEY}: expected text, got {shown(self._raw[SCHEMA_KEY])}"])
         devices = self._raw.pop("devices", None)
         odd: list[Location] = []
         self._raw = without_odd_keys(self._raw, odd)
@@ -241,7 +245,7 @@ class _Loading:
         own = {
             key: value
             for key, value in self._raw.items()
-            if key not in _BUILT_HERE and key not in GATEWAY_KEYS
+            if key not in _BUILT_HERE and key not in _NOT_OURS
         }
         own |= self._folders(own)
         if (share := self._share) is not None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlms_connector.config.inheritance import NAMED_LISTS
-from dlms_connector.config.loading import DEVICES_FILE, GATEWAY_KEYS
+from dlms_connector.config.loading import DEVICES_FILE, GATEWAY_KEYS, SCHEMA_KEY
 from dlms_connector.config.model import Configuration
 from dlms_connector.config.templates import DEFAULTS, TEMPLATES
 
@@ -75,6 +75,12 @@ def document_schema() -> Schema:
         }
     for name in ("Connection", "Dlms", "ModeE", "Workarounds"):
         definitions[name] = _or_null(definitions[name])
+    of_editors = {
+        SCHEMA_KEY: {
+            "type": "string",
+            "description": "the JSON Schema, for editors: path or URL; not read by the connector",
+        }
+    }
     own = {key: {"description": "set and read by the gateway itself"} for key in GATEWAY_KEYS}
     return {
         "$schema": DIALECT,
@@ -83,7 +89,7 @@ def document_schema() -> Schema:
         "examples": [_EXAMPLE],
         "type": "object",
         "additionalProperties": False,
-        "properties": properties | dict(sorted(own.items())),
+        "properties": of_editors | properties | dict(sorted(own.items())),
         "$defs": dict(sorted(definitions.items())),
     }
 

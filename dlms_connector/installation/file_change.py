@@ -12,12 +12,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain, count
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
 #: A single file mounted into a container can be written, but not replaced.
 _CANNOT_REPLACE = {errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS}
+
+#: Lines of a diff that are shown: the schema for editors has thousands.
+_MOST_LINES = 60
 
 #: Keys whose texts are not shown. A plain `key` is a telemetry key.
 _SECRET_KEY = re.compile("token|password|secret|.key|username|clientid", re.IGNORECASE)
@@ -45,7 +48,10 @@ class Change:
             "/dev/null" if self.new is None else str(self.path),
             lineterm="",
         )
-        return "\n".join(lines)
+        shown = list(islice(lines, _MOST_LINES + 1))
+        if len(shown) > _MOST_LINES:
+            shown[_MOST_LINES:] = ["… (the rest is not shown)"]
+        return "\n".join(shown)
 
 
 def apply(changes: Sequence[Change], now: datetime) -> Iterator[str]:

@@ -30,6 +30,10 @@ DEBIAN_EXTENSIONS = Path("/var/lib/thingsboard_gateway/extensions")
 #: A text that is in our shims of every version, and in no file of others.
 _MARK = "Where the gateway finds the DLMS connector"
 
+#: For editors: `dlms.json` names it as its `$schema`.
+SCHEMA_FILE = "dlms.schema.json"
+_SCHEMA_TITLE = "DLMS connector"
+
 
 def install(
     config_dir: Path, extensions: Path | None = None, connector_type: ConnectorType | None = None
@@ -62,6 +66,7 @@ def install(
         raise InstallationError(f"{own} is a link to nothing: remove it and try again")
     if not own.exists():
         changes.append(Change(own, None, packaged_text("dlms.json")))
+    changes += _schema(own.with_name(SCHEMA_FILE))
     if new != text:
         # Last: if a change before fails, no entry names a file that does not exist.
         changes.append(Change(main, text, _with_line_ends_of(text, new)))
@@ -85,6 +90,9 @@ def uninstall(config_dir: Path, extensions: Path | None = None) -> list[Change]:
         new = json_text.remove(new, "connectors", mine)
         if own.exists() and _is_example(written := _read(own)):
             changes.append(Change(own, written, None))
+        schema = own.with_name(SCHEMA_FILE)
+        if schema.exists() and _is_schema(written := _read(schema)):
+            changes.append(Change(schema, written, None))
     if new != text:
         changes.insert(0, Change(main, text, _with_line_ends_of(text, new)))
     return changes
@@ -110,6 +118,22 @@ def _shims(extensions: Path) -> Iterator[Change]:
             raise InstallationError(f"{path} is not ours: move it away and try again")
         if old != new:
             yield Change(path, old, new)
+
+
+def _schema(path: Path) -> Iterator[Change]:
+    """Yield what brings the schema up to date; a file of somebody else is left as it is."""
+    old, new = _read(path) if path.exists() else None, packaged_text(SCHEMA_FILE)
+    if old != new and (old is None or _is_schema(old)):
+        yield Change(path, old, new)
+
+
+def _is_schema(text: str) -> bool:
+    """Whether a file is the schema, of whichever version."""
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError:
+        return False
+    return isinstance(document, dict) and document.get("title") == _SCHEMA_TITLE
 
 
 def _needed_extensions(config_dir: Path) -> Path:

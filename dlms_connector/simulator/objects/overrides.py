@@ -37,7 +37,7 @@ def read_overrides(
 def _read_object(text: str, entry: Any, present: Objects) -> CosemObject:
     name = Obis.parse(text).octets
     _expect(text, entry, Mapping, "an object")
-    unknown = set(entry) - {"class", "attributes", "writable"}
+    unknown = set(entry) - {"class", "attributes", "writable", "public"}
     if unknown:
         raise ValueError(f"{text}: unknown key {', '.join(sorted(unknown))}")
     if "class" in entry:
@@ -52,6 +52,7 @@ def _read_object(text: str, entry: Any, present: Objects) -> CosemObject:
             raise ValueError(f"{text}: attribute {index!r} is not a number such as 2")
         attributes[int(index)] = _read_source(f"{text} attribute {index}", value)
     writable = _expect(f"{text} writable", entry.get("writable", []), list, "a list of numbers")
+    public = _expect(f"{text} public", entry.get("public", before.public), bool, "true or false")
     return CosemObject(
         number,
         name,
@@ -60,7 +61,7 @@ def _read_object(text: str, entry: Any, present: Objects) -> CosemObject:
         {**before.writable, **dict.fromkeys(writable)},
         before.methods,
         before.table,
-        before.public,
+        public,
     )
 
 

@@ -73,6 +73,8 @@ def test_install_adds_shims_entry_and_example(gateway: Path) -> None:
         shim = f"extensions/{folder}/dlms_extension.py"
         assert found[shim] == (GATEWAY_CONFIG / shim).read_text()
     assert found["config/dlms.json"] == (GATEWAY_CONFIG / "dlms.json").read_text()
+    schema = (GATEWAY_CONFIG / "dlms.schema.json").read_text()
+    assert found["config/dlms.schema.json"] == schema
     # The rest of the file is as it was, alignment included.
     assert '{"host":   "tb.example", ' in found["config/tb_gateway.json"]
 
@@ -144,7 +146,7 @@ def test_dry_run_shows_a_diff_and_changes_nothing(gateway: Path) -> None:
     result = run("install", gateway, "--dry-run")
     assert files(gateway) == before
     assert '+      "class": "DLMSConnector",' in result.output
-    assert "dry run: 4 files would change" in result.output
+    assert "dry run: 5 files would change" in result.output
     run("install", gateway)
     result = run("uninstall", gateway, "--dry-run")
     assert '-      "class": "DLMSConnector",' in result.output
@@ -228,6 +230,7 @@ def test_new_files_are_the_gateways(gateway: Path, monkeypatch: pytest.MonkeyPat
         **folders,
         **{f"{folder}/.dlms_extension.py.new": folder for folder in folders},
         "config/.dlms.json.new": "config",
+        "config/.dlms.schema.json.new": "config",
         "config/.tb_gateway.json.new": "config/tb_gateway.json",
         str(backup.relative_to(gateway)): "config/tb_gateway.json",
     }
@@ -361,6 +364,24 @@ def test_the_file_of_an_entry_is_named_as_the_entry_does(gateway: Path) -> None:
     assert (gateway / "config/meters.json").exists()
     assert "meters.json" in result.output
     assert "dlms.json" not in result.output
+
+
+def test_the_schema_is_renewed_and_that_of_another_is_left(gateway: Path) -> None:
+    schema = gateway / "config/dlms.schema.json"
+    schema.write_text('{"title": "DLMS connector", "properties": {}}')
+    assert run("install", gateway).exit_code == 0
+    assert schema.read_text() == (GATEWAY_CONFIG / "dlms.schema.json").read_text()
+    for other in ('{"title": "something else"}', "[]", "no JSON"):
+        schema.write_text(other)
+        run("install", gateway)
+        run("uninstall", gateway)
+        assert schema.read_text() == other
+
+
+def test_a_dry_run_does_not_print_the_schema(gateway: Path) -> None:
+    output = run("install", gateway, "--dry-run").output
+    assert "dlms.schema.json" in output
+    assert len(output.splitlines()) < 200
 
 
 def test_every_change_keeps_a_backup_of_its_own(gateway: Path) -> None:
