@@ -57,6 +57,7 @@ build: .venv/.installed
 	$(BIN)/hatchling build --target sdist
 	@# The wheel is built from the sdist: what is missing there is missing for everybody.
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist dist/*.tar.gz
+	$(BIN)/python -m twine check --strict dist/*
 
 smoke: build
 	.ci/smoke
