@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test lint format bench bench-parts build smoke docs clean
+.PHONY: help demo demo-picture test lint format bench bench-parts build smoke docs site clean
 
 help:
 	@echo "make demo    simulated meters, the real gateway and a stand-in for the platform"
@@ -11,6 +11,8 @@ help:
 	@echo "make bench   the figures of speed and size, one a line; BENCH=--meters=10000 and others"
 	@echo "make bench-parts  more benchmarks, of single parts"
 	@echo "make docs    write the generated parts of docs/ anew"
+	@echo "make site    the documentation as a site, in build/site/"
+	@echo "make demo-picture  the picture of the demo in README.md"
 	@echo "make build   wheel and sdist in dist/"
 	@echo "make smoke   the built wheel in a fresh environment"
 
@@ -51,6 +53,14 @@ docs: .venv/.installed
 	$(BIN)/python -m dlms_connector.cli.manual docs
 	$(BIN)/python -m tests.matrix.table docs
 	$(BIN)/python -m tests.rooms.house docs
+
+demo-picture: .venv/.installed
+	$(BIN)/dlms-connector demo --meters 3 --seconds 12 --picture docs/images/demo.svg
+
+# Strict: a broken link, a broken anchor, or a page without a place in the navigation is an error.
+site: .venv/.installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "build/site/index.html"
 
 build: .venv/.installed
 	rm -rf dist

@@ -8,6 +8,7 @@ import importlib.util
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,12 @@ class MissingExtraError(DlmsError):
     help="Stop this many seconds after the gateway connected. By default it stops at Ctrl-C, "
     "or after 30 s if there is no terminal.",
 )
-def command(meters: int, seconds: float | None) -> None:
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    help="Also write the last table to this file, as an SVG picture.",
+)
+def command(meters: int, seconds: float | None, picture: Path | None) -> None:
     """Show the whole path from the meter to the platform on this machine.
 
     Simulated meters, the real gateway process with the connector, and a simulated platform
@@ -58,11 +64,11 @@ def command(meters: int, seconds: float | None) -> None:
     console = Console()
     if seconds is None and not console.is_terminal:
         seconds = _SECONDS_UNWATCHED
-    if not asyncio.run(_show(console, meters, seconds)):
+    if not asyncio.run(_show(console, meters, seconds, picture)):
         sys.exit(1)
 
 
-async def _show(console: Console, meters: int, seconds: float | None) -> bool:
+async def _show(console: Console, meters: int, seconds: float | None, picture: Path | None) -> bool:
     """Run the demo; true if the values of every meter arrived."""
     from dlms_connector.demo import stage
 
@@ -82,6 +88,8 @@ async def _show(console: Console, meters: int, seconds: float | None) -> bool:
             await _watch(console, stop, end, scene, started)
         else:
             await _list(console, stop, end, scene, started)
+        if picture:
+            _draw(picture, scene, started)
         return _report(scene)
 
 
@@ -117,6 +125,14 @@ async def _list(
 
     await _until(stop, end, scene, refresh)
     console.print(board(scene, time(), monotonic() - started))
+
+
+def _draw(file: Path, scene: Scene, started: float) -> None:
+    """Write the table as a picture."""
+    from dlms_connector.demo import board, picture
+
+    view = board.board(scene, time(), monotonic() - started)
+    file.write_text(picture.picture(view, "dlms-connector demo"), "utf-8")
 
 
 async def _until(

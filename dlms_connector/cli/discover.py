@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -41,6 +41,7 @@ from dlms_connector.discovery import (
     report,
 )
 from dlms_connector.errors import ConfigError
+from dlms_connector.installation import give_to_folder, is_example
 from dlms_connector.link import Link, make_link
 from dlms_connector.state import commands_folder
 from dlms_connector.tracing import Trace, Writer, tapped
@@ -112,7 +113,8 @@ def _read_server(text: str) -> Server:
               help="With ciphering, also try workarounds.counterFromOne: it uses numbers of your "
               "key again, see docs/security.md.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False),
-              help="Write a complete dlms.json; never overwrites a file.")  # fmt: skip
+              help="Write a complete dlms.json; overwrites no file but the example of install."
+              )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Write a report as JSON.")
 @click.option("--timeout", default=_USUAL.timeout_s, show_default=True,
               type=click.FloatRange(0.05, 120),
@@ -197,7 +199,7 @@ def _state_directory(folder: Path) -> str | None:
 
 def _check_output(output: Path) -> None:
     """Raise BadParameter if the file cannot be written, before a meter is contacted."""
-    if output.exists():
+    if output.exists() and not _only_an_example(output):
         raise click.BadParameter(f"{output} exists already", param_hint="--output")
     folder = output.parent
     if not folder.is_dir():
@@ -206,11 +208,22 @@ def _check_output(output: Path) -> None:
         raise click.BadParameter(f"nothing can be written in {folder}", param_hint="--output")
 
 
+def _only_an_example(output: Path) -> bool:
+    """Whether a file is what `install` put there for somebody to edit, and nobody did."""
+    with suppress(OSError, UnicodeDecodeError):
+        return is_example(output.read_text("utf-8"))
+    return False
+
+
 def _write(output: Path, text: str) -> Path | None:
     """Write a new file; return None if that fails, so that the entry is shown instead."""
     try:
+        if _only_an_example(output):
+            output.write_text(text, "utf-8")  # in place: it stays the gateway's file
+            return output
         with output.open("x", encoding="utf-8") as file:
             file.write(text)
+        give_to_folder(output)
     except OSError as error:
         click.echo(f"cannot write {output}: {error.strerror}", err=True)
         return None

@@ -16,6 +16,7 @@ from dlms_connector.installation import (
     apply,
     configuration_file,
     install,
+    is_example,
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -80,7 +81,16 @@ def command(
     For example: dlms-connector install --gateway-config /etc/thingsboard-gateway/config
     """
     if carry_out(lambda: install(config_dir, extensions, connector_type), dry_run):
-        own = configuration_file(config_dir)
-        click.echo(f"now write your meters into {own}, check them by")
-        click.echo(f"  dlms-connector check {own}")
-        click.echo("and restart the gateway")
+        _say_what_is_next(configuration_file(config_dir))
+
+
+def _say_what_is_next(own: Path) -> None:
+    """Tell the steps that are left, with the commands for them."""
+    example = is_example(own.read_text("utf-8", errors="replace"))
+    if example:
+        click.echo(f"{own} is an example. Write your meters into it, or have one found:")
+        click.echo(f"  dlms-connector discover --host HOST --port PORT --output {own}")
+    click.echo(f"check {'it' if example else own} by")
+    click.echo(f"  dlms-connector check --connect {own}")
+    click.echo("and restart the gateway, for the Debian package by")
+    click.echo("  sudo systemctl restart thingsboard-gateway")

@@ -3,11 +3,17 @@
 Both return the list of file changes. Nothing is written before `apply`.
 """
 
-from dlms_connector.installation.file_change import Change, InstallationError, apply
+from dlms_connector.installation.file_change import (
+    Change,
+    InstallationError,
+    apply,
+    give_to_folder,
+)
 from dlms_connector.installation.installation import (
     ConnectorType,
     configuration_file,
     install,
+    is_example,
     packaged_text,
     uninstall,
 )
@@ -18,7 +24,9 @@ __all__ = [
     "InstallationError",
     "apply",
     "configuration_file",
+    "give_to_folder",
     "install",
+    "is_example",
     "packaged_text",
     "uninstall",
 ]

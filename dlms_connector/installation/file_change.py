@@ -134,6 +134,11 @@ def _make_folder(folder: Path) -> None:
     folder.chmod(0o755)
 
 
+def give_to_folder(path: Path) -> None:
+    """Set the owner of a new file to that of its folder: the gateway writes into its files."""
+    _give(path, path.parent)
+
+
 def _give(path: Path, like: Path) -> bool:
     """Set the owner of `path` to that of `like`; return False if it is not permitted."""
     owner, own = like.stat(), path.stat()

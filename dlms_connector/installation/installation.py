@@ -88,7 +88,7 @@ def uninstall(config_dir: Path, extensions: Path | None = None) -> list[Change]:
     while (mine := _mine(entries := _entries(main, new))) is not None:
         own = _own_file(config_dir, entries[mine])
         new = json_text.remove(new, "connectors", mine)
-        if own.exists() and _is_example(written := _read(own)):
+        if own.exists() and is_example(written := _read(own)):
             changes.append(Change(own, written, None))
         schema = own.with_name(SCHEMA_FILE)
         if schema.exists() and _is_schema(written := _read(schema)):
@@ -227,8 +227,8 @@ def _free_name(main: Path, entries: Sequence[Any]) -> str:
     return name
 
 
-def _is_example(text: str) -> bool:
-    """Whether a `dlms.json` was not edited; the gateway itself adds an id."""
+def is_example(text: str) -> bool:
+    """Whether a text is the `dlms.json` that `install` writes, unedited; the gateway adds an id."""
     try:
         written, example = json.loads(text), json.loads(packaged_text("dlms.json"))
     except json.JSONDecodeError:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from dlms_connector.installation import is_example
 from dlms_connector.migration.bridge import MigrationError
 from dlms_connector.migration.plan import Migration
 
@@ -23,12 +24,13 @@ def write(migration: Migration, output: Path) -> Iterator[str]:
     folder = output.parent / _SECRETS
     files = {folder / name: bytes(content) for name, content in migration.secrets.items()}
     text = json.dumps(migration.document, indent=2, ensure_ascii=False) + "\n"
-    in_the_way = [str(path) for path in (output, *files) if os.path.lexists(path)]
+    example = _is_example(output)
+    wanted = (*files,) if example else (output, *files)
+    in_the_way = [str(path) for path in wanted if os.path.lexists(path)]
     if in_the_way:
         raise MigrationError(
             *(f"{path}: exists already, and nothing is overwritten" for path in in_the_way),
-            "name another file by --output in another folder, or move it away; the example that "
-            "`install` left may go",
+            "name another file by --output in another folder, or move it away",
         )
     if files and not folder.is_dir():
         folder.mkdir(mode=0o700)
@@ -37,9 +39,18 @@ def write(migration: Migration, output: Path) -> Iterator[str]:
     for path, content in files.items():
         _create(path, content, 0o600)
         yield f"wrote {path} (mode 600)"
+    if example:
+        output.unlink()
     # It holds references only, and the gateway may run as another user.
     _create(output, text.encode(), 0o644)
     yield f"wrote {output}"
+
+
+def _is_example(path: Path) -> bool:
+    """Whether a file is the example that `install` left, which nobody has edited."""
+    with suppress(OSError, UnicodeDecodeError):
+        return not path.is_symlink() and is_example(path.read_text("utf-8"))
+    return False
 
 
 def _create(path: Path, content: bytes, mode: int) -> None:

@@ -8,6 +8,7 @@ set -eu
 
 : "${configs:=/thingsboard_gateway/config}"
 : "${extensions:=/thingsboard_gateway/extensions}"
+: "${logs:=/thingsboard_gateway/logs}"
 : "${DEFAULT_CONFIG:=/default-config}"
 
 # What somebody put on the volume stays. A new volume begins with the files of the official image, which make way.
@@ -26,5 +27,7 @@ if [ ! -f "$configs/.firstlaunch" ]; then
     fill "$DEFAULT_CONFIG/extensions" "$extensions"
     echo "Without this file, missing files of the configuration are written anew." >"$configs/.firstlaunch"
 fi
+
+mkdir -p "$logs"
 
 exec "$@"

@@ -11,12 +11,12 @@ import re
 import shutil
 import signal
 import subprocess
-import tomllib
 from configparser import RawConfigParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomllib
 import yaml
 
 from tests.support.places import GATEWAY_CONFIG, ROOT
@@ -44,6 +44,7 @@ class Container:
             **os.environ,
             "configs": str(self.config),
             "extensions": str(self.extensions),
+            "logs": str(folder / "logs"),
             "DEFAULT_CONFIG": str(default),
         }
 

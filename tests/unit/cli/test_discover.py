@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from dlms_connector.cli.discover import _most_seconds
 from dlms_connector.config.loading import load_file
 from dlms_connector.simulator import MeterOptions, microstar, simulate, simulate_terminal
 from tests.support.peers import free_port
+from tests.support.places import GATEWAY_CONFIG
 
 QUICK = ("--timeout", "0.05", "--rate", "1000")
 
@@ -179,6 +182,29 @@ def test_a_file_is_never_written_over(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["discover", "--host", "h", "--output", str(file)])
     assert result.exit_code == 2
     assert file.read_text() == "mine"
+
+
+async def test_the_example_of_install_makes_way(tmp_path: Path) -> None:
+    file = tmp_path / "dlms.json"
+    shutil.copy(GATEWAY_CONFIG / "dlms.json", file)
+    file.chmod(0o640)
+    async with simulate([MeterOptions()]) as (server,):
+        found = await discover(server.port, "--output", str(file), "--client", "16")
+    assert found.exit_code == 0, found.output
+    assert load_file(file).configuration.devices[0].device_name == "DLMS-Meter-00000001"
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only the administrator can give files away")
+async def test_a_new_file_has_the_owner_of_its_folder(tmp_path: Path) -> None:
+    """The gateway runs as a user of its own, and writes an id into its connectors' files."""
+    folder = tmp_path / "config"
+    folder.mkdir()
+    os.chown(folder, 1234, 5678)
+    async with simulate([MeterOptions()]) as (server,):
+        await discover(server.port, "--output", str(folder / "dlms.json"), "--client", "16")
+    made = (folder / "dlms.json").stat()
+    assert (made.st_uid, made.st_gid) == (1234, 5678)
 
 
 def test_a_file_that_cannot_be_written_is_refused_before_a_meter_is_asked(tmp_path: Path) -> None:

@@ -366,6 +366,17 @@ def test_the_file_of_an_entry_is_named_as_the_entry_does(gateway: Path) -> None:
     assert "dlms.json" not in result.output
 
 
+def test_the_next_step_is_told(gateway: Path) -> None:
+    own = gateway / "config/dlms.json"
+    told = run("install", gateway).stdout
+    assert f"dlms-connector discover --host HOST --port PORT --output {own}" in told
+    assert f"dlms-connector check --connect {own}" in told
+    assert "sudo systemctl restart thingsboard-gateway" in told
+    run("uninstall", gateway)
+    own.write_text('{"devices": []}')
+    assert "discover" not in run("install", gateway).stdout
+
+
 def test_the_schema_is_renewed_and_that_of_another_is_left(gateway: Path) -> None:
     schema = gateway / "config/dlms.schema.json"
     schema.write_text('{"title": "DLMS connector", "properties": {}}')

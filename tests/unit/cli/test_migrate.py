@@ -20,6 +20,7 @@ from tests.support.old_bridge import (
     measurement,
     meter,
 )
+from tests.support.places import GATEWAY_CONFIG
 
 
 @pytest.fixture
@@ -101,6 +102,14 @@ def test_nothing_is_overwritten(site: Path) -> None:
     assert result.exit_code == 2
     assert "exists already" in result.output
     assert files(site) == before
+
+
+def test_the_example_of_install_makes_way(site: Path) -> None:
+    example = (GATEWAY_CONFIG / "dlms.json").read_text()
+    (site / "config/dlms.json").write_text(example)
+    result = run(site)
+    assert result.exit_code == 0, result.output
+    assert (site / "config/dlms.json").read_text() != example
 
 
 def test_a_password_file_in_the_way_stops_everything(site: Path) -> None:
