@@ -24,18 +24,37 @@
     └── ObjectError          skip this object, keep the rest
         └── TooLargeError        its value is larger than what may be read, or sent
 
-Details are attributes; the message is one sentence; `hint` says what to try.
-An error is raised or logged, never both.
+Details are attributes; the message is one sentence. `symptoms` say what the failure looked like,
+and `hint` what to try, from the table in `hints`. An error is raised or logged, never both.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from dlms_connector.hints import Symptom, sentence
+
+E = TypeVar("E", bound="DlmsError")
 
 
 class DlmsError(Exception):
     """Base class of all errors between the gateway and a meter."""
 
-    #: What the reader of the message can try.
-    hint = ""
+    #: What the failure looked like: rows of the table of hints.
+    symptoms: tuple[Symptom, ...] = ()
+    #: What the sentences of those rows name.
+    facts: Mapping[str, object] = {}
+
+    @property
+    def hint(self) -> str:
+        """What the reader of the message can try; "" if there is nothing."""
+        return sentence(self.symptoms, self.facts)
+
+    def showing(self: E, *symptoms: Symptom, **facts: object) -> E:
+        """Return this error with what it looked like, in place of what its type says."""
+        self.symptoms, self.facts = symptoms, facts
+        return self
 
 
 class ConfigError(DlmsError):
@@ -44,7 +63,7 @@ class ConfigError(DlmsError):
     `problems` are sentences; each begins with the JSON path of the problem.
     """
 
-    hint = "correct the configuration; `dlms-connector check FILE` lists every problem"
+    symptoms: tuple[Symptom, ...] = (Symptom.CONFIGURATION,)
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
@@ -61,7 +80,7 @@ class LinkError(DlmsError):
 class ConnectError(LinkError):
     """The endpoint could not be reached."""
 
-    hint = "check host, port and cabling, and whether another client holds the connection"
+    symptoms = (Symptom.UNREACHABLE,)
 
     def __init__(self, endpoint: str, reason: str) -> None:
         super().__init__(f"cannot connect to {endpoint}: {reason}")
@@ -75,10 +94,7 @@ class AbsentError(ConnectError):
     `since` is a text with the time when its last call ended, or when we began to wait.
     """
 
-    hint = (
-        "check which address and port the meter calls, and its network; callers that are not "
-        "recognised are named in the log"
-    )
+    symptoms = (Symptom.NOT_CALLED_IN,)
 
     def __init__(self, caller: str, door: str, since: str, has_called: bool) -> None:
         super().__init__(door, f"{caller} does not call")
@@ -90,40 +106,45 @@ class AbsentError(ConnectError):
 class LinkClosedError(LinkError):
     """The peer closed the connection."""
 
-    hint = "some meters allow one client only, or close when the client address is unknown to them"
+    symptoms = (Symptom.HUNG_UP,)
 
     def __init__(self, received: int = 0) -> None:
         super().__init__(f"the peer closed the connection ({received} bytes of a reply received)")
         self.received = received
+        if received:
+            self.symptoms = (Symptom.HUNG_UP_WITHIN,)
 
 
 class LinkTimeoutError(LinkError):
-    """No complete reply arrived in time; `stranger` describes another sender's frame, if any."""
+    """No complete reply arrived in time; `stranger` describes another sender's frame, if any.
 
-    hint = (
-        "silence usually means a wrong address (clientAddress, logicalAddress, physicalAddress) "
-        "or interfaceType; a slow meter needs a larger connection.timeoutMs"
-    )
+    `symptom` is what the silence looked like, where more is known than the number of octets.
+    """
+
+    symptoms = (Symptom.SILENCE,)
     #: Whether a reply has begun: nothing may be asked on this connection before it ends, because
     #: the answer would complete it.
     begun = False
 
-    def __init__(self, tries: int, received: int, stranger: str = "") -> None:
+    def __init__(
+        self, tries: int, received: int, stranger: str = "", symptom: Symptom | None = None
+    ) -> None:
         times = "once" if tries == 1 else f"{tries} times"
         heard = f"{received} bytes received" + (f", a frame {stranger}" if stranger else "")
         super().__init__(f"no complete reply, asked {times} ({heard})")
         self.tries = tries
         self.received = received
         self.stranger = stranger
+        if symptom is not None:
+            self.symptoms = (symptom,)
+        elif received and type(self) is LinkTimeoutError:
+            self.symptoms = (Symptom.SLOW,)
 
 
 class UnreadyError(LinkTimeoutError):
     """The meter acknowledges the request (RR over HDLC) and has no answer for too long."""
 
-    hint = (
-        "it hears us, so its address is right: what takes it so long may need a larger "
-        "connection.timeoutMs, or less may be asked for; if it never answers, it hangs"
-    )
+    symptoms = (Symptom.UNREADY,)
 
     def __init__(self, seconds: float) -> None:
         super().__init__(1, 0)
@@ -139,10 +160,7 @@ class StateBusyError(LinkError):
     With `at_once` nothing is wrong: a number has to be stored before it is used.
     """
 
-    hint = (
-        "another process holds the file, or its disk is slow: see who uses stateDirectory "
-        "(`fuser`), and keep it on a local disk"
-    )
+    symptoms = (Symptom.STATE_BUSY,)
 
     def __init__(self, doing: str, problem: str, *, at_once: bool = False) -> None:
         super().__init__(f"{doing}: {problem}")
@@ -152,7 +170,7 @@ class StateBusyError(LinkError):
 class ProtocolError(LinkError):
     """The peer violated the protocol; the state of the link is unknown."""
 
-    hint = "line noise, two talkers on one line or a wrong interfaceType look like this"
+    symptoms = (Symptom.MALFORMED,)
 
     def __init__(self, doing: str, problem: str) -> None:
         super().__init__(f"{doing}: {problem}")
@@ -161,13 +179,13 @@ class ProtocolError(LinkError):
 
     def while_doing(self, doing: str) -> ProtocolError:
         """Return the same error for an operation that the reader of the message knows."""
-        return ProtocolError(doing, self.problem)
+        return ProtocolError(doing, self.problem).showing(*self.symptoms, **self.facts)
 
 
 class ExcessError(ProtocolError):
     """A reply holds more than its question can need: it is refused before it is built."""
 
-    hint = "ask for less, and check what the object holds"
+    symptoms = (Symptom.EXCESS,)
 
     def while_doing(self, doing: str) -> ExcessError:
         """Return the same error for an operation that the reader of the message knows."""
@@ -177,12 +195,16 @@ class ExcessError(ProtocolError):
 class DroppedError(ProtocolError):
     """The meter answered that it has no session: it has not processed the request."""
 
+    symptoms = (Symptom.DROPPED,)
+
     def __init__(self, doing: str) -> None:
         super().__init__(doing, "the meter has dropped the session (DM)")
 
 
 class OutOfStepError(ProtocolError):
     """An answer too many came: the one that was taken last may belong to another request."""
+
+    symptoms = (Symptom.LATE_ANSWER,)
 
     def __init__(self, doing: str) -> None:
         super().__init__(doing, "one answer too many came, and nothing tells answers apart")
@@ -191,7 +213,7 @@ class OutOfStepError(ProtocolError):
 class SecurityError(ProtocolError):
     """A reply that is forged, replayed or less protected than agreed: it is not used."""
 
-    hint = "check the keys and system titles; if they are right, somebody may be on the line"
+    symptoms = (Symptom.KEYS,)
     #: Whether it is counted already.
     counted = False
 
@@ -200,28 +222,30 @@ class RepeatedError(SecurityError):
     """A reply with a counter that was used before: it is played back, or was delivered twice."""
 
 
+#: The first invocation counters of an association that counts for itself.
+_BEGINNINGS = (0, 1)
+
+
 class CounterError(ProtocolError):
     """The meter requires a higher invocation counter; `expected` is the number it sent, or None.
 
     The counter has been raised where that was possible: open the association again.
     """
 
-    hint = (
-        "set dlms.invocationCounter so that the counter is read from the meter; if it keeps "
-        "happening, another client uses the same key, or the meter counts from 1 in each "
-        "association and needs workarounds.counterFromOne"
-    )
+    symptoms = (Symptom.COUNTER_LOW,)
 
     def __init__(self, doing: str, expected: int | None) -> None:
         wanted = "a higher one" if expected is None else str(expected)
         super().__init__(doing, f"the meter refused our invocation counter and wants {wanted}")
         self.expected = expected
+        if expected in _BEGINNINGS:
+            self.symptoms = (Symptom.COUNTER_FROM_ONE,)
 
 
 class RefusedError(DlmsError):
     """The meter refused. Do not retry every second: meters lock out clients that try often."""
 
-    hint = "check authentication, password and clientAddress"
+    symptoms = (Symptom.REFUSED,)
     #: Whether the meter may have refused only because a session is open from before.
     perhaps_held = False
 
@@ -238,7 +262,7 @@ class CommandError(DlmsError):
 class ServiceError(DlmsError):
     """The meter answered the whole request with an exception: ask in another way."""
 
-    hint = "the meter may not support this service or these rights"
+    symptoms = (Symptom.UNSUPPORTED,)
 
     def __init__(self, doing: str, diagnostic: str) -> None:
         super().__init__(f"{doing}: {diagnostic}")
@@ -274,6 +298,16 @@ DATA_ACCESS_RESULTS = {
 #: The meter is busy, perhaps still with this request: the same request works later.
 TEMPORARY_FAILURE = 2
 
+_SYMPTOMS = {
+    TEMPORARY_FAILURE: Symptom.TEMPORARY,
+    3: Symptom.DENIED,
+    4: Symptom.UNDEFINED,
+    9: Symptom.OTHER_CLASS,
+    11: Symptom.UNAVAILABLE,
+    12: Symptom.OTHER_TYPE,
+    13: Symptom.DENIED,
+}
+
 
 class ObjectError(DlmsError):
     """The meter works but refuses this object: skip it, keep the rest.
@@ -281,12 +315,14 @@ class ObjectError(DlmsError):
     `code` is the Data-Access-Result (or Action-Result) of the meter.
     """
 
-    hint = "check the object's OBIS code, class and attribute, and this client's access rights"
+    symptoms = (Symptom.OBJECT_REFUSED,)
 
     def __init__(self, doing: str, code: int) -> None:
         super().__init__(f"{doing}: {DATA_ACCESS_RESULTS.get(code, 'unknown result')} ({code})")
         self.doing = doing
         self.code = code
+        if type(self) is ObjectError and code in _SYMPTOMS:
+            self.symptoms = (_SYMPTOMS[code],)
 
 
 class ScalerError(DlmsError):
@@ -295,21 +331,17 @@ class ScalerError(DlmsError):
     `code` is the Data-Access-Result of the scaler, None if it makes no sense.
     """
 
+    symptoms = (Symptom.NO_SCALER,)
+
     def __init__(self, problem: str, code: int | None = None) -> None:
-        super().__init__(
-            f"{problem}; without a scaler the value may be wrong by powers of ten: "
-            "set `scaler` and `unit` for it in the configuration"
-        )
+        super().__init__(f"{problem}; without a scaler the value may be wrong by powers of ten")
         self.code = code
 
 
 class TooLargeError(ObjectError):
     """The meter gave the object, but its value is too large to be read or sent; code is 0."""
 
-    hint = (
-        "ask for less of it: rows of a profile are read by the call `readProfile`, which takes a "
-        "range of time"
-    )
+    symptoms = (Symptom.TOO_LARGE,)
 
     def __init__(self, doing: str, problem: str) -> None:
         super().__init__(doing, 0)

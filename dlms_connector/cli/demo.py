@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.live import Live
 
 from dlms_connector.errors import DlmsError
+from dlms_connector.hints import Symptom
 
 if TYPE_CHECKING:
     from dlms_connector.demo import Scene
@@ -32,7 +33,8 @@ _NEEDED = ("mqtt5", "thingsboard_gateway")
 class MissingExtraError(DlmsError):
     """Something that only the demo needs is not installed."""
 
-    hint = "pip install 'thingsboard-dlms-connector[demo]', with Python 3.11 or newer"
+    symptoms = (Symptom.EXTRA_MISSING,)
+    facts = {"extra": "demo"}  # noqa: RUF012
 
 
 @click.command("demo")

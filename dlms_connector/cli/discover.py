@@ -41,6 +41,7 @@ from dlms_connector.discovery import (
     report,
 )
 from dlms_connector.errors import ConfigError
+from dlms_connector.hints import Symptom
 from dlms_connector.installation import give_to_folder, is_example
 from dlms_connector.link import Link, make_link
 from dlms_connector.state import commands_folder
@@ -283,9 +284,7 @@ def _progress() -> Iterator[Progress]:
 
 def _with_options(error: ConfigError) -> ConfigError:
     """Return the error with a hint about options instead of configuration keys."""
-    told = ConfigError(*error.problems)
-    told.hint = "keys of `dlms` are given by --dlms KEY=VALUE, others by the option of that name"
-    return told
+    return ConfigError(*error.problems).showing(Symptom.OPTIONS)
 
 
 def _connection(

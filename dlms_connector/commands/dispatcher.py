@@ -280,9 +280,7 @@ def _told(what: str, error: DlmsError) -> DlmsError:
     named = not isinstance(error, LinkError) or isinstance(error, UnavailableError)
     if named or str(error).startswith(what):
         return error
-    told = CommandError(f"{what}: {error}")
-    told.hint = error.hint
-    return told
+    return CommandError(f"{what}: {error}").showing(*error.symptoms, **error.facts)
 
 
 def _hinted(error: DlmsError) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from dlms_connector.commands.operations import Attempt
 from dlms_connector.errors import CommandError
+from dlms_connector.hints import Symptom
 
 #: The platform's shortest timeout in seconds: shorter ones of a widget are raised to it.
 PATIENCE_S = 5.0
@@ -19,7 +20,7 @@ PATIENCE_S = 5.0
 class GivenUpError(CommandError):
     """The caller has given up before the change was begun: it is not made any more."""
 
-    hint = "give the call a longer `timeout`, and its caller too, or poll the line less often"
+    symptoms = (Symptom.GIVEN_UP,)
 
     def __init__(self, what: str, seconds: float) -> None:
         super().__init__(

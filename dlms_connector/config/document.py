@@ -10,6 +10,7 @@ from typing import Any
 
 from dlms_connector.config.inheritance import Location
 from dlms_connector.errors import ConfigError
+from dlms_connector.hints import Symptom
 
 #: The gateway prepends this to a text that it could not parse itself.
 _PREFIX = re.compile(r"\A\{id_var_start\}.*?\{id_var_end\}", re.DOTALL)
@@ -85,8 +86,7 @@ def read(path: Path) -> str:
         return path.read_text("utf-8-sig")
     except OSError as error:
         unread = ConfigError(f"{path}: cannot be read: {error.strerror}")
-        unread.hint = "check the name of the file, and who may read it"
-        raise unread from None
+        raise unread.showing(Symptom.FILE_UNREADABLE) from None
     except UnicodeDecodeError as error:
         raise ConfigError(
             f"{path}: not UTF-8 text (byte {error.start}); save it in that encoding"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dlms_connector.errors import DlmsError
+from dlms_connector.hints import Symptom
 
 #: Runs the gateway's entry point in a process that ends when this process ends.
 _PROGRAM = ("-m", "dlms_connector.demo.gateway_program")
@@ -28,7 +29,7 @@ CONNECTOR_FILE = "dlms.json"
 class GatewayError(DlmsError):
     """The gateway process cannot run, or failed."""
 
-    hint = "its log says why"
+    symptoms = (Symptom.GATEWAY_FAILED,)
 
 
 class GatewayProcess:

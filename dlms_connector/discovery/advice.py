@@ -8,9 +8,8 @@ from typing import Any
 from dlms_connector.discovery.candidates import Wanted
 from dlms_connector.discovery.probes import Attempt
 from dlms_connector.discovery.refusals import Failure, Refusal
-
-_FLAG, _WRAPPER_VERSION = b"\x7e", b"\x00\x01"
-_SHOWN_BYTES = 12
+from dlms_connector.hints import Symptom, sentence, with_options
+from dlms_connector.protocol.octets import shown
 
 
 def advise(
@@ -191,11 +190,10 @@ def _of_silence(
     noise = next((attempt for attempt in attempts if attempt.noise), None)
     if noise:
         yield _of_noise(noise, serial=serial)
+    if any(attempt.symptom is Symptom.ECHO for attempt in attempts):
+        yield sentence([Symptom.ECHO])
     if closed:
-        yield (
-            f"the peer hung up {len(closed)} times: another client may hold the only connection, "
-            "or it does so to clients that it does not know (--client)"
-        )
+        yield f"the peer hung up {len(closed)} times: {sentence([Symptom.HUNG_UP])} (--client)"
     yield from _of_narrowing(wanted)
     if not wanted.servers and wanted.serial_number is None:
         yield (
@@ -229,24 +227,16 @@ def _of_others(attempt: Attempt) -> str:
     at = f"server wPort {found.server.logical}" if found and not found.is_hdlc else "server {}/{}"
     if found is not None:
         at = at.format(found.server.logical, found.server.physical)
-    return (
-        f"a valid frame {attempt.detail} came ({at}): another client's session is open, so framing "
-        "and baud rate are right. End the other program, or wait until the meter ends its "
-        "session by itself (its inactivity timeout, often 120 s), and try again"
-    )
+    return f"a valid frame {attempt.detail} came ({at}): {sentence([Symptom.OTHERS_SESSION])}"
 
 
 def _of_noise(attempt: Attempt, *, serial: bool) -> str:
-    noise = attempt.noise
-    shown = noise[:_SHOWN_BYTES].hex(" ")
-    if attempt.candidate.is_hdlc and noise.startswith(_WRAPPER_VERSION):
-        return f"what came ({shown}) looks like the wrapper: give --interface WRAPPER"
-    if not attempt.candidate.is_hdlc and noise.startswith(_FLAG):
-        return f"what came ({shown}) looks like HDLC: give --interface HDLC"
-    if noise.startswith(b"/") and noise[1:4].isalpha():
-        return f"what came ({noise[:24]!r}) is IEC 62056-21: give --interface HDLC_WITH_MODE_E"
-    where = "baud rate and parity" if serial else "the converter's baud rate, parity and mode"
-    return f"bytes came that are no frames ({shown} …): suspect {where}"
+    symptom = attempt.symptom or Symptom.NO_FRAME
+    what = with_options(symptom)
+    if symptom is Symptom.NO_FRAME:
+        whose = "" if serial else "the converter's "
+        what += f"; suspect {whose}baud rate and parity first"
+    return f"{shown(attempt.noise)} came: {what}"
 
 
 def _of_narrowing(wanted: Wanted) -> Iterator[str]:

@@ -21,6 +21,7 @@ from dlms_connector.errors import (
     ProtocolError,
     RefusedError,
 )
+from dlms_connector.hints import Symptom, looks_like
 from dlms_connector.protocol.acse import AARE
 from dlms_connector.protocol.association import Association
 from dlms_connector.protocol.datalink import (
@@ -79,6 +80,8 @@ class Attempt:
     detail: str = ""
     hint: str = ""
     noise: bytes = b""
+    #: What came instead of an answer looks like.
+    symptom: Symptom | None = None
     sizes: HdlcParameters | None = None
     baudrate: int | None = None
 
@@ -108,7 +111,7 @@ def minds_referencing(error: DlmsError) -> bool:
 
 def names_other_names(error: DlmsError) -> bool:
     """Whether the meter's AARE names the other referencing, though it may accept."""
-    return _NAMES_OTHER in str(error) and "dlms.referencing" in error.hint
+    return isinstance(error, ProtocolError) and Symptom.OTHER_NAMES in error.symptoms
 
 
 def _minds(said: str) -> bool:
@@ -159,8 +162,15 @@ def _ask(candidate: Candidate, command: Frame) -> Talk[Attempt]:
         data = yield b""
     if stray is not None:
         return stray
-    noise = received.replace(command.encode(), b"")[:_MOST_NOISE]
-    return Attempt(candidate=candidate, kind="noise" if noise else "silence", noise=noise)
+    return _unanswered(candidate, received, looks_like(received, "HDLC", command.encode(), octets))
+
+
+def _unanswered(candidate: Candidate, received: bytes, symptom: Symptom) -> Attempt:
+    """Return what came instead of an answer, if anything came beside our own echo."""
+    if symptom in (Symptom.SILENCE, Symptom.ECHO):
+        return Attempt(candidate=candidate, kind="silence", symptom=symptom)
+    noise = received[:_MOST_NOISE]
+    return Attempt(candidate=candidate, kind="noise", noise=noise, symptom=symptom)
 
 
 def _better(stray: Attempt | None, heard: Attempt) -> Attempt:
@@ -200,14 +210,15 @@ class _OpenEars:
     def __init__(self, client: int, server: int, order: wrapper.Order) -> None:
         self.order = self.heard_order = order
         self.heard = (server, client)
-        self.received = self.reply = b""
+        self.sent = self.received = self.reply = b""
         self._sends = (client, server)
 
     def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:
         """Send once; return the first APDU from any address."""
         orders: tuple[wrapper.Order, ...] = ("big", "little")
         readers = {order: wrapper.WrapperReader(order=order) for order in orders}
-        data = yield wrapper.encode(*self._sends, apdu, self.order)
+        self.sent = wrapper.encode(*self._sends, apdu, self.order)
+        data = yield self.sent
         while data:
             self.received = (self.received + data)[:4096]
             for order, reader in readers.items():
@@ -251,8 +262,9 @@ def greet(candidate: Candidate) -> Talk[Attempt]:
     try:
         yield from association.open(line)
     except LinkTimeoutError:
-        noise = line.received[:_MOST_NOISE]
-        return Attempt(candidate=candidate, kind="noise" if noise else "silence", noise=noise)
+        return _unanswered(
+            candidate, line.received, looks_like(line.received, "WRAPPER", line.sent)
+        )
     except RefusedError as error:
         return _refused(candidate, line, error.diagnostic, error.hint)
     except LinkClosedError:
@@ -262,8 +274,8 @@ def greet(candidate: Candidate) -> Talk[Attempt]:
             if line.reply[0] == AARE:  # it may have accepted all the same
                 yield from association.close(line)
             return _answered_oddly(candidate, line, error)
-        noise = line.received[:_MOST_NOISE]
-        return Attempt(candidate=candidate, kind="noise", noise=noise, detail=str(error))
+        unread = _unanswered(candidate, line.received, looks_like(line.received, "WRAPPER"))
+        return replace(unread, detail=str(error))
     found = _from(candidate, line)
     yield from association.close(line)
     return Attempt(candidate=candidate, kind="accepted", found=found)

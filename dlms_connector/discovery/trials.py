@@ -16,10 +16,13 @@ from dlms_connector.errors import (
     DlmsError,
     LinkError,
     LinkTimeoutError,
-    ProtocolError,
     RefusedError,
     SecurityError,
 )
+from dlms_connector.hints import Symptom
+
+_REJECTIONS = {Symptom.FRAMES_REJECTED, Symptom.COMMAND_REJECTED, Symptom.FRAME_TOO_LONG}
+_OF_COUNTERS = {Symptom.COUNTER_BACK, Symptom.COUNTER_SAME, Symptom.COUNTER_UNPROVEN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +38,12 @@ class Trial:
 
 def _rejects_frames(dlms: Dlms, error: DlmsError) -> bool:
     """Whether the meter set up the link, and then rejected an I frame (FRMR)."""
-    rejected = isinstance(error, ProtocolError) and "FRMR" in error.problem
-    return rejected and dlms.interface_type != "WRAPPER" and _CONNECTIONLESS in error.hint
+    return dlms.interface_type != "WRAPPER" and Symptom.FRAMES_REJECTED in error.symptoms
 
 
 def _misnumbers(dlms: Dlms, error: DlmsError) -> bool:
     """Whether the meter's numbered frames never fit."""
-    return isinstance(error, ProtocolError) and _UNCOUNTED in error.hint
+    return Symptom.MISNUMBERED in error.symptoms
 
 
 def _unexplained(dlms: Dlms, error: DlmsError) -> bool:
@@ -56,7 +58,7 @@ def _unexplained(dlms: Dlms, error: DlmsError) -> bool:
 def _restarts(dlms: Dlms, error: DlmsError) -> bool:
     """Whether the meter's own counter seems to begin anew in each association."""
     weak = dlms.authentication in ("NONE", "LOW")
-    return weak and isinstance(error, SecurityError) and "counter" in str(error)
+    return weak and not _OF_COUNTERS.isdisjoint(error.symptoms)
 
 
 def _unsigned(dlms: Dlms, error: DlmsError) -> bool:
@@ -104,7 +106,8 @@ def trial_of_frames(
 
 def gets_further(error: DlmsError) -> bool:
     """Whether the meter answered with a row about frames, though it still fails."""
-    return not isinstance(error, LinkTimeoutError | ConnectError) and "FRMR" not in str(error)
+    rejected = not _REJECTIONS.isdisjoint(error.symptoms)
+    return not isinstance(error, LinkTimeoutError | ConnectError) and not rejected
 
 
 def changes(before: DlmsError, after: DlmsError) -> bool:

@@ -21,6 +21,7 @@ from dlms_connector.fleet.availability import Availability, ObjectNews
 from dlms_connector.fleet.backfill import Backfill
 from dlms_connector.fleet.schedule import Agenda, backoff_s, most_wait_s, spread
 from dlms_connector.fleet.sink import MeterState, Sink
+from dlms_connector.hints import Symptom
 from dlms_connector.meter import AnyMeter, Outcome, wanted
 
 #: Meters with a longer poll period are tried again before their next poll is due.
@@ -39,7 +40,7 @@ class UnavailableError(LinkError):
         super().__init__(f"the meter has {does} for {for_s:.0f} s: {cause}")
         self.for_s = for_s
         self.cause = cause
-        self.hint = "; ".join(filter(None, (cause.hint, "the call `reconnect` tries at once")))
+        self.showing(*cause.symptoms, Symptom.AWAY, **cause.facts)
 
 
 class CallTimeoutError(LinkTimeoutError):
@@ -48,7 +49,7 @@ class CallTimeoutError(LinkTimeoutError):
     If it had not `begun`, nothing of it was sent to the meter.
     """
 
-    hint = "allow the call more time, or poll the meters on this line less often"
+    symptoms = (Symptom.LINE_BUSY,)
 
     def __init__(self, timeout_s: float, *, begun: bool = True) -> None:
         super().__init__(1, 0)

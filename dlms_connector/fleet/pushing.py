@@ -13,6 +13,7 @@ from dlms_connector.config import Device, PushListener
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import CommandError, LinkError
 from dlms_connector.fleet.line import Line
+from dlms_connector.hints import Symptom
 from dlms_connector.interpret import ScalerUnit
 from dlms_connector.meter import Meter
 from dlms_connector.obis import Obis
@@ -32,7 +33,7 @@ _AGAIN_S = 3600.0
 class PushesOnlyError(CommandError):
     """The meter is never asked, so it cannot carry out a call."""
 
-    hint = "give the device a connection if the meter can be reached"
+    symptoms = (Symptom.PUSHES_ONLY,)
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name} only pushes: it has no connection over which it could be asked")

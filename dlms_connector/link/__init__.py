@@ -6,6 +6,7 @@ What the bytes mean is not known here. Use `make_link`; each kind is imported wh
 from dlms_connector.link.dial_in_link import Call, DialInLink, plain
 from dlms_connector.link.link import Link, make_link
 from dlms_connector.link.listener import EVERYBODY, Listener, room_for_strangers
+from dlms_connector.link.unreachable import unheard
 
 __all__ = [
     "EVERYBODY",
@@ -16,4 +17,5 @@ __all__ = [
     "make_link",
     "plain",
     "room_for_strangers",
+    "unheard",
 ]

@@ -14,6 +14,7 @@ from datetime import datetime
 from ipaddress import ip_address
 
 from dlms_connector.errors import AbsentError, ConnectError, ProtocolError
+from dlms_connector.hints import Symptom
 from dlms_connector.link.tcp_stream import StreamLink, TcpStream
 
 #: No meter sends more octets to be identified, even with the object list of short names.
@@ -42,7 +43,9 @@ class Call(StreamLink):
         """Return what has arrived; raises ProtocolError if it is more than a meter needs."""
         data = await super().receive(deadline)
         if self.bytes_in > MOST_TO_SAY:
-            raise ProtocolError("finding out who calls", f"{self.bytes_in} octets told nothing")
+            raise ProtocolError(
+                "finding out who calls", f"{self.bytes_in} octets told nothing"
+            ).showing(Symptom.NOT_CALLED_IN)
         return data
 
     async def open(self) -> None:

@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from dlms_connector.errors import ConnectError, DlmsError
+from dlms_connector.errors import DlmsError
 from dlms_connector.link.dial_in_link import Call, DialInLink
 from dlms_connector.link.tcp_stream import TcpStream
+from dlms_connector.link.unreachable import unheard
 from dlms_connector.within import within
 
 #: Most calls that are not identified yet; half of them from one address, because many meters of
@@ -89,7 +90,7 @@ class Listener:
         except (OSError, UnicodeError) as error:
             endpoint = f"{self._host or '*'}:{self._port}"
             reason = getattr(error, "strerror", None) or str(error)
-            raise ConnectError(endpoint, f"cannot listen: {reason}") from error
+            raise unheard(endpoint, reason) from error
 
     async def close(self) -> None:
         """Stop listening and hang up all calls, also those that became links."""

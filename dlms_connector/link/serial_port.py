@@ -7,8 +7,9 @@ from collections.abc import Coroutine
 from typing import Any
 
 from dlms_connector.config import SerialConnection
-from dlms_connector.errors import ConfigError, ConnectError, LinkClosedError, LinkError
+from dlms_connector.errors import ConfigError, LinkClosedError, LinkError
 from dlms_connector.link.inbox import Inbox
+from dlms_connector.link.unreachable import unopened
 from dlms_connector.within import within
 
 _CLOSE_AT_MOST_S = 1.0
@@ -38,9 +39,9 @@ class SerialLink:
         try:
             await within(connection.connect_timeout_ms / 1000, self._connect())
         except asyncio.TimeoutError as error:
-            raise ConnectError(connection.port, "the port does not open") from error
+            raise unopened(connection.port, "the port does not open", error) from error
         except (OSError, ValueError, self._serialx.SerialException) as error:
-            raise ConnectError(connection.port, str(error)) from error
+            raise unopened(connection.port, str(error), error) from error
 
     async def _connect(self) -> None:
         connection = self._connection

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 
-from dlms_connector.errors import ConnectError
 from dlms_connector.link.high_sockets import connected
 from dlms_connector.link.tcp_stream import StreamLink, TcpStream
+from dlms_connector.link.unreachable import unreachable
 from dlms_connector.within import within
 
 
@@ -33,9 +33,9 @@ class TcpLink(StreamLink):
             await stream.close()
             if isinstance(error, asyncio.TimeoutError):
                 reason = f"no answer within {self._connect_timeout_s:g} s"
-                raise ConnectError(self._endpoint, reason) from error
+                raise unreachable(self._endpoint, reason, error) from error
             if isinstance(error, OSError | UnicodeError):
-                raise ConnectError(self._endpoint, _reason(error)) from error
+                raise unreachable(self._endpoint, _reason(error), error) from error
             raise
         self._stream = stream
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from dlms_connector.errors import ConnectError, LinkClosedError
+from dlms_connector.errors import LinkClosedError
 from dlms_connector.link.inbox import Inbox
+from dlms_connector.link.unreachable import unreachable
 from dlms_connector.within import within
 
 
@@ -36,9 +37,9 @@ class UdpLink:
             await within(self._connect_timeout_s, self._bind())
         except asyncio.TimeoutError as error:
             reason = f"no address within {self._connect_timeout_s:g} s"
-            raise ConnectError(endpoint, reason) from error
+            raise unreachable(endpoint, reason, error) from error
         except (OSError, UnicodeError) as error:
-            raise ConnectError(endpoint, str(error)) from error
+            raise unreachable(endpoint, str(error), error) from error
 
     async def _bind(self) -> None:
         loop = asyncio.get_running_loop()

@@ -19,15 +19,11 @@ from dlms_connector.errors import (
     RefusedError,
     SecurityError,
 )
+from dlms_connector.hints import Symptom
 from dlms_connector.protocol.talk import Cleared
 
 #: Errors that no open session explains.
 _OTHER_CAUSES = (ConfigError, ConnectError, SecurityError, CounterError)
-
-_HINT = (
-    "the meter answers DISC, so its address is right: another client may have a session open, or "
-    "the meter ignores SNRM after a DISC: see workarounds.clearFirst"
-)
 
 
 class Clearing:
@@ -106,7 +102,7 @@ class Clearing:
         answered = self._answer in (Cleared.NONE, Cleared.ENDED)
         if not self._has_disc or not answered or not isinstance(error, LinkTimeoutError):
             return False
-        error.hint = _HINT
+        error.showing(Symptom.ANSWERS_DISC)
         if self._answer is Cleared.NONE and self._renewable:
             self._stays = not self._stays
         self._wanted = False

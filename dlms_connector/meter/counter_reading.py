@@ -32,6 +32,7 @@ from dlms_connector.errors import (
     SecurityError,
     StateBusyError,
 )
+from dlms_connector.hints import Symptom
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.talk import Talk
@@ -106,8 +107,7 @@ def read_counter(client: PublicClient, obis: Obis) -> Talk[int]:
     second = again.value if isinstance(again, Data) else None
     if not _is_counter(second) or not 0 <= second - answer.value < _NEAR:
         unlike = _refused(f"{obis} shows {answer.value}, and read again {second}")
-        unlike.hint = "the public client is not authenticated: one of the replies may be forged"
-        raise unlike
+        raise unlike.showing(Symptom.COUNTER_UNLIKE)
     return second
 
 
@@ -140,6 +140,4 @@ def _is_counter(value: object) -> TypeGuard[int]:
 
 
 def _refused(problem: str) -> RefusedError:
-    error = RefusedError(_DOING, problem)
-    error.hint = "check dlms.invocationCounter, and whether client 16 may read it"
-    return error
+    return RefusedError(_DOING, problem).showing(Symptom.NO_COUNTER)

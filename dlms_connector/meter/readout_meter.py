@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from dlms_connector.config import Device
 from dlms_connector.errors import CommandError, DlmsError, LinkError, ObjectError
+from dlms_connector.hints import Symptom
 from dlms_connector.link import Link
 from dlms_connector.meter.conversations import Conversations
 from dlms_connector.meter.diagnostics import Statistics
@@ -179,12 +180,10 @@ def _raw(text: str) -> int | str:
 def _undefined(one: Wanted, data_set: DataSet | None, sets: Sequence[DataSet]) -> ObjectError:
     error = ObjectError(f"reading {one.value} in the readout", _OBJECT_UNDEFINED)
     if data_set is not None:
-        error.hint = f"the data set {data_set.code} has {len(data_set.values)} values: attribute 2 "
-        error.hint += "is its value, attribute 5 the time that stands behind it"
-        return error
+        count = len(data_set.values)
+        return error.showing(Symptom.NO_SUCH_READOUT_VALUE, code=data_set.code, count=count)
     codes = ", ".join(each.code for each in sets[:40])
-    error.hint = f"the readout has these codes: {codes or 'none'}"
-    return error
+    return error.showing(Symptom.NOT_IN_READOUT, codes=codes or "none")
 
 
 def _failure(one: Wanted, error: DlmsError) -> Failure:

@@ -31,7 +31,7 @@ OBJECTS: Mapping[str, str] = {
 class MigrationError(ConfigError):
     """The old bridge's files cannot be used, or something is in the way of the new ones."""
 
-    hint = ""
+    symptoms = ()
 
 
 @dataclass(frozen=True, kw_only=True)

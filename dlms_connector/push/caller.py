@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from dlms_connector.config import AutoCreate, Device
 from dlms_connector.errors import ProtocolError
+from dlms_connector.hints import Symptom
 from dlms_connector.protocol.notifications import Blocks
 
 #: What a push is taken for, in errors.
@@ -15,7 +16,7 @@ DOING = "taking a push"
 class UnknownMeterError(ProtocolError):
     """No device is configured for the meter that sent a push."""
 
-    hint = "add a device with push.systemTitle, push.logicalDeviceName or push.peer, or autoCreate"
+    symptoms = (Symptom.PUSH_STRANGER,)
 
     def __init__(self, told: str) -> None:
         super().__init__(DOING, f"no device is configured for the meter {told}")

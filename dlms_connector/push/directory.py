@@ -9,6 +9,7 @@ from ipaddress import ip_address
 
 from dlms_connector.config import Device, ListenConnection, TcpConnection, UdpConnection
 from dlms_connector.errors import ConfigError, SecurityError
+from dlms_connector.hints import Symptom
 from dlms_connector.protocol.notifications import AGREED, BROADCAST, Envelope, opened
 from dlms_connector.protocol.security import DEDICATED, GLOBAL, PROTECTIONS, Keys, Unsealed
 
@@ -63,8 +64,8 @@ class Pusher:
         try:
             return Opened(opened(found, keys, title, self.least), bytes(secret))
         except SecurityError as error:
-            if not self.device.dlms.authentication_key and "tag" in str(error):
-                error.hint = "the meter authenticates its pushes: set dlms.authenticationKey"
+            if not self.device.dlms.authentication_key and Symptom.WRONG_TAG in error.symptoms:
+                error.showing(Symptom.PUSH_AUTHENTICATED)
             raise
 
     def _made(self, kind: str, secret: bytes) -> Keys:
@@ -147,9 +148,7 @@ def _host(device: Device) -> str | None:
 
 def _no_key(kind: str) -> SecurityError:
     if kind == AGREED:
-        error = SecurityError(_DOING, "its key was made for this message")
-        error.hint = "wrapped and agreed keys are not supported: let the meter use its global key"
-        return error
+        problem = "its key was made for this message"
+        return SecurityError(_DOING, problem).showing(Symptom.PUSH_KEY_MADE)
     error = SecurityError(_DOING, f"ciphered with a {kind} key that is not configured")
-    error.hint = f"set dlms.{_NEEDS[kind]}"
-    return error
+    return error.showing(Symptom.PUSH_KEY_MISSING, key=_NEEDS[kind])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dlms_connector.config import Device, PushLayout
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import ProtocolError
+from dlms_connector.hints import Symptom
 from dlms_connector.interpret import ScalerUnit
 from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.notifications import Notification
@@ -27,10 +28,7 @@ _STEP = 8
 class UnmappedError(ProtocolError):
     """Nothing tells what the values of a push are."""
 
-    hint = (
-        "set push.layouts to a layout with as many objects, in the order of the push setup "
-        "(0-0:25.9.0 attribute 2)"
-    )
+    symptoms = (Symptom.PUSH_UNMAPPED,)
 
 
 def found_in(

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from dlms_connector.config import Device
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import DlmsError, ProtocolError, SecurityError
+from dlms_connector.hints import Symptom
 from dlms_connector.interpret import ScalerUnit
 from dlms_connector.protocol.notifications import (
     GENERAL_BLOCK_TRANSFER,
@@ -121,7 +122,7 @@ class Receiver:
                 continue
             del self.heard[device.device_name]
             error = ProtocolError("waiting for a push", f"none came for {limit_ms / 1000:g} s")
-            error.hint = "check the meter's push schedule and its network"
+            error.showing(Symptom.PUSH_SILENCE)
             self._enter(device, "offline", error)
 
     def _joined(self, apdu: bytes, caller: Caller, source: bytes) -> bytes | None:
@@ -184,12 +185,7 @@ class Receiver:
         last = self._counters.highest(sender)
         if number <= last and not pusher.device.workarounds.server_counter_restarts:
             error = SecurityError(DOING, f"invocation counter {number} after {last}: a repetition")
-            error.hint = (
-                "a push that was recorded earlier looks like this, and so does one that was "
-                "repeated; if the meter's counter began again, it needs new keys, or "
-                "workarounds.serverCounterRestarts"
-            )
-            raise error
+            raise error.showing(Symptom.PUSH_REPEATED)
         return sender
 
     def _sender(self, notification: Notification, found: Sequence[Found], caller: Caller) -> Pusher:
@@ -225,7 +221,12 @@ class Receiver:
             device, found, ts_ms, sure=sure, known=lambda ref: self._known_scaler(name, ref)
         )
         for failure in poll.failures:
-            self._news.tell(name, f"object {failure.obis}", f"{failure.key}: {failure.error}")
+            self._news.tell(
+                name,
+                f"object {failure.obis}",
+                f"{failure.key}: {failure.error}",
+                failure.error.hint,
+            )
         if poll.readings:
             self._sink.polled(device, Poll(readings=poll.readings))
 

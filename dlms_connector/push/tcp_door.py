@@ -14,8 +14,8 @@ from time import thread_time
 from typing import cast
 
 from dlms_connector.config import PushListener
-from dlms_connector.errors import ConnectError, LinkError
-from dlms_connector.link import plain, room_for_strangers
+from dlms_connector.errors import LinkError
+from dlms_connector.link import plain, room_for_strangers, unheard
 from dlms_connector.protocol.datalink import Arrival, Arrivals, make_arrivals
 from dlms_connector.push import door as limits
 from dlms_connector.push.door import UNFINISHED_S, Allowed, Take, Tell, answer_to, caller_of
@@ -63,7 +63,7 @@ class TcpDoor:
             )
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise ConnectError(listener.door, f"cannot listen: {reason}") from error
+            raise unheard(listener.door, reason) from error
 
     def sweep(self, now: float) -> None:
         """Close connections whose time is over."""

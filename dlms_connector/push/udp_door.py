@@ -9,8 +9,8 @@ from math import inf
 from time import thread_time
 
 from dlms_connector.config import PushListener
-from dlms_connector.errors import ConnectError, LinkError
-from dlms_connector.link import plain
+from dlms_connector.errors import LinkError
+from dlms_connector.link import plain, unheard
 from dlms_connector.protocol.datalink import make_arrivals
 from dlms_connector.push import door as limits
 from dlms_connector.push.door import UNFINISHED_S, Allowed, Take, Tell, answer_to, caller_of
@@ -57,7 +57,7 @@ class UdpDoor(asyncio.DatagramProtocol):
             )
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise ConnectError(listener.door, f"cannot listen: {reason}") from error
+            raise unheard(listener.door, reason) from error
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Take a datagram, unless there are too many."""

@@ -24,6 +24,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from dlms_connector.errors import DlmsError, ProtocolError, RefusedError, StateBusyError
+from dlms_connector.hints import Symptom
 from dlms_connector.state.counter_files import LAST
 from dlms_connector.state.heard import STEP, Heard
 from dlms_connector.state.numbers import DOING, MARGIN, Numbers, not_kept, refused
@@ -93,7 +94,8 @@ class InvocationCounter:
         self._must_read = must_read
         self._known: bool | None = None
         self._begun = False
-        self._resynced = self._doubted = self._accepted = self._warned = False
+        self._resynced: int | None = None  # the number that the meter asked for last
+        self._doubted = self._accepted = self._warned = False
         self._jumped = 0
         #: A slow disk is not asked again before this time, so that others get their turn.
         self._rest_until = 0.0
@@ -178,17 +180,18 @@ class InvocationCounter:
 
         Raises RefusedError the second time, unless something succeeded in between.
         """
-        if self._resynced:
+        if self._resynced is not None:
+            same = value == self._resynced
             raise refused(
                 f"the meter asks for {value} although the counter was raised for it before",
-                "another client may be using the same system title and key",
+                Symptom.COUNTER_ASKED_ALWAYS if same else Symptom.COUNTER_SHARED,
             )
-        self._resynced = True
+        self._resynced = value
         self._raise(value)
 
     def confirm(self) -> None:
         """Note that the meter accepted a number."""
-        self._resynced = self._doubted = False
+        self._resynced, self._doubted = None, False
         self._accepted = True
 
     def doubt(self) -> None:
@@ -283,8 +286,7 @@ class InvocationCounter:
                 raise refused(
                     f"a jump from {lowest} to {value} is not believed: what the public client "
                     "reads and what an exception says is not authenticated, so it may be forged",
-                    "if the meter really is that far, restart the gateway, which allows another "
-                    "jump, or change the meter's keys",
+                    Symptom.COUNTER_LEAPS,
                 )
             self._jumped += jump
         for each in self._numbers:
@@ -311,7 +313,9 @@ class InvocationCounter:
                 "set dlms.invocationCounter so that it is read from the meter",
             )
         path = next((each.path for each in self._numbers if not each.kept), None)
-        return refused("it is unknown where to go on", _how_to_go_on(path))
+        remedy = _how_to_go_on(path)
+        problem = "it is unknown where to go on"
+        return refused(problem, Symptom.COUNTER_UNKNOWN, remedy=remedy)
 
     def _warn(self, number: int) -> None:
         if number >= WARN_AT and not self._warned:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlms_connector.errors import RefusedError
+from dlms_connector.hints import Symptom
 from dlms_connector.state.numbers import refused
 
 
@@ -22,7 +23,7 @@ class NoPlace:
     @property
     def error(self) -> RefusedError:
         """The error for whoever needs a number."""
-        return refused(self.problem, self.hint)
+        return refused(self.problem, Symptom.ELSEWHERE, remedy=self.hint)
 
 
 def is_denied(folder: Path) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Lock
 
 from dlms_connector.errors import DlmsError, RefusedError, StateBusyError
+from dlms_connector.hints import Symptom
 from dlms_connector.state import counter_files
 from dlms_connector.state.counter_files import LAST, Found, Kind
 from dlms_connector.state.file_lock import WAIT_S
@@ -251,29 +252,19 @@ def _skip(found: Found) -> int:
     return max(_SKIP, int(_PER_S * max(0.0, time.time() - found.written_s)))
 
 
-def refused(problem: str, hint: str) -> RefusedError:
+def refused(problem: str, symptom: Symptom, **facts: object) -> RefusedError:
     """Return the error for a number that is not given out."""
-    error = RefusedError(DOING, problem)
-    error.hint = hint
-    return error
+    return RefusedError(DOING, problem).showing(symptom, **facts)
 
 
 def worn(number: int) -> RefusedError:
     """Return the error for a key whose numbers are used up."""
-    return refused(
-        f"{number} is the last one",
-        "if the meter's counter really is that far, change the meter's keys. If it is not, the "
-        "number was forged: what the public client reads is not authenticated",
-    )
+    return refused(f"{number} is the last one", Symptom.KEY_WORN)
 
 
 def not_kept(path: Path, error: OSError) -> RefusedError:
     """Return the error for a number that cannot be stored."""
-    return refused(
-        f"cannot keep it in {path.name}: {error.strerror or error}",
-        "check room and rights of stateDirectory; a command is best run as the user that runs "
-        "the gateway",
-    )
+    return refused(f"cannot keep it in {path.name}: {error.strerror or error}", Symptom.NOT_KEPT)
 
 
 def _busy(path: Path, why: str) -> StateBusyError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dlms_connector.config import Dlms, Workarounds
 from dlms_connector.errors import ProtocolError, SecurityError
+from dlms_connector.hints import Symptom
 from dlms_connector.protocol.acse import (
     DLMS_VERSION,
     LEAST_PDU,
@@ -16,8 +17,9 @@ from dlms_connector.protocol.acse import (
 )
 from dlms_connector.protocol.association.diagnosis import (
     OPENING,
-    context_hint,
+    context_symptom,
     context_words,
+    names_of,
     refusal,
 )
 from dlms_connector.protocol.data.ber import decode_content
@@ -66,7 +68,8 @@ def check_context(asked: Context, told: int | None) -> None:
         return
     problem = f"asked for {context_words(asked)}, the meter names {context_words(told)}"
     error = (SecurityError if asked in _CIPHERED else ProtocolError)(OPENING, problem)
-    error.hint = context_hint(asked, told) or error.hint
+    if symptom := context_symptom(asked, told):
+        error.showing(symptom, referencing=names_of(told))
     raise error
 
 
@@ -77,12 +80,7 @@ def check_mechanism(asked: Mechanism, aare: Aare) -> None:
     problem = "the meter accepts without its part of the authentication"
     if aare.mechanism not in (None, asked):
         problem += f": it names {mechanism_name(aare.mechanism)} instead of {asked.name}"
-    error = SecurityError(OPENING, problem)
-    error.hint = (
-        "check dlms.authentication: the meter uses another mechanism for this "
-        f"dlms.clientAddress; {error.hint}"
-    )
-    raise error
+    raise SecurityError(OPENING, problem).showing(Symptom.NO_PROOF)
 
 
 def mechanism_quirk(asked: Mechanism, aare: Aare) -> str:
@@ -109,12 +107,13 @@ def title_of(aare: Aare, dlms: Dlms) -> bytes:
     if known and told and known != told:
         raise SecurityError(
             OPENING, f"the meter's system title is {told.hex()}, not dlms.serverSystemTitle"
-        )
+        ).showing(Symptom.OTHER_TITLE)
     title = told or known
     if not title:
-        raise SecurityError(OPENING, "the meter tells no system title: set dlms.serverSystemTitle")
+        raise SecurityError(OPENING, "the meter tells no system title").showing(Symptom.NO_TITLE)
     if len(title) != 8 or title == dlms.system_title:
-        raise SecurityError(OPENING, f"{title[:16].hex()} cannot be the meter's system title")
+        problem = f"{title[:16].hex()} cannot be the meter's system title"
+        raise SecurityError(OPENING, problem).showing(Symptom.OTHER_TITLE)
     return title
 
 

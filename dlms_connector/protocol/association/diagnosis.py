@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from dlms_connector.errors import DlmsError, ProtocolError, RefusedError
+from dlms_connector.hints import Symptom
 from dlms_connector.protocol.acse import (
     CONFIRMED_SERVICE_ERROR,
     Aare,
@@ -33,86 +34,52 @@ _OF_CONTEXT = (
     Diagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED,
 )
 
-_HINTS: dict[int, str] = {
-    Diagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED: (
-        "check dlms.referencing (LN or SN) and dlms.security: the meter wants the other kind, "
-        "or ciphering where there is none"
-    ),
-    Diagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED: (
-        "check dlms.clientAddress, which the meter does not know, and dlms.systemTitle where "
-        "there is one"
-    ),
-    Diagnostic.AUTHENTICATION_MECHANISM_NAME_NOT_RECOGNISED: (
-        "check dlms.authentication: the meter knows this mechanism not, or not for this "
-        "dlms.clientAddress"
-    ),
-    Diagnostic.AUTHENTICATION_MECHANISM_NAME_REQUIRED: (
-        "set dlms.authentication: this dlms.clientAddress needs one"
-    ),
-    Diagnostic.AUTHENTICATION_FAILURE: (
-        "check dlms.password (for HIGH_GMAC: dlms.authenticationKey and dlms.blockCipherKey; for "
-        "HIGH_ECDSA: dlms.signingKey); do not guess, meters lock out guessers"
-    ),
-    Diagnostic.AUTHENTICATION_REQUIRED: (
-        "set dlms.authentication: this dlms.clientAddress needs LOW or one of the HIGH mechanisms"
-    ),
+_SYMPTOMS: dict[int, Symptom] = {
+    Diagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED: Symptom.OTHER_CONTEXT,
+    Diagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED: Symptom.UNKNOWN_CLIENT,
+    Diagnostic.AUTHENTICATION_MECHANISM_NAME_NOT_RECOGNISED: Symptom.OTHER_MECHANISM,
+    Diagnostic.AUTHENTICATION_MECHANISM_NAME_REQUIRED: Symptom.MECHANISM_REQUIRED,
+    Diagnostic.AUTHENTICATION_FAILURE: Symptom.AUTHENTICATION_FAILED,
+    Diagnostic.AUTHENTICATION_REQUIRED: Symptom.AUTHENTICATION_REQUIRED,
+}
+#: Where ciphering is agreed, our invocation counter may be the cause too.
+_CIPHERED_SYMPTOMS = {
+    Symptom.AUTHENTICATION_FAILED: Symptom.AUTHENTICATION_FAILED_CIPHERED,
+    Symptom.NO_REASON: Symptom.NO_REASON_CIPHERED,
 }
 
-_HINT_OF_PROVIDER = (
-    "check dlms.clientAddress, and dlms.interfaceType: the meter's ACSE knows no such association"
-)
 
-_HINT_WITHOUT_REASON = (
-    "check dlms.clientAddress, dlms.authentication and dlms.password; an association that an "
-    "earlier session left open goes away with the meter's inactivity timeout"
-)
-
-_HINT_WITHOUT_REASON_CIPHERED = (
-    "check dlms.clientAddress, dlms.systemTitle, dlms.authenticationKey, dlms.blockCipherKey and "
-    "dlms.invocationCounter: a counter lower than the meter's looks like this"
-)
-
-_HINT_OF_COUNTER = (
-    "; check dlms.invocationCounter too: to some meters a counter lower than theirs is a failure "
-    "of authentication"
-)
-
-
-def refusal(diagnostic: str, hint: str = "") -> RefusedError:
-    """Return the error for a refused association; an empty hint keeps the default one."""
-    error = RefusedError(OPENING, diagnostic)
-    if hint:
-        error.hint = hint
-    return error
+def refusal(diagnostic: str) -> RefusedError:
+    """Return the error for a refused association."""
+    return RefusedError(OPENING, diagnostic)
 
 
 def refusal_of(aare: Aare, asked: Context) -> RefusedError:
     """Return the error for an AARE that refuses; its user-information may give details."""
-    ciphered = asked in _CIPHERED
-    other = context_hint(asked, aare.context) if aare.diagnostic in _OF_CONTEXT else ""
-    if other:
-        hint = other
-    elif aare.by_provider:
-        hint = _HINT_OF_PROVIDER
-    else:
-        unknown = _HINT_WITHOUT_REASON_CIPHERED if ciphered else _HINT_WITHOUT_REASON
-        hint = _HINTS.get(aare.diagnostic, unknown)
-        if ciphered and aare.diagnostic == Diagnostic.AUTHENTICATION_FAILURE:
-            hint += _HINT_OF_COUNTER
     more = ""
     with suppress(ProtocolError):  # report the refusal even if this cannot be read
         more = f" ({describe_service_error(aare.user_information or b'')})"
-    error = refusal(aare.words + more, hint)
+    error = refusal(aare.words + more)
+    symptom = context_symptom(asked, aare.context) if aare.diagnostic in _OF_CONTEXT else None
+    symptom = symptom or _symptom_of(aare, ciphered=asked in _CIPHERED)
+    error.showing(symptom, referencing=names_of(aare.context))
     error.perhaps_held = aare.by_provider or aare.diagnostic == Diagnostic.NO_REASON_GIVEN
     return error
+
+
+def _symptom_of(aare: Aare, *, ciphered: bool) -> Symptom:
+    if aare.by_provider:
+        return Symptom.NO_ASSOCIATION
+    symptom = _SYMPTOMS.get(aare.diagnostic, Symptom.NO_REASON)
+    return _CIPHERED_SYMPTOMS.get(symptom, symptom) if ciphered else symptom
 
 
 def unexpected(reply: bytes) -> DlmsError:
     """Return the error for an APDU that came instead of an AARE."""
     if reply[:1] == bytes([CONFIRMED_SERVICE_ERROR]):
-        return _held(refusal(describe_service_error(reply)))
+        return _held(refusal(describe_service_error(reply)).showing(Symptom.NO_REASON))
     if reply[:1] == bytes([EXCEPTION_RESPONSE]):
-        return _held(refusal(describe_exception(reply)))
+        return _held(refusal(describe_exception(reply)).showing(Symptom.NO_REASON))
     return ProtocolError(OPENING, f"{shown(reply)} came instead of an AARE")
 
 
@@ -135,18 +102,15 @@ def context_words(context: int | None) -> str:
     return f"application context {context:d} ({_NAMES.get(context, 'unknown')})"
 
 
-def context_hint(asked: Context, told: int | None) -> str:
-    """Return the keys to check if the meter names another application context; else ""."""
+def context_symptom(asked: Context, told: int | None) -> Symptom | None:
+    """Return what it means that the meter names this application context; None if it is ours."""
     if told == asked or told not in _NAMES:
-        return ""
+        return None
     if (told in _BY_SHORT_NAME) != (asked in _BY_SHORT_NAME):
-        return (
-            f"set dlms.referencing to {'SN' if told in _BY_SHORT_NAME else 'LN'}; if the meter has "
-            "both kinds of names, check dlms.clientAddress and dlms.logicalAddress"
-        )
-    if asked in _CIPHERED:
-        return (
-            "check dlms.security: for this dlms.clientAddress the meter names an association "
-            "without ciphering; if it should cipher, somebody may be on the line"
-        )
-    return "check dlms.security: the meter wants ciphering for this dlms.clientAddress"
+        return Symptom.OTHER_NAMES
+    return Symptom.WANTS_CLEAR if asked in _CIPHERED else Symptom.WANTS_CIPHERING
+
+
+def names_of(context: int | None) -> str:
+    """Return the referencing of an application context, as in `dlms.referencing`."""
+    return "SN" if context in _BY_SHORT_NAME else "LN"

@@ -7,6 +7,7 @@ names it is sent by a Read with parameterized access to the same method.
 from __future__ import annotations
 
 from dlms_connector.errors import ProtocolError, RefusedError, SecurityError
+from dlms_connector.hints import Symptom
 from dlms_connector.protocol.data.ber import decode_content, encode_length
 
 _OCTET_STRING = 9
@@ -24,10 +25,6 @@ _WRITE_RESPONSE = 0x0D
 _TAILS = (b"", b"\x0d\x01\x00", b"\xe6\xe7\x00\x0d\x01\x00")
 
 _DOING = "authenticating"
-_HINT = (
-    "check dlms.password (HIGH_GMAC: dlms.authenticationKey and dlms.blockCipherKey; HIGH_ECDSA: "
-    "dlms.signingKey); do not guess, meters lock out guessers"
-)
 
 
 def encode_answer(referencing: str, answer: bytes, invoke_id: int) -> bytes:
@@ -64,9 +61,7 @@ def parse_answer(referencing: str, reply: bytes, invoke_id: int) -> bytes:
 
 def refused(diagnostic: str) -> RefusedError:
     """Return the error for a meter that refuses our answer."""
-    error = RefusedError(_DOING, diagnostic)
-    error.hint = _HINT
-    return error
+    return RefusedError(_DOING, diagnostic).showing(Symptom.AUTHENTICATION_FAILED)
 
 
 def _read_ln(reply: bytes, invoke_id: int) -> int:

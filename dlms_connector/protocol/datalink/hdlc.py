@@ -18,6 +18,7 @@ from dlms_connector.errors import (
     ProtocolError,
     UnreadyError,
 )
+from dlms_connector.hints import Symptom, looks_like
 from dlms_connector.protocol.datalink.addressing import is_broadcast, split_server_address
 from dlms_connector.protocol.datalink.hdlc_frame import (
     DISC,
@@ -52,6 +53,7 @@ from dlms_connector.protocol.talk import Talk
 # Bounds of one exchange.
 _MOST_OCTETS = 1 << 20
 _MOST_FRAMES = 4096
+_MOST_KEPT = 64  # octets, for the message if no answer comes
 _MOST_POLLS = 200  # polls of a meter that has no answer yet
 _MOST_MORE = 5  # polls for another answer, after a first one
 _POLL_PAUSE_S = 0.05
@@ -86,6 +88,10 @@ class Hdlc:
         self._usable = False
         self._octets = self._frames = 0
         self._stranger = ""  # another station that has answered us
+        self._seen: Symptom | None = None  # what frames that are not for us were
+        self._address = ""  # where they came from
+        self._heard, self._came, self._asked = b"", 0, True  # what came after the last sending
+        self._linked = self._answered = False  # what the meter has done in this session
         self._sent = self._received = 0  # V(S) and V(R)
         self._set_up(HdlcParameters())
 
@@ -98,6 +104,7 @@ class Hdlc:
         if self._skip_snrm:
             self._set_up(self._mirrored_proposal())
             return
+        self._linked = self._answered = False
         doing = "opening the HDLC link"
         snrm = self._command(SNRM, self._proposal.encode() if self._proposal else b"")
         refusals = 0
@@ -107,6 +114,7 @@ class Hdlc:
                 if is_broadcast(self.server):
                     self.server = frame.source
                 self._set_up(HdlcParameters.decode(frame.information))
+                self._linked = True
                 return
             # A first DM may be the late answer to an earlier DISC.
             refusals += frame is not None
@@ -188,6 +196,7 @@ class Hdlc:
                 raise misnumbered(transfer.misnumbered) from error  # it says more
             raise
         apdu = transfer.apdu()
+        self._answered = True
         self._sent, self._received = transfer.sent, transfer.expected
         self._usable = True
         return apdu
@@ -258,7 +267,8 @@ class Hdlc:
         if not keep:
             self._reader.reset()
         self._octets = self._frames = 0
-        self._stranger = ""
+        self._stranger, self._seen = "", None
+        self._heard, self._came, self._asked = b"", 0, True
 
     def _command(self, control: int, information: bytes = b"") -> Frame:
         return Frame(self.server, self._client, control, information)
@@ -287,7 +297,7 @@ class Hdlc:
         With `heard` they were sent already, and this came.
         """
         if commands:
-            self._commands = commands
+            self._commands, self._asked = commands, True
             self._echoes = list(commands) if self._echoing else []
             if heard is None:
                 heard = yield b"".join(command.encode() for command in commands)
@@ -306,21 +316,40 @@ class Hdlc:
 
     def _take(self, data: bytes) -> None:
         self._octets += len(data)
+        self._keep(data)
         if self._octets > _MOST_OCTETS:
-            raise ProtocolError(EXCHANGING, f"{self._octets} octets without a complete reply")
+            raise _noise(f"{self._octets} octets without a complete reply")
         self._reader.feed(data)
+
+    def _keep(self, data: bytes) -> None:
+        """Keep the first octets that came after the last sending."""
+        if self._asked:
+            self._heard, self._came, self._asked = b"", 0, False
+        self._came += len(data)
+        if (room := _MOST_KEPT - len(self._heard)) > 0:
+            self._heard += data[:room]
 
     def _waiting(self) -> Frame | None:
         """Return the next received frame for us, if there is one."""
         while (frame := self._reader.next()) is not None:
             self._frames += 1
             if self._frames > _MOST_FRAMES:
-                raise ProtocolError(EXCHANGING, f"{self._frames} frames without a complete reply")
+                raise _noise(f"{self._frames} frames without a complete reply")
             if self._unasked.takes(frame, self.server):
                 continue
             if self._is_for_us(frame) and not self._is_echo(frame):
                 return frame
+            self._see(frame)
         return None
+
+    def _see(self, frame: Frame) -> None:
+        """Note what a frame is that is not for us: it may be all that comes."""
+        if frame in self._commands:
+            self._seen = self._seen or Symptom.ECHO
+        elif frame.destination != self._client:
+            self._seen = Symptom.OTHERS_SESSION
+        elif self._stranger:
+            self._seen = Symptom.OTHER_SENDER
 
     def _is_for_us(self, frame: Frame) -> bool:
         if frame.destination != self._client:
@@ -331,10 +360,25 @@ class Hdlc:
         theirs, ours = split_server_address(frame.source), split_server_address(self.server)
         if theirs != ours:
             self._stranger = "from logical address {} and physical address {}".format(*theirs)
+            self._address = "logicalAddress {} and physicalAddress {}".format(*theirs)
         return theirs == ours
 
     def _timeout(self, tries: int) -> LinkTimeoutError:
-        return LinkTimeoutError(tries, self._octets, self._stranger)
+        error = LinkTimeoutError(tries, self._octets, self._stranger)
+        return error.showing(self._looked_like(), address=self._address)
+
+    def _looked_like(self) -> Symptom:
+        """Return what all of this exchange looked like, which brought no answer."""
+        if self._seen:
+            return self._seen
+        if self._octets and not self._frames:
+            sent = b"".join(command.encode() for command in self._commands)
+            return looks_like(self._heard, "HDLC", sent, self._came)
+        if self._answered:
+            return Symptom.SLOW if self._octets else Symptom.SILENCE_IN_SESSION
+        if self._linked:
+            return Symptom.SILENCE_TO_ASSOCIATION
+        return Symptom.SLOW if self._octets else Symptom.SILENCE
 
     def _is_echo(self, frame: Frame) -> bool:
         """Return whether this is an echo of our frame; needed if both addresses are equal.
@@ -359,3 +403,7 @@ class Hdlc:
         data = yield Pause(pauses[-1], waited_s=sum(pauses))
         if data:
             self._take(data)
+
+
+def _noise(problem: str) -> ProtocolError:
+    return ProtocolError(EXCHANGING, problem).showing(Symptom.NOISE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dlms_connector.errors import DroppedError, ProtocolError, RefusedError
+from dlms_connector.hints import Symptom
 from dlms_connector.protocol.datalink.hdlc_frame import (
     DISC,
     DM,
@@ -18,19 +19,6 @@ _NAMES = {SNRM: "SNRM", DISC: "DISC", UI: "UI frame"}
 #: The bits w, x, y and z of the last octet, from the lowest.
 _REASONS = ("unknown control field", "unexpected information", "too long", "wrong N(R)")
 _TOO_LONG = 4
-_HINT_OF_LENGTH = "set workarounds.maxInfoTransmit lower"
-_HINT_OF_I_FRAMES = (
-    "the meter does not take APDUs in numbered frames, or not with these numbers: try "
-    "workarounds.connectionless, which sends them in UI frames"
-)
-_HINT_OF_COMMANDS = (
-    "some meters want parameters in SNRM (workarounds.maxInfoReceive, windowReceive …), others no "
-    "SNRM (workarounds.skipSnrm)"
-)
-_HINT_OF_NUMBERS = (
-    "for a meter that does not count its frames, set workarounds.uncountedFrames; late answers and "
-    "a second client on the line look like this too"
-)
 
 
 def refuse_unnumbered(frame: Frame) -> None:
@@ -44,11 +32,8 @@ def refuse_unnumbered(frame: Frame) -> None:
 
 def disconnected(doing: str) -> RefusedError:
     """Return the error for a meter that answers SNRM by DM."""
-    error = RefusedError(doing, "the meter is in disconnected mode (DM)")
-    error.hint = (
-        "another client may have a session open, which ends after the meter's inactivity timeout; "
-        "check dlms.clientAddress too"
-    )
+    problem = "the meter is in disconnected mode (DM)"
+    error = RefusedError(doing, problem).showing(Symptom.HELD)
     error.perhaps_held = True
     return error
 
@@ -65,19 +50,15 @@ def rejection(doing: str, information: bytes) -> ProtocolError:
         parts.append(f"its V(S) {information[1] >> 1 & 7}, V(R) {information[1] >> 5}")
     error = ProtocolError(doing, f"the meter rejects our frame (FRMR: {'; '.join(parts)})")
     if flags & _TOO_LONG:
-        error.hint = _HINT_OF_LENGTH
-    else:
-        numbered = doing == EXCHANGING and not (control or 0) & 1
-        error.hint = _HINT_OF_I_FRAMES if numbered else _HINT_OF_COMMANDS
-    return error
+        return error.showing(Symptom.FRAME_TOO_LONG)
+    numbered = doing == EXCHANGING and not (control or 0) & 1
+    return error.showing(Symptom.FRAMES_REJECTED if numbered else Symptom.COMMAND_REJECTED)
 
 
 def misnumbered(numbers: str) -> ProtocolError:
     """Return the error for a meter whose numbered frames never fit."""
     problem = f"numbered frames came with the wrong number, out of sequence: {numbers}"
-    error = ProtocolError(EXCHANGING, problem)
-    error.hint = _HINT_OF_NUMBERS
-    return error
+    return ProtocolError(EXCHANGING, problem).showing(Symptom.MISNUMBERED)
 
 
 def _words(control: int) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dlms_connector.errors import LinkError, LinkTimeoutError, ProtocolError
+from dlms_connector.hints import Symptom
 from dlms_connector.protocol.datalink.overheard import overheard, seven_bits
 from dlms_connector.protocol.directive import LineSettings, Pause
 from dlms_connector.protocol.octets import is_mostly_text, is_text, shown
@@ -46,11 +47,6 @@ _IDENTIFICATION = re.compile(
 
 #: All up to the end of the identification, and the confirmation of our choice.
 _SIGNED_ON = re.compile(rb"(?s)\A.*?" + _IDENTIFICATION.pattern + rb"|\x06[0-9]{3}\r\n")
-_HINT_OF_READOUT = (
-    "the meter sends its readout in ASCII (IEC 62056-21 modes A to D): dlms.interfaceType "
-    "IEC_62056_21 reads that; if the meter speaks DLMS/COSEM at this port too, dlms.modeE.address "
-    "may select it"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +198,8 @@ def not_hdlc(identification: Identification, heard: bytes, silence: LinkTimeoutE
     named = f"the meter identified itself as {identification}{offers}"
     if readable or offers:
         came = f"{shown(text)} came instead of HDLC" if readable else "no HDLC frame came"
-        error = ProtocolError(_DOING, f"{named}; then {came}")
-        error.hint = _HINT_OF_READOUT
-        return error
-    silence.hint = f"{named}, and then answered no frame: {silence.hint}"
-    return silence
+        return ProtocolError(_DOING, f"{named}; then {came}").showing(Symptom.READOUT)
+    return silence.showing(Symptom.SIGNED_ON, identification=identification)
 
 
 def _identify(device_address: str, retries: int) -> Talk[Identification]:
@@ -226,13 +219,17 @@ def _identify(device_address: str, retries: int) -> Talk[Identification]:
     text = bytes(received).replace(request, b"").strip()
     if is_text(text):
         raise _no_identification(text)
-    raise LinkTimeoutError(retries + 1, len(received))
+    symptom = Symptom.ECHO if received and not text else None
+    raise LinkTimeoutError(retries + 1, len(received), symptom=symptom or _of_noise(text))
+
+
+def _of_noise(text: bytes) -> Symptom:
+    return Symptom.NO_FRAME if text else Symptom.SILENCE
 
 
 def _no_identification(text: bytes) -> ProtocolError:
-    error = ProtocolError(_DOING, f"no identification in {len(text)} octets: {shown(text)}")
-    error.hint = "check the baud rate (dlms.modeE.startBaudrate), and what else is on the line"
-    return error
+    problem = f"no identification in {len(text)} octets: {shown(text)}"
+    return ProtocolError(_DOING, problem).showing(Symptom.NO_IDENTIFICATION)
 
 
 def _choose(identification: Identification, fastest: int | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dlms_connector.errors import LinkError, LinkTimeoutError, OutOfStepError, ProtocolError
+from dlms_connector.hints import Symptom, looks_like
 from dlms_connector.protocol.datalink.wrapper_reader import (
     EXCHANGING,
     VERSION,
@@ -21,14 +22,6 @@ __all__ = ["VERSION", "Order", "Wrapper", "WrapperReader", "encode"]
 _MOST_STRANGERS = 256  # frames of other wPorts within one exchange
 #: Answers to requests within an association, which an invoke-id would tell apart.
 _MARKED = frozenset(bytes((tag,)) for tag in b"\x0c\x0d\xc4\xc5\xc7\xda")
-
-_HINT_OF_NOISE = (
-    "another protocol (see dlms.interfaceType), a second talker or a damaged line look like this"
-)
-_HINT_OF_CUT = (
-    "the reply began and did not end: a slow line needs a larger connection.timeoutMs; a meter or "
-    "converter that cuts replies short may need a smaller workarounds.maxPdu"
-)
 
 
 class Wrapper:
@@ -65,6 +58,8 @@ class Wrapper:
         #: APDUs that arrived behind an answer.
         self._behind: list[bytes] = []
         self._stranger = ""  # the last of them
+        self._seen: Symptom | None = None  # what it was
+        self._from = 0  # its wPort
 
     def connect(self) -> Talk[None]:
         """Start with a fresh stream: the wrapper itself has no session."""
@@ -126,7 +121,7 @@ class Wrapper:
 
     def _ask(self, frame: bytes, tries: int) -> Talk[bytes]:
         self._received = self._strangers = 0
-        self._stranger = ""
+        self._stranger, self._seen = "", None
         if not frame and (apdu := self._next()) is not None:
             return apdu
         for tried in range(1, tries + 1):
@@ -141,7 +136,14 @@ class Wrapper:
                 return apdu
         if noise := self._reader.noise:
             raise _no_frame(noise)
-        raise LinkTimeoutError(tries, self._received, self._stranger)
+        raise self._timeout(tries)
+
+    def _timeout(self, tries: int) -> LinkTimeoutError:
+        symptom = self._seen
+        if symptom is None and not self._received and self._answer:
+            symptom = Symptom.SILENCE_IN_SESSION
+        error = LinkTimeoutError(tries, self._received, self._stranger, symptom)
+        return error.showing(*error.symptoms, address=f"logicalAddress {self._from}")
 
     def _listen(self, frame: bytes) -> Talk[bytes | None]:
         """Send, and return the next APDU for us; None is silence."""
@@ -175,8 +177,8 @@ class Wrapper:
                 return apdu
             if self._received == before:
                 break
-        error = LinkTimeoutError(tried, self._received, self._stranger)
-        error.begun, error.hint = True, _HINT_OF_CUT
+        error = LinkTimeoutError(tried, self._received, self._stranger, Symptom.CUT_SHORT)
+        error.begun = True
         raise error
 
     def _next(self) -> bytes | None:
@@ -196,19 +198,22 @@ class Wrapper:
                 f"from wPort {source} to {destination} instead of from {self._server} "
                 f"to {self._client}"
             )
+            self._seen, self._from = self._met(source, destination), source
             if self._strangers > _MOST_STRANGERS:
                 raise ProtocolError(
                     EXCHANGING, f"{self._strangers} frames of others, the last {self._stranger}"
-                )
+                ).showing(Symptom.OTHERS_SESSION)
         return None
+
+    def _met(self, source: int, destination: int) -> Symptom:
+        """Return what a frame with these addresses is, which is not for us."""
+        if (source, destination) == (self._client, self._server):
+            return Symptom.ECHO
+        return Symptom.OTHER_SENDER if destination == self._client else Symptom.OTHERS_SESSION
 
 
 def _no_frame(noise: bytes) -> ProtocolError:
     version = VERSION.to_bytes(2, "big").hex(" ")
-    error = ProtocolError(
+    return ProtocolError(
         EXCHANGING, f"{shown(noise)} came instead of a frame, which begins {version} (the version)"
-    )
-    error.hint = (
-        "it looks like HDLC: set dlms.interfaceType" if noise[:1] == b"~" else _HINT_OF_NOISE
-    )
-    return error
+    ).showing(looks_like(noise, "WRAPPER"))

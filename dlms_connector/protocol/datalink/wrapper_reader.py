@@ -14,6 +14,7 @@ from struct import Struct
 from typing import Literal, NamedTuple
 
 from dlms_connector.errors import ProtocolError
+from dlms_connector.hints import Symptom
 
 VERSION = 1
 EXCHANGING = "exchanging wrapper frames"
@@ -191,14 +192,8 @@ class WrapperReader:
 
 
 def _swapped(found: bytes, version: bytes) -> ProtocolError:
-    error = ProtocolError(
+    return ProtocolError(
         EXCHANGING,
         f"the header of a frame begins {found.hex(' ')} instead of {version.hex(' ')} (the "
         "version): its octets are in the other order",
-    )
-    error.hint = (
-        "the meter sends the octets of each field in the other order: set "
-        "workarounds.wrapperByteOrder to `little`, or to `littleReplies` if it takes requests as "
-        "the standard has them"
-    )
-    return error
+    ).showing(Symptom.SWAPPED_HEADER)

@@ -13,6 +13,7 @@ from functools import reduce
 from operator import xor
 
 from dlms_connector.errors import LinkTimeoutError, ProtocolError
+from dlms_connector.hints import Symptom
 from dlms_connector.protocol.datalink import BAUDRATES, seven_bits
 from dlms_connector.protocol.directive import LineSettings, Pause
 from dlms_connector.protocol.octets import shown
@@ -162,9 +163,5 @@ def _without_parity(octets: bytes) -> bytes:
 
 
 def _wrong(heard: bytes, problem: str) -> ProtocolError:
-    error = ProtocolError(_DOING, f"{problem}: {shown(seven_bits(heard))}")
-    error.hint = (
-        "check that the optical head sits well, connection.timeoutMs, and whether the meter needs "
-        "another first rate (dlms.modeE.startBaudrate) or address (dlms.modeE.address)"
-    )
-    return error
+    said = f"{problem}: {shown(seven_bits(heard))}"
+    return ProtocolError(_DOING, said).showing(Symptom.READOUT_DAMAGED)

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from dlms_connector.errors import ConfigError, ProtocolError, SecurityError
+from dlms_connector.hints import Symptom
 
 #: Bits of the security control octet; its low four bits are the security suite.
 AUTHENTICATED, ENCRYPTED, BROADCAST_KEY, COMPRESSED = 0x10, 0x20, 0x40, 0x80
@@ -185,7 +186,9 @@ class Keys:
     def _check(self, control: int, least: int) -> None:
         """Raise SecurityError if the protection is not as agreed."""
         if control & SUITE != self.suite:
-            raise SecurityError(_DOING, f"suite {control & SUITE} instead of {self.suite}")
+            problem = f"suite {control & SUITE} instead of {self.suite}"
+            error = SecurityError(_DOING, problem)
+            raise error.showing(Symptom.OTHER_SUITE, suite=control & SUITE)
         if control & self._foreign:
             raise SecurityError(_DOING, f"security control {control:02X}: not agreed upon")
         if control & least != least or not control & (AUTHENTICATED | ENCRYPTED):
@@ -198,7 +201,7 @@ class Keys:
             raise ProtocolError(_DOING, "too short for a tag")
         if not control & ENCRYPTED:
             if not compare_digest(self.gmac(nonce, aad + content), tag):
-                raise SecurityError(_DOING, "the tag is wrong")
+                raise SecurityError(_DOING, "the tag is wrong").showing(Symptom.WRONG_TAG)
             return content
         # AESGCM knows no tag of 12 octets, and a `Cipher` costs several times as much. The key
         # stream is the same in both directions: applied to the content it gives the plain text,
@@ -206,7 +209,7 @@ class Keys:
         plain = self._aead.encrypt(nonce, content, None)[:-_WHOLE_TAG]
         expected = self._aead.encrypt(nonce, plain, aad)[len(content) :][:TAG_SIZE]
         if not compare_digest(expected, tag):
-            raise SecurityError(_DOING, "the tag is wrong")
+            raise SecurityError(_DOING, "the tag is wrong").showing(Symptom.WRONG_TAG)
         return plain
 
     def _keystream(self, nonce: bytes, content: bytes) -> bytes:
@@ -216,10 +219,4 @@ class Keys:
 
 def _too_weak(control: int) -> SecurityError:
     error = SecurityError(_DOING, f"less protected than agreed (security {control:02X})")
-    if control & AUTHENTICATED:
-        error.hint = (
-            "the meter authenticates this reply and does not encrypt it: set dlms.security to what "
-            "the meter does, or accept it by workarounds.authenticatedReplies, and whoever listens "
-            "can read such replies"
-        )
-    return error
+    return error.showing(Symptom.WEAKER if control & AUTHENTICATED else Symptom.IN_CLEAR)

@@ -6,6 +6,7 @@ import secrets
 
 from dlms_connector.config import Dlms, Secret, Workarounds
 from dlms_connector.errors import CounterError, ProtocolError, SecurityError
+from dlms_connector.hints import Symptom
 from dlms_connector.protocol.acse import CONFIRMED_SERVICE_ERROR
 from dlms_connector.protocol.octets import is_text, shown
 from dlms_connector.protocol.security.authentication import Credentials
@@ -141,7 +142,7 @@ class MessageSecurity:
             if is_ciphered(apdu):
                 raise ProtocolError(
                     _DOING, f"{shown(apdu)}: it is ciphered, but dlms.security is NONE"
-                )
+                ).showing(Symptom.CIPHERED)
             return apdu
         if self._dedicated and key_of(apdu) == GLOBAL:
             # It may be a replay, recorded with the global key in an earlier association.
@@ -168,6 +169,5 @@ class MessageSecurity:
 
 
 def _no_apdu(text: bytes) -> ProtocolError:
-    error = ProtocolError(_DOING, f"{shown(text)} came instead of an APDU")
-    error.hint = "a modem, a converter or another program on the line answers in place of the meter"
-    return error
+    problem = f"{shown(text)} came instead of an APDU"
+    return ProtocolError(_DOING, problem).showing(Symptom.TEXT_FOR_APDU)

@@ -13,6 +13,7 @@ and a leap within one is not believed: a forged packet costs one association at 
 from __future__ import annotations
 
 from dlms_connector.errors import CounterError, ProtocolError, RepeatedError, SecurityError
+from dlms_connector.hints import Symptom
 from dlms_connector.protocol.acse import CONFIRMED_SERVICE_ERROR
 from dlms_connector.protocol.data.ber import decode_content, encode_length
 from dlms_connector.protocol.security.ciphering import (
@@ -53,15 +54,6 @@ _DOING = "deciphering"
 _COUNTER_ERROR = 6
 #: No meter sends so many APDUs, to whomever, between two replies to us.
 _LARGEST_LEAP = 10_000
-
-_HINT_KEPT = (
-    "a reply that was recorded earlier looks like this; if the meter's own counter began again "
-    "(new firmware, or new keys with an old configuration), set workarounds.serverCounterRestarts"
-)
-_HINT_UNAUTHENTICATED = (
-    "dlms.security ENCRYPTION does not authenticate the meter's counter, so that anybody on the "
-    "line can send a false one; the next association begins anew. Use AUTHENTICATION_ENCRYPTION"
-)
 
 
 def key_of(apdu: bytes) -> str | None:
@@ -140,7 +132,8 @@ class Protection:
         if tag in _GENERAL:
             return self._unseal(_GENERAL[tag], *self._read_general(apdu), least)
         if tag not in _PLAIN:
-            raise SecurityError(_DOING, f"a reply in clear ({tag:02X}) where ciphering is agreed")
+            problem = f"a reply in clear ({tag:02X}) where ciphering is agreed"
+            raise SecurityError(_DOING, problem).showing(Symptom.IN_CLEAR)
         kind, inner = _PLAIN[tag]
         return self._unseal(kind, self._known_peer(), _only_content(apdu, 1), least, inner)
 
@@ -150,15 +143,17 @@ class Protection:
         if not title:
             title = self._known_peer()
         elif len(title) != TITLE_SIZE or title == self._title:
-            raise SecurityError(_DOING, f"{title[:16].hex()} cannot be the peer's system title")
+            problem = f"{title[:16].hex()} cannot be the peer's system title"
+            raise SecurityError(_DOING, problem).showing(Symptom.OTHER_TITLE)
         elif self.peer is not None and title != self.peer:
-            raise SecurityError(_DOING, f"sent by {title.hex()} instead of {self.peer.hex()}")
+            problem = f"sent by {title.hex()} instead of {self.peer.hex()}"
+            raise SecurityError(_DOING, problem).showing(Symptom.OTHER_TITLE)
         return title, _only_content(apdu, at)
 
     def _known_peer(self) -> bytes:
         if self.peer is None:
-            raise SecurityError(_DOING, "the meter's system title is unknown: "
-                                "set dlms.serverSystemTitle")  # fmt: skip
+            problem = "the meter's system title is unknown"
+            raise SecurityError(_DOING, problem).showing(Symptom.NO_TITLE)
         return self.peer
 
     def _unseal(
@@ -193,16 +188,17 @@ class Protection:
             last = max(last, self._counter.heard(title))
         authenticated = bool(unsealed.control & AUTHENTICATED)
         if number <= last:
-            hint = _HINT_KEPT if authenticated else _HINT_UNAUTHENTICATED
-            raise _incredible(RepeatedError, f"{number} after {last}: a repeated reply", hint)
+            back = Symptom.COUNTER_SAME if number == last else Symptom.COUNTER_BACK
+            symptom = back if authenticated else Symptom.COUNTER_UNPROVEN
+            raise _incredible(RepeatedError, f"{number} after {last}: a repeated reply", symptom)
         if not authenticated and 0 <= last < number - _LARGEST_LEAP:
             problem = f"{number} after {last}: too far ahead"
-            raise _incredible(SecurityError, problem, _HINT_UNAUTHENTICATED)
+            raise _incredible(SecurityError, problem, Symptom.COUNTER_UNPROVEN)
 
 
-def _incredible(kind: type[SecurityError], problem: str, hint: str) -> SecurityError:
+def _incredible(kind: type[SecurityError], problem: str, symptom: Symptom) -> SecurityError:
     error = kind(_DOING, f"invocation counter {problem}")
-    error.hint = hint
+    error.symptoms = (symptom,)
     return error
 
 
