@@ -44,6 +44,10 @@ from dlms_converters.own import downlink_converter, uplink_converter
 #: that is left after the release of the meters, at least FLUSH_S, is for data in the queue.
 CLOSE_S = 0.9
 FLUSH_S = 0.1
+#: Pause between two looks at the gateway's session, and before the gateway has a client: it makes
+#: one soon after its connectors, and what the platform tells as soon as it is connected comes some
+#: milliseconds later.
+IDLE_S, STARTING_S = 0.1, 0.001
 #: Pause between two looks at the table of devices; a change counts after two.
 LOOK_S = 5.0
 
@@ -305,9 +309,7 @@ class Parts:
     # What the parts need
 
     def _idle_s(self) -> float:
-        # The gateway makes its client soon after its connectors. What the platform tells as soon
-        # as it is connected comes some milliseconds later.
-        return 0.1 if self._gateway.tb_client is not None else 0.001
+        return IDLE_S if self._gateway.tb_client is not None else STARTING_S
 
     def _reconcile(self) -> None:
         self._announcer.reconcile()

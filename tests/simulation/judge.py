@@ -1,0 +1,342 @@
+"""What must hold at every moment. Each rule has a name, which a violation tells."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import re
+from bisect import bisect_right
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from dlms_connector.obis import Obis
+from dlms_connector.simulator.objects.histories import QUARTER
+from dlms_connector.simulator.objects.measurements import (
+    energy,
+    feed_in_energy,
+    reactive_energy,
+)
+from tests.simulation.calls import PATIENCE_S
+from tests.simulation.line import Held, Place, SimulatedMeter
+from tests.simulation.scenario import DAY_S, HOUR_S, ITEMS, LIMITER, RELAY
+from tests.simulation.substitutes import EPOCH_S, VirtualLoop, World
+
+if TYPE_CHECKING:
+    from tests.simulation.world import Simulated
+
+#: How long before it is told a value may have been read: a poll with all its repeats.
+_READ_WITHIN_S = 90.0
+#: The longest wait before a silent meter is tried again, and a poll behind it.
+_RECOVERY_S = 700.0
+_SLACK_S = 60.0
+#: When the newest rows must be there at the latest, at the end of a run.
+_LATE_S = 2 * QUARTER
+#: The keys of a row, and what the meter enters in it; None where all rows have the same.
+_ROWS: dict[str, Any] = {
+    "load_active_energy": energy,
+    "load_active_energy_export": feed_in_energy,
+    "load_reactive_energy": reactive_energy,
+    "load_status": None,
+    "load_quality": None,
+}
+_NUMBERS = re.compile(r"[0-9]+(\.[0-9]+)?( (s|min|h|ms))?")
+
+
+class Violation(AssertionError):  # noqa: N818 - it is no error of ours
+    """A rule was broken; `rule` is its name."""
+
+    def __init__(self, rule: str, detail: str) -> None:
+        super().__init__(f"{rule}: {detail}")
+        self.rule = rule
+
+
+class Sealed:
+    """The pairs of key and nonce that something was ciphered with: runs of numbers that follow."""
+
+    def __init__(self) -> None:
+        self._runs: dict[tuple[bytes, bytes], tuple[list[int], list[int]]] = {}
+        self.count = 0
+
+    def note(self, key: bytes, nonce: bytes) -> bool:
+        """Note a pair; false if it was there before."""
+        starts, ends = self._runs.setdefault((key, nonce[:8]), ([], []))
+        number = int.from_bytes(nonce[8:], "big")
+        self.count += 1
+        at = bisect_right(starts, number) - 1
+        if at >= 0 and number <= ends[at]:
+            return False
+        if at >= 0 and number == ends[at] + 1:
+            ends[at] = number
+        else:
+            starts.insert(at + 1, number)
+            ends.insert(at + 1, number)
+        return True
+
+
+class Judge:
+    """Watches what happens, and looks around from time to time."""
+
+    def __init__(self, world: Simulated) -> None:
+        self._world = world
+        self._hub = world.hub
+        self.sealed = Sealed()
+        World.sealed = self._sealed
+        self.values = self.rows = 0
+        #: Until when a place is disturbed, by name.
+        self._disturbed: dict[str, float] = {}
+        self._disk_until = 0.0
+        #: When a meter was replaced, and when a device was deleted on the platform.
+        self._replaced: dict[str, float] = {}
+        self._told: dict[str, set[str]] = {}
+        self._files: int | None = None
+        self._objects: list[int] = []
+        self.tries: dict[str, int] = {}
+        journal = world.journal
+        journal.watch("stored", self._stored)
+        journal.watch("written", self._written)
+        journal.watch("done", self._done)
+        journal.watch("reply", self._replied)
+        journal.watch("log", self._logged)
+        journal.watch("exception", self._failed)
+        self._hub.call_later(world.plan.period_s, self._look)
+        self._hub.call_later(HOUR_S, self._count)
+
+    def _broken(self, rule: str, detail: str) -> Violation:
+        """Return the violation of a rule; it ends the run, whoever may catch it."""
+        violation = Violation(rule, detail)
+        if self._hub.failure is None:
+            self._hub.failure = violation
+        return violation
+
+    # What disturbs
+
+    def disturbed(self, place: Place, lasts_s: float) -> None:
+        """Note that a place is disturbed."""
+        until = self._hub.now + lasts_s
+        self._disturbed[place.name] = max(until, self._disturbed.get(place.name, 0.0))
+
+    def disk_trouble(self, lasts_s: float) -> None:
+        """Note that the disk does not work."""
+        self._disk_until = max(self._disk_until, self._hub.now + lasts_s)
+
+    def clock_trouble(self, lasts_s: float) -> None:
+        """Note that the host's clock is wrong."""
+
+    def replaced(self, name: str) -> None:
+        """Note that another meter is there now."""
+        self._replaced[name] = self._hub.now
+
+    def deleted(self, name: str) -> None:
+        """Note that a device was deleted on the platform."""
+
+    # Values
+
+    def _stored(self, device: str, ts_ms: int, key: str, value: Any, before: Any) -> None:
+        if key.startswith("dlms"):
+            return  # the connector's own, which may be told again as they are later
+        if before is not None and str(before) != str(value):
+            raise self._broken(
+                "a row has one value", f"{device} {key} at {ts_ms}: {before}, and then {value}"
+            )
+        if key in ITEMS:
+            self.values += 1
+            self._check_value(device, ts_ms, key, value)
+        else:
+            self.rows += 1
+            self._check_row(device, ts_ms, key, value)
+
+    def _check_value(self, device: str, ts_ms: int, key: str, value: Any) -> None:
+        meter = self._meter(device)
+        told = _number(value)
+        name = Obis.parse(ITEMS[key]).octets
+        for held in reversed(meter.given.get(name, ())):
+            read_at = EPOCH_S + held.at + held.wall_off_s
+            if -1 <= ts_ms / 1000 - read_at <= _READ_WITHIN_S and told == _scaled(held):
+                return
+        near = [
+            str(_scaled(held))
+            for held in meter.given.get(name, ())
+            if abs(EPOCH_S + held.at + held.wall_off_s - ts_ms / 1000) < 2 * _READ_WITHIN_S
+        ]
+        raise self._broken(
+            "no value that the meter did not hold",
+            f"{device} {key} at {ts_ms}: {value}; it gave {near}",
+        )
+
+    def _check_row(self, device: str, ts_ms: int, key: str, value: Any) -> None:
+        if key not in _ROWS:
+            raise self._broken("no key that is not configured", f"{device} {key}")
+        if (measure := _ROWS[key]) is None:
+            return
+        for meter in self._meters(device):
+            if ts_ms % (QUARTER * 1000) == 0 and _number(value) == int(measure(meter, ts_ms / 1000)):
+                return
+        raise self._broken(
+            "no row that the meter did not hold", f"{device} {key} at {ts_ms}: {value}"
+        )
+
+    def _meter(self, device: str) -> SimulatedMeter:
+        return next(meter for meter in self._world.meters if meter.name == device)
+
+    def _meters(self, device: str) -> list[SimulatedMeter]:
+        return [meter for meter in self._world.ever if meter.name == device]
+
+    # Changes
+
+    def _written(self, device: str, obis: Obis, attribute: int, value: Any) -> None:
+        caller = self._world.caller
+        if str(obis) == LIMITER and attribute == 5:
+            wanted = caller.wanted.get(device, {})
+            if value not in wanted:
+                raise self._broken("nothing is written unasked", f"{device} {obis} {value}")
+            wanted[value] += 1
+            if wanted[value] > 1:
+                raise self._broken("nothing is written twice", f"{device} shared {value}")
+            return
+        call = caller.writing.get(value)
+        if call is None or call.site.name != device or str(obis) != LIMITER:
+            raise self._broken("nothing is written unasked", f"{device} {obis} {attribute} {value}")
+        self._carried_out(call)
+
+    def _done(self, device: str, obis: Obis, method: int) -> None:
+        if str(obis) != RELAY:
+            return  # the proof of high level security
+        call = self._world.caller.switching.get(device)
+        if call is None or call.method != {1: "disconnectRelay", 2: "reconnectRelay"}[method]:
+            raise self._broken("nothing is switched unasked", f"{device} {obis} {method}")
+        self._carried_out(call)
+
+    def _carried_out(self, call: Any) -> None:
+        if not call.site.allows:
+            raise self._broken("nothing without permission", f"{call}")
+        call.done += 1
+        if call.done > 1:
+            raise self._broken("nothing is done twice", f"{call}")
+        if self._hub.now > call.at + PATIENCE_S + 15:
+            raise self._broken("nothing is done for a caller who has gone", f"{call}")
+
+    def _replied(self, device: str, number: int, content: Any) -> None:
+        call = self._world.caller.calls.get(number)
+        if call is None:
+            return
+        call.replies += 1
+        if call.kind != "read" and call.site.allows and "result" in content and not call.done:
+            raise self._broken("no success without the deed", f"{call} {content}")
+
+    # Keys
+
+    def _sealed(self, key: bytes, nonce: bytes) -> None:
+        if not self.sealed.note(key, nonce):
+            raise self._broken("no counter twice with one key", f"{nonce.hex()}")
+
+    # The log
+
+    def _logged(self, level: str, text: str) -> None:
+        name, _, rest = text.partition(": ")
+        told = self._told.setdefault(name, set())
+        if "answering again" in rest:
+            told.clear()
+        elif level in ("WARNING", "ERROR") and any(name == m.name for m in self._world.meters):
+            kind = _NUMBERS.sub("#", rest)
+            if kind in told and _is_outage(rest):
+                raise self._broken("an outage is told once", text)
+            told.add(kind)
+
+    def _failed(self, level: str, text: str, error: BaseException) -> None:
+        import traceback
+
+        lines = "".join(traceback.format_exception(error))
+        raise self._broken("no fault of the connector", f"{text}\n{lines}")
+
+    # From time to time
+
+    def _look(self) -> None:
+        """See that living meters are polled, and that dead ones are not hammered."""
+        world, now = self._world, self._hub.now
+        period_s = world.plan.period_s
+        if world.up_since is not None:
+            for place in world.places:
+                since = max(world.up_since, self._disturbed.get(place.name, 0.0), self._disk_until)
+                if now - since < _RECOVERY_S + period_s or not place.is_whole:
+                    continue
+                for meter in place.meters:
+                    if not meter.faults.any and now - meter.last_given > period_s + _SLACK_S:
+                        raise self._broken(
+                            "living meters keep their period",
+                            f"{meter.name} was read {now - meter.last_given:.0f} s ago, "
+                            f"undisturbed for {now - since:.0f} s",
+                        )
+        for place in world.places:
+            recent = sum(at > now - HOUR_S for at in place.tries)
+            if recent > self._most_tries(place):
+                raise self._broken("dead meters are not hammered", f"{place.name}: {recent} an hour")
+        self._hub.call_later(period_s, self._look)
+
+    def _most_tries(self, place: Place) -> int:
+        polls = HOUR_S / self._world.plan.period_s
+        return int((60 + 12 * polls) * len(place.meters))
+
+    def _count(self) -> None:
+        """See that nothing grows."""
+        world = self._world
+        process = world.process
+        files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+        if process is not None:
+            if len(process.threads) > 60:
+                raise self._broken("threads are bounded", f"{len(process.threads)}")
+            tasks = sum(len(asyncio.all_tasks(loop)) for loop in VirtualLoop.living.values())
+            if tasks > 12 + 4 * len(world.places):
+                raise self._broken("tasks are bounded", f"{tasks}")
+        if self._files is None:
+            self._files = files
+        if files > self._files + 16:
+            raise self._broken("files are bounded", f"{self._files}, now {files}")
+        if world.plan.days > 7 and self._hub.now % (7 * DAY_S) < HOUR_S:
+            gc.collect()
+            self._objects.append(len(gc.get_objects()))
+            if len(self._objects) > 4 and self._objects[-1] > 1.5 * self._objects[2]:
+                raise self._broken("memory is bounded", f"{self._objects}")
+        self._hub.call_later(HOUR_S, self._count)
+
+    # At the end
+
+    def finish(self) -> None:
+        """See that every row that a meter holds is on the platform."""
+        now_s = EPOCH_S + self._hub.now
+        for meter in self._world.meters:
+            first = EPOCH_S - DAY_S + QUARTER
+            if (replaced := self._replaced.get(meter.name)) is not None:
+                first = EPOCH_S + replaced + QUARTER
+            there = self._world.platform.device(meter.name)
+            missing = [
+                int(at)
+                for at in meter.rows_held()
+                if first <= at <= now_s - _LATE_S and not _has_row(there, int(at) * 1000)
+            ]
+            if missing:
+                first_s = (missing[0] - EPOCH_S) / HOUR_S
+                raise self._broken(
+                    "every row reaches the platform",
+                    f"{meter.name}: {len(missing)} are missing, the first of {first_s:.2f} h",
+                )
+            if not there.connected:
+                raise self._broken("a living meter is connected", meter.name)
+            if there.attributes.get("dlmsState") != "online":
+                raise self._broken("the platform knows the state", f"{meter.name}: {there.attributes}")
+
+
+def _has_row(there: Any, ts_ms: int) -> bool:
+    return all(ts_ms in there.series.get(key, ()) for key, measure in _ROWS.items() if measure)
+
+
+def _is_outage(text: str) -> bool:
+    return True
+
+
+def _number(value: Any) -> Decimal:
+    return Decimal(str(value))
+
+
+def _scaled(held: Held) -> Decimal:
+    return Decimal(held.raw).scaleb(held.scaler)

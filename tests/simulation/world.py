@@ -1,0 +1,394 @@
+"""One run: the connector with everything around it, and what befalls it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from dlms_connector.config import Device
+from dlms_connector.connector import DLMSConnector
+from dlms_connector.fleet import Fleet
+from dlms_connector.gateway import parts
+from dlms_connector.link import Link
+from dlms_connector.protocol.association import association
+from dlms_connector.records import alone
+from dlms_connector.state import counters
+from tests.simulation import disk as disks
+from tests.simulation.calls import Caller
+from tests.simulation.disk import Disk
+from tests.simulation.hub import Hub, Process
+from tests.simulation.journal import Journal
+from tests.simulation.judge import Judge
+from tests.simulation.line import Place, SimulatedMeter, WireLink
+from tests.simulation.platform import Gateway, Platform
+from tests.simulation.scenario import Fault, Plan, make, options_of
+from tests.simulation.substitutes import VirtualLoop, World
+
+#: How often the connector looks at the gateway's session: ten times a second would be most of
+#: what a simulated day costs.
+_LOOK_S = 20.0
+
+_DISK = Disk()
+_INSTALLED = False
+
+
+class _Log(logging.Handler):
+    """Takes the connector's log into the journal."""
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__(logging.INFO)
+        self._journal = journal
+
+    def emit(self, record: logging.LogRecord) -> None:
+        thread = World.hub.current
+        if thread is not None and not thread.process.alive:
+            return
+        text = record.getMessage()
+        if record.exc_info and record.exc_info[1] is not None:
+            text += f" | {record.exc_info[1]!r}"
+            self._journal.note("exception", record.levelname, text, record.exc_info[1])
+        self._journal.note("log", record.levelname, text)
+
+
+class Simulated:
+    """The world of one run."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.hub = World.hub = Hub(plan.seed)
+        World.random = random.Random(f"secrets {plan.seed}")
+        World.wall_off_s = 0.0
+        random.seed(plan.seed)
+        VirtualLoop.living.clear()
+        self.disk = _disk()
+        World.disk_s = self.disk.job_s
+        self.journal = Journal()
+        self.scenario = make(plan)
+        self.chance = random.Random(f"world {plan.seed}")
+        self.meters = [
+            SimulatedMeter(site.name, options_of(site, site.serial), self.journal)
+            for site in self.scenario.sites
+        ]
+        #: All meters that there ever were.
+        self.ever = list(self.meters)
+        by_name = {meter.name: meter for meter in self.meters}
+        self.places = [
+            Place(f"place {number}", [by_name[site.name] for site in sites], self.journal,
+                  f"{plan.seed} {number}")
+            for number, sites in enumerate(self.scenario.places)
+        ]  # fmt: skip
+        self.platform = Platform(self.journal, f"{plan.seed}", receipts=self.scenario.receipts)
+        self.folder = Path(tempfile.mkdtemp(prefix="simulated-", dir=disks.memory()))
+        self.journal.hidden.append((str(self.folder), "…"))
+        (self.folder / "config").mkdir()
+        self.process: Process | None = None
+        self.gateway: Gateway | None = None
+        self.connector: DLMSConnector | None = None
+        self.starts = 0
+        #: Since when the process runs, None while it does not.
+        self.up_since: float | None = None
+        self.log = logging.getLogger("simulated")
+        self.log.setLevel(logging.INFO)
+        self.log.propagate = False
+        self.log.handlers = [_Log(self.journal)]
+        library = logging.getLogger("dlms_connector")
+        library.propagate, library.handlers = False, [_Log(self.journal)]
+        self.judge = Judge(self)
+        self.caller = Caller(self)
+        self.hub.crash = lambda: self.crash(1.0)
+        self._down_s = 1.0
+
+    def run(self) -> None:
+        """Run to the end, and judge it. Raises Violation."""
+        for fault in self.scenario.faults:
+            self.hub.call_at(fault.at, self._begin, fault)
+        self.start()
+        try:
+            self.hub.run(self.plan.end_s)
+            self.judge.finish()
+        finally:
+            self.end()
+
+    def end(self) -> None:
+        """Leave nothing behind."""
+        if self.process is not None:
+            self._kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # The process
+
+    def start(self) -> None:
+        """Start the connector in a process of its own."""
+        if self.process is not None:
+            return
+        self.starts += 1
+        process = self.process = Process(self.starts)
+        self.up_since = self.hub.now
+        self.journal.note("start", self.starts)
+        self.gateway = Gateway(process, self.platform, self.folder)
+        self.hub.spawn(process, "gateway", partial(self._open, process, self.gateway), 0.0)
+        self.hub.call_later(0.3, self.gateway.connect)
+
+    def _open(self, process: Process, gateway: Gateway) -> None:
+        world = self
+
+        class Connector(DLMSConnector):
+            fleet_factory = staticmethod(world._fleet)  # type: ignore[assignment]
+
+            def _logger(self, *args: Any, **kind: Any) -> logging.Logger:
+                return world.log
+
+        connector = Connector(gateway, self.scenario.configuration, "custom")
+        gateway.connector = self.connector = connector
+        connector.open()
+
+    def _fleet(self, *args: Any, **keys: Any) -> Fleet:
+        return Fleet(*args, **keys, link_of=self._link, room_for=lambda devices, log: None)
+
+    def _link(self, device: Device) -> Link:
+        site = next(one for one in self.scenario.sites if one.name == device.device_name)
+        return WireLink(self.places[site.place], device.connection.connect_timeout_ms / 1000)
+
+    def crash(self, down_s: float | None = None) -> None:
+        """Let the process die at once, and start another one later."""
+        self.journal.note("crash")
+        self._kill()
+        self.hub.call_later(down_s or self._down_s, self.start)
+
+    def close(self, down_s: float) -> None:
+        """Have the gateway close the connector, and start again."""
+        process, connector = self.process, self.connector
+        if process is None or connector is None:
+            return
+
+        def body() -> None:
+            began = self.hub.now
+            connector.close()
+            self.journal.note("closed", f"{self.hub.now - began:.3f}")
+            self.hub.call_later(0.0, over)
+
+        def over() -> None:
+            if self.process is process:
+                self._kill()
+                self.hub.call_later(down_s, self.start)
+
+        self.hub.spawn(process, "closing", body, 0.0)
+
+    def _kill(self) -> None:
+        process = self.process
+        assert process is not None
+        self.hub.steps_left = 0
+        self.process = self.connector = self.gateway = None
+        self.up_since = None
+        loops = list(VirtualLoop.living.values())
+        tasks = [task for loop in loops for task in asyncio.all_tasks(loop)]
+        self.journal.silent = True
+        for loop in loops:
+            loop.dead = True
+        for task in tasks:
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+        self.hub.kill(process)
+        for task in tasks:
+            _end(task)
+        for loop in loops:
+            if not loop.is_closed():
+                loop.close()
+        self.disk.close(process.number)
+        _forget()
+        self.journal.silent = False
+
+    # Faults
+
+    def _begin(self, fault: Fault) -> None:
+        self.journal.note("fault", fault.kind, fault.where, fault.detail, f"{fault.lasts_s:.0f} s")
+        undo = self._do(fault)
+        if undo is not None:
+            self.hub.call_later(fault.lasts_s, self._undo, fault, undo)
+
+    def _undo(self, fault: Fault, undo: Callable[[], object]) -> None:
+        self.journal.note("mended", fault.kind, fault.where)
+        undo()
+
+    def _do(self, fault: Fault) -> Callable[[], object] | None:
+        if fault.kind in _OF_PLACE:
+            place = self.places[fault.where]
+            self.judge.disturbed(place, fault.lasts_s)
+            return _OF_PLACE[fault.kind](place, self.chance)
+        if fault.kind in ("meter", "replaced", "finer"):
+            meter = self.meters[fault.where]
+            place = next(one for one in self.places if meter in one.meters)
+            self.judge.disturbed(place, fault.lasts_s)
+            return self._do_to_meter(fault, meter, place)
+        return self._do_to_host(fault)
+
+    def _do_to_meter(
+        self, fault: Fault, meter: SimulatedMeter, place: Place
+    ) -> Callable[[], object] | None:
+        match fault.kind:
+            case "meter":
+                name, value = fault.detail
+                meter.faults.set(name, value)
+                return partial(meter.faults.clear, name)
+            case "replaced":
+                return self._replace(fault, place)
+            case _:
+                # A meter that is set to another resolution: off, and on again.
+                name = bytes((1, 0, 32, 7, 0, 255))
+                place.cut()
+                place.refuses = True
+
+                def on_again() -> None:
+                    place.heal()
+                    meter.finer[name] = 0 if meter.finer.get(name) else 1
+
+                return on_again
+
+    def _replace(self, fault: Fault, place: Place) -> Callable[[], object]:
+        """Take a meter away, and put another one there."""
+        place.cut()
+        place.refuses = True
+
+        def new() -> None:
+            site = self.scenario.sites[fault.where]
+            before = self.meters[fault.where]
+            serial = before.options.serial + 10_000
+            meter = SimulatedMeter(site.name, options_of(site, serial), self.journal)
+            meter.given = before.given
+            self.meters[fault.where] = meter
+            self.ever.append(meter)
+            place.meters[place.meters.index(before)] = meter
+            place.heal()
+            self.judge.replaced(site.name)
+            self.journal.note("replaced", site.name, serial)
+
+        return new
+
+    def _do_to_host(self, fault: Fault) -> Callable[[], object] | None:
+        platform, gateway = self.platform, self.gateway
+        match fault.kind:
+            case "away":
+                platform.away = True
+                if gateway is not None:
+                    gateway.disconnect()
+                return partial(setattr, platform, "away", False)
+            case "restarted":
+                platform.restart()
+                if gateway is not None:
+                    gateway.disconnect()
+            case "receipts lost":
+                platform.forgets_receipts = 0.5
+                return partial(setattr, platform, "forgets_receipts", 0.0)
+            case "slow platform":
+                platform.saves_s = 1.5
+                return partial(setattr, platform, "saves_s", 0.2)
+            case "storage full":
+                if gateway is not None:
+                    gateway.full = True
+                    return partial(setattr, gateway, "full", False)
+            case "deleted":
+                name = self.scenario.sites[fault.where].name
+                self.judge.deleted(name)
+                platform.delete(name)
+            case "crash":
+                self._down_s = fault.lasts_s
+                self.hub.crash = partial(self.crash, fault.lasts_s)
+                self.hub.steps_left = int(fault.detail)
+            case "restart":
+                self.close(min(fault.lasts_s, 60.0))
+            case "disk full":
+                self.disk.full = True
+                self.judge.disk_trouble(fault.lasts_s)
+                return partial(setattr, self.disk, "full", False)
+            case "disk slow":
+                self.disk.slow_s = 3.0
+                self.judge.disk_trouble(fault.lasts_s)
+                return partial(setattr, self.disk, "slow_s", 0.0)
+            case "clock":
+                World.wall_off_s = fault.detail
+                self.judge.clock_trouble(fault.lasts_s)
+                return partial(setattr, World, "wall_off_s", 0.0)
+        return None
+
+
+def _refuse(place: Place, chance: random.Random) -> Callable[[], object]:
+    place.cut()
+    place.refuses = True
+    return place.heal
+
+
+def _swallow(place: Place, chance: random.Random) -> Callable[[], object]:
+    place.swallows = True
+    return place.heal
+
+
+def _cut(place: Place, chance: random.Random) -> None:
+    place.cut()
+
+
+def _slow(place: Place, chance: random.Random) -> Callable[[], object]:
+    place.way_s, place.jitter_s = 0.8, 1.0
+
+    def fast() -> None:
+        place.way_s, place.jitter_s = 0.05, 0.05
+
+    return fast
+
+
+def _with_chance(name: str) -> Callable[[Place, random.Random], Callable[[], object]]:
+    def begin(place: Place, chance: random.Random) -> Callable[[], object]:
+        setattr(place, name, 0.05 + 0.5 * chance.random())
+        return partial(setattr, place, name, 0.0)
+
+    return begin
+
+
+_OF_PLACE: dict[str, Callable[[Place, random.Random], Callable[[], object] | None]] = {
+    "refused": _refuse,
+    "swallowed": _swallow,
+    "cut": _cut,
+    "slow": _slow,
+    "lossy": _with_chance("loses"),
+    "damaged": _with_chance("damages"),
+    "doubled": _with_chance("doubles"),
+    "breaking": _with_chance("breaks"),
+    "split": _with_chance("splits"),
+}
+
+
+def _disk() -> Disk:
+    """Return the disk: one for all runs of this process, as it stands in for that of Python."""
+    global _INSTALLED
+    if not _INSTALLED:
+        _INSTALLED = True
+        disks.install(_DISK)
+        parts.IDLE_S = parts.STARTING_S = _LOOK_S
+    _DISK.full, _DISK.slow_s = False, 0.0
+    return _DISK
+
+
+def _end(task: asyncio.Task[Any]) -> None:
+    """End a task whose loop is gone, without running it."""
+    for _ in range(10):
+        try:
+            task.get_coro().close()  # type: ignore[union-attr]
+        except Exception:  # noqa: S112 - it waits once more on its way out, or stumbles
+            continue
+        return
+
+
+def _forget() -> None:
+    """Forget what a process knows of itself: the next one is another."""
+    counters._numbers.clear()
+    counters._heard.clear()
+    counters._folders.clear()
+    for descriptor, _ in alone._held.values():
+        disks.close(descriptor)
+    alone._held.clear()
+    association._CHALLENGES = type(association._CHALLENGES)()
