@@ -21,9 +21,9 @@ class Statistics:
 
     `retries` are repeated frames, `reconnects` associations opened anew because one was
     lost. `unasked` are APDUs that the meter sent besides its answers, `forged` replies that were
-    refused because they may be forged, are played back, or less protected than agreed. `clock_drift_s` is how far
-    the meter's clock is ahead of the gateway's. `history_unread` are the intervals of its profiles
-    that are not read yet.
+    refused because they may be forged, are played back, or less protected than agreed.
+    `clock_drift_s` is how far the meter's clock is ahead of the gateway's. `history_unread` are
+    the intervals of its profiles that are not read yet.
     """
 
     polls_ok: int = 0

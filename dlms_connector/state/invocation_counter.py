@@ -310,7 +310,8 @@ class InvocationCounter:
         if any(each.elsewhere for each in self._numbers):
             return refused(
                 "another gateway may have counted since",
-                "set dlms.invocationCounter so that it is read from the meter",
+                Symptom.COUNTER_UNKNOWN,
+                remedy="set dlms.invocationCounter so that it is read from the meter",
             )
         path = next((each.path for each in self._numbers if not each.kept), None)
         remedy = _how_to_go_on(path)

@@ -197,9 +197,7 @@ class Protection:
 
 
 def _incredible(kind: type[SecurityError], problem: str, symptom: Symptom) -> SecurityError:
-    error = kind(_DOING, f"invocation counter {problem}")
-    error.symptoms = (symptom,)
-    return error
+    return kind(_DOING, f"invocation counter {problem}").showing(symptom)
 
 
 def check_counter_error(apdu: bytes) -> None:
