@@ -21,6 +21,8 @@ import yaml
 
 from tests.support.places import GATEWAY_CONFIG, ROOT
 
+tomllib = pytest.importorskip("tomllib")  # of Python 3.11
+
 DOCKER = GATEWAY_CONFIG / "docker"
 DROP_IN = GATEWAY_CONFIG / "systemd" / "thingsboard-gateway.service.d" / "dlms.conf"
 DOCKERFILE = (DOCKER / "Dockerfile").read_text("utf-8")
