@@ -16,13 +16,23 @@ help:
 	@echo "make build   wheel and sdist in dist/"
 	@echo "make smoke   the built wheel in a fresh environment"
 
-.venv/.installed: pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	touch $@
+# A new environment with an extra of the package, for what runs from this folder.
+define install
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	@echo "installing what $(1) needs into .venv, once"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(1)]'
+	@touch $@
+endef
 
-demo: .venv/.installed
+.venv/.installed: pyproject.toml
+	$(call install,dev)
+
+.venv/.demo: pyproject.toml
+	$(call install,demo)
+
+# Who only wants to see it work need not wait for the tools of those who change it.
+demo: $(or $(wildcard .venv/.installed),.venv/.demo)
 	$(BIN)/dlms-connector demo $(DEMO)
 
 # Tests that measure periods have the machine to themselves, after the others.

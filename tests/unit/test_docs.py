@@ -215,6 +215,22 @@ def _parse(arguments: list[str]) -> None:
     command.make_context(arguments[0], arguments[1:], parent=group).close()
 
 
+@each_document
+def test_what_is_made_can_be_made(document: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE))
+    text = document.read_text("utf-8")
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE))
+    assert named - targets == set()
+
+
+def test_changes_are_tested_by_the_command_that_users_are_given() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    checks = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+    assert "make test" in checks
+    assert "\nmake test " in readme
+
+
 @pytest.mark.parametrize(("original", "translation"), TRANSLATIONS.items())
 def test_a_translation_has_what_the_original_has(original: str, translation: str) -> None:
     typed, also = (
