@@ -163,7 +163,9 @@ class PlatformApi:
             self.connected[device] = session
 
     def _disconnect(self, session: Session, content: Any) -> None:
-        self.connected.pop(content["device"], None)
+        # Another gateway may have connected the device since: that one's session goes on.
+        if self.connected.get(content["device"]) is session:
+            del self.connected[content["device"]]
 
     def _telemetry(self, session: Session, content: Any) -> Receipt:
         told = {device: [*self._entries(entries)] for device, entries in content.items()}

@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from logging import Logger
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 from dlms_connector.config import Configuration
+from dlms_connector.gateway.session import session
 from dlms_connector.sharing import WHOLE_FLEET, RoleFile, Share
 
 #: Seconds between two looks at the file: with the time to let go of the meters, a change is done
@@ -41,6 +43,7 @@ class Duty:
         self._file = RoleFile(Path(standby.active_file)) if standby is not None else None
         self._log, self._changed = log, changed
         self._ended = Event()
+        self._told_in: object | None = None
         #: Whether the meters are polled.
         self.active = self._file is None or self._file.is_active()
 
@@ -69,6 +72,18 @@ class Duty:
         role = {"dlmsRole": ACTIVE if self.active else STANDBY} if self._file is not None else {}
         share = {"dlmsShare": str(self.share)} if self.share.count > 1 else {}
         return {**role, **share}
+
+    def tell(self, gateway: Any) -> None:
+        """Send the attributes once in each session; call it often, in a thread that may wait.
+
+        Not through the gateway's storage, which takes nothing for the gateway itself.
+        """
+        now = session(gateway)
+        if now is None or now is self._told_in:
+            return
+        self._told_in = now
+        if told := self.attributes():
+            gateway.tb_client.client.send_attributes(dict(told))
 
     def begin(self, name: str) -> None:
         """Say what it is, and watch the file, if there is one."""

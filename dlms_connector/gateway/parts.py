@@ -36,7 +36,6 @@ from dlms_connector.gateway.renames import Renames
 from dlms_connector.gateway.uplink import Converter, Uplink
 from dlms_connector.gateway.uplink_queue import UplinkQueue
 from dlms_connector.state import begin_tenure
-from dlms_converters import diagnostics
 from dlms_converters.message_size import LARGEST_VALUE
 from dlms_converters.own import downlink_converter, uplink_converter
 
@@ -168,8 +167,6 @@ class Parts:
         self._queue.start(f"{self._owner.name} uplink")
         self._announcing.start(f"{self._owner.name} announcing")
         self.duty.begin(self._owner.name)
-        if told := self.duty.attributes():
-            self._queue.put(partial(self._tell_gateway, told))
         if not self.duty.active:
             return
         for one in self.prepared.misconfigured:
@@ -315,6 +312,7 @@ class Parts:
         self._announcer.reconcile()
         self.uplink.states.reconcile()
         self.delivering.reconcile()
+        self.duty.tell(self._gateway)
         self._device_file.write()
         if monotonic() >= self._look_at:
             self._look_at = monotonic() + LOOK_S
@@ -336,11 +334,6 @@ class Parts:
         """Let commands ask the meters for their counters: from now on another gateway counts."""
         if self.duty.is_paired and self.duty.active:
             self._with_tenure(self._folder)
-
-    def _tell_gateway(self, attributes: Mapping[str, Any]) -> None:
-        """Send client attributes of the gateway's own device, which has no name of its own here."""
-        data = diagnostics.attributes(self._gateway.name, "gateway", attributes)
-        self._gateway.send_to_storage(self._gateway.name, self._owner.get_id(), data)
 
     def _is_told_by_another(self, name: str) -> bool:
         """Whether another connector, or another gateway, tells the state of a device."""

@@ -52,6 +52,8 @@ class Meter:
         self.association_held = self.unreleased = self.link_held = False
         self.quiet_until = 0.0
         self.connections = 0
+        #: The number of the newest connection over which something was asked.
+        self.newest_speaker = 0
         self._objects: Objects = objects_of(options.profile)
         self._written: dict[tuple[int, bytes, int], Data | AccessError] = {}
         if options.overrides:

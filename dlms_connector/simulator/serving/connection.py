@@ -76,11 +76,13 @@ class Connection:
         self._opened_at, self._answered_at = meters[0].monotonic(), -1e9
         self.delay_s = 0.0
         self.closing = False
+        self._number = 0
         for meter in meters:
             meter.connections += 1
             meter.seen["connection"] += 1
             if "single-client" in meter.faults and meter.connections > 1:
                 self.closing = True
+        self._number = meters[0].seen["connection"]
 
     @property
     def fragments(self) -> bool:
@@ -93,6 +95,7 @@ class Connection:
             return b""
         if self._deaf():
             return b""
+        self._note_speaker(self._lines[0].meter)
         self.delay_s = 0.0
         out = data if "echo" in self._faults else b""
         if self._sign_on is not None and not self._sign_on.done:
@@ -108,6 +111,12 @@ class Connection:
         if out:
             self._answered_at = self._lines[0].meter.monotonic()
         return self._cut(out)
+
+    def _note_speaker(self, meter: Meter) -> None:
+        """Count where two clients talk to one meter: one goes on after another has begun."""
+        if self._number < meter.newest_speaker:
+            meter.seen["two-clients"] += 1
+        meter.newest_speaker = max(meter.newest_speaker, self._number)
 
     def _deaf(self) -> bool:
         now, faults = self._lines[0].meter.monotonic(), self._faults
