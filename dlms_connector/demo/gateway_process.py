@@ -62,7 +62,8 @@ class GatewayProcess:
         self.folder = folder
         self.config_dir = folder / "config"
         self.config_dir.mkdir(parents=True, exist_ok=True)
-        self._environment = dict(environment or {})
+        #: What the process finds in its environment beside that of this one, at its next start.
+        self.environment = dict(environment or {})
         self._program = (*_PROGRAM, *([str(extensions)] if extensions else []))
         self._process: asyncio.subprocess.Process | None = None
         self._write(
@@ -109,7 +110,7 @@ class GatewayProcess:
                 cwd=self.folder,
                 env={
                     **os.environ,
-                    **self._environment,
+                    **self.environment,
                     "TB_GW_CONFIG_DIR": f"{self.config_dir}{os.sep}",
                     "PYTHONUNBUFFERED": "1",
                     **_STAY_AT_HOME,
