@@ -33,6 +33,7 @@ COMMANDS = {
     "completeness": "Count the intervals of profiles that the platform has, and those it lacks.",
     "simulate": "Run simulated meters to try a configuration with.",
     "completion": "Print or install the completion for bash, zsh or fish.",
+    "shard": "Share the meters of a configuration out over several gateways.",
     "verify": "Tell whether an installation is healthy.",
     "platform": "Bring dashboards and alarm rules onto ThingsBoard, and check them.",
     "migrate": "Take meters over from the old bridge.",

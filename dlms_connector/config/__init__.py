@@ -40,8 +40,7 @@ from dlms_connector.config.profiles import (
 )
 from dlms_connector.config.schema import document_schema
 from dlms_connector.config.secret import Secret, holds_reference
-from dlms_connector.config.sharing import COUNT as SHARD_COUNT
-from dlms_connector.config.sharing import INDEX as SHARD_INDEX
+from dlms_connector.config.splitting import Files, FleetDocument
 from dlms_connector.config.types import duration, read_zone
 
 __all__ = [
@@ -49,8 +48,6 @@ __all__ = [
     "DEVICES_FILE",
     "EVENT_TABLES",
     "SECRET_KEYS",
-    "SHARD_COUNT",
-    "SHARD_INDEX",
     "AttributeUpdate",
     "Authentication",
     "AutoCreate",
@@ -61,6 +58,8 @@ __all__ = [
     "DevicePush",
     "Dlms",
     "EventTable",
+    "Files",
+    "FleetDocument",
     "InterfaceType",
     "Item",
     "Journal",

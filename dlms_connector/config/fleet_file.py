@@ -19,6 +19,8 @@ from dlms_connector.config.inheritance import Layer, Place
 from dlms_connector.config.shown import shown
 from dlms_connector.errors import ConfigError
 
+#: What separates cells: that of them which is most frequent in the first line.
+DELIMITERS = ",;\t"
 _LONGEST_CELL = 65_536
 
 
@@ -47,7 +49,7 @@ def rows(name: str, base: Path) -> Iterator[Layer | OutOfStep]:
     """
     path = _confined(name, base)
     text = document.read(path)
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
     csv.field_size_limit(_LONGEST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:

@@ -26,7 +26,7 @@ from dlms_connector.config.document import too_deep, without_odd_keys
 from dlms_connector.config.echo import too_large
 from dlms_connector.config.inheritance import Layer, Location, Place, json_path
 from dlms_connector.config.model import Configuration, Device, PushListener
-from dlms_connector.config.placement import Placement
+from dlms_connector.config.placement import Placement, listening
 from dlms_connector.config.platform_names import refusal
 from dlms_connector.config.problems import did_you_mean, problems_of
 from dlms_connector.config.secret import RUN_SECRETS, SOURCE, SecretSource
@@ -193,7 +193,7 @@ class _Loading:
         self._note(templates.problems)
         self._check_templates(templates)
         share = self._share or WHOLE_FLEET
-        for count, row in enumerate(self._rows_of(share, templates, whole.push), 1):
+        for count, row in enumerate(self._rows_of(share, templates), 1):
             self._build(row, templates, source, whole.groups)
             if count % _TOLD_EACH == 0:
                 checked(count)
@@ -358,15 +358,13 @@ class _Loading:
         if devices is None and name is None and not self._problems and not is_empty(self._raw):
             self._note(["devices: required, or a devicesFile"])
 
-    def _rows_of(
-        self, share: Share, templates: Templates, listeners: Sequence[PushListener]
-    ) -> Iterator[Layer | Refused]:
+    def _rows_of(self, share: Share, templates: Templates) -> Iterator[Layer | Refused]:
         """Yield the rows of a share; of the others only the names are noted."""
         if share.count == 1:
             yield from self._rows()
             return
         rows = [*self._rows()]
-        placement = Placement(templates, listeners)
+        placement = Placement(templates, *listening(self._raw.get("push")))
         for row in rows:
             if isinstance(row, Layer):
                 placement.add(row)

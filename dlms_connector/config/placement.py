@@ -6,7 +6,7 @@ fleet can be shared out where none of them are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -14,7 +14,6 @@ from pydantic import TypeAdapter, ValidationError
 from dlms_connector.config.base import DOCUMENT
 from dlms_connector.config.connection import Connection, ListenConnection, PushConnection
 from dlms_connector.config.inheritance import Layer, merge
-from dlms_connector.config.push import PushListener
 from dlms_connector.config.templates import Templates
 from dlms_connector.sharing import Units
 
@@ -34,11 +33,9 @@ class Placement:
     #: The unit of the listeners for pushes.
     LISTENERS: Final = Units.push()
 
-    def __init__(self, templates: Templates, listeners: Iterable[PushListener]) -> None:
-        self._templates = templates
-        listeners = tuple(listeners)
-        self._listens = bool(listeners)
-        self._named = {one.device for one in listeners if one.device is not None}
+    def __init__(self, templates: Templates, listens: bool, named: Collection[str]) -> None:
+        """Take whether there are listeners for pushes, and the devices that these name."""
+        self._templates, self._listens, self._named = templates, listens, named
         self._units = Units()
         self._endpoints: dict[str, str | None] = {}
         self._below: dict[str, list[Layer]] = {}
@@ -64,6 +61,10 @@ class Placement:
             return f"device {row.values.get('deviceName')}"
         return endpoint if endpoint == self.LISTENERS else self._units.of(endpoint)
 
+    def reads(self, row: Layer) -> bool:
+        """Whether the connection of a device can be read."""
+        return self._endpoints[row.place.path] is not None
+
     def _read(self, row: Layer) -> tuple[Connection | None, Mapping[str, Any]]:
         name = row.values.get("template", self._templates.default_template())
         layers = [_part(row), *self._chain(name)]
@@ -87,6 +88,13 @@ class Placement:
                 layers = self._templates.chain(None)
             self._below[known] = [_part(layer) for layer in layers]
         return self._below[known]
+
+
+def listening(listeners: Any) -> tuple[bool, frozenset[str]]:
+    """Return of a document's `push` whether there are listeners, and the devices they name."""
+    listed = listeners if isinstance(listeners, list | tuple) else ()
+    named = {one.get("device") for one in listed if isinstance(one, Mapping)}
+    return bool(listed), frozenset(name for name in named if isinstance(name, str))
 
 
 def _part(layer: Layer) -> Layer:

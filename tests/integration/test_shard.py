@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from dlms_connector.sharing import owner
 from dlms_connector.simulator import MeterOptions
 from tests.support.history import DAY_MS, held, stored, with_profile
 from tests.support.pair import Pair, pair
-from tests.support.site import START_S, Configuration
+from tests.support.site import START_S, Configuration, Site
 
 DAYS = 3
 #: The same in each run, unlike the ports: two of them are the second gateway's.
@@ -46,6 +48,10 @@ def moving(both: Pair) -> list[str]:
     ]
 
 
+def has_all(running: Site, device: str, rows: Mapping[int, object]) -> bool:
+    return rows.keys() <= stored(running, device).keys()
+
+
 def share(index: int, count: int) -> dict[str, str]:
     return {"DLMS_SHARD_INDEX": f"dlms-gateway-{index}", "DLMS_SHARD_COUNT": str(count)}
 
@@ -78,9 +84,7 @@ async def test_meters_move_to_a_second_gateway(tmp_path: Path) -> None:
         assert both.first.platform.connected >= set(moved)
         for name, meter in zip(both.first.devices, both.meters, strict=True):
             wanted = held(meter, began_ms - (DAYS - 1) * DAY_MS, began_ms)
-            await one.until(
-                lambda name=name, wanted=wanted: wanted.keys() <= stored(one, name).keys(), 120
-            )
+            await one.until(partial(has_all, one, name, wanted), 120)
             assert {ts: row for ts, row in stored(one, name).items() if ts in wanted} == wanted
             assert one.states(name)[-1] == "online"
         for name in moved:  # the first one does not tell of meters that are another's
