@@ -95,6 +95,8 @@ def _summary(loaded: Loaded) -> str:
     devices = loaded.configuration.devices
     lines = Counter(device.connection.endpoint for device in devices if device.is_polled)
     text = f"{_count(len(devices), 'device')} on {_count(len(lines), 'line')}"
+    if loaded.share is not None and loaded.share.count > 1:
+        text += f", share {loaded.share} of the fleet; {len(loaded.elsewhere)} are of others"
     if pushing := sum(not device.is_polled for device in devices):
         text += f", {pushing} of them only push"
     if loaded.refused:

@@ -48,6 +48,8 @@ def meters(facts: Snapshot) -> Finding:
     file = facts.file
     if file is None or not file.polled:
         return Finding("unknown", "no meter is polled", "see configuration")
+    if file.standby:
+        return ok(f"on standby: {file.standby} is not there, another gateway polls the meters")
     silent = dict(facts.log.silent) if facts.log is not None else {}
     for name, told in (facts.platform or {}).items():
         if told.state not in (None, "online"):

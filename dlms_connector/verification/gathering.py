@@ -18,6 +18,7 @@ from dlms_connector.config import Configuration, load_file
 from dlms_connector.errors import ConfigError
 from dlms_connector.installation import InstallationError, configuration_file
 from dlms_connector.migration import SERVICES, Host
+from dlms_connector.sharing import RoleFile
 from dlms_connector.state import noted_folders
 from dlms_connector.verification.gateway_log import files_of, read_log
 from dlms_connector.verification.probing import probe
@@ -72,7 +73,7 @@ def gather(sources: Sources, now: datetime) -> Snapshot:
     gateway = next(iter(gateways), None)
     path = _file(config_dir, entry)
     probed, problems = sources.ask(gateway, entry, path) if entry and path else (None, None)
-    configuration, file = _configuration(path, problems)
+    configuration, file = _configuration(path, problems, gateway)
     outputs = (gateway.open_files() or {}) if gateway else {}
     user = gateway.owner[0] if gateway else None
     folders = noted_folders(config_dir)
@@ -144,13 +145,17 @@ def _is_of(process: Process, config_dir: Path) -> bool:
 
 
 def _configuration(
-    path: Path | None, problems: list[str] | None
+    path: Path | None, problems: list[str] | None, gateway: Process | None
 ) -> tuple[Configuration | None, ConfigFile | None]:
-    """Return the connector's configuration; problems are those that the gateway's Python sees."""
+    """Return the connector's configuration; problems are those that the gateway's Python sees.
+
+    The gateway's own environment tells its share and its role.
+    """
     if path is None:
         return None, None
+    environment = gateway.environment if gateway is not None else None
     try:
-        loaded = load_file(path)
+        loaded = load_file(path, environment=environment)
     except ConfigError as error:
         return None, ConfigFile(path=path, problems=tuple(problems or error.problems))
     devices = loaded.configuration.devices
@@ -171,8 +176,18 @@ def _configuration(
             for device in polled
         },
         has_journal=bool(loaded.configuration.journal),
+        share=str(loaded.share) if loaded.share is not None else "",
+        standby=_standby(loaded.configuration),
     )
     return loaded.configuration, file
+
+
+def _standby(configuration: Configuration) -> str:
+    """Return the file by which the gateway would be active, if it is not there."""
+    standby = configuration.standby
+    if standby is None or RoleFile(Path(standby.active_file)).is_active():
+        return ""
+    return standby.active_file
 
 
 def _facts(process: Process, main: Mapping[str, Any], proc: Path) -> GatewayProcess:

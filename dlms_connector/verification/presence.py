@@ -82,6 +82,7 @@ def configuration(facts: Snapshot) -> Finding:
         return Finding(
             "failed", f"{file.path}: {file.problems[0]}{more}", f"dlms-connector check {file.path}"
         )
-    if not file.devices:
+    ours = f", share {file.share} of the fleet" if file.share else ""
+    if not file.devices and not file.share:
         return Finding("failed", f"{file.path} has no devices", "add meters: docs/discovery.md")
-    return ok(f"{file.path}: {len(file.devices)} devices, none refused")
+    return ok(f"{file.path}: {len(file.devices)} devices{ours}, none refused")

@@ -28,6 +28,8 @@ class ConfigFile:
     lines: int = 0  #: connections that polling needs at most
     periods_s: Mapping[str, float] = field(default_factory=dict)  #: longest poll period, by device
     has_journal: bool = False
+    share: str = ""  #: which share of the fleet, if there are several
+    standby: str = ""  #: the file that is not there, so that another gateway serves the meters
 
 
 @dataclass(frozen=True, kw_only=True)
