@@ -65,7 +65,7 @@ class FleetDocument:
         for layer, _ in found:
             if layer.values:
                 placement.add(layer)
-        self.rows = tuple(self._row(layer, raw_row, placement) for layer, raw_row in found)
+        self.rows = tuple(_row(layer, raw_row, placement) for layer, raw_row in found)
 
     def owners(self, weights: Sequence[float]) -> tuple[int, ...]:
         """Return the gateway of each row."""
@@ -93,13 +93,6 @@ class FleetDocument:
                 texts[self._table] = self._heading + lines
             yield Files(tuple(row.name for row in ours), texts)
 
-    def _row(self, layer: Layer, raw: Any, placement: Placement) -> Row:
-        name = layer.values.get("deviceName")
-        named = name if isinstance(name, str) and name else layer.place.path
-        unit = placement.of(layer) if layer.values else layer.place.path
-        readable = bool(layer.values) and placement.reads(layer)
-        return Row(named, unit, raw, isinstance(raw, str), readable)
-
     def _found(self, base: Path) -> Iterator[tuple[Layer, Any]]:
         """Yield the keys of each device, none if they cannot be told, with what stands there."""
         devices = self._raw.get("devices")
@@ -113,6 +106,14 @@ class FleetDocument:
         self._heading = next(lines, "")
         for row, text in zip(rows, lines, strict=True):
             yield (row if isinstance(row, Layer) else Layer(row.place, {})), text
+
+
+def _row(layer: Layer, raw: Any, placement: Placement) -> Row:
+    name = layer.values.get("deviceName")
+    named = name if isinstance(name, str) and name else layer.place.path
+    unit = placement.of(layer) if layer.values else layer.place.path
+    readable = bool(layer.values) and placement.reads(layer)
+    return Row(named, unit, raw, layer.place.columns, readable)
 
 
 def _records(text: str, delimiters: str) -> Iterator[str]:

@@ -55,6 +55,9 @@ class FakeClient:
     def gw_set_server_side_rpc_request_handler(self, handler: Any) -> None:
         self.devices_server_side_rpc_request_handler = handler
 
+    def send_attributes(self, attributes: dict[str, Any]) -> None:
+        self._gateway.note("attributes", str(attributes))
+
     def gw_connect_device(self, name: str, device_type: str) -> None:
         self._TBGatewayMqttClient__connected_devices.add(name)
         self._gateway.note("connect", name, device_type)

@@ -286,3 +286,19 @@ def test_news_about_devices_is_heard_before_there_is_a_session(
     assert isinstance(client(gateway).own_handler, OwnCallEntry)
     announcer.close()
     assert not isinstance(client(gateway).own_handler, OwnCallEntry)
+
+
+def test_what_is_another_gateways_now_is_disconnected_at_once(
+    gateway: FakeGateway, announcer: Announcer, clock: Clock
+) -> None:
+    gateway.connect()
+    announcer.present("M1", "T")
+    announcer.reconcile()
+    gateway.calls.clear()
+    log = logging.getLogger("test")
+    renames = Renames(gateway, ["M1"], log)
+    calls = CallEntry(gateway, "the connector", ["M1"])
+    after = Announcer(gateway, "the connector", calls, renames, log, clock)
+    after.leave(announcer)
+    after.reconcile()
+    assert gateway.calls == [("disconnect", "M1")]

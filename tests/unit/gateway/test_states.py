@@ -107,3 +107,22 @@ def test_without_time_the_rest_is_told_at_the_next_start(
     platform.sent.clear()
     platform.states().open(tmp_path / "online.json", [])
     assert platform.sent == [("B", "offline")]
+
+
+def test_where_others_serve_the_same_meters_online_is_told_once_more(platform: Platform) -> None:
+    """What the one before told last, that the meter is not polled, may come after it."""
+    states = States(platform.send, platform.known.__contains__, LOG, shared=True)
+    for number in range(30):
+        states.put(f"M{number}", ONLINE)
+    states.put("M0", SILENT)
+    platform.sent.clear()
+    for _ in range(599):
+        states.reconcile()
+    assert platform.sent == []
+    states.reconcile()
+    states.reconcile()
+    assert platform.sent[0] == ("M0", "offline")
+    assert platform.sent[1:] == [(f"M{number}", "online") for number in range(1, 30)]
+    for _ in range(1000):
+        states.reconcile()
+    assert len(platform.sent) == 30
