@@ -10,9 +10,9 @@ help:
 	@echo "make lint    ruff, mypy, import contracts"
 	@echo "make bench   the figures of speed and size, one a line; BENCH=--meters=10000 and others"
 	@echo "make bench-parts  more benchmarks, of single parts"
-	@echo "make docs    write the generated parts of docs/ anew"
 	@echo "make site    the documentation as a site, in build/site/"
 	@echo "make demo-picture  the picture of the demo in README.md"
+	@echo "make docs    write the generated parts of docs/ and what ThingsBoard imports anew"
 	@echo "make build   wheel and sdist in dist/"
 	@echo "make smoke   the built wheel in a fresh environment"
 
@@ -63,6 +63,7 @@ docs: .venv/.installed
 	$(BIN)/python -m dlms_connector.cli.manual docs
 	$(BIN)/python -m tests.matrix.table docs
 	$(BIN)/python -m tests.rooms.house docs
+	$(BIN)/python -m dlms_connector.thingsboard.files gateway-config
 
 demo-picture: .venv/.installed
 	$(BIN)/dlms-connector demo --meters 3 --seconds 12 --picture docs/images/demo.svg

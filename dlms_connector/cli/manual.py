@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -25,16 +26,24 @@ def fill(text: str) -> str:
 
 def _pages() -> str:
     context = click.Context(main, info_name="dlms-connector")
-    pages = []
+    pages: list[str] = []
     for name in main.list_commands(context):
         command = main.get_command(context, name)
         assert command is not None  # it is in the list
-        within = click.Context(
-            command, info_name=name, parent=context, terminal_width=_WIDTH,
-            help_option_names=["-h", "--help"],
-        )  # fmt: skip
-        pages.append(f"### {name}\n\n```text\n{command.get_help(within)}\n```\n")
+        pages += _page(context, command, name, name)
     return "\n".join(pages)
+
+
+def _page(parent: click.Context, command: click.Command, name: str, shown: str) -> Iterator[str]:
+    """Yield the help of a command, and that of the commands of a group."""
+    within = click.Context(
+        command, info_name=name, parent=parent, terminal_width=_WIDTH,
+        help_option_names=["-h", "--help"],
+    )  # fmt: skip
+    yield f"### {shown}\n\n```text\n{command.get_help(within)}\n```\n"
+    if isinstance(command, click.Group):
+        for each, inner in command.commands.items():
+            yield from _page(within, inner, each, f"{shown} {each}")
 
 
 if __name__ == "__main__":

@@ -159,7 +159,7 @@ def _session(
             "an address such as https://tb.example.com is wanted, without user and password",
             param_hint="--url",
         )
-    found = login(url, user, lambda: access, _ask if sys.stdin.isatty() else None)
+    found = login(url, user, lambda: access, _ask if _is_terminal() else None)
     if found is None:
         raise click.UsageError(
             f"who asks? --user NAME with the password in {PASSWORD}, or an API key in {API_KEY}, "
@@ -167,6 +167,10 @@ def _session(
         )
     rest = Rest(found.url, username=found.username, password=found.password, api_key=found.api_key)
     return rest, device_types or types or (DEVICE_TYPE,)
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _ask(question: str) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from dlms_connector.demo.platform_store import Store
 
-_LONGEST = 65_536
+_LONGEST = 1_000_000
 
 
 class PlatformRest:

@@ -26,12 +26,15 @@ TAMPERING = (
     "cover opened",
     "DC field detected",
     "influence of a magnet, occurred",
-    "magnetic field",
+    "magnetic field, begin",
+    "disconnection, magnetic field",
+    "housing opened",
+    "seal broken",
     "fraud attempt",
     "authentication failed",
     "login failed",
     "replay attack",
-    "module removed",
+    "module removed, occurred",
     "event log cleared",
 )
 #: Parts of the names of events with which a supply goes and comes.
