@@ -78,16 +78,27 @@ class Wrapper:
         Raises LinkTimeoutError, ProtocolError, and OutOfStepError if an answer before this one
         may have been to another request.
         """
-        yield from self._discard()
-        tries = 1 + (self._retries if repeatable else 0)
         frame = encode(self._client, self._server, apdu, self._sends)
-        answer = yield from self._ask(frame, tries)
+        heard = None
+        if self._is_usual:
+            heard = yield frame
+            if (answer := self._reader.whole(heard)) is not None:
+                return answer
+        else:
+            yield from self._discard()
+        tries = 1 + (self._retries if repeatable else 0)
+        answer = yield from self._ask(frame, tries, heard)
         self._answer = yield from self._last(answer, self._answer)
         return self._answer
 
     def receive(self) -> Talk[bytes]:
         """Return the next APDU from the meter without sending."""
         return (yield from self._ask(b"", 1))
+
+    @property
+    def _is_usual(self) -> bool:
+        """Whether nothing has arrived yet, and invoke-ids tell answers apart."""
+        return not self._unmarked and not self._behind and self._reader.is_fresh
 
     def _discard(self) -> Talk[None]:
         """Discard what arrived before the request, and so is no answer to it.
@@ -119,14 +130,16 @@ class Wrapper:
                 raise OutOfStepError(EXCHANGING)
         return answer
 
-    def _ask(self, frame: bytes, tries: int) -> Talk[bytes]:
+    def _ask(self, frame: bytes, tries: int, heard: bytes | None = None) -> Talk[bytes]:
+        """Return the next APDU for us; with `heard`, the frame was sent, and this came."""
         self._received = self._strangers = 0
         self._stranger, self._seen = "", None
         if not frame and (apdu := self._next()) is not None:
             return apdu
         for tried in range(1, tries + 1):
             try:
-                apdu = yield from self._listen(frame)
+                apdu = yield from self._listen(frame, heard)
+                heard = None
                 if apdu is None and self._reader.begun:
                     apdu = yield from self._rest(tried)
             except LinkError as error:
@@ -145,9 +158,11 @@ class Wrapper:
         error = LinkTimeoutError(tries, self._received, self._stranger, symptom)
         return error.showing(*error.symptoms, address=f"logicalAddress {self._from}")
 
-    def _listen(self, frame: bytes) -> Talk[bytes | None]:
+    def _listen(self, frame: bytes, heard: bytes | None = None) -> Talk[bytes | None]:
         """Send, and return the next APDU for us; None is silence."""
-        data = yield frame
+        data = heard
+        if data is None:
+            data = yield frame
         while data:
             self._received += len(data)
             if not self._behind and (whole := self._reader.whole(data)) is not None:

@@ -81,6 +81,11 @@ class WrapperReader:
         return bool(self._buffer) and not self._astray
 
     @property
+    def is_fresh(self) -> bool:
+        """Whether nothing is there, not even noise."""
+        return not self._buffer and not self._astray and not self._noise
+
+    @property
     def beginning(self) -> bytes:
         """What has arrived of the APDU of a frame for us that has begun."""
         ours = self._expected is not None and self._buffer.startswith(
