@@ -80,7 +80,14 @@ class Inbox:
         if not self._chunks and not self._ended:
             if self._loop.time() >= deadline:
                 return b""
-            await self._wait(deadline)
+            if self._waiter is not None:
+                raise RuntimeError("two readers of one link")
+            self._set_timer(deadline)
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
         if self._ended and not self._chunks:
             raise LinkClosedError
         if single and self._chunks:
@@ -89,8 +96,9 @@ class Inbox:
             await asyncio.sleep(0)  # the rest of a flood: let others run first
         data = self.take()
         self._more = len(data) > PORTION
-        if self._more:
-            self.put_back(data[PORTION:])
+        if not self._more:
+            return data
+        self.put_back(data[PORTION:])
         return data[:PORTION]
 
     def put_back(self, data: bytes) -> None:
@@ -98,9 +106,7 @@ class Inbox:
         self._chunks.insert(0, data)
         self._size += len(data)
 
-    async def _wait(self, deadline: float) -> None:
-        if self._waiter is not None:
-            raise RuntimeError("two readers of one link")
+    def _set_timer(self, deadline: float) -> None:
         self._deadline = deadline
         timer = self._timer
         if timer is None:
@@ -108,11 +114,6 @@ class Inbox:
         elif deadline < timer.when():
             timer.cancel()
             self._timer = self._loop.call_at(deadline, self._time_over)
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
 
     def _time_over(self) -> None:
         self._timer = None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from dlms_connector.errors import LinkClosedError
 from dlms_connector.link.inbox import Inbox
@@ -35,11 +35,11 @@ class StreamLink:
             raise LinkClosedError
         self._stream.send(data)
 
-    async def receive(self, deadline: float) -> bytes:
+    def receive(self, deadline: float) -> Coroutine[Any, Any, bytes]:
         """Return what has arrived; b"" at the deadline. Raises LinkClosedError."""
         if self._stream is None:
             raise LinkClosedError
-        return await self._stream.inbox.get(deadline)
+        return self._stream.inbox.get(deadline)
 
     def drain(self) -> bytes:
         """Return what has arrived, without waiting."""

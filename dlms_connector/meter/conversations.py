@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 from dlms_connector.config import Device
 from dlms_connector.errors import DlmsError, SecurityError
 from dlms_connector.link import Link
-from dlms_connector.meter.diagnostics import Statistics, counted
+from dlms_connector.meter.diagnostics import Statistics
 from dlms_connector.meter.exchange import Tap, converse
 from dlms_connector.meter.patience import Patience
 from dlms_connector.protocol.talk import Talk
@@ -49,8 +49,8 @@ class Conversations:
         self.tap: Tap | None = None
         #: Whether a talk is running, or was when its task was cancelled.
         self.unfinished = False
-        #: When the last talk ended with a result, by the loop's clock.
-        self.heard = 0.0
+        #: When the last talk began, and when one ended with a result, by the loop's clock.
+        self.began = self.heard = 0.0
 
     async def open(self) -> None:
         """Open the link, or discard what arrived unsolicited. Raises ConnectError."""
@@ -66,19 +66,22 @@ class Conversations:
         link, statistics = self._link, self._statistics
         loop = asyncio.get_running_loop()
         bytes_in, bytes_out = link.bytes_in, link.bytes_out
-        if self._counter is not None:
-            await self._counter.begin()
+        self.began = now = loop.time()
+        if (counter := self._counter) is not None and not counter.is_fresh(now):
+            await counter.begin()
+            now = loop.time()
         self.unfinished = True
         try:
             result = await converse(
-                counted(talk, statistics),
+                talk,
                 link,
                 timeout_s=self.timeout_s,
                 pause_s=self._workarounds.pause_between_frames_ms / 1000,
-                overall_s=max(0.0, end - loop.time()),
+                overall_s=max(0.0, end - now),
                 patience=self.patience,
-                top_up=self._counter.top_up if self._counter else None,
+                top_up=None if counter is None else self._top_up,
                 tap=self.tap,
+                repeated=statistics.repeated,
             )
         except DlmsError as error:
             self.unfinished = False
@@ -91,6 +94,10 @@ class Conversations:
         self.unfinished = False
         self.heard = loop.time()
         return result
+
+    def _top_up(self) -> Awaitable[None] | None:
+        counter = self._counter
+        return counter.top_up() if counter is not None and counter.is_short else None
 
     async def part(self, goodbye: Talk[T], end: float) -> T | None:
         """End a session that may be open at the meter; errors are ignored."""

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeVar
 
 from dlms_connector import platform_keys
-from dlms_connector.protocol.directive import Directive
-from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Value
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,6 +32,10 @@ class Statistics:
     clock_drift_s: Decimal | None = None
     history_unread: int | None = None
 
+    def repeated(self) -> None:
+        """Count a frame that is sent again after silence."""
+        self.retries += 1
+
     def telemetry(self) -> dict[str, Value]:
         """Return the counters under their keys on the platform; unknown values are left out."""
         keys: dict[str, Value] = {
@@ -54,28 +52,3 @@ class Statistics:
             platform_keys.HISTORY_UNREAD.name: self.history_unread,
         }
         return {key: value for key, value in keys.items() if value is not None}
-
-
-def counted(talk: Talk[T], statistics: Statistics) -> Generator[bytes, bytes, T]:
-    """Run a talk unchanged, and count the frames that it repeats after silence."""
-    silence = False
-    try:
-        out = next(talk)
-        while True:
-            if out and silence:
-                statistics.retries += 1
-            try:
-                data = yield out
-            except GeneratorExit:
-                raise
-            except BaseException as error:
-                silence, out = False, talk.throw(error)
-                continue
-            # After a directive b"" means "done", not "silence".
-            silence = not data and not isinstance(out, Directive)
-            out = talk.send(data)
-    except StopIteration as end:
-        result: T = end.value
-        return result
-    finally:
-        talk.close()

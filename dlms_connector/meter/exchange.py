@@ -49,8 +49,9 @@ async def converse(
     pause_s: float = 0.0,
     overall_s: float | None = None,
     patience: Patience | None = None,
-    top_up: Callable[[], Awaitable[None]] | None = None,
+    top_up: Callable[[], Awaitable[None] | None] | None = None,
     tap: Tap | None = None,
+    repeated: Callable[[], None] | None = None,
 ) -> T:
     """Send what the talk yields, pass it what arrives, and return its result.
 
@@ -58,9 +59,10 @@ async def converse(
     b"". There is a pause of `pause_s` before each sending. After `overall_s`, LinkTimeoutError
     is raised in the talk; LinkClosedError is raised there when the peer closes the link. With
     `patience`, which then gives the time for one reply, it is also raised when that is over.
-    `top_up` is awaited before each step of the talk: it reserves invocation counters, for which a
-    step must not wait. `tap` sees what passes. The talk is closed in all cases, also when
-    cancelled.
+    `top_up` is called before each step of the talk, and awaited if it returns something: it
+    reserves invocation counters, for which a step must not wait. `tap` sees what passes, and
+    `repeated` is called when the talk sends again after silence. The talk is closed in all cases,
+    also when cancelled.
     """
     loop = asyncio.get_running_loop()
     now = loop.time()
@@ -73,8 +75,8 @@ async def converse(
 
     deadline = due(now)
     try:
-        if top_up is not None:
-            await top_up()
+        if top_up is not None and (reserving := top_up()) is not None:
+            await reserving
         out = next(talk)
         while True:
             try:
@@ -99,7 +101,8 @@ async def converse(
                     link.send(out)
                     sent += 1
                     asked, waits = loop.time(), True
-                    deadline = due(asked)
+                    reply_s = patience.reply_s if patience else timeout_s
+                    deadline = min(asked + reply_s, end)
                 data = await link.receive(deadline)
             except LinkClosedError as error:
                 _fail(talk, LinkClosedError(received), error)
@@ -114,9 +117,11 @@ async def converse(
                 _fail(talk, LinkTimeoutError(sent, received))
             else:
                 asked, deadline = now, due(now)
-            if top_up is not None:
-                await top_up()
+            if top_up is not None and (reserving := top_up()) is not None:
+                await reserving
             out = talk.send(data)
+            if out and not data and repeated is not None:
+                repeated()
     except StopIteration as done:
         result: T = done.value
         return result

@@ -155,25 +155,24 @@ class Session:
 
     async def ask(self, talk: Talk[T], end: float) -> T:
         """Run a talk within the association; close the link if the association breaks."""
-        loop = asyncio.get_running_loop()
-        start = loop.time()
+        talks = self._talks
         try:
-            result = await self._talks.hold(talk, end)
+            result = await talks.hold(talk, end)
         except LinkError as error:
+            began = talks.began
             await self._let_others_talk(self._client, end)
+            waited_s = asyncio.get_running_loop().time() - began
             # If there was less time than for one reply, silence says nothing about the meter.
-            hasty = (
-                isinstance(error, LinkTimeoutError) and loop.time() - start < self._talks.timeout_s
-            )
+            hasty = isinstance(error, LinkTimeoutError) and waited_s < talks.timeout_s
             await (self.hang_up() if hasty else self.dropped())
             raise
         except UnfitError:
-            self._trial.answered(loop.time())
+            self._trial.answered(asyncio.get_running_loop().time())
             raise
         except ServiceError:
             self._trial.acquit()
             raise
-        self._trial.answered(loop.time())
+        self._trial.answered(talks.heard)
         return result
 
     async def dropped(self) -> None:

@@ -207,7 +207,10 @@ class Client:
             and self._posing is not None
             and (len(refs) == 1 or self._lists is self._posing)
         ):
-            return (yield from self._posing.pose(refs))
+            return self._posing.pose(refs)
+        return self._get(refs)
+
+    def _get(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
         if len(refs) > 1 and (lists := self._lists):
             return (yield from lists.get_list(refs))
         results = []

@@ -114,6 +114,12 @@ class InvocationCounter:
             self._known = countable and (kept or not self._must_read)
         return bool(self._known) or self._why_not is not None
 
+    def is_fresh(self, now: float) -> bool:
+        """Whether `begin` has nothing to do at this time of the loop's clock."""
+        if now < self._fresh_until and self._known and not self._is_low:
+            return True
+        return self._why_not is not None or now < self._rest_until
+
     async def begin(self) -> None:
         """Get ready for a talk, in a thread: read the files, reserve numbers, store what was heard.
 
@@ -122,9 +128,7 @@ class InvocationCounter:
         """
         loop = asyncio.get_running_loop()
         start = loop.time()
-        if self._why_not is not None or start < self._rest_until:
-            return
-        if start < self._fresh_until and self._known and not self._is_low:
+        if self.is_fresh(start):
             return
         self._fresh_until, self._unstored = start + _FRESH_S, 0
         if not await self._aside(self._prepare) or any(each.hindered for each in self._numbers):
@@ -135,11 +139,16 @@ class InvocationCounter:
     async def top_up(self) -> None:
         """Get ready for the next step of a talk; returns at once in most cases."""
         for _ in range(3):
-            if self._why_not is not None or not self._known or not self._is_low:
+            if not self.is_short:
                 return
             if any(each.hindered for each in self._numbers):
                 return
             await self._aside(self._prepare)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether `top_up` has something to do."""
+        return bool(self._known) and self._is_low and self._why_not is None
 
     def next(self) -> int:
         """Return the next number.
@@ -207,7 +216,7 @@ class InvocationCounter:
     def heard(self, title: bytes) -> int:
         """Return the highest number that a meter used with our key; -1 before the first."""
         wait = not self._numbers[0].managed
-        return max(self._heard.highest(each, wait=wait) for each in self._meters(title))
+        return max([self._heard.highest(each, wait=wait) for each in self._meters(title)])
 
     def hear(self, title: bytes, number: int, *, opening: bool) -> None:
         """Note the number of an authenticated reply; `opening`: the first of an association."""
@@ -273,6 +282,8 @@ class InvocationCounter:
 
     @property
     def _is_low(self) -> bool:
+        if len(self._all) == 1:
+            return self._all[0].is_low()
         least = self._peek()
         return any(each.is_low(least) for each in self._numbers)
 

@@ -7,9 +7,8 @@ IEC 62056-5-3, security suites 0, 1 and 2).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hmac import compare_digest
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -101,8 +100,7 @@ class CountUp:
         """Do nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unsealed:
+class Unsealed(NamedTuple):
     """A deciphered APDU, with its security control and invocation counter."""
 
     control: int
@@ -163,15 +161,16 @@ class Keys:
         """
         if len(sealed) < _HEADER_SIZE + (TAG_SIZE if least & AUTHENTICATED else 0):
             raise ProtocolError(_DOING, f"{len(sealed)} octets are too few")
-        control, nonce = sealed[0], title + sealed[1:_HEADER_SIZE]
+        control, number = sealed[0], sealed[1:_HEADER_SIZE]
         self._check(control, least)
-        aad = sealed[:1] + self._authentication + context
+        nonce = title + number
         if control & AUTHENTICATED:
+            aad = sealed[:1] + self._authentication + context
             content, tag = sealed[_HEADER_SIZE:-TAG_SIZE], sealed[-TAG_SIZE:]
             plain = self._verified(control, nonce, content, tag, aad)
         else:
             plain = self._keystream(nonce, sealed[_HEADER_SIZE:])
-        return Unsealed(control, int.from_bytes(sealed[1:_HEADER_SIZE], "big"), plain)
+        return Unsealed(control, int.from_bytes(number, "big"), plain)
 
     def gmac(self, nonce: bytes, aad: bytes) -> bytes:
         """Return the tag over data that is authenticated but not encrypted."""
@@ -185,6 +184,8 @@ class Keys:
 
     def _check(self, control: int, least: int) -> None:
         """Raise SecurityError if the protection is not as agreed."""
+        if control == least | self.suite and least & (AUTHENTICATED | ENCRYPTED):
+            return  # exactly as agreed
         if control & SUITE != self.suite:
             problem = f"suite {control & SUITE} instead of {self.suite}"
             error = SecurityError(_DOING, problem)
@@ -207,7 +208,7 @@ class Keys:
         # stream is the same in both directions: applied to the content it gives the plain text,
         # and applied to that the content again, with the tag that it must have.
         plain = self._aead.encrypt(nonce, content, None)[:-_WHOLE_TAG]
-        expected = self._aead.encrypt(nonce, plain, aad)[len(content) :][:TAG_SIZE]
+        expected = self._aead.encrypt(nonce, plain, aad)[len(content) : TAG_SIZE - _WHOLE_TAG]
         if not compare_digest(expected, tag):
             raise SecurityError(_DOING, "the tag is wrong").showing(Symptom.WRONG_TAG)
         return plain

@@ -44,13 +44,13 @@ class MessageSecurity:
     ) -> None:
         """`credentials` have been checked against the configuration."""
         self._dlms, self._workarounds = dlms, workarounds
+        self._agreed = PROTECTIONS[dlms.security]
         self._counter = counter
         title = dlms.system_title or b""
         self._protection: Protection | None = None
         self._dedicated = False
         if dlms.security != "NONE" and credentials.keys:
-            strength = PROTECTIONS[dlms.security]
-            self._protection = Protection(credentials.keys, strength, title, counter)
+            self._protection = Protection(credentials.keys, self._agreed, title, counter)
         self._signing: Signing | None = None
         if workarounds.sign != "never" and credentials.signer:
             self._signing = Signing(credentials.signer, title)
@@ -155,7 +155,7 @@ class MessageSecurity:
 
     def _least(self, *, proving: bool) -> int:
         """Return the protection that a reply must have."""
-        agreed = PROTECTIONS[self._dlms.security]
+        agreed = self._agreed
         accepted = self._workarounds.authenticated_replies
         if accepted == "always" or (accepted == "handshake" and proving):
             return agreed & AUTHENTICATED or agreed

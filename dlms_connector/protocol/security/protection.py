@@ -126,16 +126,16 @@ class Protection:
         if not apdu:
             raise ProtocolError(_DOING, "an empty APDU")
         tag, least = apdu[0], self._protection if least is None else least
+        if (known := _PLAIN.get(tag)) is not None:
+            kind, inner = known
+            return self._unseal(kind, self._known_peer(), _only_content(apdu, 1), least, inner)
         if tag in _CLEAR:
             check_counter_error(apdu)
             return apdu
         if tag in _GENERAL:
             return self._unseal(_GENERAL[tag], *self._read_general(apdu), least)
-        if tag not in _PLAIN:
-            problem = f"a reply in clear ({tag:02X}) where ciphering is agreed"
-            raise SecurityError(_DOING, problem).showing(Symptom.IN_CLEAR)
-        kind, inner = _PLAIN[tag]
-        return self._unseal(kind, self._known_peer(), _only_content(apdu, 1), least, inner)
+        problem = f"a reply in clear ({tag:02X}) where ciphering is agreed"
+        raise SecurityError(_DOING, problem).showing(Symptom.IN_CLEAR)
 
     def _read_general(self, apdu: bytes) -> tuple[bytes, bytes]:
         """Return the sender's system title and the ciphered content."""
@@ -160,31 +160,32 @@ class Protection:
         self, kind: str, title: bytes, sealed: bytes, least: int, inner: int | None = None
     ) -> bytes:
         """Return the deciphered APDU; `inner` is the tag that it must have, if known."""
-        if kind not in self._keys:
+        if (keys := self._keys.get(kind)) is None:
             raise SecurityError(_DOING, f"ciphered with a {kind} key that was not agreed upon")
-        unsealed = self._keys[kind].unseal(title, sealed, least)
-        if inner is None and unsealed.plain[:1] in _UNASKED:
-            return unsealed.plain  # no answer: its counter and sender are not those of answers
-        self._check_counter(kind, title, unsealed)
-        if inner is not None and unsealed.plain[:1] != bytes([inner]):
+        control, number, plain = unsealed = keys.unseal(title, sealed, least)
+        if inner is None and plain[:1] in _UNASKED:
+            return plain  # no answer: its counter and sender are not those of answers
+        kept = self._is_kept(kind, control)
+        self._check_counter(kind, title, unsealed, kept=kept)
+        if inner is not None and (not plain or plain[0] != inner):
             # Without authentication only this check detects noise, whose counter is not valid.
             raise SecurityError(_DOING, f"it covers no APDU with the tag {inner:02X}")
-        if self._is_kept(kind, unsealed):
-            self._counter.hear(title, unsealed.counter, opening=self._opening)
+        if kept:
+            self._counter.hear(title, number, opening=self._opening)
             self._opening = False
-        self._passing_heard[kind] = max(unsealed.counter, self._passing_heard[kind])
+        self._passing_heard[kind] = max(number, self._passing_heard[kind])
         self.peer = title
         self._counter.confirm()
-        return unsealed.plain
+        return plain
 
-    def _is_kept(self, kind: str, unsealed: Unsealed) -> bool:
+    def _is_kept(self, kind: str, control: int) -> bool:
         """Whether the counter also counts for later associations."""
         lasting = kind == GLOBAL or self._lasting
-        return lasting and not self._fresh and bool(unsealed.control & AUTHENTICATED)
+        return lasting and not self._fresh and bool(control & AUTHENTICATED)
 
-    def _check_counter(self, kind: str, title: bytes, unsealed: Unsealed) -> None:
+    def _check_counter(self, kind: str, title: bytes, unsealed: Unsealed, *, kept: bool) -> None:
         number, last = unsealed.counter, self._passing_heard[kind]
-        if self._is_kept(kind, unsealed):
+        if kept:
             last = max(last, self._counter.heard(title))
         authenticated = bool(unsealed.control & AUTHENTICATED)
         if number <= last:

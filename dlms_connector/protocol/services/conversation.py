@@ -29,6 +29,15 @@ _INVOKE_ID = {0xC4: (2, 0x0F), 0xC5: (2, 0x0F), 0xC7: (2, 0x0F), 0xDA: (4, 0x0F)
 _ANSWERS = {0xC0: 0xC4, 0xC1: 0xC5, 0xC3: 0xC7, 0xD9: 0xDA, 0x05: 0x0C, 0x06: 0x0D}
 
 
+#: Answers to requests, in clear or with the global or dedicated key: never sent unasked.
+_PLAINLY = frozenset(
+    bytes((tag + offset,))
+    for tags, offsets in (((0xC4, 0xC5, 0xC7), (0, 8, 16)), ((0x0C, 0x0D), (0, 0x20, 0x40)))
+    for tag in tags
+    for offset in offsets
+)
+
+
 class Protection(Protocol):
     """The protection that an association applies to APDUs."""
 
@@ -151,12 +160,19 @@ class Conversation:
         sent twice. `fit` may refuse an answer of the right kind: then another is waited for.
         Raises ServiceError if the meter refuses the request as a whole.
         """
-        listening = Listening(self._datalink, self._remarks, self._protection.unprotect)
         answer = yield from self._exchange(request, repeatable=repeatable)
-        left, plain = self._afresh if repeatable else 0, b""
+        opened, plain = None, b""
+        if fit is None and answer[:1] in _PLAINLY:
+            opened = self._protection.unprotect(answer)
+            if _answers(request, opened) and opened != previous:
+                self.answered += 1
+                return opened
+        listening = Listening(self._datalink, self._remarks, self._protection.unprotect)
+        left = self._afresh if repeatable else 0
         for _ in range(MAX_PASSED_OVER):
             try:
-                plain = yield from listening.next(answer)
+                plain = (yield from listening.next(answer)) if opened is None else opened
+                opened = None
                 answers = _answers(request, plain) and plain != previous
                 if answers and (fit is None or fit.accepts(plain)):
                     self.answered += 1
@@ -177,7 +193,10 @@ class Conversation:
         """Send a protected request; a ciphered one is ciphered again for each repetition."""
         if not self._protection.ciphered:
             apdu = self._protection.protect(request)
-            return (yield from self._datalink.exchange(apdu, repeatable=repeatable))
+            return self._datalink.exchange(apdu, repeatable=repeatable)
+        return self._exchange_ciphered(request, repeatable=repeatable)
+
+    def _exchange_ciphered(self, request: bytes, *, repeatable: bool) -> Talk[bytes]:
         tries, received, stranger = 1 + (self._afresh if repeatable else 0), 0, ""
         for _ in range(tries):
             apdu = self._protection.protect(request)

@@ -174,3 +174,23 @@ async def test_a_talk_may_pause_but_not_beyond_its_end() -> None:
 
 async def test_an_unknown_directive_does_nothing() -> None:
     assert await converse(ask(Directive()), FakeLink(Script([])), timeout_s=1) == [b""]
+
+
+@pytest.mark.parametrize(
+    ("questions", "answers", "count"),
+    [
+        ((b"a", b"a", b"a", b""), [b"", b"", b"A", b"B"], 2),
+        ((b"a", b"", b""), [b"", b"", b""], 0),
+        ((b"a", b"", b"a"), [b"", b"", b"A"], 1),
+        ((Pause(0.0), b"a"), [b"A"], 0),
+        ((b"a", Pause(0.0), b"a"), [b"", b"A"], 0),
+    ],
+    ids=["sent again", "listening on", "sent after listening", "a pause before", "a pause between"],
+)
+async def test_what_is_sent_again_after_silence_is_counted(
+    questions: tuple[bytes, ...], answers: list[bytes], count: int
+) -> None:
+    repeated: list[bool] = []
+    link = FakeLink(Script(answers))
+    await converse(ask(*questions), link, timeout_s=1, repeated=lambda: repeated.append(True))
+    assert len(repeated) == count
