@@ -1,12 +1,12 @@
 """Invocation counters: no number is used twice with the same key, even after a crash.
 
 A file holds the first number that is not reserved yet. Numbers are reserved a hundred at a
-time, on the disk before the first of them is used; after a crash the rest of them is skipped.
-Processes that share the folder reserve different numbers. Each continues after the numbers that
-another reserved meanwhile, which is looked at with the first talk in a second, since a meter
-accepts none lower than the last. The file's name
-comes from our system title and a hash of the key: whoever uses them shares the numbers, and a
-new key starts a new counter.
+time (more where they are used up within a minute), on the disk before the first of them is
+used; after a crash the rest of them is skipped. Processes that share the folder reserve different
+numbers. Each continues after the numbers that another reserved meanwhile, which is looked at with
+the first talk in a second, since a meter accepts none lower than the last. The file's name comes
+from our system title and a hash of the key: whoever uses them shares the numbers, and a new key
+starts a new counter.
 
 In an event loop, nothing here may wait for the disk:
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from threading import Lock
 
@@ -19,8 +20,11 @@ from dlms_connector.state.counter_files import LAST, Found, Kind
 from dlms_connector.state.file_lock import WAIT_S
 from dlms_connector.state.private_files import put_aside
 
-#: Numbers that are reserved at a time.
+#: Numbers that are reserved at a time, and how many more where they are used up fast: writing them
+#: costs as much as many requests.
 MARGIN = 100
+_WIDEST = 8
+_FAST_S = 60.0
 #: So many numbers must be left before a step of a talk.
 FEW = 8
 #: Numbers that are skipped where files are a copy and the meter's counter cannot be read: more
@@ -59,6 +63,8 @@ class Numbers:
         self._tenure: str | None = None
         self._io, self._memory = Lock(), Lock()
         self._next, self._reserved = 1, 0
+        #: How many margins were reserved last, and when, by the monotonic clock.
+        self._width, self._reserved_at = 1, -inf
         self._stamp: tuple[int, int] | None = None
         #: Why the last `prepare` could reserve nothing.
         self._trouble: DlmsError | None = None
@@ -224,14 +230,25 @@ class Numbers:
                 start = max(self._reserved, self._next, base)
             if start >= LAST:
                 raise worn(start)
-            reserved = min(start + self._margin, LAST)
+            alone = base <= self._reserved
+            self._width = self._next_width(alone=alone)
+            reserved = min(start + self._margin * self._width, LAST)
             counter_files.keep(path, lock, reserved, self._name, self._tenure)
             with self._memory:
-                if base > self._reserved:  # others were there: the rest of ours is too low
+                if not alone:  # others were there: the rest of ours is too low
                     self._next = max(self._next, base)
                 self._reserved = reserved  # only now: they are ours once they are on the disk
+                self._reserved_at = time.monotonic()
                 self._stamp = counter_files.stamp(path)
                 self._resolved = False
+
+    def _next_width(self, *, alone: bool) -> int:
+        """Return how many margins to reserve: more where the last ones were used up at once.
+
+        Where others take numbers too, what we have reserved is skipped each time: then one.
+        """
+        fast = time.monotonic() - self._reserved_at < _FAST_S
+        return min(2 * self._width, _WIDEST) if alone and fast else 1
 
     def _put_aside(self, path: Path) -> None:
         aside = put_aside(path)

@@ -73,11 +73,17 @@ def title(number: int) -> bytes:
 
 
 def ours(
-    ports: Sequence[int], framing: str, folder: Path, *, ciphered: bool, **more: Any
+    ports: Sequence[int],
+    framing: str,
+    folder: Path,
+    *,
+    ciphered: bool,
+    first: int = 0,
+    **more: Any,
 ) -> list[AnyMeter]:
-    """Return our meters, not connected yet; call this in a loop."""
+    """Return our meters from a number on, not connected yet; call this in a loop."""
     made = []
-    for number, port in enumerate(ports):
+    for number, port in enumerate(ports, first):
         device = Device.model_validate(section(number, port, framing, ciphered=ciphered, **more))
         link = make_link(device.connection)
         made.append(

@@ -7,8 +7,8 @@ import itertools
 import os
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -24,6 +24,7 @@ METERS = 20
 RUNS = 5
 #: Counters of the sample way are far above ours, which are read from the meter at each start.
 _counters = itertools.count(100_000, 100_000)
+_firsts = itertools.count(0, METERS)
 
 
 @dataclass(frozen=True)
@@ -37,41 +38,59 @@ class Costs:
 def exchanges(framing: str, *, ciphered: bool) -> Costs:
     """Compare single GETs: the same registers of the same simulated meters."""
     ours, theirs = [], []
-    options = [meters.options(n, framing, ciphered=ciphered) for n in range(METERS)]
     rounds = 4 if ciphered else 20
-    with meters.Simulated(options) as ports:
+    with _served(framing, ciphered=ciphered) as served:
         for _ in range(RUNS):
             # Ours first: it asks the meter for its counter, which theirs then raises.
-            ours.append(polls(ports, framing, items=5, ciphered=ciphered, single=True) / 5)
-            theirs.append(_of_samples(ports, framing, rounds, ciphered=ciphered))
+            ours.append(polls(served, items=5, single=True) / 5)
+            theirs.append(_of_samples(served, rounds))
     return Costs(median(ours), median(theirs))
 
 
 def list_and_single(framing: str = "WRAPPER", *, ciphered: bool = False) -> tuple[float, float]:
     """Return the cost of a poll of five registers in one list, and of a poll of one register."""
     listed, single = [], []
-    options = [meters.options(n, framing, ciphered=ciphered) for n in range(METERS)]
-    with meters.Simulated(options) as ports:
+    with _served(framing, ciphered=ciphered) as served:
         for _ in range(RUNS):
-            listed.append(polls(ports, framing, items=5, ciphered=ciphered))
-            single.append(polls(ports, framing, items=1, ciphered=ciphered))
+            listed.append(polls(served, items=5))
+            single.append(polls(served, items=1))
     return median(listed), median(single)
 
 
-def polls(
-    ports: Sequence[int],
-    framing: str,
-    *,
-    items: int,
-    ciphered: bool,
-    single: bool = False,
-    rounds: int = 50,
-) -> float:
+@dataclass(frozen=True)
+class Served:
+    """Simulated meters from a number on, and the folder of state for all runs with them.
+
+    Each set of meters has its own keys: the connector keeps their counters apart from those of
+    any folder that the process has used, and otherwise each run would cost more than the last.
+    """
+
+    first: int
+    ports: Sequence[int]
+    folder: Path
+    framing: str
+    ciphered: bool
+
+
+@contextmanager
+def _served(framing: str, *, ciphered: bool) -> Iterator[Served]:
+    first = next(_firsts)
+    options = [meters.options(first + n, framing, ciphered=ciphered) for n in range(METERS)]
+    with tempfile.TemporaryDirectory() as folder, meters.Simulated(options) as ports:
+        yield Served(first, ports, Path(folder), framing, ciphered)
+
+
+def polls(served: Served, *, items: int, single: bool = False, rounds: int = 50) -> float:
     """Return the processor time of one poll in µs, associations kept."""
 
-    async def body(folder: Path) -> float:
+    async def body() -> float:
         made = meters.ours(
-            ports, framing, folder, ciphered=ciphered, workarounds={"singleReads": single}
+            served.ports,
+            served.framing,
+            served.folder,
+            ciphered=served.ciphered,
+            first=served.first,
+            workarounds={"singleReads": single},
         )
         due = [wanted(meter.device)[:items] for meter in made]
 
@@ -93,13 +112,15 @@ def polls(
             await meter.session.hang_up()
         return cpu / rounds / len(made) * 1e6
 
-    with tempfile.TemporaryDirectory() as folder:
-        return asyncio.run(body(Path(folder)))
+    return asyncio.run(body())
 
 
-def _of_samples(ports: Sequence[int], framing: str, rounds: int, *, ciphered: bool) -> float:
-    first = next(_counters) if ciphered else None
-    readers = [sample_way.Reader(n, port, framing, first) for n, port in enumerate(ports)]
+def _of_samples(served: Served, rounds: int) -> float:
+    counter = next(_counters) if served.ciphered else None
+    readers = [
+        sample_way.Reader(number, port, served.framing, counter)
+        for number, port in enumerate(served.ports, served.first)
+    ]
     try:
         # Gurux prints while it deciphers.
         with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
