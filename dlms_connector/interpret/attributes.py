@@ -5,7 +5,7 @@ from __future__ import annotations
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.interpret.context import DEFAULTS, Context, Interpretation, Options
 from dlms_connector.interpret.objects import shape_of
-from dlms_connector.interpret.scaling import ScalerUnit, is_number, whole_number
+from dlms_connector.interpret.scaling import ScalerUnit, is_number, whole_numbers
 from dlms_connector.interpret.shapes import plain
 from dlms_connector.protocol.data import Data
 from dlms_connector.reading import Value
@@ -43,18 +43,18 @@ def examine(
 class Examiner:
     """What `examine` does with the values of one attribute, worked out once."""
 
-    __slots__ = ("_is_plain", "_options", "_scaler", "_shape", "_unit")
+    __slots__ = ("_options", "_scaler", "_shape", "_unit", "_whole")
 
     def __init__(
         self, ref: AttributeRef, scaler: ScalerUnit | None, options: Options = DEFAULTS
     ) -> None:
         self._shape, self._options = shape_of(ref, options), options
-        self._is_plain = self._shape is plain
         self._scaler, self._unit = (scaler.scaler, scaler.unit) if scaler else (0, None)
+        self._whole = whole_numbers(self._scaler) if self._shape is plain else None
 
     def examine(self, data: Data) -> Interpretation:
         """Return value, unit and quality, exactly as `examine` does."""
-        if self._is_plain and (value := whole_number(data, self._scaler)) is not None:
+        if self._whole is not None and (value := self._whole(data)) is not None:
             return Interpretation(value, self._unit, "good")
         context = Context(self._options, self._scaler)
         shown = self._shape(data, context)

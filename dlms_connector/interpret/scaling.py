@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -103,12 +104,19 @@ def number(data: Data, scaler: int) -> int | Decimal | None:
     return _scaled(raw, scaler)
 
 
-def whole_number(data: Data, scaler: int) -> int | Decimal | None:
-    """Return what `number` does if the data is an integer; None for anything else."""
-    raw = data.value
-    if type(raw) is not int or data.type not in _INTEGERS:
-        return None
-    return _scaled(raw, scaler)
+def whole_numbers(scaler: int) -> Callable[[Data], int | Decimal | None]:
+    """Return what does as `number` for integers, and returns None for anything else."""
+    # No integer has more digits than a decimal: neither factor rounds.
+    factor = Decimal(1).scaleb(scaler) if scaler < 0 else 10**scaler
+    new: type[int | Decimal] = Decimal if scaler < 0 else int
+
+    def whole_number(data: Data) -> int | Decimal | None:
+        raw = data.value
+        if type(raw) is not int or data.type not in _INTEGERS:
+            return None
+        return new(raw) * factor
+
+    return whole_number
 
 
 def _scaled(raw: int, scaler: int) -> int | Decimal:

@@ -19,7 +19,7 @@ from dlms_connector.meter.outcome import Outcome, unit_to_use
 from dlms_connector.meter.plan import Limits, Wanted, batches, refs
 from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.services import Question
-from dlms_connector.reading import Poll, Reading
+from dlms_connector.reading import Poll, Reading, ReadingOf
 
 #: The results of one question, and the Unix time in ms at which they arrived.
 Heard = tuple[Sequence[Data | ObjectError], int]
@@ -31,31 +31,27 @@ _KEPT = 6
 class _Reader:
     """Makes the reading of one item from the data of its attribute."""
 
-    __slots__ = ("_examine", "_item", "_kind", "_no_value", "at", "question")
+    __slots__ = ("_examine", "_item", "_no_value", "_reading", "at", "question")
 
     def __init__(self, one: Wanted, place: tuple[int, int], examiner: Examiner) -> None:
-        self._item, self._kind = one.item, one.kind
-        self._no_value = bool(one.item.no_value)
+        item = self._item = one.item
+        self._no_value = bool(item.no_value)
+        self._reading = ReadingOf(
+            key=item.key,
+            kind=one.kind,
+            obis=item.obis,
+            class_id=item.class_id,
+            attribute=item.attribute,
+        )
         self._examine = examiner.examine
         self.question, self.at = place
 
     def read(self, data: Data, ts_ms: int) -> Reading | None:
         """Return the reading; None if the data says that there is none. Raises DlmsError."""
-        item = self._item
-        if self._no_value and item.has_no_value(data.value):
+        if self._no_value and self._item.has_no_value(data.value):
             return None
         value, unit, quality = self._examine(data)
-        return Reading(
-            key=item.key,
-            kind=self._kind,
-            obis=item.obis,
-            class_id=item.class_id,
-            attribute=item.attribute,
-            value=value,
-            unit=unit,
-            ts_ms=ts_ms,
-            quality=quality,
-        )
+        return self._reading(value, unit, ts_ms, quality)
 
 
 class Compiled:
