@@ -22,6 +22,9 @@ LONGEST_STRING = 4096
 
 _LEAST, _GREATEST = -(2**63), 2**63 - 1
 
+#: No number has more bytes.
+NUMBER_SIZE = 24
+
 
 def json_value(value: Any, longest: int = LONGEST_STRING) -> Any:
     """Return the JSON form of a value; None if it has none (NaN, infinities, None).
@@ -49,7 +52,7 @@ def json_size(value: Any) -> int:
     """Return how many bytes a value takes in a message, or slightly more."""
     if isinstance(value, str | dict | list):
         return len(simplejson.dumps(value, ensure_ascii=False).encode()) + 4
-    return 24  # no number is longer
+    return NUMBER_SIZE
 
 
 def exceeds(value: Any, size: int) -> bool:

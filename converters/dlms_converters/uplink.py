@@ -29,7 +29,8 @@ from dlms_connector.config import (
 )
 from dlms_connector.reading import Kind, Poll, Reading
 from dlms_converters.device_data import DeviceData
-from dlms_converters.json_value import json_size
+from dlms_converters.hashed_key import HashedKey
+from dlms_converters.json_value import NUMBER_SIZE, json_size
 from dlms_converters.message_size import LARGEST_ENTRY, LARGEST_VALUE, chunks
 from dlms_converters.report_strategy import ON_RECEIVED, ReportStrategyError, report_strategy
 from dlms_converters.shaping import shaped
@@ -120,15 +121,19 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
         for reading in _readings(data):
             shape = self._shape_of(reading)
             value = stored_number(reading.value) if shape.is_plain else None
-            if value is None:
+            if value is not None:
+                size += shape.size + NUMBER_SIZE
+            else:
                 value = self._value(reading, shape)
-            size += shape.size + json_size(value)
+                size += shape.size + json_size(value)
             if value is None:
                 dropped += 1
             elif reading.kind == "attributes":
                 attributes[shape.key] = value
             else:
-                telemetry.setdefault(reading.ts_ms, {})[shape.key] = value
+                if (values := telemetry.get(reading.ts_ms)) is None:
+                    values = telemetry[reading.ts_ms] = {}
+                values[shape.key] = value
         for ts_ms, values in sorted(telemetry.items()):
             if size <= LARGEST_ENTRY:
                 result.add_to_telemetry(TelemetryEntry(values, ts_ms))
@@ -144,7 +149,7 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
     def _shape(self, kind: Kind, item: Item) -> _Shape:
         where = f"{kind} {item.key}"
         strategy = self._strategy(where, item.report_strategy, self._default(kind, item.class_id))
-        return _Shape(DatapointKey(item.key, strategy), item.unit, item.multiplier, item.decimals)
+        return _Shape(HashedKey(item.key, strategy), item.unit, item.multiplier, item.decimals)
 
     def _shape_of(self, reading: Reading) -> _Shape:
         if (
@@ -156,7 +161,7 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
         shape = self._shapes.get((reading.kind, reading.key))
         if shape is None:
             strategy = self._default(reading.kind, reading.class_id)
-            shape = _Shape(DatapointKey(acceptable(reading.key), strategy))
+            shape = _Shape(HashedKey(acceptable(reading.key), strategy))
             self._shapes[reading.kind, reading.key] = shape
         return shape
 
@@ -164,7 +169,7 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
         """Return the shape of a value in a profile's row, which may share its key with an item."""
         shape = self._rows.get(reading.key)
         if shape is None:
-            key = DatapointKey(acceptable(reading.key), ON_RECEIVED)
+            key = HashedKey(acceptable(reading.key), ON_RECEIVED)
             column = self._column_of(reading)
             shape = (
                 _Shape(key)
