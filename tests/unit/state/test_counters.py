@@ -45,6 +45,35 @@ def test_a_crash_costs_the_margin_and_never_repeats(tmp_path: Path) -> None:
     assert used[-1] < 20 * 12
 
 
+def test_more_are_reserved_where_they_are_used_up_fast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("dlms_connector.state.numbers.time.monotonic", lambda: now[0])
+    path = tmp_path / "c.json"
+    counter = InvocationCounter("m", path, margin=10)
+
+    def reserved() -> int:
+        last = counter.next()
+        return int(json.loads(path.read_text())["next"]) - last
+
+    widths = []
+    for _ in range(400):
+        if (left := reserved()) > (widths[-1][1] if widths else 0):
+            widths.append((left, left))
+        else:
+            widths[-1] = (widths[-1][0], left)
+    assert [width for width, _ in widths] == [10, 20, 40, 80, 80, 80, 80, 80]
+    while reserved() > 1:
+        pass
+    now[0] += 3600  # these lasted for an hour
+    assert reserved() == 10
+    while reserved() > 1:
+        pass
+    InvocationCounter("other", path, margin=10).next()
+    assert reserved() == 10  # somebody else counts too, and each time the rest is skipped
+
+
 def test_two_processes_never_share_a_number(tmp_path: Path) -> None:
     path = tmp_path / "c.json"
     one, other = (InvocationCounter("m", path, margin=3) for _ in range(2))
