@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from dlms_connector.errors import LinkTimeoutError, ProtocolError, ServiceError
+from dlms_connector.errors import LinkTimeoutError, ProtocolError, RepeatedError, ServiceError
 from dlms_connector.protocol.acse import describe_service_error
 from dlms_connector.protocol.remarks import Remarks
 from dlms_connector.protocol.services.listening import Listening
@@ -163,8 +163,8 @@ class Conversation:
         answer = yield from self._exchange(request, repeatable=repeatable)
         opened, plain = None, b""
         if fit is None and answer[:1] in _PLAINLY:
-            opened = self._protection.unprotect(answer)
-            if _answers(request, opened) and opened != previous:
+            opened = self._opened(answer)
+            if opened is not None and _answers(request, opened) and opened != previous:
                 self.answered += 1
                 return opened
         listening = Listening(self._datalink, self._remarks, self._protection.unprotect)
@@ -188,6 +188,12 @@ class Conversation:
                 left -= 1
                 answer = yield from self._exchange(request, repeatable=True)
         raise ProtocolError(doing, f"{MAX_PASSED_OVER} answers came, none to this request")
+
+    def _opened(self, answer: bytes) -> bytes | None:
+        try:
+            return self._protection.unprotect(answer)
+        except RepeatedError:
+            return None  # `Listening` refuses it, and waits for the true one
 
     def _exchange(self, request: bytes, *, repeatable: bool) -> Talk[bytes]:
         """Send a protected request; a ciphered one is ciphered again for each repetition."""
