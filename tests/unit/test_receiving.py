@@ -46,7 +46,12 @@ async def test_more_than_the_buffer_holds_comes_in_parts() -> None:
     ours, other = socket.socketpair()
     _, one = await asyncio.get_running_loop().create_connection(Kept, sock=ours)
     sent = bytes(range(256)) * (3 * SIZE // 256)
-    threading.Thread(target=lambda: (other.sendall(sent), other.close())).start()
+
+    def send() -> None:
+        with other:
+            other.sendall(sent)
+
+    threading.Thread(target=send).start()
     await one.ended
     assert b"".join(one.parts) == sent
     assert max(map(len, one.parts)) <= SIZE

@@ -57,7 +57,7 @@ def test_more_are_reserved_where_they_are_used_up_fast(
         last = counter.next()
         return int(json.loads(path.read_text())["next"]) - last
 
-    widths = []
+    widths: list[tuple[int, int]] = []
     for _ in range(400):
         if (left := reserved()) > (widths[-1][1] if widths else 0):
             widths.append((left, left))
