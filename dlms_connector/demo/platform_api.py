@@ -143,7 +143,7 @@ class PlatformApi:
         device, kind = content["device"], content.get("type", _DEFAULT_TYPE)
         if not accepts(device):
             return self._refusal
-        if device in self._store.devices() or accepts(kind):
+        if self._store.has_device(device) or accepts(kind):
             self._present(session, device, kind)
             return QUEUED
         # The device profile cannot be created: the device gets the default one, after a while.

@@ -61,6 +61,11 @@ class Store:
         """Store a device; the type of a device that exists does not change."""
         self._db.execute("INSERT OR IGNORE INTO device VALUES (?, ?)", (name, device_type))
 
+    def has_device(self, name: str) -> bool:
+        """Whether there is a device."""
+        found = self._db.execute("SELECT 1 FROM device WHERE name = ?", (name,)).fetchone()
+        return found is not None
+
     def delete_device(self, name: str) -> None:
         """Delete a device with its data."""
         for table, column in (("device", "name"), ("telemetry", "device"), ("attribute", "device")):
@@ -99,6 +104,22 @@ class Store:
             "GROUP BY device, key ORDER BY device, key"
         )
         return [Point(device, key, ts, _value(value)) for device, key, ts, value in rows]
+
+    def instants(self, key: str) -> dict[str, list[int]]:
+        """Return when each device that has a time series has values of it, in order."""
+        rows = self._db.execute(
+            "SELECT device, ts FROM telemetry WHERE key = ? ORDER BY device, ts", (key,)
+        )
+        found: dict[str, list[int]] = {}
+        for device, ts in rows:
+            found.setdefault(device, []).append(ts)
+        return found
+
+    def devices_with(self, key: str) -> int:
+        """Return how many devices have values of a time series."""
+        query = "SELECT count(DISTINCT device) FROM telemetry WHERE key = ?"
+        (count,) = self._db.execute(query, (key,)).fetchone()
+        return int(count)
 
     def count(self) -> int:
         """Return the number of telemetry values."""

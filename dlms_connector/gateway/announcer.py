@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from itertools import islice
 from logging import Logger
+from math import inf
 from socket import IPPROTO_TCP, TCP_NODELAY
 from typing import Any
 
@@ -57,8 +58,12 @@ class Announcer:
         self._log, self._clock = log, clock
         self._present: dict[str, str] = {}
         self._told: set[str] = set()
+        #: Meters that are present and not told, in order: few of thousands, most of the time.
+        self._untold: dict[str, None] = {}
         #: When a silent meter is disconnected next, and how often it was.
         self._leaving: dict[str, tuple[float, int]] = {}
+        #: No meter is disconnected before this time.
+        self._next_leaving = inf
         self._earlier: frozenset[str] = frozenset()
         self._session: object = None
 
@@ -66,13 +71,16 @@ class Announcer:
         """Note that a meter answers; announce it if the platform does not know that yet."""
         self._leaving.pop(name, None)
         self._present[name] = device_type
+        if name not in self._told:
+            self._untold[name] = None
         if self._connected() and name not in self._told:
             self._announce(name, device_type)
 
     def absent(self, name: str) -> None:
         """Note that a meter no longer answers; it is disconnected soon unless it comes back."""
         self._present.pop(name, None)
-        self._leaving[name] = (self._clock() + DISCONNECT_AFTER_S, 0)
+        self._untold.pop(name, None)
+        self._leave(name, self._clock() + DISCONNECT_AFTER_S, 0)
 
     def leave(self, before: Announcer) -> None:
         """Disconnect at once what was connected before this: it is another gateway's now."""
@@ -97,21 +105,27 @@ class Announcer:
         self._renames.observe()
         if not self._connected():
             return
-        for name, device_type in list(self._present.items()):
-            if name not in self._told:
-                self._announce(name, device_type)
+        for name in list(self._untold):
+            if name in self._untold:
+                self._announce(name, self._present[name])
         now = self._clock()
-        due = (name for name, (at, _) in self._leaving.items() if at <= now)
-        for name in list(islice(due, _AT_ONCE)):
-            self._disconnect(name)
-            self._leave_again(name, now)
+        if now >= self._next_leaving:
+            due = (name for name, (at, _) in self._leaving.items() if at <= now)
+            for name in list(islice(due, _AT_ONCE)):
+                self._disconnect(name)
+                self._leave_again(name, now)
+            self._next_leaving = min((at for at, _ in self._leaving.values()), default=inf)
 
     def _leave_again(self, name: str, now: float) -> None:
         """Disconnect a silent meter once more later: delayed data may connect it meanwhile."""
         _, times = self._leaving.pop(name)
         if times + 1 < _TIMES:
             pause_s = DISCONNECT_AFTER_S * _LONGER ** (times + 1)
-            self._leaving[name] = (now + pause_s, times + 1)
+            self._leave(name, now + pause_s, times + 1)
+
+    def _leave(self, name: str, at: float, times: int) -> None:
+        self._leaving[name] = (at, times)
+        self._next_leaving = min(self._next_leaving, at)
 
     def _connected(self) -> bool:
         """Whether there is a session; when it changes, no meter counts as announced."""
@@ -120,8 +134,10 @@ class Announcer:
         if session is not self._session:
             self._session, ended = session, self._session
             self._told.clear()
+            self._untold = dict.fromkeys(self._present)
             later = self._clock() + DISCONNECT_AFTER_S
             self._leaving = dict.fromkeys(self._leaving, (later, 0))
+            self._next_leaving = later if self._leaving else inf
             if ended is not None:
                 self._earlier = self._ever_connected()
             _send_at_once(session)
@@ -142,10 +158,12 @@ class Announcer:
 
     def _announce(self, name: str, device_type: str) -> None:
         self._told.add(name)  # before the call: if that fails, retry in the next session
+        self._untold.pop(name, None)
         self._renames.before_adding(name, device_type, self._connector)
         self._gateway.add_device(name, {"connector": self._connector}, device_type=device_type)
         if not self._is_connected():
             self._told.discard(name)
+            self._untold[name] = None
             return
         # The gateway assumes that a device it knows, even from an earlier run, is connected.
         known_as = self._renames.name_of(name)

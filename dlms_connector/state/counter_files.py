@@ -8,12 +8,13 @@ its numbers may have been used since.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 from pathlib import Path
+from threading import Lock
+from time import monotonic
 
 from dlms_connector.state import private_files
 from dlms_connector.state.file_lock import WAIT_S, identity, lock_of
@@ -23,6 +24,8 @@ from dlms_connector.state.file_lock import locked as _locked
 LAST = 0xFFFF_FFFF
 
 _DIGITS = 11
+#: A listing of at least so many names is used for so long, although the folder has changed.
+_VERY_MANY, _LISTED_S = 1000, 1.0
 
 
 class Kind(Enum):
@@ -99,31 +102,57 @@ def locked(path: Path, wait_s: float = WAIT_S) -> Iterator[int]:
 
 
 def highest(directory: Path, owner: str) -> int:
-    """Return the first number that no file of an owner reserves; 1 if there are none.
+    """Return the first number that no file of an earlier version reserves; 1 if there are none.
 
     An owner is the last part of a file's name. It stands for a key and a system title; files of
     earlier versions have the name of a device before it.
     """
     try:
-        return _highest(directory, directory.stat().st_mtime_ns, owner)
+        files = _LISTING.of(directory).get(owner, ())
     except OSError:
         return 1  # nothing can be stored there either, so no number will be used
-
-
-# A fleet calls this for each meter before any of them counts: with thousands of files, or
-# thousands of meters that share a key. `changed` is the folder's modification time.
-@lru_cache(maxsize=256)
-def _highest(directory: Path, changed: int, owner: str) -> int:
-    files = _by_owner(directory, changed).get(owner, ())
     return max((_number_in(path) for path in files), default=1)
 
 
-@lru_cache(maxsize=1)
-def _by_owner(directory: Path, changed: int) -> dict[str, list[Path]]:
+class _Listing:
+    """The files of earlier versions in the folder that was asked for last, by their owners.
+
+    A fleet asks for each meter before any of them counts, and creates files for each meanwhile: a
+    look at ten thousand names for each of ten thousand meters took minutes. So while a folder
+    changes, a listing of very many names is used for a second.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._key: tuple[Path, int] | None = None
+        self._count, self._until = 0, 0.0
+        self._found: Mapping[str, Sequence[Path]] = {}
+
+    def of(self, directory: Path) -> Mapping[str, Sequence[Path]]:
+        """Return what is there. Raises OSError."""
+        key = directory, directory.stat().st_mtime_ns
+        with self._lock:
+            if key == self._key:
+                return self._found
+            same = self._key is not None and self._key[0] == directory
+            if same and self._count >= _VERY_MANY and monotonic() < self._until:
+                return self._found
+            names = os.listdir(directory)  # noqa: PTH208 - names are all that is needed
+            self._key, self._count, self._until = key, len(names), monotonic() + _LISTED_S
+            self._found = _older(directory, names)
+            return self._found
+
+
+def _older(directory: Path, names: Iterable[str]) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
-    for path in directory.glob("counter-*.json"):
-        found.setdefault(path.stem.rpartition("-")[2], []).append(path)
+    for name in names:
+        if name.startswith("counter-") and name.endswith(".json") and name.count("-") > 1:
+            path = directory / name
+            found.setdefault(path.stem.rpartition("-")[2], []).append(path)
     return found
+
+
+_LISTING = _Listing()
 
 
 def _number_in(path: Path) -> int:

@@ -60,7 +60,12 @@ def of_gateway(meters: int, period_s: float, seconds: float) -> None:
         tell("kb_per_meter", kilobytes, f"more than with {_IDLE_METERS}")
     tell("poll_lateness_p99_ms", ran.lateness_p99_ms, how)
     tell("missed_cycles", ran.missed)
+    tell("values_at_platform", ran.values, "of these registers, since the start")
+    tell("lost_values", ran.lost, "that the connector has counted and the platform has not")
     tell("start_s", ran.start_s, "until the first value of each meter was at the platform")
+    tell("half_started_s", ran.half_s, "until half of the meters had a value there")
+    tell("stop_s", ran.stop_s, "from the signal to the end of the process")
+    tell("load_average", ran.load, "of the machine in the last five minutes")
 
 
 def main() -> None:

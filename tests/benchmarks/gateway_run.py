@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,23 +15,39 @@ import psutil
 
 from dlms_connector.demo.gateway_process import GatewayProcess
 from dlms_connector.demo.platform_server import Platform
+from dlms_connector.fleet.schedule import spread
 from tests.benchmarks import meters
 
 TOKEN = "the-gateway-token"
-_START_S = 300.0
+_START_S = 400.0
 _PER_PROCESS = 500
 _SETTLING_S = 5.0
+_LOOK_S = 0.5
+#: The simulated meters' processes give way to the gateway's and to the stand-in's.
+_STEPPING_BACK = 5
+#: Meters whose lines begin within a few ms: their grids begin together.
+_NEIGHBOURS = 50
+_POLLS = "dlmsPollsOk"
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a gateway process took; `lateness_p99_ms` is that of polls behind their grid."""
+    """What a gateway process took.
+
+    `lateness_p99_ms` is that of values behind the grid of their meter. `lost` are values that
+    meters have given, as the connector counts, and that the platform has not.
+    """
 
     start_s: float
+    half_s: float
     cores: float
     rss_mb: float
     lateness_p99_ms: float
     missed: int
+    values: int
+    lost: int
+    stop_s: float
+    load: float
 
 
 def run(count: int, period_s: float, seconds: float, folder: Path) -> Run:
@@ -41,7 +57,8 @@ def run(count: int, period_s: float, seconds: float, folder: Path) -> Run:
     with contextlib.ExitStack() as stack:
         ports: list[int] = []
         for at in range(0, count, _PER_PROCESS):
-            ports += stack.enter_context(meters.Simulated(options[at : at + _PER_PROCESS]))
+            some = options[at : at + _PER_PROCESS]
+            ports += stack.enter_context(meters.Simulated(some, stepping_back=_STEPPING_BACK))
         return asyncio.run(_polling(ports, period_s, seconds, folder))
 
 
@@ -62,43 +79,94 @@ async def _polling(ports: Sequence[int], period_s: float, seconds: float, folder
         for n, port in enumerate(ports)
     ]
     names = [each["deviceName"] for each in sections]
-    key = meters.REGISTERS[0]
-    async with _gateway(sections, folder) as (platform, process):
-        start = time.monotonic()
-        left = set(names)
-
-        def all_came() -> bool:
-            left.difference_update([name for name in left if platform.telemetry(name, key)])
-            return not left
-
-        await platform.wait_for(all_came, _START_S)
-        start_s = time.monotonic() - start
+    async with _gateway(sections, folder) as (platform, gateway):
+        process = psutil.Process(gateway.pid)
+        half_s, start_s = await _started(platform, len(names))
         await asyncio.sleep(_SETTLING_S)
         cpu, begun = _cpu_s(process), time.monotonic()
         since_ms = time.time() * 1000
         await asyncio.sleep(seconds)
         cpu, took = _cpu_s(process) - cpu, time.monotonic() - begun
         rss = process.memory_info().rss / 1e6
-        late: list[float] = []
-        missed = 0
-        for name in names:
-            stamps = [point.ts for point in platform.telemetry(name, key) if point.ts > since_ms]
-            behind = _behind_grid(stamps, period_ms)
-            late += behind
-            missed += max(0, int(seconds // period_s) - 1 - len(stamps))
-    late.sort()
-    p99 = late[len(late) * 99 // 100] if late else float("nan")
-    return Run(start_s, cpu / took, rss, p99, missed)
+        until_ms = time.time() * 1000
+        await asyncio.sleep(_SETTLING_S)  # what was read last is on its way
+        stamps = platform.store.instants(meters.REGISTERS[0])
+        behind = _behind_grid(names, stamps, period_s)
+        late = sorted(ms for at, ms in behind if since_ms <= at <= until_ms)
+        expected = int(seconds // period_s) - 1
+        missed = sum(
+            max(0, expected - sum(since_ms <= at <= until_ms for at in stamps.get(name, ())))
+            for name in names
+        )
+        stopping = time.monotonic()
+        await gateway.stop(within_s=120.0)
+        return Run(
+            start_s=start_s,
+            half_s=half_s,
+            cores=cpu / took,
+            rss_mb=rss,
+            lateness_p99_ms=late[len(late) * 99 // 100] if late else float("nan"),
+            missed=missed,
+            values=sum(map(len, stamps.values())) * len(meters.REGISTERS),
+            lost=_lost(platform, names),
+            stop_s=time.monotonic() - stopping,
+            load=psutil.getloadavg()[1],
+        )
 
 
-def _behind_grid(stamps: Sequence[int], period_ms: int) -> list[float]:
-    """Return how late each value is, against the earliest one on the same grid."""
-    offsets = [stamp % period_ms for stamp in stamps]
-    if not offsets:
-        return []
-    # Offsets around the end of a period: turn them so that they do not wrap.
-    turned = [(offset - offsets[0] + period_ms // 2) % period_ms for offset in offsets]
-    return [float(each - min(turned)) for each in turned]
+async def _started(platform: Platform, count: int) -> tuple[float, float]:
+    """Wait for the first value of each meter; return seconds until half of them and all had one."""
+    start = time.monotonic()
+    half_s = 0.0
+    # Not after each packet: the looking would take longer than the packets.
+    while (found := platform.store.devices_with(meters.REGISTERS[0])) < count:
+        took = time.monotonic() - start
+        if took > _START_S:
+            raise TimeoutError(f"{found} of {count} meters had a value after {took:.0f} s")
+        half_s = half_s or (took if found >= count / 2 else 0.0)
+        await asyncio.sleep(_LOOK_S)
+    took = time.monotonic() - start
+    return half_s or took, took
+
+
+def _behind_grid(
+    names: Sequence[str], stamps: Mapping[str, Sequence[int]], period_s: float
+) -> Iterable[tuple[int, float]]:
+    """Yield the instant of each value and how many ms it is late.
+
+    The grids of meters whose lines began together differ by what is known of their names, so the
+    earliest of all their values tells where these grids begin.
+    """
+    period_ms = period_s * 1000
+    spread_ms = min(period_s, max(1.0, len(names) / 100)) * 1000
+    for first in range(0, len(names), _NEIGHBOURS):
+        offsets = [
+            (at, (at - spread(name) * spread_ms) % period_ms)
+            for name in names[first : first + _NEIGHBOURS]
+            for at in stamps.get(name, ())
+        ]
+        if not offsets:
+            continue
+        # Offsets around the end of a period: turn them so that they do not wrap.
+        middle = sorted(offset for _, offset in offsets)[len(offsets) // 2]
+        turned = [(at, (off - middle + period_ms / 2) % period_ms) for at, off in offsets]
+        earliest = min(offset for _, offset in turned)
+        yield from ((at, offset - earliest) for at, offset in turned)
+
+
+def _lost(platform: Platform, names: Iterable[str]) -> int:
+    """Return how many values the connector has counted and the platform does not have."""
+    counted = {
+        name: (points[-1].ts, int(points[-1].value))
+        for name in names
+        if (points := platform.telemetry(name, _POLLS))
+    }
+    lost = 0
+    for key in meters.REGISTERS:
+        stamps = platform.store.instants(key)
+        for name, (until, polls) in counted.items():
+            lost += max(0, polls - sum(at <= until for at in stamps.get(name, ())))
+    return lost
 
 
 async def _idle(ports: Sequence[int], seconds: float, folder: Path) -> tuple[float, float]:
@@ -107,7 +175,8 @@ async def _idle(ports: Sequence[int], seconds: float, folder: Path) -> tuple[flo
     for n, port in enumerate(ports):
         section = meters.section(n, port, "WRAPPER", ciphered=False, pollPeriod=3_600_000)
         sections.append(section | {"connection": section["connection"] | keeps["connection"]})
-    async with _gateway(sections, folder) as (platform, process):
+    async with _gateway(sections, folder) as (platform, gateway):
+        process = psutil.Process(gateway.pid)
         for section in sections:
             came = partial(platform.telemetry, section["deviceName"], meters.REGISTERS[0])
             await platform.wait_for(came, _START_S)
@@ -121,16 +190,16 @@ async def _idle(ports: Sequence[int], seconds: float, folder: Path) -> tuple[flo
 @contextlib.asynccontextmanager
 async def _gateway(
     sections: Sequence[dict[str, Any]], folder: Path
-) -> AsyncIterator[tuple[Platform, psutil.Process]]:
+) -> AsyncIterator[tuple[Platform, GatewayProcess]]:
     configuration = {
         "id": "bench", "name": "DLMS", "logLevel": "ERROR", "devices": list(sections),
     }  # fmt: skip
-    async with Platform({TOKEN: "Gateway"}) as platform:
+    async with Platform({TOKEN: "Gateway"}, packets=1000) as platform:
         gateway = GatewayProcess(
             folder, platform_port=platform.port, token=TOKEN, configuration=configuration
         )
         async with gateway:
-            yield platform, psutil.Process(gateway.pid)
+            yield platform, gateway
 
 
 def _cpu_s(process: psutil.Process) -> float:

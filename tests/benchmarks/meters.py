@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import multiprocessing
+import os
 import time
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection as Pipe
@@ -101,12 +102,16 @@ def ours(
 
 
 class Simulated:
-    """Meters in another process, as a context: their ports."""
+    """Meters in another process, as a context: their ports.
 
-    def __init__(self, meters: Sequence[Mapping[str, Any]]) -> None:
+    Its niceness is `stepping_back` above ours: on few cores the meters, which stand for other
+    machines, shall not take what is measured.
+    """
+
+    def __init__(self, meters: Sequence[Mapping[str, Any]], *, stepping_back: int = 0) -> None:
         self._pipe, theirs = multiprocessing.Pipe()
         self._process = multiprocessing.get_context("spawn").Process(
-            target=_serve, args=(theirs, meters), daemon=True
+            target=_serve, args=(theirs, meters, stepping_back), daemon=True
         )
 
     def __enter__(self) -> list[int]:
@@ -119,8 +124,9 @@ class Simulated:
         self._process.join()
 
 
-def _serve(pipe: Pipe, meters: Sequence[Mapping[str, Any]]) -> None:
+def _serve(pipe: Pipe, meters: Sequence[Mapping[str, Any]], stepping_back: int) -> None:
     """Serve until the pipe says something."""
+    os.nice(stepping_back)
 
     async def body() -> None:
         async with simulate([MeterOptions(**each) for each in meters]) as endpoints:
