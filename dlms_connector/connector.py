@@ -23,7 +23,7 @@ from thingsboard_gateway.gateway.entities.converted_data import ConvertedData
 from thingsboard_gateway.tb_utility.tb_logger import init_logger
 
 from dlms_connector.fleet import Fleet
-from dlms_connector.gateway import Logs, Parts, id_of, name_of, shorten, usable
+from dlms_connector.gateway import Logs, Parts, id_of, name_of, put_directly, shorten, usable
 from dlms_converters.device_data import DeviceData
 from dlms_converters.message_size import messages
 from dlms_converters.statistics import count_message
@@ -227,9 +227,12 @@ class DLMSConnector(Connector):  # type: ignore[misc]
                 now_ms = int(unix_time() * 1000)
                 received_ms = max((entry.ts for entry in part.telemetry), default=now_ms)
                 part.add_to_metadata({"receivedTs": received_ms, "convertedTs": now_ms})
-            status = self._gateway.send_to_storage(self.get_name(), self.get_id(), part)
-            self.statistics["MessagesSent"] += status == Status.SUCCESS
-            taken = taken and status == Status.SUCCESS
+            to = self._gateway
+            stored = put_directly(to, self.get_name(), self.get_id(), part) or (
+                to.send_to_storage(self.get_name(), self.get_id(), part) == Status.SUCCESS
+            )
+            self.statistics["MessagesSent"] += stored
+            taken = taken and stored
         return taken
 
     def count(self, name: str, count: int) -> None:

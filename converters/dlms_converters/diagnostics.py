@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from thingsboard_gateway.gateway.entities.datapoint_key import DatapointKey
@@ -41,6 +42,9 @@ def telemetry(
 
 def _datapoints(values: Mapping[str, Any], texts: NumericTexts) -> dict[DatapointKey, Any]:
     stored = {acceptable(key): stored_value(value, texts) for key, value in values.items()}
-    return {
-        DatapointKey(key, ON_RECEIVED): value for key, value in stored.items() if value is not None
-    }
+    return {_key(key): value for key, value in stored.items() if value is not None}
+
+
+@lru_cache(maxsize=1000)  # one of each for all meters, and for all times
+def _key(key: str) -> DatapointKey:
+    return DatapointKey(key, ON_RECEIVED)

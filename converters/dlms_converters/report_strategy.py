@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from thingsboard_gateway.gateway.constants import ReportStrategy
+from thingsboard_gateway.gateway.entities.converted_data import ConvertedData
 from thingsboard_gateway.gateway.entities.report_strategy_config import ReportStrategyConfig
 
 #: Everything that is read is sent.
@@ -13,6 +15,19 @@ ON_RECEIVED = ReportStrategyConfig({"type": "ON_RECEIVED"})
 
 class ReportStrategyError(ValueError):
     """A `reportStrategy` that the gateway does not accept."""
+
+
+def is_always_sent(data: Any) -> bool:
+    """Whether all values of converted data are ON_RECEIVED by strategies of their own."""
+    if not isinstance(data, ConvertedData):
+        return False
+    keys = (key for entry in data.telemetry for key in entry.values)
+    return all(map(_is_on_received, keys)) and all(map(_is_on_received, data.attributes))
+
+
+def _is_on_received(key: Any) -> bool:
+    strategy = getattr(key, "report_strategy", None)
+    return strategy is not None and strategy.report_strategy is ReportStrategy.ON_RECEIVED
 
 
 def report_strategy(raw: Mapping[str, Any] | None) -> ReportStrategyConfig | None:

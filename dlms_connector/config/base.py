@@ -13,6 +13,9 @@ DOCUMENT = "document"
 #: Prefix for a key that only our own code may use, so that it is refused in a document.
 NOT_FOR_DOCUMENTS = "\0"
 
+#: The sets of fields that were given, of all models. They are never changed: models are frozen.
+_GIVEN: dict[frozenset[str], set[str]] = {}
+
 
 class Model(BaseModel):
     """Frozen values; unknown keys are errors, JSON names are camelCase, null is the default."""
@@ -24,6 +27,13 @@ class Model(BaseModel):
         populate_by_name=True,
         hide_input_in_errors=True,
     )
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Share the set of the given fields with models like this: thousands have few."""
+        given = self.__pydantic_fields_set__
+        object.__setattr__(
+            self, "__pydantic_fields_set__", _GIVEN.setdefault(frozenset(given), given)
+        )
 
     @model_validator(mode="before")
     @classmethod

@@ -39,6 +39,8 @@ _STAND_INS: dict[str, Any] = {
     "obis": "0-0:0.0.0",
 }
 _ATTEMPTS = 5
+#: Different lists that are remembered to find equal ones: of more, the text would be too much.
+_MOST_LISTS = 1000
 
 
 @dataclass(frozen=True)
@@ -54,27 +56,36 @@ class Problem:
 
 
 class SharedLists:
-    """Lists that devices take unchanged from a template: validated once, stored once.
+    """Lists of which several devices have an equal one: validated once, stored once.
 
-    A fleet of thousands has few templates; copies of their items would take most of its memory.
+    A fleet of thousands has few kinds of meters; copies of their items would take most of its
+    memory, whether they come from a template or stand in each device.
     """
 
     def __init__(self) -> None:
         # The raw list is kept with its values, so that its id is not used again.
         self._known: dict[tuple[str, int], tuple[Any, Any]] = {}
+        self._equal: dict[tuple[str, str], Any] = {}
 
     def put_in(self, merged: dict[str, Any]) -> None:
         """Replace lists that were validated before by their values."""
         for key in NAMED_LISTS:
-            if known := self._known.get((key, id(merged.get(key)))):
+            whole = merged.get(key)
+            if known := self._known.get((key, id(whole))):
                 merged[key] = known[1]
+            elif isinstance(whole, list) and (equal := self._equal.get((key, repr(whole)))):
+                merged[key] = equal
 
     def remember(self, shared: Sequence[Layer], raw: Mapping[str, Any], device: Device) -> None:
-        """Keep the lists that a device takes unchanged from a layer below its own."""
+        """Keep the lists of a device without problems."""
         for key in NAMED_LISTS:
-            whole = raw.get(key)
-            if isinstance(whole, list) and any(each.values.get(key) is whole for each in shared):
-                self._known.setdefault((key, id(whole)), (whole, getattr(device, to_snake(key))))
+            whole, values = raw.get(key), getattr(device, to_snake(key))
+            if not isinstance(whole, list):
+                continue
+            if any(each.values.get(key) is whole for each in shared):
+                self._known.setdefault((key, id(whole)), (whole, values))
+            if len(self._equal) < _MOST_LISTS:
+                self._equal.setdefault((key, repr(whole)), values)
 
 
 def build(

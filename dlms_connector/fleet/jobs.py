@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +48,8 @@ class Jobs:
     """Jobs in order of arrival; they run before polls, but do not starve them."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Job] = deque()
+        #: A list, as it is empty in almost all of thousands of lines, and short in the others.
+        self._waiting: list[Job] = []
         self._in_a_row = 0
 
     def __bool__(self) -> bool:
@@ -67,11 +67,11 @@ class Jobs:
     def take(self, *, polls_wait: bool) -> Job | None:
         """Return the next job, None if there is none or if it is the polls' turn."""
         while self._waiting and self._waiting[0].future.done():
-            self._waiting.popleft()
+            self._waiting.pop(0)
         if not self._waiting or (polls_wait and self._in_a_row >= _IN_A_ROW):
             return None
         self._in_a_row += 1
-        return self._waiting.popleft()
+        return self._waiting.pop(0)
 
     def polled(self) -> None:
         """Note that a poll had its turn."""

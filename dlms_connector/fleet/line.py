@@ -22,6 +22,7 @@ from dlms_connector.errors import (
     LinkTimeoutError,
     RefusedError,
 )
+from dlms_connector.fleet.alarm import Alarm
 from dlms_connector.fleet.archive import Archive
 from dlms_connector.fleet.brake import Brake
 from dlms_connector.fleet.errands import Errands
@@ -74,8 +75,8 @@ class Line:
         self._log, self._link = log, link
         self._spread_s = spread_s
         self._shared = len(devices) > 1
-        self._wake = asyncio.Event()
-        self._seat = Seat(places, self._wake.set)
+        self._wake = Alarm()
+        self._seat = Seat(places, self._wake.ring)
         self.members = members_of(
             devices,
             sink,
@@ -87,7 +88,7 @@ class Line:
             state_dir=state_dir,
             unasked=unasked,
             archive=archive,
-            wake=self._wake.set,
+            wake=self._wake.ring,
             spread_s=spread_s,
         )
         brake = archive.brake if archive else Brake()
@@ -136,7 +137,7 @@ class Line:
             refused.set_exception(error)
             return refused
         job = self._jobs.add(member, talk, timeout_s)
-        self._wake.set()
+        self._wake.ring()
         return job.future
 
     def reconnect(self, name: str) -> None:
@@ -146,14 +147,14 @@ class Line:
         member.meter.session.renew = True
         self._outages.forgive()
         self._schedule.set(name, min(loop.time(), member.agenda.due))
-        self._wake.set()
+        self._wake.ring()
 
     def refresh(self, name: str, class_id: int, obis: Obis) -> None:
         """Poll the items of an object soon, because a call has changed it."""
         member, now = self.members[name], asyncio.get_running_loop().time()
         if member.agenda.hasten(class_id, obis, now) and member.unavailable(now) is None:
             self._schedule.set(name, now)
-            self._wake.set()
+            self._wake.ring()
 
     def called(self) -> None:
         """Poll the meters with a link error at once: the meter has dialled in.
@@ -166,7 +167,7 @@ class Line:
         for member in self.members.values():
             if member.waits_for(LinkError):
                 self._schedule.set(member.name, now)
-        self._wake.set()
+        self._wake.ring()
 
     @property
     def is_engaged(self) -> bool:
@@ -291,7 +292,7 @@ class Line:
         due = self._schedule.next_due
         now = loop.time()
         until = min(inf if due is None else due, self._linger_until, self._errands.wake_at(now))
-        alarm = None if until == inf else loop.call_at(until, self._wake.set)
+        alarm = None if until == inf else loop.call_at(until, self._wake.ring)
         try:
             await self._wake.wait()
         finally:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import LinkError
 from dlms_connector.interpret import ScalerUnit
-from dlms_connector.meter.plan import MAX_ITEMS, Limits
+from dlms_connector.meter.plan import MAX_ITEMS, NONE_ALONE, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Learned:
             max_pdu=max_pdu,
             max_items=self.max_items if access or "multiple-references" in services else 1,
             overhead=overhead,
-            alone=frozenset(self.alone),
+            alone=frozenset(self.alone) if self.alone else NONE_ALONE,
             access=access,
         )
 

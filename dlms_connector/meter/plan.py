@@ -8,7 +8,7 @@ is room.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from dlms_connector.config import Device, Item
 from dlms_connector.cosem import CLASSES, AttributeRef
@@ -63,6 +63,10 @@ def wanted(device: Device) -> tuple[Wanted, ...]:
     )
 
 
+#: One for all: each empty set that is made takes room of its own.
+NONE_ALONE: frozenset[AttributeRef] = frozenset()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """The limits of one request to a meter.
@@ -75,7 +79,7 @@ class Limits:
     max_pdu: int = 0xFFFF
     max_items: int = MAX_ITEMS
     overhead: int = 0
-    alone: frozenset[AttributeRef] = field(default_factory=frozenset)
+    alone: frozenset[AttributeRef] = NONE_ALONE
     access: bool = False
 
     @property

@@ -15,6 +15,7 @@ from dlms_connector.protocol.remarks import UNASKED
 
 #: general-glo-ciphering: a push, unless answers come so too.
 _GENERAL_GLO = b"\xdb"
+_UNASKED_OR_CIPHERED = UNASKED | {_GENERAL_GLO}
 #: What a meter pushes between two polls; more is noise.
 _MOST = 1 << 18
 
@@ -23,7 +24,7 @@ def unread_of(device: Device, unasked: Callable[[bytes], None]) -> Callable[[byt
     """Return what takes the octets that arrived before a request, and passes their pushes on."""
     dlms = device.dlms
     framing: PushFraming = "WRAPPER" if dlms.interface_type == "WRAPPER" else "HDLC"
-    tags = UNASKED if dlms.general_ciphering else UNASKED | {_GENERAL_GLO}
+    tags = UNASKED if dlms.general_ciphering else _UNASKED_OR_CIPHERED
 
     def take(octets: bytes) -> None:
         if not octets:

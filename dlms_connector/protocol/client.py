@@ -35,6 +35,8 @@ from dlms_connector.protocol.talk import Cleared, DataLink, Talk
 CIPHERING_OVERHEAD = 4 + 1 + 4 + 12 + 9
 #: Octets of an HDLC information field unless more were negotiated, and those of the LLC sublayer.
 _USUAL_INFORMATION, _LLC = 128, 3
+#: One for all meters: each empty set that is made takes room of its own.
+_NO_FIELDS: frozenset[str] = frozenset()
 
 
 class Services(Protocol):
@@ -132,7 +134,8 @@ class Client:
             afresh=afresh,
             remarks=directory.remarks,
         )
-        skip = frozenset(workarounds.skip_date_time_fields)
+        fields = workarounds.skip_date_time_fields
+        skip = frozenset(fields) if fields else _NO_FIELDS
         select = Selector(from_utc=dlms.deviation_from_utc, skip=skip).encode
         self._names: ShortNames | None = None
         #: The services that keep encoded questions.

@@ -91,13 +91,14 @@ async def _polling(ports: Sequence[int], period_s: float, seconds: float, folder
         until_ms = time.time() * 1000
         await asyncio.sleep(_SETTLING_S)  # what was read last is on its way
         stamps = platform.store.instants(meters.REGISTERS[0])
-        behind = _behind_grid(names, stamps, period_s)
-        late = sorted(ms for at, ms in behind if since_ms <= at <= until_ms)
-        expected = int(seconds // period_s) - 1
-        missed = sum(
-            max(0, expected - sum(since_ms <= at <= until_ms for at in stamps.get(name, ())))
+        # The first values of a fleet come when they can.
+        inside = {
+            name: [at for at in stamps.get(name, ()) if since_ms <= at <= until_ms]
             for name in names
-        )
+        }
+        late = sorted(_behind_grid(inside, period_s))
+        expected = int(seconds // period_s) - 1
+        missed = sum(max(0, expected - len(each)) for each in inside.values())
         stopping = time.monotonic()
         await gateway.stop(within_s=120.0)
         return Run(
@@ -129,29 +130,27 @@ async def _started(platform: Platform, count: int) -> tuple[float, float]:
     return half_s or took, took
 
 
-def _behind_grid(
-    names: Sequence[str], stamps: Mapping[str, Sequence[int]], period_s: float
-) -> Iterable[tuple[int, float]]:
-    """Yield the instant of each value and how many ms it is late.
+def _behind_grid(stamps: Mapping[str, Sequence[int]], period_s: float) -> Iterable[float]:
+    """Yield how many ms each value is late.
 
     The grids of meters whose lines began together differ by what is known of their names, so the
     earliest of all their values tells where these grids begin.
     """
-    period_ms = period_s * 1000
+    period_ms, names = period_s * 1000, list(stamps)
     spread_ms = min(period_s, max(1.0, len(names) / 100)) * 1000
     for first in range(0, len(names), _NEIGHBOURS):
         offsets = [
-            (at, (at - spread(name) * spread_ms) % period_ms)
+            (at - spread(name) * spread_ms) % period_ms
             for name in names[first : first + _NEIGHBOURS]
-            for at in stamps.get(name, ())
+            for at in stamps[name]
         ]
         if not offsets:
             continue
         # Offsets around the end of a period: turn them so that they do not wrap.
-        middle = sorted(offset for _, offset in offsets)[len(offsets) // 2]
-        turned = [(at, (off - middle + period_ms / 2) % period_ms) for at, off in offsets]
-        earliest = min(offset for _, offset in turned)
-        yield from ((at, offset - earliest) for at, offset in turned)
+        middle = sorted(offsets)[len(offsets) // 2]
+        turned = [(offset - middle + period_ms / 2) % period_ms for offset in offsets]
+        earliest = min(turned)
+        yield from (offset - earliest for offset in turned)
 
 
 def _lost(platform: Platform, names: Iterable[str]) -> int:

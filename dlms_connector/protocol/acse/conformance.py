@@ -6,6 +6,7 @@ The conformance block is a bit string of 24 bits, bit 0 first (IEC 62056-5-3, In
 from __future__ import annotations
 
 from collections.abc import Set
+from functools import lru_cache
 
 #: Bit numbers; a bit that an LN and an SN service share has the name of the LN service.
 BITS = {
@@ -70,6 +71,7 @@ def encode_conformance(services: Set[str]) -> bytes:
     return sum(1 << (23 - BITS[name]) for name in services).to_bytes(3, "big")
 
 
+@lru_cache(maxsize=64)  # equal ones are stored once: thousands of meters have few different ones
 def decode_conformance(octets: bytes) -> frozenset[str]:
     """Read three octets; reserved bits are ignored."""
     block = int.from_bytes(octets, "big")
