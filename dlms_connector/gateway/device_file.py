@@ -16,6 +16,8 @@ from typing import Any
 _NAME = "_TBGatewayService__save_persistent_devices"
 #: The file is written after so many times the time that the last writing took, at least.
 _SHARE = 20
+#: How long the file is left alone if the gateway has not read it: it reads it soon after its start.
+_PATIENCE_S = 120.0
 
 
 class DeviceFile:
@@ -25,15 +27,25 @@ class DeviceFile:
     that time, the gateway learns again from the next values.
     """
 
-    def __init__(self, gateway: Any, log: Logger, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        gateway: Any,
+        log: Logger,
+        clock: Callable[[], float],
+        is_read: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`is_read` tells whether the gateway has read the file since it was started."""
         self._gateway, self._log, self._clock = gateway, log, clock
+        self._is_read, self._patient_until = is_read, clock() + _PATIENCE_S
         self._original: Callable[[], object] | None = None
         self._changed = False
         self._not_before = 0.0
 
     def write(self) -> None:
         """Write the file if it is out of date and its time has come."""
-        self._take_over()
+        self.take_over()
+        if not (self._is_read() or self._clock() >= self._patient_until):
+            return
         if not self._changed or self._original is None:
             return
         if (started := self._clock()) >= self._not_before:
@@ -58,7 +70,8 @@ class DeviceFile:
                 self._original()
         self._original = None
 
-    def _take_over(self) -> None:
+    def take_over(self) -> None:
+        """Write instead of the gateway from now on."""
         if self._original is None and self._present() is None:
             original = getattr(self._gateway, _NAME, None)
             if callable(original):

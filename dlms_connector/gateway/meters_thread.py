@@ -11,6 +11,7 @@ from threading import Thread
 
 from dlms_connector.config import Device
 from dlms_connector.fleet import Fleet
+from dlms_connector.gateway import garbage
 from dlms_connector.gateway.uplink import Uplink
 
 #: Seconds for the fleet to release its associations, and for the thread to end.
@@ -21,6 +22,8 @@ COUNT_S = 60.0
 #: Most threads for blocking work: name look-ups, opening and setting serial ports. They are
 #: started when needed; there are so many that hanging look-ups do not delay serial ports.
 _BLOCKING = 128
+#: When a fleet has its sessions and plans: after some polls of the last meter that began.
+_SETTLED_S, _SETTLED_PER_S = 180.0, 100
 
 
 class MetersThread:
@@ -79,9 +82,14 @@ class MetersThread:
 
     async def _main(self) -> None:
         fleet = self._make_fleet()
+        garbage.keep_loaded(len(self._devices))
         stopped = asyncio.create_task(self._stop.wait())
         polling = asyncio.create_task(fleet.run())
         diagnosing = asyncio.create_task(self._diagnose(fleet))
+        asyncio.get_running_loop().call_later(
+            _SETTLED_S + len(self._devices) / _SETTLED_PER_S,
+            garbage.keep_running, len(self._devices),
+        )  # fmt: skip
         await asyncio.wait({polling, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if polling.done() and not polling.cancelled() and (error := polling.exception()):
             self._log.error("polling failed: nothing is polled until a restart", exc_info=error)

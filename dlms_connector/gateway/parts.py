@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from dlms_connector.config import Configuration, Device
 from dlms_connector.errors import ConfigError
 from dlms_connector.fleet import Fleet
-from dlms_connector.gateway import last_good
+from dlms_connector.gateway import garbage, last_good
 from dlms_connector.gateway.announcer import Announcer
 from dlms_connector.gateway.call_entry import CallEntry
 from dlms_connector.gateway.delivering import Delivering
@@ -29,6 +29,7 @@ from dlms_connector.gateway.downlink import Downlink
 from dlms_connector.gateway.duty import Duty
 from dlms_connector.gateway.file_watch import FileWatch
 from dlms_connector.gateway.handover import until_taken
+from dlms_connector.gateway.known_devices import load_each_once
 from dlms_connector.gateway.meters_thread import MetersThread
 from dlms_connector.gateway.prepared import Prepared, devices_file, prepare, state_directory
 from dlms_connector.gateway.remembered import file_name
@@ -124,7 +125,8 @@ class Parts:
         self._announcer = Announcer(
             gateway, owner, CallEntry(gateway, owner, names), self._renames, self._log, monotonic
         )
-        self._device_file = DeviceFile(gateway, self._log, monotonic)
+        is_read = load_each_once(gateway)
+        self._device_file = DeviceFile(gateway, self._log, monotonic, is_read)
         self._announcing = UplinkQueue(
             self._log,
             idle=self._reconcile,
@@ -164,6 +166,7 @@ class Parts:
 
     def begin(self) -> None:
         """Start polling, if this gateway is on duty, and return at once."""
+        self._device_file.take_over()
         self._queue.start(f"{self._owner.name} uplink")
         self._announcing.start(f"{self._owner.name} announcing")
         self.duty.begin(self._owner.name)
@@ -197,6 +200,8 @@ class Parts:
         self._device_file.give_back()
         self._forget_reports()
         self._retire()
+        if self._gateway.stopped:
+            garbage.ending()
         self._log.info("closed within %.0f ms", (monotonic() - started) * 1000)
 
     def device_deleted(self, name_there: str) -> None:
