@@ -181,6 +181,8 @@ class _Loading:
         self._shared = SharedLists()
         self._groups: dict[str, tuple[str | None, str]] = {}
         self._elsewhere: set[str] = set()
+        #: Keys that devices of this share have in common with others, and with the same title.
+        self._split_keys = 0
         # Before anything else: without them it is not known what is this gateway's to poll.
         self._share = share_of(self._raw, environment)
         self._active_file = standby_of(
@@ -227,6 +229,13 @@ class _Loading:
     def _notes(self, whole: Configuration, devices: Sequence[Device]) -> Iterator[str]:
         if note := too_large(self._document):
             yield note
+        if self._split_keys:
+            yield (
+                f"{self._split_keys} keys are those of meters of other shares, too, with the same "
+                "systemTitle: two gateways will use the same invocation counters, and whoever "
+                "records both can read them; give each meter its own key, or each gateway its own "
+                "systemTitle, or put such meters into one group"
+            )
         if whole.journal:
             polls = [
                 poll
@@ -368,12 +377,20 @@ class _Loading:
         for row in rows:
             if isinstance(row, Layer):
                 placement.add(row)
+        ours: set[bytes | None] = set()
+        others: set[bytes | None] = set()
         for row in rows:
             if share.holds(placement.of(row) if isinstance(row, Layer) else row.path):
+                if isinstance(row, Layer):
+                    ours.add(placement.key(row))
                 yield row
-            elif isinstance(row, Layer) and (name := _text_of("deviceName", [row])):
+                continue
+            if isinstance(row, Layer):
+                others.add(placement.key(row))
+            if isinstance(row, Layer) and (name := _text_of("deviceName", [row])):
                 self._elsewhere.add(name)
                 self._paths.setdefault(name, row.place.path)
+        self._split_keys = len((ours & others) - {None})
 
     def _build(
         self,

@@ -7,6 +7,7 @@ fleet can be shared out where none of them are.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from hashlib import blake2b
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -17,7 +18,7 @@ from dlms_connector.config.inheritance import Layer, merge
 from dlms_connector.config.templates import Templates
 from dlms_connector.sharing import Units
 
-_KEYS = ("connection", "push")
+_KEYS = ("connection", "push", "dlms")
 #: What tells the sender of a push. A polled meter that has one also pushes to a listener.
 _MARKS = ("systemTitle", "logicalDeviceName", "peer")
 _CONNECTION: TypeAdapter[Connection] = TypeAdapter(Connection)
@@ -38,11 +39,13 @@ class Placement:
         self._templates, self._listens, self._named = templates, listens, named
         self._units = Units()
         self._endpoints: dict[str, str | None] = {}
+        self._keys: dict[str, bytes | None] = {}
         self._below: dict[str, list[Layer]] = {}
 
     def add(self, row: Layer) -> None:
         """Take a device's own keys."""
-        connection, push = self._read(row)
+        connection, push, dlms = self._read(row)
+        self._keys[row.place.path] = _key(dlms)
         endpoint: str | None = None
         if isinstance(connection, PushConnection):
             endpoint = self.LISTENERS
@@ -65,18 +68,29 @@ class Placement:
         """Whether the connection of a device can be read."""
         return self._endpoints[row.place.path] is not None
 
-    def _read(self, row: Layer) -> tuple[Connection | None, Mapping[str, Any]]:
+    def key(self, row: Layer) -> bytes | None:
+        """Return what stands for a device's key and system title; None if it has no key.
+
+        Equal for devices that are configured with the same ones; it tells nothing of them.
+        """
+        return self._keys[row.place.path]
+
+    def _read(self, row: Layer) -> tuple[Connection | None, Mapping[str, Any], Mapping[str, Any]]:
         name = row.values.get("template", self._templates.default_template())
         layers = [_part(row), *self._chain(name)]
         merged, _ = merge(layers)
-        push = merged.get("push")
+        push, dlms = merged.get("push"), merged.get("dlms")
         try:
             connection = _CONNECTION.validate_python(
                 merged.get("connection"), context={DOCUMENT: True}
             )
         except ValidationError:
             connection = None
-        return connection, push if isinstance(push, Mapping) else {}
+        return (
+            connection,
+            push if isinstance(push, Mapping) else {},
+            dlms if isinstance(dlms, Mapping) else {},
+        )
 
     def _chain(self, name: Any) -> list[Layer]:
         """Return the layers below a device, of those keys that matter here."""
@@ -95,6 +109,13 @@ def listening(listeners: Any) -> tuple[bool, frozenset[str]]:
     listed = listeners if isinstance(listeners, list | tuple) else ()
     named = {one.get("device") for one in listed if isinstance(one, Mapping)}
     return bool(listed), frozenset(name for name in named if isinstance(name, str))
+
+
+def _key(dlms: Mapping[str, Any]) -> bytes | None:
+    key, title = dlms.get("blockCipherKey"), dlms.get("systemTitle")
+    if not isinstance(key, str) or dlms.get("security") in (None, "NONE"):
+        return None
+    return blake2b(f"{key}\0{title}".upper().encode("utf-8", "surrogatepass")).digest()
 
 
 def _part(layer: Layer) -> Layer:

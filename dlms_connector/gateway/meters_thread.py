@@ -81,7 +81,8 @@ class MetersThread:
             self._loop.close()
 
     async def _main(self) -> None:
-        fleet = self._make_fleet()
+        with garbage.uncollected():
+            fleet = self._make_fleet()
         garbage.keep_loaded(len(self._devices))
         stopped = asyncio.create_task(self._stop.wait())
         polling = asyncio.create_task(fleet.run())

@@ -191,3 +191,33 @@ def test_the_platform_cannot_ask_for_files_of_the_host() -> None:
     assert "DLMS_ACTIVE_FILE" in refused(document)
     document["standby"] = {"activeFile": "/run/dlms-active"}
     assert names(document)
+
+
+def ciphered(number: int, **dlms: Any) -> dict[str, Any]:
+    section = {
+        "clientAddress": 1,
+        "security": "AUTHENTICATION_ENCRYPTION",
+        "systemTitle": "4142433132333435",
+        "authenticationKey": "00" * 16,
+        "blockCipherKey": f"{number:032x}",
+        **dlms,
+    }
+    connection = {"host": f"10.0.0.{number}"}
+    return {"deviceName": f"Meter {number}", "connection": connection, "dlms": section}
+
+
+@pytest.mark.parametrize(
+    ("dlms", "told"),
+    [
+        ({}, 0),
+        ({"blockCipherKey": "AB" * 16}, 1),
+        ({"security": "NONE", "blockCipherKey": None}, 0),
+    ],
+)
+def test_keys_that_two_gateways_would_use_are_told(dlms: dict[str, Any], told: int) -> None:
+    document = {"devices": [ciphered(number, **dlms) for number in range(20)]}
+    document["shard"] = {"index": 0, "count": 2}  # type: ignore[assignment]
+    loaded = load(document, base=Path(), environment={})
+    assert sum("the same invocation counters" in note for note in loaded.notes) == told
+    alone = load(document, base=Path(), environment={"DLMS_SHARD_COUNT": "1"})
+    assert alone.notes == ()
