@@ -8,8 +8,7 @@ from typing import Any
 from dlms_connector.discovery.candidates import Wanted
 from dlms_connector.discovery.probes import Attempt
 from dlms_connector.discovery.refusals import Failure, Refusal
-from dlms_connector.hints import Symptom, sentence, with_options
-from dlms_connector.protocol.octets import shown
+from dlms_connector.hints import Framing, Symptom, looks_like, sentence, with_options
 
 
 def advise(
@@ -231,12 +230,15 @@ def _of_others(attempt: Attempt) -> str:
 
 
 def _of_noise(attempt: Attempt, *, serial: bool) -> str:
-    symptom = attempt.symptom or Symptom.NO_FRAME
+    framing: Framing = "HDLC" if attempt.candidate.is_hdlc else "WRAPPER"
+    symptom = attempt.symptom or looks_like(attempt.noise, framing)
     what = with_options(symptom)
     if symptom is Symptom.NO_FRAME:
         whose = "" if serial else "the converter's "
         what += f"; suspect {whose}baud rate and parity first"
-    return f"{shown(attempt.noise)} came: {what}"
+    text = symptom in (Symptom.TEXT, Symptom.IDENTIFICATION)
+    shown = repr(attempt.noise[:24]) if text else attempt.noise[:12].hex(" ")
+    return f"what came ({shown}): {what}"
 
 
 def _of_narrowing(wanted: Wanted) -> Iterator[str]:

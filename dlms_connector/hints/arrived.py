@@ -13,7 +13,7 @@ _PRINTABLE = frozenset(range(0x20, 0x7F)) | frozenset(b"\t\r\n")
 #: The share of a text that is printable: of random octets a third is.
 _SHARE_OF_TEXT = 0.85
 _LEAST_TEXT = 3
-_WRAPPER_HEADER = 8
+_LEAST_HEADER, _WRAPPER_HEADER = 4, 8
 #: An APDU over the wrapper is shorter than this where it begins what was asked for.
 _LARGEST_WRAPPED = 0x4000
 
@@ -64,9 +64,11 @@ def _begins_hdlc(octets: bytes) -> bool:
 
 
 def _begins_wrapper(octets: bytes) -> bool:
-    if len(octets) < _WRAPPER_HEADER or octets[:2] != b"\x00\x01":
+    if len(octets) < _LEAST_HEADER or octets[:2] != b"\x00\x01":
         return False
-    return 0 < int.from_bytes(octets[6:8], "big") < _LARGEST_WRAPPED
+    return len(octets) < _WRAPPER_HEADER or (
+        0 < int.from_bytes(octets[6:8], "big") < _LARGEST_WRAPPED
+    )
 
 
 def _of_hdlc(octets: bytes, more: int) -> Symptom:

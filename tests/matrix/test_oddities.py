@@ -166,7 +166,7 @@ async def test_values_without_a_scaler(fault: str, tmp_path: Path) -> None:
     ):
         await met.polled()
         assert [failure.key for failure in met.failures()] == ["energy", "voltage"]
-        assert all("set `scaler` and `unit`" in str(failure.error) for failure in met.failures())
+        assert all("set `scaler` and `unit`" in failure.error.hint for failure in met.failures())
         assert met.values() == {"clock": VALUES["clock"]}
 
 

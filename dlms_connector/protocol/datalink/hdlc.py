@@ -374,11 +374,11 @@ class Hdlc:
         if self._octets and not self._frames:
             sent = b"".join(command.encode() for command in self._commands)
             return looks_like(self._heard, "HDLC", sent, self._came)
+        if self._octets:
+            return Symptom.SLOW
         if self._answered:
-            return Symptom.SLOW if self._octets else Symptom.SILENCE_IN_SESSION
-        if self._linked:
-            return Symptom.SILENCE_TO_ASSOCIATION
-        return Symptom.SLOW if self._octets else Symptom.SILENCE
+            return Symptom.SILENCE_IN_SESSION
+        return Symptom.SILENCE_TO_ASSOCIATION if self._linked else Symptom.SILENCE
 
     def _is_echo(self, frame: Frame) -> bool:
         """Return whether this is an echo of our frame; needed if both addresses are equal.

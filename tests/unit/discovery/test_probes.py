@@ -121,9 +121,9 @@ def advice_on(*attempts: Attempt, serial: bool = False) -> str:
 @pytest.mark.parametrize(
     ("candidate", "noise", "serial", "sentence"),
     [
-        (ONE, b"\x00\x01\x00\x01\x00\x10", False, "give --interface WRAPPER"),
-        (PORT, b"\x7e\xa0\x1e", False, "give --interface HDLC"),
-        (ONE, b"/ISK5\\2MT174\r\n", True, "give --interface HDLC_WITH_MODE_E"),
+        (ONE, b"\x00\x01\x00\x01\x00\x10", False, "that is --interface WRAPPER"),
+        (PORT, b"\x7e\xa0\x1e", False, "that is --interface HDLC"),
+        (ONE, b"/ISK5\\2MT174\r\n", True, "that is --interface HDLC_WITH_MODE_E"),
         (ONE, b"\xf0\x0f\x33", True, "suspect baud rate and parity"),
         (ONE, b"\xf0\x0f\x33", False, "suspect the converter's baud rate"),
     ],

@@ -109,7 +109,7 @@ def test_without_a_scaler_the_message_tells_what_to_configure(
     sentence = str(failure.error)
     assert sentence.startswith("reading 1-0:1.8.0 attribute 3")
     assert what in sentence
-    assert "set `scaler` and `unit` for it in the configuration" in sentence
+    assert "set `scaler` and `unit`" in failure.error.hint
     assert "Data(" not in sentence
     assert failure.error.code == getattr(answer, "code", None)
 
