@@ -322,7 +322,7 @@ class InvocationCounter:
             return refused(
                 "another gateway may have counted since",
                 Symptom.COUNTER_UNKNOWN,
-                remedy="set dlms.invocationCounter so that it is read from the meter",
+                remedy=_HOW_TO_GO_ON,
             )
         path = next((each.path for each in self._numbers if not each.kept), None)
         remedy = _how_to_go_on(path)
@@ -342,8 +342,11 @@ def _opened(numbers: Numbers) -> bool:
     return numbers.opened or (not numbers.managed and numbers.open())
 
 
+_HOW_TO_GO_ON = "set dlms.invocationCounter so that it is read from the meter"
+
+
 def _how_to_go_on(path: Path | None) -> str:
-    hint = "set dlms.invocationCounter so that it is read from the meter"
+    hint = _HOW_TO_GO_ON
     if path is None:
         return f"{hint}, or set stateDirectory to a folder where it can be kept"
     return (

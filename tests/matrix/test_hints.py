@@ -139,8 +139,8 @@ def parity(text: bytes) -> bytes:
 
 
 def frame(control: int, information: bytes = b"", **more: bytes) -> bytes:
-    addresses = {"destination": CLIENT, "source": SERVER, **more}
-    return Frame(control=control, information=information, **addresses).encode()
+    destination, source = more.get("destination", CLIENT), more.get("source", SERVER)
+    return Frame(destination, source, control, information).encode()
 
 
 def block(lines: str) -> bytes:

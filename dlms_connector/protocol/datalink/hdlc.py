@@ -152,7 +152,8 @@ class Hdlc:
             due = information_control(self._received, sent, poll=True)
             answer = apdu_of(heard, self._client, self.server, due)
             if answer is not None:
-                self._sent, self._received, self._usable = sent, received, True
+                self._sent, self._received = sent, received
+                self._usable = self._answered = True
                 return answer
             self._usable = True
         data = LLC_COMMAND + apdu
