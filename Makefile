@@ -62,6 +62,7 @@ docs: .venv/.installed
 	$(BIN)/python -m dlms_connector.config.reference docs
 	$(BIN)/python -m dlms_connector.cli.manual docs
 	$(BIN)/python -m dlms_connector.hints.reference docs
+	$(BIN)/python -m dlms_connector.metrics.dashboard gateway-config docs
 	$(BIN)/python -m tests.matrix.table docs
 	$(BIN)/python -m tests.rooms.house docs
 	$(BIN)/python -m dlms_connector.thingsboard.files gateway-config

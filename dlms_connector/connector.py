@@ -23,7 +23,16 @@ from thingsboard_gateway.gateway.entities.converted_data import ConvertedData
 from thingsboard_gateway.tb_utility.tb_logger import init_logger
 
 from dlms_connector.fleet import Fleet
-from dlms_connector.gateway import Logs, Parts, id_of, name_of, put_directly, shorten, usable
+from dlms_connector.gateway import (
+    Logs,
+    Measuring,
+    Parts,
+    id_of,
+    name_of,
+    put_directly,
+    shorten,
+    usable,
+)
 from dlms_converters.device_data import DeviceData
 from dlms_converters.message_size import messages
 from dlms_converters.statistics import count_message
@@ -53,6 +62,10 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         logs = Logs(self._log, self._converter_log)
         self._make = partial(Parts, gateway, self, config, logs)
         self._parts = self._make()
+        #: Messages that the gateway's storage has taken and refused.
+        self.messages = {"taken": 0, "refused": 0}
+        metrics = self._parts.prepared.configuration.metrics
+        self._measuring = Measuring(metrics, gateway, self, self._log)
 
     # What the gateway asks
 
@@ -92,6 +105,18 @@ class DLMSConnector(Connector):  # type: ignore[misc]
                 return
             self._opened = True
             self._parts.begin()
+            self._measure()
+
+    @property
+    def parts(self) -> Parts:
+        """What works at present."""
+        return self._parts
+
+    def _measure(self) -> None:
+        try:
+            self._measuring.open(self.name)
+        except Exception:
+            self._log.exception("metrics cannot be served")
 
     def _begin_anew(self) -> None:
         """Load the configuration again, after a change of its table of devices."""
@@ -143,6 +168,8 @@ class DLMSConnector(Connector):  # type: ignore[misc]
                 self._parts.end()
             except Exception:  # else the gateway would repeat the call for 5 s, in vain
                 self._log.exception("the connector did not end cleanly")
+            with suppress(Exception):
+                self._measuring.close()
             self._stopped = True
             for log in (self._converter_log, self._log):
                 _stop_logger(log)
@@ -232,6 +259,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
                 to.send_to_storage(self.get_name(), self.get_id(), part) == Status.SUCCESS
             )
             self.statistics["MessagesSent"] += stored
+            self.messages["taken" if stored else "refused"] += 1
             taken = taken and stored
         return taken
 

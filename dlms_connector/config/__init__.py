@@ -10,6 +10,7 @@ from dlms_connector.config.dlms import SECRET_KEYS, Authentication, Dlms, Interf
 from dlms_connector.config.formula import DEFAULT_FORMULA, evaluate
 from dlms_connector.config.items import Item, ValueFormat
 from dlms_connector.config.loading import DEVICES_FILE, Loaded, Refused, is_empty, load, load_file
+from dlms_connector.config.metrics import Metrics
 from dlms_connector.config.model import (
     AttributeUpdate,
     AutoCreate,
@@ -65,6 +66,7 @@ __all__ = [
     "Journal",
     "ListenConnection",
     "Loaded",
+    "Metrics",
     "PlatformAccess",
     "Profile",
     "ProfileColumn",

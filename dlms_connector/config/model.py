@@ -31,6 +31,7 @@ from dlms_connector.config.dlms import (
     Workarounds,
 )
 from dlms_connector.config.items import AttributeUpdate, Item, RpcMethod
+from dlms_connector.config.metrics import Metrics
 from dlms_connector.config.platform_names import PlatformName
 from dlms_connector.config.profiles import Profile, ProfileColumn
 from dlms_connector.config.push import AutoCreate, DevicePush, PushLayout, PushListener, PushObject
@@ -232,6 +233,10 @@ class Configuration(Model):
     )
     push: tuple[PushListener, ...] = Field(
         default=(), description="listeners for meters that send unsolicited data (push)"
+    )
+    metrics: Metrics | None = Field(
+        default=None,
+        description="serve the connector's counters for Prometheus (docs/metrics.md)",
     )
     diagnostics_period_ms: Whole = Field(
         default=60_000,

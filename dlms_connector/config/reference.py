@@ -158,7 +158,15 @@ PARTS: Mapping[str, Callable[[], str]] = {
                 "Profile",
             ),
             "ProfileColumn",
-            *("AttributeUpdate", "RpcMethod", "Journal", "PlatformAccess", "Shard", "Standby"),
+            *(
+                "AttributeUpdate",
+                "RpcMethod",
+                "Journal",
+                "PlatformAccess",
+                "Metrics",
+                "Shard",
+                "Standby",
+            ),
             *("PushListener", "AutoCreate", "DevicePush", "PushLayout", "PushObject"),
         )
     },

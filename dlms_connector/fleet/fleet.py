@@ -27,6 +27,7 @@ from dlms_connector.fleet.shared_keys import warn_of_shared_keys
 from dlms_connector.fleet.sink import MeterState, Sink
 from dlms_connector.link import DialInLink, Link, make_link
 from dlms_connector.meter import MakeClient, Statistics, Tap, unread_of
+from dlms_connector.metrics import Tally
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client, make_client
 from dlms_connector.protocol.talk import Talk
@@ -116,6 +117,8 @@ class Fleet:
         connection at once, None for all.
         """
         self._log = log
+        #: What came of all polls.
+        self.tally = Tally()
         self._taps: dict[str, Tap] = {}
         self._archive = _archive_of(devices, records)
         warn_of_shared_keys(devices, log)
@@ -146,6 +149,7 @@ class Fleet:
                 unasked=self._said,
                 archive=self._archive,
                 places=files if pool is None else (pool, *files),
+                polled=self.tally.polled,
             )
             if isinstance(link, DialInLink):
                 link.arrived = line.called
@@ -218,6 +222,10 @@ class Fleet:
         if member.history is not None:
             member.meter.statistics.history_unread = member.history.unread
         return member.meter.statistics
+
+    def counters(self) -> Sequence[tuple[str, Statistics]]:
+        """Return the counters of the polled meters as they are; may be called in any thread."""
+        return [(name, line.members[name].meter.statistics) for name, line in self._line_of.items()]
 
     def history(self, device_name: str) -> tuple[ProfileProgress, ...]:
         """Return what is read of a meter's profiles; raises KeyError if there is no such meter."""

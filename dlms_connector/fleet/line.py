@@ -71,8 +71,10 @@ class Line:
         unasked: Callable[[str, bytes], None] = lambda name, apdu: None,
         archive: Archive | None = None,
         places: Sequence[Places] = (),
+        polled: Callable[[DlmsError | None, float], None] = lambda error, seconds: None,
     ) -> None:
-        self._log, self._link = log, link
+        """Take the meters of a line; `polled` gets the error of each poll, and its seconds."""
+        self._log, self._link, self._polled = log, link, polled
         self._spread_s = spread_s
         self._shared = len(devices) > 1
         self._wake = Alarm()
@@ -196,6 +198,7 @@ class Line:
         if unreachable := self._outages.unreachable(start):
             member.agenda.done(start, member.agenda.take(start))
             member.meter.statistics.polls_failed += 1
+            self._polled(unreachable, 0.0)
             self._schedule.set(member.name, member.failed(unreachable, start))
             return
         await self._lend(member)
@@ -209,8 +212,10 @@ class Line:
             await member.meter.session.hang_up()
             member.agenda.done(loop.time(), due)
             self._schedule.set(member.name, member.fault(error, loop.time()))
+            self._polled(DlmsError(repr(error)), 0.0)
             return
         now = loop.time()
+        self._polled(outcome.error, now - start)
         member.agenda.done(now, outcome.unread)
         member.deliver(outcome)
         if outcome.error:

@@ -103,6 +103,8 @@ class Downlink:
         self._audit_telemetry, self._log = audit_telemetry, log
         self._senseless = Sparing(log, "a remote call makes no sense", self._later)
         self._ledger = Ledger(self._reply)
+        #: Calls that were answered, by result.
+        self.calls = {"ok": 0, "error": 0}
         self._own_calls = ConnectorCalls(
             gateway,
             connector_type,
@@ -276,6 +278,7 @@ class Downlink:
 
     def _reply(self, device: str, number: int, content: Mapping[str, Any]) -> bool:
         """Send an answer; false if the platform is not connected or the gateway fails."""
+        self.calls["error" if "error" in content else "ok"] += 1
         try:
             if device == ITSELF:
                 self._gateway.send_rpc_reply(device=None, req_id=str(number), content=content)

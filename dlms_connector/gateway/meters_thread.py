@@ -13,6 +13,7 @@ from dlms_connector.config import Device
 from dlms_connector.fleet import Fleet
 from dlms_connector.gateway import garbage
 from dlms_connector.gateway.uplink import Uplink
+from dlms_connector.metrics import Histogram
 
 #: Seconds for the fleet to release its associations, and for the thread to end.
 GOODBYE_S = 0.6
@@ -24,6 +25,8 @@ COUNT_S = 60.0
 _BLOCKING = 128
 #: When a fleet has its sessions and plans: after some polls of the last meter that began.
 _SETTLED_S, _SETTLED_PER_S = 180.0, 100
+#: Seconds between two looks at how late the loop is.
+_LOOK_S = 1.0
 
 
 class MetersThread:
@@ -37,7 +40,9 @@ class MetersThread:
         log: Logger,
         *,
         period_s: float,
+        lateness: Histogram | None = None,
     ) -> None:
+        """`lateness` gets how late the loop is, once a second."""
         self._make_fleet, self._uplink = make_fleet, uplink
         self._devices = [device for device in devices if device.is_polled]
         self._log, self._period_s = log, period_s
@@ -45,6 +50,9 @@ class MetersThread:
         self._loop.set_default_executor(ThreadPoolExecutor(_BLOCKING, "dlms-blocking"))
         self._stop = asyncio.Event()
         self._thread: Thread | None = None
+        self._lateness = lateness
+        #: What polls the meters; None before it is made.
+        self.fleet: Fleet | None = None
 
     def start(self, name: str) -> None:
         """Start the thread; the loop is running soon."""
@@ -82,11 +90,12 @@ class MetersThread:
 
     async def _main(self) -> None:
         with garbage.uncollected():
-            fleet = self._make_fleet()
+            fleet = self.fleet = self._make_fleet()
         garbage.keep_loaded(len(self._devices))
         stopped = asyncio.create_task(self._stop.wait())
         polling = asyncio.create_task(fleet.run())
         diagnosing = asyncio.create_task(self._diagnose(fleet))
+        looking = asyncio.create_task(self._look_how_late())
         asyncio.get_running_loop().call_later(
             _SETTLED_S + len(self._devices) / _SETTLED_PER_S,
             garbage.keep_running, len(self._devices),
@@ -96,13 +105,22 @@ class MetersThread:
             self._log.error("polling failed: nothing is polled until a restart", exc_info=error)
         await stopped
         diagnosing.cancel()
+        looking.cancel()
         polling.cancel()
-        await asyncio.wait({polling, diagnosing}, timeout=GOODBYE_S)
+        await asyncio.wait({polling, diagnosing, looking}, timeout=GOODBYE_S)
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()
         if left:
             await asyncio.wait(left, timeout=0.05)
+
+    async def _look_how_late(self) -> None:
+        """Measure how late the loop does what is due."""
+        loop = asyncio.get_running_loop()
+        while self._lateness is not None:
+            due = loop.time() + _LOOK_S
+            await asyncio.sleep(_LOOK_S)
+            self._lateness.add(max(0.0, loop.time() - due))
 
     async def _diagnose(self, fleet: Fleet) -> None:
         """Send every meter's diagnostics once per period, spread evenly to avoid bursts."""

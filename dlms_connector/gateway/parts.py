@@ -6,6 +6,7 @@ gateway, and one does the work that waits for the platform (`uplink_queue`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from dlms_connector.gateway.remembered import file_name
 from dlms_connector.gateway.renames import Renames
 from dlms_connector.gateway.uplink import Converter, Uplink
 from dlms_connector.gateway.uplink_queue import UplinkQueue
+from dlms_connector.metrics import LATE_BOUNDS, Histogram
 from dlms_connector.state import begin_tenure
 from dlms_converters.message_size import LARGEST_VALUE
 from dlms_converters.own import downlink_converter, uplink_converter
@@ -133,9 +135,10 @@ class Parts:
             limit=max(_LEAST_NEWS, _NEWS_PER_DEVICE * len(names)),
             idle_s=self._idle_s,
         )
-        self._queue = UplinkQueue(
-            self._log, dropped=lambda count: owner.count("convertersMsgDropped", count)
-        )
+        #: Polls that were dropped before their conversion.
+        self.dropped = 0
+        self._queue = UplinkQueue(self._log, dropped=self._note_dropped)
+        self.lateness = Histogram(LATE_BOUNDS)
         self.delivering = Delivering(
             gateway, self._renames, self.prepared.configuration, names, self._log, owner.send
         )
@@ -148,12 +151,32 @@ class Parts:
             self.uplink,
             self._log,
             period_s=self.prepared.configuration.diagnostics_period_ms / 1000,
+            lateness=self.lateness if configuration.metrics else None,
         )
 
     @property
     def table(self) -> Path | None:
         """The file of the table of devices, None if there is none."""
         return self.watch.path
+
+    @property
+    def fleet(self) -> Fleet | None:
+        """What polls the meters; None while nothing does."""
+        return self._meters.fleet
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for the uplink."""
+        return self._queue.waiting
+
+    def states(self) -> Counter[str]:
+        """Return how many meters are in each state."""
+        fleet = self.fleet
+        counts: Counter[str] = Counter()
+        for device in self.prepared.devices:
+            counts[(fleet and fleet.state(device.device_name)) or "unknown"] += 1
+        counts["misconfigured"] += len(self.prepared.misconfigured)
+        return counts
 
     def inherit(self, before: Parts) -> None:
         """Take over what is still to be done of parts that have ended; call it before `begin`."""
@@ -309,6 +332,10 @@ class Parts:
         return True
 
     # What the parts need
+
+    def _note_dropped(self, count: int) -> None:
+        self.dropped += count
+        self._owner.count("convertersMsgDropped", count)
 
     def _idle_s(self) -> float:
         return IDLE_S if self._gateway.tb_client is not None else STARTING_S

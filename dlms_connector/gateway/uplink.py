@@ -105,6 +105,8 @@ class Uplink:
         self._texts = numeric_texts
         self._bytes: Counter[str] = Counter()
         self._online: set[str] = set()
+        #: Values that polls and pushes have brought.
+        self.readings = 0
         self._complained: set[tuple[str, type[Exception]]] = set()
         self._renamed: set[tuple[str, str]] = set()
 
@@ -116,6 +118,7 @@ class Uplink:
     def polled(self, device: Device, poll: Poll) -> None:
         """Take the outcome of a poll."""
         self._count("connectorMsgsReceived", 1)
+        self.readings += len(poll.readings)
         if poll.readings:
             self._queue.put(partial(self._forward, device, poll))
 

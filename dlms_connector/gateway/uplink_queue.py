@@ -65,6 +65,11 @@ class UplinkQueue:
         if dropped and not closing:
             self._overflowed(len(dropped))
 
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait."""
+        return len(self._jobs)
+
     def close(self, within_s: float) -> bool:
         """Run the remaining jobs for at most `within_s` seconds; true if all were run.
 

@@ -88,17 +88,24 @@ class Receiver:
         #: When each meter that only pushes was heard last, in seconds of `clock`.
         self.heard: dict[str, float] = {}
         self._states: dict[str, State] = {}
+        #: Notifications that were taken, and that were refused.
+        self.counts = {"taken": 0, "refused": 0}
 
     def take(self, apdu: bytes, caller: Caller, source: bytes = b"") -> Taken:
         """Take an APDU from a frame with this source address; never raises."""
         try:
             whole = self._joined(apdu, caller, source)
-            return Taken(waits=True) if whole is None else self._take(whole, caller)
+            if whole is None:
+                return Taken(waits=True)
+            taken = self._take(whole, caller)
+            self.counts["taken"] += 1
+            return taken
         except DlmsError as error:
             self._refuse(error, caller)
         except Exception as error:
             self._news.tell(caller.name, "fault", f"a fault of the connector: {error!r}")
             self._log.debug("a push could not be taken", exc_info=True)
+        self.counts["refused"] += 1
         return Taken()
 
     def knows(self, device_name: str) -> bool:

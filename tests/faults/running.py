@@ -23,7 +23,7 @@ from dlms_connector.interpret import options_of
 from dlms_connector.obis import Obis
 from dlms_connector.reading import Poll, Reading
 from dlms_connector.records import Slice
-from dlms_connector.simulator import Meter, frame_notification, push
+from dlms_connector.simulator import frame_notification, push
 from dlms_connector.simulator.serving.server import Endpoint
 from tests.faults.cells import FRAMINGS, SECURITIES, Cell
 from tests.faults.effects import FAULTS, of_another

@@ -378,7 +378,7 @@ def _end(task: asyncio.Task[Any]) -> None:
     for _ in range(10):
         try:
             task.get_coro().close()  # type: ignore[union-attr]
-        except Exception:  # noqa: S112 - it waits once more on its way out, or stumbles
+        except Exception:
             continue
         return
 
