@@ -30,11 +30,13 @@ from dlms_connector.cli.profile_plots import charts, write_plot
 from dlms_connector.cli.profile_rows import Rows, Told, read_last, read_range
 from dlms_connector.cli.program import INTERRUPTED
 from dlms_connector.cli.sent import text_of
+from dlms_connector.cli.tracing import trace_options, traces, writing
 from dlms_connector.config import Device, Loaded, Profile, load_file
 from dlms_connector.errors import DlmsError
 from dlms_connector.history import ProfileReader
 from dlms_connector.obis import Obis
 from dlms_connector.state import NoPlace
+from dlms_connector.tracing import Trace
 
 #: Rows that are read without `--from` and `--last`: a day of quarters.
 _LAST = 96
@@ -90,6 +92,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--chart", is_flag=True, help="Draw in the terminal (needs the extra [chart]).")
 @click.option("--json", "json_wanted", is_flag=True, help="Write JSON; decimals stay exact.")
+@trace_options
 def command(
     file: Path,
     name: str | None,
@@ -102,6 +105,8 @@ def command(
     plot_file: Path | None,
     chart: bool,
     json_wanted: bool,
+    trace: Path | None,
+    trace_everything: bool,
 ) -> None:
     """Read rows of a load profile, a billing profile or an event log of one meter of FILE.
 
@@ -122,7 +127,10 @@ def command(
     loaded = load_file(file)
     device = _device(loaded, name)
     rows = Rows(ProfileReader(device, _profile(device, obis)))
-    error = _read(rows, since, until, count or _LAST, state_folder(loaded, file, device))
+    folder = state_folder(loaded, file, device)
+    with writing(trace) as writers:
+        tap = traces([device], writers, everything=trace_everything).get(device.device_name)
+        error = _read(rows, since, until, count or _LAST, folder, tap)
     if rows or error is None:
         if csv_file is not None:
             write_csv(csv_file, rows)
@@ -210,6 +218,7 @@ def _read(
     until: datetime | None,
     count: int,
     state_dir: Path | NoPlace | None,
+    tap: Trace | None,
 ) -> DlmsError | KeyboardInterrupt | None:
     """Read; return what ended it before its time."""
     device = rows.reader.device
@@ -217,6 +226,7 @@ def _read(
 
     async def read(told: Told) -> None:
         async with at_meter(device, state_dir, log) as meter:
+            meter.session.trace(tap)
             if since is not None:
                 await read_range(meter, rows, since, until, told)
             else:
@@ -231,6 +241,9 @@ def _read(
         if rows or str(error) != "the range ends before it begins":
             raise
         raise click.BadParameter(str(error), param_hint="--to") from None
+    finally:
+        if tap is not None:
+            tap.close()
     return None
 
 

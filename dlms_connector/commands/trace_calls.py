@@ -1,10 +1,10 @@
-"""The call that traces the frames of a meter for some minutes."""
+"""Traces of frames in files: by a call for some minutes, and as the configuration has it."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from logging import Logger
 from pathlib import Path
@@ -12,12 +12,22 @@ from pathlib import Path
 from dlms_connector.commands.meters import Meters
 from dlms_connector.commands.request import Arguments
 from dlms_connector.commands.work import Context, Local, Method
-from dlms_connector.errors import CommandError
+from dlms_connector.config import Device
+from dlms_connector.errors import CommandError, DlmsError
 from dlms_connector.reading import Value
-from dlms_connector.tracing import FOLDER, MOST_OCTETS, trace_into
+from dlms_connector.tracing import FOLDER, MOST_KEPT, MOST_OCTETS, trace_into
 
 _MINUTES, _MOST_MINUTES = 5, 60
+_MEGABYTE = 1_000_000
 _NO_FOLDER = "there is no folder for the state, see the connector's log"
+
+
+def _left_s(device: Device) -> float:
+    """Return for how many seconds a device is to be traced as configured; 0 if it is not."""
+    if device.trace is None or device.trace.minutes is not None:
+        return 60.0 * (device.trace.minutes or 0) if device.trace else 0.0
+    until = device.trace.until
+    return (until - datetime.now(timezone.utc)).total_seconds() if until else 0.0
 
 
 def _now_ms() -> int:
@@ -35,6 +45,21 @@ class Traces:
         """Return the methods for the dispatcher."""
         return {"traceFrames": Method(self._tracing)}
 
+    def configured(self, devices: Iterable[Device]) -> None:
+        """Begin the traces that the configuration has; what fails is told and stops nothing."""
+        wanted = [(device, left) for device in devices if (left := _left_s(device)) > 0]
+        for device, left_s in wanted[:MOST_KEPT]:
+            most = device.trace.megabytes * _MEGABYTE if device.trace else MOST_OCTETS
+            try:
+                if self._state_dir is None:
+                    raise CommandError(_NO_FOLDER)
+                self._write(device, self._state_dir, left_s, most)
+            except DlmsError as error:
+                self._log.warning("%s: its frames are not traced: %s", device.device_name, error)
+        if len(wanted) > MOST_KEPT:
+            told = "%d devices have `trace`: the frames of the first %d are traced"
+            self._log.warning(told, len(wanted), MOST_KEPT)
+
     def _tracing(self, context: Context, arguments: Arguments) -> Local:
         """`traceFrames`: trace for `minutes`; 0 ends the trace that is running."""
         minutes = arguments.integer("minutes", _MINUTES, least=0, most=_MOST_MINUTES)
@@ -50,9 +75,22 @@ class Traces:
             raise CommandError("a trace of this meter is running; `minutes` 0 ends it")
         if self._state_dir is None:
             raise CommandError(_NO_FOLDER)
+        until = datetime.now(timezone.utc) + timedelta(minutes=minutes)
+        paths = self._write(context.device, self._state_dir, minutes * 60, MOST_OCTETS)
+        return {
+            "files": [str(path) for path in paths],
+            "until": until.isoformat(timespec="seconds"),
+            "mostOctets": MOST_OCTETS,
+        }
+
+    def _write(
+        self, device: Device, state_dir: Path, seconds: float, most: int
+    ) -> tuple[Path, Path]:
+        """Begin to write the frames of a meter. Raises CommandError."""
+        name = device.device_name
         try:
             trace, paths = trace_into(
-                self._state_dir / FOLDER, context.device, now_ms=_now_ms, log=self._log
+                state_dir / FOLDER, device, now_ms=_now_ms, log=self._log, most=most
             )
         except OSError as error:
             raise CommandError(f"the trace cannot be written: {error}") from error
@@ -64,14 +102,9 @@ class Traces:
                 path.unlink()
             raise
         loop = asyncio.get_running_loop()
-        self._ends[name] = loop.call_later(minutes * 60, self._end, name)
-        until = datetime.now(timezone.utc) + timedelta(minutes=minutes)
-        self._log.info("%s: frames are traced for %d min into %s", name, minutes, paths[0])
-        return {
-            "files": [str(path) for path in paths],
-            "until": until.isoformat(timespec="seconds"),
-            "mostOctets": MOST_OCTETS,
-        }
+        self._ends[name] = loop.call_later(seconds, self._end, name)
+        self._log.info("%s: frames are traced for %.0f min into %s", name, seconds / 60, paths[0])
+        return paths
 
     def _stop(self, context: Context) -> Value:
         name = context.device.device_name

@@ -42,6 +42,7 @@ from dlms_connector.config.profiles import (
 from dlms_connector.config.schema import document_schema
 from dlms_connector.config.secret import Secret, holds_reference
 from dlms_connector.config.splitting import Files, FleetDocument
+from dlms_connector.config.trace import DeviceTrace
 from dlms_connector.config.types import duration, read_zone
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "ConnectionGroup",
     "Device",
     "DevicePush",
+    "DeviceTrace",
     "Dlms",
     "EventTable",
     "Files",

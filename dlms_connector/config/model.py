@@ -37,6 +37,7 @@ from dlms_connector.config.profiles import Profile, ProfileColumn
 from dlms_connector.config.push import AutoCreate, DevicePush, PushLayout, PushListener, PushObject
 from dlms_connector.config.report_strategy import ReportStrategy
 from dlms_connector.config.sharing import Shard, Standby
+from dlms_connector.config.trace import DeviceTrace
 from dlms_connector.config.types import (
     LONGEST_PERIOD_MS,
     KeepOpen,
@@ -55,6 +56,7 @@ __all__ = [
     "DateTimeField",
     "Device",
     "DevicePush",
+    "DeviceTrace",
     "Dlms",
     "InterfaceType",
     "Item",
@@ -130,6 +132,9 @@ class Device(Model):
     )
     push: DevicePush = Field(
         default=DevicePush(), description="how a meter that talks first is known, what it sends"
+    )
+    trace: DeviceTrace | None = Field(
+        default=None, description="write the meter's frames to files for a while (tracing.md)"
     )
     workarounds: Workarounds = Field(
         default=Workarounds(), description="settings for a meter that deviates from the standard"

@@ -160,6 +160,7 @@ class Downlink:
         self._updates = AttributeUpdates(
             contexts, meters, report=self._tell_attributes, audit=audit, log=self._log
         )
+        traces = Traces(meters, state_dir, self._log)
         self._dispatcher = self._own_calls.dispatcher = Dispatcher(
             contexts,
             meters,
@@ -168,10 +169,11 @@ class Downlink:
             log=self._log,
             more={
                 **image_methods(self._images),
-                **Traces(meters, state_dir, self._log).methods(),
+                **traces.methods(),
             },
             wrote=partial(self._wrote, meters),
         )
+        traces.configured(self._devices.values())
         for device, data in self._early_values.items():
             self._updates.update(device, data)
         for call in self._early_calls:

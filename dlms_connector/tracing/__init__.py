@@ -5,7 +5,7 @@ identifies the meter or its user is replaced by fillers of the same length, unle
 wanted.
 """
 
-from dlms_connector.tracing.files import FOLDER, open_writers, trace_into, trace_to
+from dlms_connector.tracing.files import FOLDER, MOST_KEPT, open_writers, trace_into, trace_to
 from dlms_connector.tracing.recording import FORMAT, VERSION, Recorder
 from dlms_connector.tracing.redaction import secrets_of
 from dlms_connector.tracing.tapped_link import tapped
@@ -15,6 +15,7 @@ from dlms_connector.tracing.writers import Writer
 __all__ = [
     "FOLDER",
     "FORMAT",
+    "MOST_KEPT",
     "MOST_OCTETS",
     "VERSION",
     "Recorder",

@@ -12,7 +12,7 @@ from pathlib import Path
 from dlms_connector.config import Device
 from dlms_connector.state import private_files
 from dlms_connector.tracing.redaction import keys_of, secrets_of
-from dlms_connector.tracing.trace import Trace
+from dlms_connector.tracing.trace import MOST_OCTETS, Trace
 from dlms_connector.tracing.writers import PcapngWriter, TextWriter, Writer
 
 #: The folder of traces in the folder of the state.
@@ -23,16 +23,24 @@ _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def trace_into(
-    folder: Path, device: Device, *, now_ms: Callable[[], int], log: Logger
+    folder: Path,
+    device: Device,
+    *,
+    now_ms: Callable[[], int],
+    log: Logger,
+    most: int = MOST_OCTETS,
 ) -> tuple[Trace, tuple[Path, Path]]:
-    """Begin a trace of a device in a folder; return it and its files. Raises OSError."""
+    """Begin a trace of a device in a folder; return it and its files. Raises OSError.
+
+    It ends when both files together have `most` octets.
+    """
     private_files.make_folder(folder)
     _thin_out(folder)
     name = _UNFIT.sub("_", device.device_name).strip("._")[:60] or "meter"
     stem = f"{now_ms():013d}-{name}"
     paths = folder / f"{stem}.txt", folder / f"{stem}.pcapng"
     writers = open_writers(*paths)
-    return trace_to(writers, device, now_ms=now_ms, log=log), paths
+    return trace_to(writers, device, now_ms=now_ms, log=log, most=most), paths
 
 
 def open_writers(text: Path, capture: Path) -> list[Writer]:
@@ -53,6 +61,7 @@ def trace_to(
     now_ms: Callable[[], int],
     log: Logger,
     everything: bool = False,
+    most: int = MOST_OCTETS,
 ) -> Trace:
     """Return the trace of a device that writes to `writers`, and closes them."""
     return Trace(
@@ -62,6 +71,7 @@ def trace_to(
         log=log,
         secrets=keys_of(device) if everything else secrets_of(device),
         everything=everything,
+        most=most,
     )
 
 

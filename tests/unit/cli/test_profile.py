@@ -170,6 +170,18 @@ async def _until_asked(server: Endpoint, process: asyncio.subprocess.Process) ->
         await asyncio.sleep(0.02)
 
 
+async def test_the_frames_are_traced_without_secrets(tmp_path: Path) -> None:
+    async with served(tmp_path) as (_, file):
+        result = await run(file, "--last", "2", "--trace", str(tmp_path / "frames.txt"))
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "frames.txt").read_text()
+    assert "AARQ" in text
+    assert "1-0:99.1.0" in text
+    assert "the trace ends" in text
+    assert (tmp_path / "frames.pcapng").stat().st_size > 1000
+    assert "frames.pcapng" in result.stderr
+
+
 async def test_a_range_beyond_what_the_meter_holds_is_empty(tmp_path: Path) -> None:
     async with served(tmp_path) as (_, file):
         result = await run(file, "--obis", LOAD, "--from", "2020-01-01", "--to", "2020-02-01")

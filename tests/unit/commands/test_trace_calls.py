@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +81,78 @@ async def test_few_traces_are_kept(tmp_path: Path, context: Any) -> None:
     await call(traces, context, {"minutes": 0})
     await asyncio.sleep(0)
     assert len(list((tmp_path / "traces").glob("*.txt"))) == 20
+
+
+def traced(name: str, **trace: Any) -> Any:
+    loaded = load({"devices": [{
+        "deviceName": name, "connection": {"host": "127.0.0.1"}, "trace": trace,
+        "timeseries": [{"key": "e", "obis": "1-0:1.8.0"}],
+    }]}, base=Path())  # fmt: skip
+    assert loaded.every_problem == ()
+    return loaded.configuration.devices[0]
+
+
+def moment(minutes: float) -> str:
+    return (datetime.now(timezone.utc) + timedelta(minutes=minutes)).isoformat()
+
+
+async def test_the_configuration_begins_traces_that_have_not_ended(tmp_path: Path) -> None:
+    meters = MetersInMemory()
+    traces = Traces(meters, tmp_path, LOG)
+    traces.configured(
+        [
+            traced("Now", minutes=5),
+            traced("Until", until=moment(60)),
+            traced("Past", until=moment(-1)),
+        ]
+    )
+    assert set(meters.taps) == {"Now", "Until"}
+    assert len(list((tmp_path / "traces").iterdir())) == 4
+    assert await call(traces, Context(traced("Now", minutes=5)), {"minutes": 0})
+    assert set(meters.taps) == {"Until"}
+
+
+async def test_a_configured_trace_ends_at_its_size(tmp_path: Path) -> None:
+    meters = MetersInMemory()
+    Traces(meters, tmp_path, LOG).configured([traced("Now", minutes=5, megabytes=1)])
+    tap = meters.taps["Now"]
+    for _ in range(200):
+        tap.received(bytes.fromhex("0001 0001 0010 2000 0F") + bytes(0x1FFF))
+    written = sum(path.stat().st_size for path in (tmp_path / "traces").iterdir())
+    assert 1_000_000 <= written < 1_200_000
+
+
+async def test_no_more_are_traced_than_files_are_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    meters = MetersInMemory()
+    Traces(meters, tmp_path, LOG).configured([traced(f"M{n}", minutes=5) for n in range(25)])
+    assert len(meters.taps) == 20
+    assert "25 devices have `trace`" in caplog.text
+
+
+async def test_a_configured_trace_without_a_folder_is_told_and_stops_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    meters = MetersInMemory()
+    Traces(meters, None, LOG).configured([traced("Now", minutes=5)])
+    assert meters.taps == {}
+    assert "Now: its frames are not traced: there is no folder" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("trace", "problem"),
+    [
+        ({}, "either `until` or `minutes`"),
+        ({"minutes": 5, "until": "2026-12-01T12:00:00Z"}, "either `until` or `minutes`"),
+        ({"until": "tomorrow"}, "is not a moment such as"),
+        ({"until": "2026-12-01T12:00:00"}, "is not a moment such as"),
+        ({"minutes": 0}, "1"),
+        ({"minutes": 5, "secrets": True}, "secrets"),
+    ],
+)
+def test_a_trace_has_one_end(trace: dict[str, Any], problem: str) -> None:
+    loaded = load({"devices": [{
+        "deviceName": "M", "connection": {"host": "127.0.0.1"}, "trace": trace,
+    }]}, base=Path())  # fmt: skip
+    assert problem in " ".join(loaded.every_problem)
