@@ -13,7 +13,7 @@ from typing import Any, TextIO
 import click
 
 from dlms_connector.cli.program import FAILED, USER_MISTAKE
-from dlms_connector.cli.sent import unsent
+from dlms_connector.cli.sent import hints_of, unsent
 from dlms_connector.cli.tracing import trace_options, traces, writing
 from dlms_connector.config import Configuration, Device, Loaded, load_file
 from dlms_connector.errors import DlmsError
@@ -130,6 +130,7 @@ class _FirstAnswers:
         text = f"{device.device_name}: {_count(read, 'value')} read"
         for failure in failures:
             text += f"\n  {failure.key} ({failure.obis}): {failure.error}"
+        text += "".join(f"\n  hint: {hint}" for hint in hints_of(failures))
         kept_back = list(unsent(device, poll))
         for reading, why in kept_back:
             text += f"\n  {reading.key} ({reading.obis}) {why}"

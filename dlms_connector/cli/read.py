@@ -17,7 +17,7 @@ from rich.text import Text
 from dlms_connector.cli.chosen import chosen, offered
 from dlms_connector.cli.program import FAILED, USER_MISTAKE
 from dlms_connector.cli.read_formats import FORMATS, object_failures
-from dlms_connector.cli.sent import as_sent, items_of, text_of, unsent
+from dlms_connector.cli.sent import as_sent, hints_of, items_of, text_of, unsent
 from dlms_connector.cli.tracing import trace_options, traces, writing
 from dlms_connector.config import Device, load_file
 from dlms_connector.errors import ConfigError, DlmsError
@@ -186,6 +186,8 @@ def _show(results: Sequence[tuple[Device, Outcome]]) -> None:
     for device, outcome in results:
         if outcome.poll.readings or not outcome.error:
             console.print(_table(device, outcome))
+        for hint in hints_of(object_failures(outcome)):
+            click.echo(f"{device.device_name}: hint: {hint}", err=True)
         for reading, why in unsent(device, outcome.poll):
             click.echo(f"{device.device_name}: {reading.key} ({reading.obis}) {why}", err=True)
         if outcome.error:

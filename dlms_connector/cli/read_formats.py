@@ -51,7 +51,7 @@ def _object(device: Device, outcome: Outcome) -> dict[str, object]:
     result["readings"] = readings
     result["failures"] = [
         {"key": failure.key, "kind": failure.kind, "obis": str(failure.obis),
-         "error": str(failure.error)}
+         "error": str(failure.error), "hint": failure.error.hint}
         for failure in object_failures(outcome)
     ] + [
         {"key": reading.key, "kind": reading.kind, "obis": str(reading.obis), "error": why}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 import simplejson
@@ -16,11 +16,16 @@ from dlms_connector.config import (
     prefixes,
 )
 from dlms_connector.meter import wanted
-from dlms_connector.reading import Kind, Poll, Reading, Value
+from dlms_connector.reading import Failure, Kind, Poll, Reading, Value
 from dlms_converters.shaping import shaped
 from dlms_converters.units import UnitError
 
 Items = Mapping[tuple[Kind, str], Item]
+
+
+def hints_of(failures: Iterable[Failure]) -> list[str]:
+    """Return what to try about failures of objects, each sentence once."""
+    return list(dict.fromkeys(each.error.hint for each in failures if each.error.hint))
 
 
 def items_of(device: Device) -> Items:

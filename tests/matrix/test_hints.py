@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import socket
 from collections.abc import Callable
 from functools import reduce
 from operator import xor
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from dlms_connector.cli import main
 from dlms_connector.config import Device
 from dlms_connector.cosem import AttributeRef
-from dlms_connector.errors import DlmsError, LinkClosedError
+from dlms_connector.errors import DlmsError, LinkClosedError, LinkTimeoutError
 from dlms_connector.hints import HINTS, SECTIONS, Symptom, looks_like, sentence
 from dlms_connector.hints.reference import filled
 from dlms_connector.link import make_link
@@ -30,6 +34,7 @@ from dlms_connector.protocol.talk import Talk
 from dlms_connector.simulator import Meter, MeterOptions
 from dlms_connector.simulator.serving.connection import Connection
 from tests.matrix.oddities import CIPHERED_DLMS, CIPHERED_OPTIONS
+from tests.support.meeting import meeting, on_a_line
 from tests.support.places import DOCS
 from tests.support.talks import Peer, Script, drive
 
@@ -391,3 +396,49 @@ def test_a_fact_that_is_not_known_becomes_dots() -> None:
 def test_every_row_is_met_somewhere() -> None:
     assert set(HINTS) == set(Symptom)
     assert set(HINTS) - set(CONVERSATIONS) - ELSEWHERE - SOCKETS == set()
+
+
+# Cases that were met in the field, where a hint once misled.
+
+
+def test_octets_that_came_are_no_wrong_address() -> None:
+    """A meter whose answer was cut off by the time of the whole talk was advised of addresses."""
+    for error in (CONVERSATIONS[Symptom.SLOW](), LinkTimeoutError(3, 7240)):
+        assert error.symptoms == (Symptom.SLOW,)
+        assert "address" not in error.hint
+
+
+@pytest.mark.parametrize("symptom", [Symptom.SILENCE_TO_ASSOCIATION, Symptom.SILENCE_IN_SESSION])
+def test_who_has_answered_is_not_asked_for_its_address(symptom: Symptom) -> None:
+    hint = CONVERSATIONS[symptom]().hint
+    assert "logicalAddress" not in hint
+    assert "right" in hint
+
+
+def test_an_answer_that_came_whole_is_no_noise() -> None:
+    assert "noise" not in CONVERSATIONS[Symptom.MALFORMED]().hint
+
+
+def test_the_address_in_the_answer_is_told() -> None:
+    assert "set logicalAddress 1 and physicalAddress 17 under" in (
+        CONVERSATIONS[Symptom.OTHER_SENDER]().hint
+    )
+
+
+async def test_commands_and_log_say_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`check --connect`, `read`, the log and the state on the platform: one sentence."""
+    meter = MeterOptions(faults=["wants-ui"], now=lambda: 1.79e9)
+    remedy = HINTS[Symptom.FRAMES_REJECTED].remedy
+    async with on_a_line("tcp", [meter]) as (line, meters):
+        item = {"key": "voltage", "obis": "1-0:32.7.0"}
+        configured = {"deviceName": "M1", "connection": line, "timeseries": [item]}
+        async with meeting({"devices": [configured]}, tmp_path, meters) as met_there:
+            assert (await met_there.state("offline")).hint == remedy
+        assert remedy in caplog.text
+        file = tmp_path / "dlms.json"
+        file.write_text(json.dumps({"devices": [configured]}))
+        for command in (["check", str(file), "--connect"], ["read", str(file)]):
+            result = await asyncio.to_thread(CliRunner().invoke, main, command)
+            assert remedy in result.output
