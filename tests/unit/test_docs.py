@@ -6,6 +6,8 @@ commands. Documents in two languages hold the same of both.
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import re
 import shlex
@@ -200,6 +202,25 @@ def _ours(line: str) -> list[str]:
             break
         arguments.append(_STOOD_FOR.get(word, word))
     return arguments
+
+
+@each_document
+def test_tables_of_meters_are_good(document: Path, tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    for text in fences(document, "csv"):
+        for _, name in _REFERENCE.findall(text):
+            (tmp_path / "secrets" / name).write_text("12345678")
+        (tmp_path / "meters.csv").write_text(text, "utf-8")
+        _loads({"devicesFile": "meters.csv", "templates": {"house": {}}}, tmp_path)
+
+
+@each_document
+async def test_programs_run(document: Path) -> None:
+    for text in fences(document, "python"):
+        code = compile(text, str(document), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        running = eval(code, {"__name__": "example"})
+        if inspect.isawaitable(running):
+            await running
 
 
 #: Words that the reader replaces.
