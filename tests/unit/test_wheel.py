@@ -57,10 +57,19 @@ def test_both_source_roots_are_packages(wheel: dict[str, bytes]) -> None:
 
 
 def test_what_install_copies_from_is_carried(wheel: dict[str, bytes]) -> None:
-    for path in (ROOT / "gateway-config").rglob("*.*"):
-        if "__pycache__" not in path.parts:
-            name = f"dlms_connector/gateway_config/{path.relative_to(ROOT / 'gateway-config')}"
+    folder = ROOT / "gateway-config"
+    for path in folder.rglob("*"):
+        parts = path.relative_to(folder).parts
+        if path.is_file() and "__pycache__" not in parts and parts[0] != "docker":
+            name = f"dlms_connector/gateway_config/{'/'.join(parts)}"
             assert wheel[name] == path.read_bytes()
+
+
+def test_what_somebody_keeps_for_a_container_is_not_carried(wheel: dict[str, bytes]) -> None:
+    assert [name for name in wheel if "gateway_config/docker" in name] == []
+    ignored = (ROOT / ".gitignore").read_text("utf-8").splitlines()
+    for kept in ("gateway.env", "secrets/*"):
+        assert f"/gateway-config/docker/{kept}" in ignored
 
 
 def test_the_installed_package_carries_the_shims() -> None:
