@@ -40,6 +40,8 @@ from dlms_connector.verification.snapshot import (
 )
 
 _LARGEST = 4_000_000
+#: The variable by which a container tells its gateway the token.
+_TOLD_BY = "TB_GW_ACCESS_TOKEN"
 _CLASS = "DLMSConnector"
 #: Programs of the old bridge, as they are called on a command line.
 _PROGRAMS = (
@@ -71,6 +73,7 @@ def gather(sources: Sources, now: datetime) -> Snapshot:
     everybody = processes(sources.proc)
     gateways = [each for each in everybody if _is_of(each, config_dir)]
     gateway = next(iter(gateways), None)
+    main = _as_started(main, gateway)
     path = _file(config_dir, entry)
     probed, problems = sources.ask(gateway, entry, path) if entry and path else (None, None)
     configuration, file = _configuration(path, problems, gateway)
@@ -112,6 +115,29 @@ def _main(path: Path) -> tuple[Mapping[str, Any], str]:
     except (ValueError, RecursionError):
         return {}, f"{path} is no valid JSON"
     return (found, "") if isinstance(found, dict) else ({}, f"{path} is no object")
+
+
+def _as_started(main: Mapping[str, Any], process: Process | None) -> Mapping[str, Any]:
+    """Return the gateway's configuration with what its environment puts in place of it.
+
+    Containers are told platform and token so (`TbUtility.get_service_environmental_variables` of
+    the gateway).
+    """
+    told = (process.environment or {}) if process else {}
+    platform = _part(main, "thingsboard")
+    changed = {**platform, "security": dict(_part(platform, "security"))}
+    if host := told.get("TB_GW_HOST"):
+        changed["host"] = host
+    if (port := told.get("TB_GW_PORT", "")).isdecimal():
+        changed["port"] = int(port)
+    if token := told.get(_TOLD_BY):
+        changed["security"]["accessToken"] = token
+    return {**main, "thingsboard": changed}
+
+
+def _part(whole: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    part = whole.get(key)
+    return part if isinstance(part, Mapping) else {}
 
 
 def _entry(main: Mapping[str, Any]) -> Entry | None:
@@ -204,21 +230,16 @@ def _facts(process: Process, main: Mapping[str, Any], proc: Path) -> GatewayProc
 
 
 def _port(main: Mapping[str, Any]) -> int:
-    thingsboard = main.get("thingsboard")
-    port = thingsboard.get("port") if isinstance(thingsboard, Mapping) else None
+    port = _part(main, "thingsboard").get("port")
     return port if isinstance(port, int) else 1883
 
 
 def _platform(main: Mapping[str, Any]) -> tuple[object, int]:
-    thingsboard = main.get("thingsboard")
-    host = thingsboard.get("host") if isinstance(thingsboard, Mapping) else None
-    return host, _port(main)
+    return _part(main, "thingsboard").get("host"), _port(main)
 
 
 def _token(main: Mapping[str, Any]) -> str | None:
-    thingsboard = main.get("thingsboard")
-    security = thingsboard.get("security") if isinstance(thingsboard, Mapping) else None
-    token = security.get("accessToken") if isinstance(security, Mapping) else None
+    token = _part(_part(main, "thingsboard"), "security").get("accessToken")
     return token if isinstance(token, str) and len(token) >= 8 else None
 
 
@@ -239,17 +260,26 @@ def _holders(
         what = f"process {each.pid}, {Path(each.arguments[0]).name}"
         if any(token in argument for argument in each.arguments):
             found.append(Holder(what, "on its command line"))
-        elif token in (each.environment or {}).values():
+        elif token in _told(each).values():
             found.append(Holder(what, "in its environment"))
         elif each.is_gateway:
             for folder in each.configurations():
-                other, _ = _main(folder / "tb_gateway.json")
+                other = _as_started(_main(folder / "tb_gateway.json")[0], each)
                 # The same token at another platform is another one.
                 if _token(other) == token and _platform(other) == _platform(main):
                     found.append(Holder(what, f"in {folder / 'tb_gateway.json'}"))
     found += [Holder(f"service {path.stem}", f"in {path}") for path, text in host.units()
               if token in text]  # fmt: skip
     return tuple(found)
+
+
+def _told(process: Process) -> Mapping[str, str]:
+    """Return a process's environment without the variable that only a gateway reads.
+
+    In a container each process has it, a shell that somebody opened there too.
+    """
+    environment = process.environment or {}
+    return {name: value for name, value in environment.items() if name != _TOLD_BY}
 
 
 def _other_clients(

@@ -60,10 +60,10 @@ def run(place: Path, pid: int, *arguments: str, env: Mapping[str, str] | None = 
     return folder
 
 
-def run_gateway(place: Path, pid: int = 7) -> Path:
+def run_gateway(place: Path, pid: int = 7, **env: str) -> Path:
     return run(
         place, pid, "/gone/python", "/usr/bin/thingsboard-gateway",
-        env={"TB_GW_CONFIG_DIR": "config/", "TZ": "America/Bogota"},
+        env={"TB_GW_CONFIG_DIR": "config/", "TZ": "America/Bogota", **env},
     )  # fmt: skip
 
 
@@ -104,6 +104,37 @@ def test_a_gateway_without_a_connection(place: Path) -> None:
     run_gateway(place)
     net(place, CONNECTION)
     assert look(place).processes[0].connected is False
+
+
+def test_a_gateway_that_is_told_its_platform_by_its_environment(place: Path) -> None:
+    """As in a container, where `tb_gateway.json` names another one."""
+    folder = run_gateway(place, TB_GW_HOST="other", TB_GW_PORT="2883")
+    (folder / "fd/5").symlink_to("socket:[222]")
+    net(place, CONNECTION)
+    assert look(place).processes[0].connected is False
+    net(place, CONNECTION.replace("075B", "0B43"))
+    assert look(place).processes[0].connected is True
+
+
+def test_the_token_of_a_container_is_in_each_environment_there(place: Path) -> None:
+    token = "t0ken-of-the-environment"
+    run_gateway(place, TB_GW_ACCESS_TOKEN=token)
+    run(place, 9, "/bin/sh", env={"TB_GW_ACCESS_TOKEN": token})
+    assert look(place).holders == ()
+    run(place, 10, "python", "bridge.py", token)
+    (holder,) = look(place).holders or ()
+    assert holder.what == "process 10, python"
+
+
+def test_a_second_gateway_that_has_the_token_from_its_environment(place: Path) -> None:
+    run_gateway(place)
+    other_gateway(place, security={"accessToken": "another-t0ken"})
+    assert look(place).holders == ()
+    (place / "proc/9/environ").write_text(
+        f"TB_GW_CONFIG_DIR={place / 'other'}\0TB_GW_ACCESS_TOKEN={TOKEN}\0"
+    )
+    (holder,) = look(place).holders or ()
+    assert holder.what == "process 9, thingsboard-gateway"
 
 
 def test_a_python_that_is_gone(place: Path) -> None:
