@@ -39,13 +39,17 @@ def test_what_is_always_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    "gateway", [Gateway(filtered=True), Gateway(measures=True), object()], ids=str
+    "gateway",
+    [Gateway(filtered=True), Gateway(measures=True), object()],
+    ids=["filtered", "measures", "other"],
 )
 def test_not_where_more_stands_in_the_way(gateway: Any) -> None:
     assert not put_directly(gateway, "DLMS", "id", diagnostics.attributes("M1", "T", {"a": 1}))
 
 
-@pytest.mark.parametrize("key", [DatapointKey("a", ON_CHANGE), DatapointKey("a")], ids=str)
+@pytest.mark.parametrize(
+    "key", [DatapointKey("a", ON_CHANGE), DatapointKey("a")], ids=["on_change", "undecided"]
+)
 def test_not_if_a_strategy_has_to_decide(key: DatapointKey) -> None:
     data = diagnostics.telemetry("M1", "T", 1, {"b": 2})
     data.add_to_attributes({key: 1})
