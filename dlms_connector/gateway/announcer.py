@@ -84,7 +84,8 @@ class Announcer:
 
     def leave(self, before: Announcer) -> None:
         """Disconnect at once what was connected before this: it is another gateway's now."""
-        self._leaving = dict.fromkeys((*before._present, *before._leaving), (self._clock(), 0))
+        for name in (*before._present, *before._leaving):
+            self._leave(name, self._clock(), 0)
         self._session = before._session  # no new one begins with this
 
     def knows(self, name: str) -> bool:

@@ -17,7 +17,7 @@ import pytest
 from dlms_connector.config import Device, Dlms, Secret
 from dlms_connector.errors import DlmsError
 from dlms_connector.obis import Obis
-from dlms_connector.state import InvocationCounter, counter_of
+from dlms_connector.state import InvocationCounter, counter_of, invocation_counter
 from tests.support.places import ROOT
 
 KEY = bytes(range(16))
@@ -245,8 +245,12 @@ def test_two_entries_for_one_meter_share_the_numbers(tmp_path: Path) -> None:
     assert unused_so_far(numbers + in_another_process(tmp_path) + used(entries[0]))
 
 
-async def test_two_folders_in_one_process_share_the_numbers(tmp_path: Path) -> None:
+async def test_two_folders_in_one_process_share_the_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two connectors of a gateway may have a stateDirectory each."""
+    monkeypatch.setattr(invocation_counter, "_PATIENCE_S", 60)
+    monkeypatch.setattr(invocation_counter, "_SLOW_S", 60)
     one = counter(tmp_path / "a")
     await one.begin()
     numbers = used(one, 3)
