@@ -435,7 +435,9 @@ async def test_commands_and_log_say_the_same(
         item = {"key": "voltage", "obis": "1-0:32.7.0"}
         configured = {"deviceName": "M1", "connection": line, "timeseries": [item]}
         async with meeting({"devices": [configured]}, tmp_path, meters) as met_there:
-            assert (await met_there.state("offline")).hint == remedy
+            error = await met_there.state("offline")
+            assert error is not None
+            assert error.hint == remedy
         assert remedy in caplog.text
         file = tmp_path / "dlms.json"
         file.write_text(json.dumps({"devices": [configured]}))

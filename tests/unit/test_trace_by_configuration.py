@@ -1,4 +1,4 @@
-"""A device's `trace` in a running connector: it begins with the configuration, and has no secrets."""
+"""A device's `trace` in a running connector: it begins with the table, and has no secrets."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ SECRET = "Sesame-73"
 ROW = "deviceName,connection.host,connection.port,dlms.authentication,dlms.password,trace.minutes\n"
 
 
+def texts(folder: Path) -> list[str]:
+    return [path.read_text() for path in folder.glob("**/traces/*.txt")]
+
+
 async def written(folder: Path) -> str:
     """Return the text of the trace once the meter was read."""
     for _ in range(1200):
-        for path in folder.glob("**/traces/*.txt"):
-            if "AARE" in (text := path.read_text()):
-                return text
+        if whole := [text for text in texts(folder) if "AARE" in text]:
+            return whole[0]
         await asyncio.sleep(0.05)
     raise AssertionError("no trace was written")
 
@@ -48,7 +51,7 @@ async def test_a_change_of_the_table_turns_it_on(
         connector.open()
         try:
             await asyncio.to_thread(gateway.wait_for, lambda: gateway.sent)
-            assert list(tmp_path.glob("**/traces/*")) == []
+            assert texts(tmp_path) == []
             table.write_text(f"{ROW}{row}30\n")
             text = await written(tmp_path)
         finally:

@@ -172,7 +172,9 @@ async def _until_asked(server: Endpoint, process: asyncio.subprocess.Process) ->
 
 async def test_the_frames_are_traced_without_secrets(tmp_path: Path) -> None:
     async with served(tmp_path) as (_, file):
-        result = await run(file, "--last", "2", "--trace", str(tmp_path / "frames.txt"))
+        result = await run(
+            file, "--obis", "1-0:99.1.0", "--last", "2", "--trace", str(tmp_path / "frames.txt")
+        )
     assert result.exit_code == 0, result.output
     text = (tmp_path / "frames.txt").read_text()
     assert "AARQ" in text

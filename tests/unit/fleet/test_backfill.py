@@ -304,7 +304,7 @@ def test_a_profile_that_the_meter_does_not_have_is_told_once(
         await asyncio.sleep(DAY_S)
         told = messages(caplog, "1-0:99.77.0 cannot be read")
         assert len(told) == 1
-        assert "check the object's OBIS code" in told[0]
+        assert "check its OBIS code" in told[0]
         assert not missing(bench, 2, DAY_S - 60)
 
     on(lambda: HistoryLine(metering(profiles=profiles), records=records), test)
