@@ -33,6 +33,9 @@ STATE = Key("dlmsState", "State", place="client")
 LAST_ERROR = Key("dlmsLastError", "Last error", place="client")
 
 POLL_MS = Key("dlmsPollMs", "Poll duration", "ms")
+CYCLE_MS = Key(
+    "dlmsCycleMs", "Poll period reached", "ms", needs="a poll period that could not be kept"
+)
 POLLS_OK = Key("dlmsPollsOk", "Polls answered")
 POLLS_FAILED = Key("dlmsPollsFailed", "Polls failed")
 RETRIES = Key("dlmsRetries", "Retries")

@@ -20,6 +20,7 @@ from dlms_connector.fleet.descriptors import room
 from dlms_connector.fleet.dial_in import Reception
 from dlms_connector.fleet.line import Line
 from dlms_connector.fleet.member import CallTimeoutError, Member, UnavailableError
+from dlms_connector.fleet.pace import Demand
 from dlms_connector.fleet.places import Places
 from dlms_connector.fleet.pushing import PushesOnlyError, Pushing
 from dlms_connector.fleet.schedule import backoff_s, spread
@@ -126,6 +127,7 @@ class Fleet:
         most = room_for(devices, log)
         ours = () if most is None else (Places(most),)
         pools = {name: Places(one.max_concurrent) for name, one in (groups or {}).items()}
+        demands = {name: Demand(one.max_concurrent) for name, one in (groups or {}).items()}
         by_endpoint: dict[str, list[Device]] = {}
         for device in (each for each in devices if each.is_polled):
             by_endpoint.setdefault(device.connection.endpoint, []).append(device)
@@ -133,7 +135,8 @@ class Fleet:
         self.reception = Reception(log, client_of, state_dir)
         for endpoint, members in by_endpoint.items():
             link = link_of(members[0])
-            pool = pools.get(members[0].connection.group or "")
+            group = members[0].connection.group or ""
+            pool = pools.get(group)
             # The call of a meter that dials in is open in any case.
             files = () if isinstance(link, DialInLink) else ours
             line = self._lines[endpoint] = Line(
@@ -150,6 +153,7 @@ class Fleet:
                 archive=self._archive,
                 places=files if pool is None else (pool, *files),
                 polled=self.tally.polled,
+                demands=(demands[group],) if group in demands else (),
             )
             if isinstance(link, DialInLink):
                 link.arrived = line.called

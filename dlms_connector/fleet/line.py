@@ -30,6 +30,7 @@ from dlms_connector.fleet.jobs import Job, Jobs
 from dlms_connector.fleet.joining import members_of
 from dlms_connector.fleet.member import Member
 from dlms_connector.fleet.outages import Outages
+from dlms_connector.fleet.pace import Demand, Pace
 from dlms_connector.fleet.places import Places, Seat
 from dlms_connector.fleet.schedule import Schedule
 from dlms_connector.fleet.sink import Sink
@@ -72,8 +73,12 @@ class Line:
         archive: Archive | None = None,
         places: Sequence[Places] = (),
         polled: Callable[[DlmsError | None, float], None] = lambda error, seconds: None,
+        demands: Sequence[Demand] = (),
     ) -> None:
-        """Take the meters of a line; `polled` gets the error of each poll, and its seconds."""
+        """Take the meters of a line; `polled` gets the error of each poll, and its seconds.
+
+        `demands` are what the line's polls demand of more than the line.
+        """
         self._log, self._link, self._polled = log, link, polled
         self._spread_s = spread_s
         self._shared = len(devices) > 1
@@ -93,6 +98,9 @@ class Line:
             wake=self._wake.ring,
             spread_s=spread_s,
         )
+        demands = (Demand(), *demands)
+        for member in self.members.values():
+            member.pace = Pace(member.name, demands, log)
         brake = archive.brake if archive else Brake()
         self._errands = Errands(self.members.values(), brake, log)
         self._schedule = Schedule()
@@ -216,6 +224,10 @@ class Line:
             return
         now = loop.time()
         self._polled(outcome.error, now - start)
+        if outcome.error:
+            member.pace.silent()
+        else:
+            member.kept_pace(now - start)
         member.agenda.done(now, outcome.unread)
         member.deliver(outcome)
         if outcome.error:

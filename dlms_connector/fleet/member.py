@@ -19,6 +19,7 @@ from dlms_connector.errors import (
 from dlms_connector.fleet.archive import Archive
 from dlms_connector.fleet.availability import Availability, ObjectNews
 from dlms_connector.fleet.backfill import Backfill
+from dlms_connector.fleet.pace import Pace
 from dlms_connector.fleet.schedule import Agenda, backoff_s, most_wait_s, spread
 from dlms_connector.fleet.sink import MeterState, Sink
 from dlms_connector.hints import Symptom
@@ -80,6 +81,7 @@ class Member:
         #: When it is tried again, if its last poll failed.
         self.retry_at = 0.0
         self._fault: type[Exception] | None = None
+        self.pace = Pace(self.name, (), log)
 
     def remember(
         self,
@@ -147,6 +149,13 @@ class Member:
         since = self._availability.since
         if since is not None and now - since > _FORGET_S:
             self.meter.forget()
+
+    def kept_pace(self, took_s: float) -> None:
+        """Note how long a good poll took, and lengthen or shorten its period."""
+        period_s, was_slow = self.agenda.period, self.pace.is_slow
+        self.agenda.stretch = self.pace.polled(took_s, period_s)
+        if self.pace.is_slow or was_slow:
+            self.meter.statistics.cycle_ms = round(period_s * self.agenda.stretch * 1000)
 
     def answered(self, now: float) -> None:
         """Note that the meter answered."""

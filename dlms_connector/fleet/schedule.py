@@ -87,6 +87,8 @@ class Agenda:
         self._owed_due = inf
         self._soon: tuple[Wanted, ...] = ()
         self._soon_due = inf
+        #: By how much the shortest period is lengthened, as the meter cannot be polled so often.
+        self.stretch = 1.0
 
     @property
     def due(self) -> float:
@@ -126,9 +128,11 @@ class Agenda:
         Items that stayed unread, because the meter fell silent, are polled again at the next
         poll, even if their own period is a day.
         """
+        least_s = self.period * self.stretch
         for group in self._taken:
             # A poll that ended shortly after a slot does not skip this slot.
-            group.due = next_slot(group.due, group.period, max(group.due, now - group.near))
+            after = max(group.due, now - group.near)
+            group.due = next_slot(group.due, max(group.period, least_s), after)
         self._taken = ()
         self._owed = tuple(unread)
         self._owed_due = now + min(_OWED_S, self.period) if unread else inf
@@ -136,7 +140,7 @@ class Agenda:
     def slot_after(self, after: float) -> float:
         """Return the first instant later than `after` on the grid of the shortest period."""
         fastest = min(self._groups, key=lambda group: group.period, default=None)
-        return next_slot(fastest.due, fastest.period, after) if fastest else inf
+        return next_slot(fastest.due, fastest.period * self.stretch, after) if fastest else inf
 
 
 class Schedule:

@@ -13,6 +13,7 @@ from dlms_connector.reading import Value
 class Statistics:
     """Counters of one meter since the start; `poll_ms` is the duration of its last good poll.
 
+    `cycle_ms` is how often it is polled, once its configured period could not be kept.
     `retries` are repeated frames, `reconnects` associations opened anew because one was
     lost. `unasked` are APDUs that the meter sent besides its answers, `forged` replies that were
     refused because they may be forged, are played back, or less protected than agreed.
@@ -29,6 +30,7 @@ class Statistics:
     unasked: int = 0
     forged: int = 0
     poll_ms: int | None = None
+    cycle_ms: int | None = None
     clock_drift_s: Decimal | None = None
     history_unread: int | None = None
 
@@ -40,6 +42,7 @@ class Statistics:
         """Return the counters under their keys on the platform; unknown values are left out."""
         keys: dict[str, Value] = {
             platform_keys.POLL_MS.name: self.poll_ms,
+            platform_keys.CYCLE_MS.name: self.cycle_ms,
             platform_keys.POLLS_OK.name: self.polls_ok,
             platform_keys.POLLS_FAILED.name: self.polls_failed,
             platform_keys.RETRIES.name: self.retries,
