@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo demo-picture test lint format bench bench-parts build smoke docs site clean
+.PHONY: help demo demo-picture test lint format bench bench-parts bench-plots build smoke docs site clean
 
 help:
 	@echo "make demo    simulated meters, the real gateway and a stand-in for the platform"
@@ -10,6 +10,7 @@ help:
 	@echo "make lint    ruff, mypy, import contracts"
 	@echo "make bench   the figures of speed and size, one a line; BENCH=--meters=10000 and others"
 	@echo "make bench-parts  more benchmarks, of single parts"
+	@echo "make bench-plots  pictures of how costs grow; PLOTS=--measure measures anew"
 	@echo "make site    the documentation as a site, in build/site/"
 	@echo "make demo-picture  the picture of the demo in README.md"
 	@echo "make docs    write the generated parts of docs/ and what ThingsBoard imports anew"
@@ -52,6 +53,10 @@ format: .venv/.installed
 
 bench: .venv/.installed
 	@$(BIN)/python -m tests.benchmarks.figures $(BENCH)
+
+# Twenty minutes with PLOTS="--measure --most 10000"; without it, drawn from the figures there.
+bench-plots: .venv/.installed
+	@$(BIN)/python -m tests.benchmarks.plots $(PLOTS)
 
 bench-parts: .venv/.installed
 	@for file in tests/benchmarks/bench_*.py; do \

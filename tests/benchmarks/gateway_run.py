@@ -28,6 +28,9 @@ _STEPPING_BACK = 5
 #: Meters whose lines begin within a few ms: their grids begin together.
 _NEIGHBOURS = 50
 _POLLS = "dlmsPollsOk"
+#: The file with a row for each meter, and what differs from meter to meter.
+_TABLE = "fleet.csv"
+_OWN = ("deviceName", "connection.port", "dlms.serverSystemTitle", "dlms.blockCipherKey")
 
 
 @dataclass(frozen=True)
@@ -190,15 +193,44 @@ async def _idle(ports: Sequence[int], seconds: float, folder: Path) -> tuple[flo
 async def _gateway(
     sections: Sequence[dict[str, Any]], folder: Path
 ) -> AsyncIterator[tuple[Platform, GatewayProcess]]:
-    configuration = {
-        "id": "bench", "name": "DLMS", "logLevel": "ERROR", "devices": list(sections),
-    }  # fmt: skip
+    configuration = {"id": "bench", "name": "DLMS", "logLevel": "ERROR", **_fleet(sections)}
     async with Platform({TOKEN: "Gateway"}, packets=1000) as platform:
         gateway = GatewayProcess(
             folder, platform_port=platform.port, token=TOKEN, configuration=configuration
         )
+        (gateway.config_dir / _TABLE).write_text(_table(sections), encoding="utf-8")
         async with gateway:
             yield platform, gateway
+
+
+def _fleet(sections: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the sections have in common, as a fleet is configured: a template and a table."""
+    if not sections:
+        return {"devices": []}
+    first = sections[0]
+    template = {key: value for key, value in first.items() if key != "deviceName"}
+    for part in ("connection", "dlms"):
+        own = [key for key in _OWN if key.startswith(f"{part}.")]
+        template[part] = {k: v for k, v in first[part].items() if f"{part}.{k}" not in own}
+    return {
+        "templates": {"meter": template},
+        "defaults": {"template": "meter"},
+        "devicesFile": _TABLE,
+    }
+
+
+def _table(sections: Sequence[dict[str, Any]]) -> str:
+    """Return the rest of the sections, a row each."""
+    if not sections:
+        return ""
+    parts = [key.partition(".") for key in _OWN]
+    present = [(key, inner) for key, _, inner in parts if not inner or inner in sections[0][key]]
+    rows = [",".join(".".join(filter(None, each)) for each in present)]
+    rows += [
+        ",".join(str(one[key][inner] if inner else one[key]) for key, inner in present)
+        for one in sections
+    ]
+    return "\n".join(rows) + "\n"
 
 
 def _cpu_s(process: psutil.Process) -> float:

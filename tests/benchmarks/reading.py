@@ -12,6 +12,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from dlms_connector.config.model import Device
 from dlms_connector.link import make_link
@@ -39,7 +40,7 @@ def exchanges(framing: str, *, ciphered: bool) -> Costs:
     """Compare single GETs: the same registers of the same simulated meters."""
     ours, theirs = [], []
     rounds = 4 if ciphered else 20
-    with _served(framing, ciphered=ciphered) as served:
+    with served_meters(framing, ciphered=ciphered) as served:
         for _ in range(RUNS):
             # Ours first: it asks the meter for its counter, which theirs then raises.
             ours.append(polls(served, items=5, single=True) / 5)
@@ -50,7 +51,7 @@ def exchanges(framing: str, *, ciphered: bool) -> Costs:
 def list_and_single(framing: str = "WRAPPER", *, ciphered: bool = False) -> tuple[float, float]:
     """Return the cost of a poll of five registers in one list, and of a poll of one register."""
     listed, single = [], []
-    with _served(framing, ciphered=ciphered) as served:
+    with served_meters(framing, ciphered=ciphered) as served:
         for _ in range(RUNS):
             listed.append(polls(served, items=5))
             single.append(polls(served, items=1))
@@ -73,14 +74,16 @@ class Served:
 
 
 @contextmanager
-def _served(framing: str, *, ciphered: bool) -> Iterator[Served]:
+def served_meters(framing: str, *, ciphered: bool, **more: Any) -> Iterator[Served]:
     first = next(_firsts)
-    options = [meters.options(first + n, framing, ciphered=ciphered) for n in range(METERS)]
+    options = [meters.options(first + n, framing, ciphered=ciphered, **more) for n in range(METERS)]
     with tempfile.TemporaryDirectory() as folder, meters.Simulated(options) as ports:
         yield Served(first, ports, Path(folder), framing, ciphered)
 
 
-def polls(served: Served, *, items: int, single: bool = False, rounds: int = 50) -> float:
+def polls(
+    served: Served, *, items: int, single: bool = False, rounds: int = 50, **more: Any
+) -> float:
     """Return the processor time of one poll in µs, associations kept."""
 
     async def body() -> float:
@@ -91,6 +94,7 @@ def polls(served: Served, *, items: int, single: bool = False, rounds: int = 50)
             ciphered=served.ciphered,
             first=served.first,
             workarounds={"singleReads": single},
+            **more,
         )
         due = [wanted(meter.device)[:items] for meter in made]
 

@@ -76,19 +76,20 @@ def _poll(device: Device, number: int) -> Poll:
     )  # fmt: skip
 
 
-def profile_rows_per_s() -> float:
+def profile_rows_per_s(count: int = _ROWS) -> float:
     """Return how many rows of a clock and four registers become values in a second."""
     clock = Column(AttributeRef(8, Obis.parse("0-0:1.0.0"), 2), None)
     registers = (AttributeRef(3, Obis.parse(code), 2) for code in meters.REGISTERS[:4])
     columns = (clock, *(Column(ref, ScalerUnit(-2, "V")) for ref in registers))
     layout = Layout(columns, 900)
     rows = []
-    for number in range(_ROWS):
+    for number in range(count):
         minute = number * 15
         day, hour = divmod(minute // 60, 24)
+        day %= 336  # a year of months with 28 days
         date = bytes((0x07, 0xEA, 1 + day // 28, 1 + day % 28, 0xFF))
         moment = date + bytes((hour, minute % 60, 0, 0, 0, 0, 0))
         cells = (Data(DataType.DOUBLE_LONG_UNSIGNED, 23_000 + number + at) for at in range(4))
         rows.append(structure(Data(DataType.OCTET_STRING, moment), *cells))
     octets = encode(array(*rows))
-    return _ROWS / cpu_s(lambda: rows_of(decode_whole(octets), layout, DEFAULTS))
+    return count / cpu_s(lambda: rows_of(decode_whole(octets), layout, DEFAULTS))
