@@ -110,18 +110,19 @@ def _fingerprint(key: bytes) -> bytes:
 
 
 def _shared_numbers(name: str, directory: Path | None, owner: str, log: logging.Logger) -> Numbers:
-    path = directory.absolute() / f"counter-{owner}.json" if directory else None
+    folder = directory.absolute() if directory else None  # one for all: thousands of paths have it
+    path = folder / f"counter-{owner}.json" if folder else None
     key = path or Path(owner)  # without a folder they are shared in memory
     if (numbers := _numbers.get(key)) is None:
         numbers = Numbers(name, path, log=log)
-        if path is not None:
-            first = partial(counter_files.highest, path.parent, owner)
-            lost = partial(is_lost, path.parent)
-            tenure = partial(tenure_of, path.parent)
+        if folder is not None:
+            first = partial(counter_files.highest, folder, owner)
+            lost = partial(is_lost, folder)
+            tenure = partial(tenure_of, folder)
             numbers = Numbers(name, path, first=first, lost=lost, tenure=tenure, log=log)
         _numbers[key] = numbers
-        if path is not None:
-            _folders.add(path.parent)
+        if folder is not None:
+            _folders.add(folder)
     return numbers
 
 
