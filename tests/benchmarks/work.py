@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from statistics import median
@@ -26,6 +28,25 @@ from tests.support.gateway import FakeGateway
 RUNS = 7
 _POLLS = 2000
 _ROWS = 2000
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Run ahead of other processes where that is allowed (root): both sides of a comparison.
+
+    On a loaded machine the meters are served late and one by one, and each exchange pays a turn
+    of the loop and cold caches: what is measured then is the load.
+    """
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except (AttributeError, OSError):
+        print("not allowed to run ahead of other processes: use an idle machine", file=sys.stderr)
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def cpu_s(work: Callable[[], object]) -> float:
