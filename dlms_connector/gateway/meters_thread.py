@@ -59,16 +59,16 @@ class MetersThread:
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Release the meters' associations and end the thread; wait at most JOIN_S seconds."""
+    def stop(self, within_s: float = JOIN_S) -> None:
+        """Release the meters' associations and end the thread; wait so long at most."""
         if self._thread is None:
             self._loop.close()
             return
         with suppress(RuntimeError):  # the loop has ended by itself
             self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(JOIN_S)
+        self._thread.join(within_s)
         if self._thread.is_alive():
-            self._log.warning("the meters' thread did not end within %g s: left behind", JOIN_S)
+            self._log.warning("the meters' thread did not end within %g s: left behind", within_s)
 
     def call(self, job: Callable[[], None]) -> bool:
         """Run a job in the loop, from any thread; return false if the loop has ended."""

@@ -53,6 +53,10 @@ IDLE_S, STARTING_S = 0.1, 0.001
 #: Pause between two looks at the table of devices; a change counts after two.
 LOOK_S = 5.0
 
+#: How long meters may take to be let go of where others take them: on a busy host longer than
+#: usual, and less than the gateway waits if it closes the connector meanwhile.
+_LET_GO_S = 3.0
+
 #: How many announcements may wait: each meter has several, when a large fleet starts.
 _LEAST_NEWS, _NEWS_PER_DEVICE = 10_000, 4
 #: Bytes that the gateway adds to an attribute: names of up to 255 characters, and metadata.
@@ -202,12 +206,16 @@ class Parts:
     def end(self, *, for_good: bool = True) -> None:
         """Stop polling and release the meters; return when done, in less than a second.
 
-        Unless it is `for_good`, the platform is not told that the meters are not polled.
+        Unless it is `for_good`, the platform is not told that the meters are not polled, and a host
+        that is busy gets some seconds more to release them.
         """
         started = monotonic()
         self.duty.end()
         self._announcing.close(0)  # ends in the background
-        self._meters.stop()
+        if for_good:
+            self._meters.stop()
+        else:  # what comes next takes the meters, here or in another gateway
+            self._meters.stop(_LET_GO_S)
         self.downlink.close()
         if for_good:
             self.uplink.last_words(lambda: monotonic() - started < CLOSE_S - FLUSH_S)

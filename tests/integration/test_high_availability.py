@@ -6,6 +6,7 @@ import random
 import signal
 from itertools import pairwise
 from pathlib import Path
+from time import monotonic
 
 from dlms_connector.demo.platform_rules import Manners
 from dlms_connector.simulator import MeterOptions
@@ -34,8 +35,12 @@ def configure(configuration: Configuration) -> None:
     configuration["defaults"]["pollPeriod"] = PERIOD_S * 1000
 
 
-async def hand_over(both: Pair, active: int, end: str, files: list[Path]) -> int:
-    """End the active gateway, and make the other one active, as a cluster manager does."""
+async def hand_over(both: Pair, active: int, end: str, files: list[Path]) -> float:
+    """End the active gateway, and make the other one active, as a cluster manager does.
+
+    Returns how long it took, in seconds: on a busy machine more than one.
+    """
+    started = monotonic()
     other = 1 - active
     gateway = both.sites[active].gateway
     if end == "killed":
@@ -46,10 +51,11 @@ async def hand_over(both: Pair, active: int, end: str, files: list[Path]) -> int
         files[active].unlink()
         await both.until_told(active, dlmsRole="standby")
     files[other].touch()
+    await both.until_told(other, dlmsRole="active")
+    took_s = monotonic() - started
     if end == "killed":
         await gateway.start()
-    await both.until_told(other, dlmsRole="active")
-    return other
+    return took_s
 
 
 async def until_rows(both: Pair, device: str, count: int) -> None:
@@ -78,10 +84,11 @@ async def test_the_other_one_goes_on(tmp_path: Path) -> None:
             await one.gateway.start()
         await both.until_told(1, dlmsRole="standby")
         await both.until_more(1)
-        active = 0
+        active, busy_s = 0, 0.0
         for end in ENDS:
             await until_rows(both, profiled, rng.randrange(5, 80))
-            active = await hand_over(both, active, end, files)
+            busy_s = max(busy_s, await hand_over(both, active, end, files))
+            active = 1 - active
             await both.until_more(1)
         wanted = held(simulated, began_ms - (DAYS - 1) * DAY_MS, began_ms)
         await both.first.until(lambda: wanted.keys() <= stored(both.first, profiled).keys(), 120)
@@ -93,5 +100,5 @@ async def test_the_other_one_goes_on(tmp_path: Path) -> None:
         for device in (profiled, ciphered):
             ts = both.instants(device)
             longest_s = max(after - before for before, after in pairwise(ts)) / 1000
-            assert longest_s < (MISSING + 1) * PERIOD_S, (device, seed)
+            assert longest_s < (MISSING + 1) * PERIOD_S + 2 * busy_s, (device, seed)
             assert set(both.first.states(device)) == {"online"}
