@@ -84,9 +84,9 @@ class Announcer:
 
     def leave(self, before: Announcer) -> None:
         """Disconnect at once what was connected before this: it is another gateway's now."""
+        self._session = before._session  # no new one begins with this
         for name in (*before._present, *before._leaving):
             self._leave(name, self._clock(), 0)
-        self._session = before._session  # no new one begins with this
 
     def knows(self, name: str) -> bool:
         """Whether the gateway has the device: else a message about it creates it first."""
