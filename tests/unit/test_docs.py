@@ -68,6 +68,12 @@ def test_links_lead_somewhere(document: Path) -> None:
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("document", sorted(DOCS.rglob("*.md")), ids=named)
+def test_links_of_the_site_stay_in_it(document: Path) -> None:
+    links = _LINK.findall(document.read_text(encoding="utf-8"))
+    assert [one for one in links if DOCS not in (document.parent / one).resolve().parents] == []
+
+
 @each_document
 def test_paths_exist(document: Path) -> None:
     paths = _PATH.findall(document.read_text(encoding="utf-8"))
