@@ -73,7 +73,7 @@ docs: .venv/.installed
 	$(BIN)/python -m dlms_connector.thingsboard.files gateway-config
 
 demo-picture: .venv/.installed
-	$(BIN)/dlms-connector demo --meters 3 --seconds 12 --picture docs/images/demo.svg
+	$(BIN)/dlms-connector demo --meters 3 --seconds 20 --picture docs/images/demo.svg
 
 # Strict: a broken link, a broken anchor, or a page without a place in the navigation is an error.
 site: .venv/.installed

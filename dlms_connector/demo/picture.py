@@ -8,7 +8,7 @@ import re
 from rich.console import Console, RenderableType
 
 #: Characters in a line: the table of the demo fits, and a picture stays readable.
-_WIDTH = 92
+_WIDTH = 96
 #: The fonts of the template lie on a server of others; without them the reader's own are used.
 _FONTS = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
 #: Names the styles; one that is made of the content would change every line of the file.
