@@ -1,7 +1,8 @@
 """The alarm rules, which since ThingsBoard 4.3 are entities of their own.
 
 Limits are server attributes of the device with a default, so that a meter can have its own
-without a rule of its own.
+without a rule of its own. There are no scripts: a busy server gives them up (seen with TBEL), and
+the alarm would stay.
 """
 
 from __future__ import annotations
@@ -53,9 +54,9 @@ class Limit:
 
 LOWEST_VOLTAGE = Limit("voltageMin", LOWEST_V, "V")
 HIGHEST_VOLTAGE = Limit("voltageMax", HIGHEST_V, "V")
-MOST_DRIFT = Limit("clockDriftMax", 60, "s")
+LEAST_DRIFT, MOST_DRIFT = Limit("clockDriftMin", -60, "s"), Limit("clockDriftMax", 60, "s")
 NO_DATA_AFTER = Limit("noDataMinutes", 60, "minutes")
-LIMITS = (LOWEST_VOLTAGE, HIGHEST_VOLTAGE, MOST_DRIFT, NO_DATA_AFTER)
+LIMITS = (LOWEST_VOLTAGE, HIGHEST_VOLTAGE, LEAST_DRIFT, MOST_DRIFT, NO_DATA_AFTER)
 
 
 def meter_rules() -> Sequence[Json]:
@@ -124,14 +125,15 @@ def _voltage() -> Json:
 
 
 def _drift() -> Json:
-    key = own.CLOCK_DRIFT
-    # A limit below zero would need an attribute of its own: it is written as an expression.
-    drift, most = key.name, MOST_DRIFT.attribute
+    key, least, most = own.CLOCK_DRIFT, LEAST_DRIFT, MOST_DRIFT
+    beyond = [_number("LESS", least), _number("GREATER", most)]
+    within = [_number("GREATER_OR_EQUAL", least), _number("LESS_OR_EQUAL", most)]
+    limits = {each.attribute: _limit(each) for each in (least, most)}
     return _rule(
         "Clock drift",
-        {drift: _argument(key), most: _limit(MOST_DRIFT)},
-        {"WARNING": (f"return {drift} > {most} || {drift} < -{most};", f"${{{drift}}} s")},
-        f"return {drift} <= {most} && {drift} >= -{most};",
+        {key.name: _argument(key), **limits},
+        {"WARNING": ([_filter(key, "NUMERIC", beyond, "OR")], f"${{{key.name}}} s")},
+        [_filter(key, "NUMERIC", within)],
     )
 
 
@@ -165,14 +167,11 @@ def _supply() -> Json:
     )
 
 
-Filters = Sequence[Json] | str
-
-
 def _rule(
     name: str,
     arguments: Json,
-    create: Mapping[Severity, tuple[Filters, str]],
-    clear: Filters | None,
+    create: Mapping[Severity, tuple[Sequence[Json], str]],
+    clear: Sequence[Json] | None,
     *,
     any_of: bool = False,
 ) -> Json:
@@ -198,9 +197,7 @@ def _rule(
     }
 
 
-def _condition(filters: Filters, operation: str) -> Json:
-    if isinstance(filters, str):
-        return {"type": "SIMPLE", "expression": {"type": "TBEL", "expression": filters}}
+def _condition(filters: Sequence[Json], operation: str) -> Json:
     expression = {"type": "SIMPLE", "operation": operation, "filters": list(filters)}
     return {"type": "SIMPLE", "expression": expression}
 

@@ -23,6 +23,8 @@ GOOD, BAD, NEUTRAL = "#198038", "#c62828", "#305680"
 
 #: A counter's growth since the value before: zero for the first one, and after a restart.
 GROWTH = "return prevOrigValue && value > prevOrigValue ? value - prevOrigValue : 0;"
+#: A text that looks like a number is sent in quotes: the platform would make a number of it.
+_UNQUOTED = r"return typeof value === 'string' ? value.replace(/^\"(.*)\"$/, '$1') : value;"
 #: A device's state in green or red.
 STATE_STYLE = (
     f"return {{fontWeight: 500, color: value === 'online' ? '{GOOD}' : value ? '{BAD}' : '#777'}};"
@@ -56,6 +58,8 @@ def data_key(
     settings: Mapping[str, Any] | None = None,
 ) -> Json:
     """Return a key of a data source. `post` is the body of a function that changes its values."""
+    if post is None and key.place == "client":
+        post = _UNQUOTED
     return {
         "name": key.name,
         "type": "timeseries" if key.place == "timeseries" else "attribute",
