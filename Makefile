@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: help demo demo-picture test lint format bench bench-parts bench-plots build smoke docs site clean
+.PHONY: help demo demo-picture test lint format bench bench-parts build smoke docs site faults clean
 
 help:
 	@echo "make demo    simulated meters, the real gateway and a stand-in for the platform"
@@ -13,6 +14,7 @@ help:
 	@echo "make bench-plots  pictures of how costs grow; PLOTS=--measure measures anew"
 	@echo "make site    the documentation as a site, in build/site/"
 	@echo "make demo-picture  the picture of the demo in README.md"
+	@echo "make faults  all faults of the line, in every stage, and forged replies; writes docs/reliability.md"
 	@echo "make docs    write the generated parts of docs/ and what ThingsBoard imports anew"
 	@echo "make build   wheel and sdist in dist/"
 	@echo "make smoke   the built wheel in a fresh environment"
@@ -69,6 +71,7 @@ docs: .venv/.installed
 	$(BIN)/python -m dlms_connector.hints.reference docs
 	$(BIN)/python -m dlms_connector.metrics.dashboard gateway-config docs
 	$(BIN)/python -m tests.matrix.table docs
+	$(BIN)/python -m tests.faults.table docs
 	$(BIN)/python -m tests.rooms.house docs
 	$(BIN)/python -m dlms_connector.thingsboard.files gateway-config
 
@@ -79,6 +82,9 @@ demo-picture: .venv/.installed
 site: .venv/.installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 	@echo "build/site/index.html"
+
+faults: .venv/.installed
+	$(BIN)/python -m tests.faults.table docs --run
 
 build: .venv/.installed
 	rm -rf dist

@@ -51,9 +51,7 @@ SENSELESS = (
         ("WRAPPER",),
     ),
     Senseless("who pushes is not asked", ("lose", "echo"), ("push",)),
-    Senseless(
-        "between pushes nothing is asked: the same as `reorder`", ("late",), ("push",)
-    ),
+    Senseless("between pushes nothing is asked: the same as `reorder`", ("late",), ("push",)),
 )
 
 

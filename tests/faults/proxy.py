@@ -19,6 +19,8 @@ from typing import Protocol, cast
 from tests.faults.stages import Cutter, Passing
 
 _HERE = "127.0.0.1"
+#: Timers of the same instant fire in any order.
+_AFTERWARDS_S = 0.001
 
 
 class Effect(Protocol):
@@ -222,7 +224,7 @@ class Pipe:
         """Close both connections, once all has been sent."""
         loop = asyncio.get_running_loop()
         if self._free_at > loop.time():
-            loop.call_at(self._free_at, self.lost)
+            loop.call_at(self._free_at + _AFTERWARDS_S, self.lost)
         elif self._early:
             loop.call_soon(self.ended)
         else:
