@@ -84,8 +84,9 @@ class Meter:
         """`unasked` gets the device's name and each APDU that answers nothing, as received."""
         self.device = device
         self._unasked = unasked
-        #: When a reply was refused last that was played back.
-        self._refused_at = -inf
+        #: What was refused beside the true answer since the last poll, and when it was last told.
+        self._refused: DlmsError | None = None
+        self._refused_at, self._log = -inf, log
         self.statistics = Statistics()
         self.learned = Learned(
             device.device_name, log, single_reads=device.workarounds.single_reads
@@ -155,6 +156,7 @@ class Meter:
             )
             result = await in_slices(work)
         statistics = self.statistics
+        self._tell_refused(outage=result.error is not None)
         if result.error:
             statistics.polls_failed += 1
         else:
@@ -292,6 +294,19 @@ class Meter:
             await loop.run_in_executor(None, save)
         return loop.time() - start
 
+    def _tell_refused(self, *, outage: bool) -> None:
+        """Tell of refused replies, unless an outage is told that they have led to."""
+        error, self._refused = self._refused, None
+        if error is None or outage:
+            return
+        now = asyncio.get_running_loop().time()
+        if now - self._refused_at > _REFUSED_AGAIN_S:
+            self._log.warning(
+                "%s: refused beside the true answer: %s (%s)",
+                self.device.device_name, error, error.hint,
+            )  # fmt: skip
+        self._refused_at = now
+
     def _remarks(self, log: logging.Logger) -> Remarks:
         """Return what takes the remarks on this meter: quirks are logged once, pushes counted."""
         name = self.device.device_name
@@ -309,10 +324,8 @@ class Meter:
             self.statistics.forged += 1
             if isinstance(error, SecurityError):
                 error.counted = True
-            now = asyncio.get_running_loop().time()
-            news, self._refused_at = now - self._refused_at > _REFUSED_AGAIN_S, now
-            level = logging.WARNING if news else logging.DEBUG
-            log.log(level, "%s: %s; the true answer is waited for (%s)", name, error, error.hint)
+            self._refused = error
+            log.debug("%s: %s; the true answer is waited for", name, error)
 
         return Remarks(on_quirk, on_unasked, on_refused)
 

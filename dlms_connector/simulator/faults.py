@@ -162,6 +162,7 @@ FAULTS = {
         Fault("index-255", _SWITCH, 1, "tells attribute index 255 for what it captures"),
         # security
         Fault("wrong-server-challenge", _SWITCH, 1, "proves its identity wrongly in HLS pass 4"),
+        Fault("reflected-proof", _SWITCH, 1, "answers in HLS pass 4 what it heard in pass 3"),
         Fault("authenticated-proof", _SWITCH, 1, "does not encrypt its proof in HLS pass 4"),
         Fault("authenticated-replies", _SWITCH, 1, "encrypts no reply, authenticates only"),
         Fault("bad-tag", _SWITCH, 1, "sends ciphered answers with a wrong tag"),

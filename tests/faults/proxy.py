@@ -68,20 +68,27 @@ class Proxy:
         #: The port of the meter or listener.
         self.beyond = beyond
         self._server: asyncio.Server | None = None
+        self._bound: socket.socket | None = None
         self._pipes: set[Pipe] = set()
 
     async def start(self) -> None:
         """Listen; `port` is known afterwards and stays."""
         loop = asyncio.get_running_loop()
-        listening = socket.socket()
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((_HERE, self.port))
-        self.port = listening.getsockname()[1]
-        self._server = await loop.create_server(lambda: _Near(self), sock=listening)
+        bound, self._bound = self._bound or self._bind(), None
+        self._server = await loop.create_server(lambda: _Near(self), sock=bound)
+
+    def _bind(self) -> socket.socket:
+        bound = socket.socket()
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((_HERE, self.port))
+        self.port = bound.getsockname()[1]
+        return bound
 
     async def stop(self) -> None:
         """Listen no longer, and drop the connections."""
         self.refuse()
+        if self._bound is not None:
+            self._bound.close()
         for pipe in list(self._pipes):
             pipe.reset()
         await asyncio.sleep(0)
@@ -97,10 +104,11 @@ class Proxy:
             await self.start()
 
     def refuse(self) -> None:
-        """Refuse connections."""
+        """Refuse connections; the port stays ours."""
         server, self._server = self._server, None
         if server is not None:
             server.close()
+            self._bound = self._bind()
 
     def is_stage(self, what: str) -> bool:
         """Whether the stage begins with what passes."""
@@ -123,7 +131,7 @@ class Proxy:
         """Return a new connection through the proxy."""
         pipe = Pipe(self, near)
         self._pipes.add(pipe)
-        asyncio.ensure_future(pipe.reach(self.beyond))
+        pipe.reaching = asyncio.ensure_future(pipe.reach(self.beyond))
         return pipe
 
     def left_by(self, pipe: Pipe) -> None:
@@ -151,6 +159,7 @@ class Pipe:
         self._ours = Cutter(proxy.framing)
         self._meters = Cutter(proxy.framing)
         self._awaits = self._within = False
+        self.reaching: asyncio.Future[None] | None = None
         self._free_at = 0.0
 
     async def reach(self, port: int) -> None:

@@ -1,8 +1,8 @@
-"""Finds the stages of a conversation in a stream, by what passes: kinds of frames, tags of APDUs."""
+"""Finds the stages of a conversation in a stream: by kinds of frames and tags of APDUs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 _FLAG = 0x7E
@@ -14,8 +14,8 @@ _SEALING = 1 + 4 + 12
 _NEXT, _NORMAL = 7, 13
 
 #: What stands in the stream where a stage begins: the connection, the name of a frame, or the kind
-#: of an APDU. A blank tuple is for what HDLC or the wrapper does not have.
-TRIGGERS = {
+#: of an APDU.
+TRIGGERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "connect": {"HDLC": ("snrm",), "WRAPPER": ("open",)},
     "associate": {"HDLC": ("aarq",), "WRAPPER": ("aarq",)},
     "prove": {"HDLC": ("action",), "WRAPPER": ("action",)},

@@ -70,7 +70,9 @@ class WarpedLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._clock.now
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Any, *args: Any
+    ) -> asyncio.Future[Any]:
         done: asyncio.Future[Any] = super().run_in_executor(executor, func, *args)
         self._clock.working += 1
         done.add_done_callback(self._worked)

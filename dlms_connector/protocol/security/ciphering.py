@@ -159,10 +159,12 @@ class Keys:
         The caller must compare the counter with earlier ones. Raises SecurityError, and
         ProtocolError if the APDU is too short.
         """
-        if len(sealed) < _HEADER_SIZE + (TAG_SIZE if least & AUTHENTICATED else 0):
+        if len(sealed) < _HEADER_SIZE:
             raise ProtocolError(_DOING, f"{len(sealed)} octets are too few")
         control, number = sealed[0], sealed[1:_HEADER_SIZE]
         self._check(control, least)
+        if control & AUTHENTICATED and len(sealed) < _HEADER_SIZE + TAG_SIZE:
+            raise SecurityError(_DOING, "the tag is cut short")
         nonce = title + number
         if control & AUTHENTICATED:
             aad = sealed[:1] + self._authentication + context
@@ -198,8 +200,6 @@ class Keys:
     def _verified(
         self, control: int, nonce: bytes, content: bytes, tag: bytes, aad: bytes
     ) -> bytes:
-        if len(tag) != TAG_SIZE:
-            raise ProtocolError(_DOING, "too short for a tag")
         if not control & ENCRYPTED:
             if not compare_digest(self.gmac(nonce, aad + content), tag):
                 raise SecurityError(_DOING, "the tag is wrong").showing(Symptom.WRONG_TAG)

@@ -202,6 +202,20 @@ def test_the_outer_tag_must_be_of_what_it_covers() -> None:
         client.unprotect(b"\xcf" + reply[1:])
 
 
+@pytest.mark.parametrize("general", [False, True])
+@pytest.mark.parametrize("left", [0, 1, 11])
+def test_a_cut_tag_is_no_accident(left: int, general: bool) -> None:
+    """Whoever cuts it off may say that there is none, or not; a value so short has no room."""
+    client, meter = pair()
+    meter.general = general
+    reply = meter.protect(VALUE)
+    at = 10 if general else 1
+    for control in (reply[at + 1], reply[at + 1] & ~0x10):
+        sealed = bytes([control]) + reply[at + 2 : len(reply) - 12 + left]
+        with pytest.raises(SecurityError):
+            client.unprotect(reply[:at] + bytes([len(sealed)]) + sealed)
+
+
 @pytest.mark.parametrize(
     "apdu", ["", "CC", "CC 05 30", "CC 03 30 00 00 00", "DB 08 41 42", "DB 00"]
 )
