@@ -7,6 +7,7 @@ its numbers may have been used since.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -82,7 +83,9 @@ def look(path: Path) -> Found:
 
 def keep(path: Path, lock: int, number: int, device: str, tenure: str | None = None) -> None:
     """Write a number to both files and to the disk; `lock` is the descriptor of `locked`."""
-    os.pwrite(lock, f"{number:<{_DIGITS}}\n".encode(), 0)
+    text = f"{number:<{_DIGITS}}\n".encode()
+    if os.pwrite(lock, text, 0) < len(text):  # that is no error for the system
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.fsync(lock)
     content = {
         "device": device,

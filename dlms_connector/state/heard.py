@@ -109,11 +109,14 @@ class Heard:
     @staticmethod
     def _write(path: Path, numbers: Mapping[bytes, int]) -> None:
         private_files.make_folder(path.parent)
-        lines = "".join(f"{meter.hex()} {number}\n" for meter, number in numbers.items())
+        lines = "".join(f"{meter.hex()} {number}\n" for meter, number in numbers.items()).encode()
         descriptor = create_or_open(path, os.O_APPEND)
         try:
-            os.lseek(descriptor, 0, os.SEEK_END)
-            os.write(descriptor, lines.encode())
+            end = os.lseek(descriptor, 0, os.SEEK_END)
+            if end and os.pread(descriptor, 1, end - 1) != b"\n":
+                lines = b"\n" + lines  # behind what a crash or a full disk has cut off
+            while lines:  # a disk that is nearly full takes a part, and that is no error
+                lines = lines[os.write(descriptor, lines) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from math import inf
 from pathlib import Path
+from secrets import randbelow
 from threading import Lock
 
 from dlms_connector.errors import DlmsError, RefusedError, StateBusyError
@@ -31,6 +32,9 @@ FEW = 8
 #: than were used since, at most `_PER_S` in a second.
 _SKIP = 1_000_000
 _PER_S = 20
+#: And a random number below this: the same copy may be restored again, for example by a container
+#: that fills its folder at each start, and must not lead to the same numbers again.
+_SCATTER = 4_000_000
 #: A copy that is so old that the key would be used up: nothing is guessed then.
 _LARGEST_SKIP = 100_000_000
 
@@ -266,7 +270,8 @@ def unused(found: Found) -> int:
 
 def _skip(found: Found) -> int:
     """Return more numbers than can have been used since a copy was made."""
-    return max(_SKIP, int(_PER_S * max(0.0, time.time() - found.written_s)))
+    age_s = max(0.0, time.time() - found.written_s)
+    return _SKIP + int(_PER_S * age_s) + randbelow(_SCATTER)
 
 
 def refused(problem: str, symptom: Symptom, **facts: object) -> RefusedError:

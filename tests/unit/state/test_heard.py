@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from pathlib import Path
@@ -126,3 +127,31 @@ def test_what_is_no_file_is_not_waited_for(
     one.store()
     assert heard(path).highest(SERVER_TITLE) == 5
     assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize("room", range(0, 22, 3))
+def test_a_line_that_a_full_disk_cuts_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """The system writes what there is room for, and says so: there is no error."""
+    path, meter, write = tmp_path / "heard-x.log", b"12345678", os.write
+    heard = Heard("m", path, LOG)
+    heard.note(meter, 1000, opening=True)
+    heard.store()
+    left = [room]
+
+    def cut(descriptor: int, data: bytes) -> int:
+        if not left[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = write(descriptor, data[: left[0]])
+        left[0] -= written
+        return written
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", cut)
+        heard.note(meter, 123456, opening=True)
+        heard.store()
+    for wanted in (123456, 123457):
+        heard.note(meter, wanted, opening=True)
+        heard.store()
+        assert Heard("m", path, LOG).highest(meter) == wanted

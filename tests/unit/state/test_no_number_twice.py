@@ -287,26 +287,6 @@ def test_no_file_shows_a_key(tmp_path: Path) -> None:
             assert key.hex().encode() not in shown.lower()
 
 
-def test_numbers_of_killed_processes_come_never_again(tmp_path: Path) -> None:
-    code = (
-        "import os, sys; from pathlib import Path\n"
-        "from tests.unit.state.test_no_number_twice import counter\n"
-        "one = counter(Path(sys.argv[1]))\n"
-        "for turn in range(int(sys.argv[2])): print(one.next(), flush=True)\n"
-        "os.kill(os.getpid(), 9)"
-    )
-    numbers: list[int] = []
-    for turns in (1, 99, 100, 101, 250):
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path), str(turns)],
-            cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        numbers += map(int, done.stdout.split())
-    assert len(numbers) == 551
-    assert unused_so_far(numbers)
-    assert numbers == sorted(numbers)
-
-
 def test_a_forged_last_number_is_not_kept(tmp_path: Path) -> None:
     """What the public client reads is not authenticated."""
     one = counter(tmp_path, invocation_counter=OBIS)
@@ -327,3 +307,20 @@ def test_nothing_is_logged_of_an_ordinary_life(
             used(counter(tmp_path), 150)
             in_another_process(tmp_path)
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    "restore", [move_back, copy_over, write_over], ids=lambda one: one.__name__
+)
+def test_one_backup_that_is_restored_again_and_again(
+    tmp_path: Path, restore: Callable[[Path, Path], None]
+) -> None:
+    """As a container does that fills its folder anew at each start."""
+    folder, backup = tmp_path / "state", tmp_path / "backup"
+    numbers = used(counter(folder))
+    shutil.copytree(folder, backup)
+    for _ in range(5):
+        restore(backup, folder)
+        numbers += used(counter(folder), 150)
+    assert len(numbers) == 755
+    assert unused_so_far(numbers)
