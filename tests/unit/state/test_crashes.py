@@ -130,6 +130,15 @@ def test_processes_that_are_killed_while_others_count(tmp_path: Path, seed: int)
     assert all(life == sorted(life) for life in lives)
 
 
+def _moved(path: Path, target: Path) -> None:
+    beside = target.with_name("restored")
+    shutil.copy2(path, beside)
+    beside.replace(target)
+
+
+RESTORES: list[Callable[[Path, Path], object]] = [shutil.copy, shutil.copy2, _moved]
+
+
 def test_a_backup_that_is_restored_under_a_running_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,8 +154,7 @@ def test_a_backup_that_is_restored_under_a_running_process(
         backups.append(backup)
         for path in rng.choice(backups).iterdir():
             if rng.random() < 0.7:
-                copy = rng.choice([shutil.copy, shutil.copy2, _moved])
-                copy(path, state / path.name)
+                rng.choice(RESTORES)(path, state / path.name)
         if rng.random() < 0.3:
             take(alive, rng.randrange(1, 150), numbers)
         other = fresh(state)
@@ -154,9 +162,3 @@ def test_a_backup_that_is_restored_under_a_running_process(
         if rng.random() < 0.5:
             alive = other
     assert len(set(numbers)) == len(numbers)
-
-
-def _moved(path: Path, target: Path) -> None:
-    beside = target.with_name("restored")
-    shutil.copy2(path, beside)
-    beside.replace(target)
