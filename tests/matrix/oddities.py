@@ -183,6 +183,8 @@ ODDITIES = (
            options=CIPHERED_OPTIONS, dlms=CIPHERED_DLMS),
     Oddity(fault="wrong-server-challenge", outcome="the meter is not believed",
            options=CIPHERED_OPTIONS, dlms=CIPHERED_DLMS, error=SecurityError, says="wrong"),
+    Oddity(fault="reflected-proof", outcome="the meter is not believed",
+           options=CIPHERED_OPTIONS, dlms=CIPHERED_DLMS, error=SecurityError, says="wrong"),
     Oddity(fault="bad-tag", outcome="the meter is not believed",
            options=CIPHERED_OPTIONS, dlms=CIPHERED_DLMS, error=SecurityError, says="tag"),
     Oddity(fault="plain-replies", outcome="the meter is not believed",
