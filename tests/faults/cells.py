@@ -39,6 +39,7 @@ class Senseless(NamedTuple):
     faults: tuple[str, ...]
     stages: tuple[str, ...] = tuple(TRIGGERS)
     framings: tuple[str, ...] = FRAMINGS
+    securities: tuple[str, ...] = SECURITIES
 
 
 _OF_CONNECTIONS = ("refuse", "silent", "reset", "half-close")
@@ -49,6 +50,12 @@ SENSELESS = (
         tuple(name for name in FAULTS if name not in _OF_CONNECTIONS),
         ("connect",),
         ("WRAPPER",),
+    ),
+    Senseless(
+        "ciphering makes no difference to who shares the line",
+        tuple(FAULTS),
+        ("line",),
+        securities=("ciphered",),
     ),
     Senseless("who pushes is not asked", ("lose", "echo"), ("push",)),
     Senseless("between pushes nothing is asked: the same as `reorder`", ("late",), ("push",)),
@@ -67,6 +74,7 @@ def why_not(cell: Cell) -> Senseless | None:
             cell.fault in rule.faults
             and cell.stage in rule.stages
             and cell.framing in rule.framings
+            and cell.security in rule.securities
         ):
             return rule
     return None

@@ -30,7 +30,7 @@ _LASTING = ("silent", "refuse")
 #: What HDLC's numbers and check sequences make good, lastingly too.
 _NUMBERED = ("reorder", "late", "echo")
 #: Stages that are repeated, or begun anew in the same poll, also where no frame has a number.
-_REPEATED = ("read", "list", "block", "release")
+_REPEATED = ("read", "list", "block", "release", "line")
 
 
 def is_harmless(cell: Cell) -> bool:

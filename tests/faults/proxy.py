@@ -19,6 +19,7 @@ from typing import Protocol, cast
 from tests.faults.stages import Cutter, Passing
 
 _HERE = "127.0.0.1"
+_CONNECTION = Passing(b"", "open")
 #: Timers of the same instant fire in any order.
 _AFTERWARDS_S = 0.001
 
@@ -50,9 +51,11 @@ class Proxy:
         pushed: bool = False,
         unasked: Callable[[], bytes] = bytes,
         foreign: Callable[[Passing], bytes] = lambda frame: frame.octets,
+        concerns: Callable[[bytes], bool] = lambda octets: True,
     ) -> None:
         """`unasked` returns a frame that the meter sends besides its answers, `foreign` one of
-        another meter that looks like its answer.
+        another meter that looks like its answer. `concerns` tells of a frame whether it goes to the
+        meter that shall suffer.
         """
         self.framing, self.rng = framing, rng
         self.unasked, self.foreign = unasked, foreign
@@ -63,7 +66,7 @@ class Proxy:
         #: What is held back until the meter says something more.
         self.behind: list[bytes] = []
         self.changed = asyncio.Event()
-        self._triggers, self._effect = triggers, effect
+        self._triggers, self._effect, self._concerns = triggers, effect, concerns
         self.on_request, self.pushed = on_request, pushed
         #: The port of the meter or listener.
         self.beyond = beyond
@@ -110,13 +113,13 @@ class Proxy:
             server.close()
             self._bound = self._bind()
 
-    def is_stage(self, what: str) -> bool:
+    def is_stage(self, frame: Passing) -> bool:
         """Whether the stage begins with what passes."""
-        return what in self._triggers
+        return frame.what in self._triggers and self._concerns(frame.octets)
 
-    def meets(self, what: str) -> bool:
+    def meets(self, frame: Passing) -> bool:
         """Note that something passes; return whether the fault acts now."""
-        return self.is_stage(what) and self.strikes()
+        return self.is_stage(frame) and self.strikes()
 
     def strikes(self) -> bool:
         """Return whether the fault acts on what belongs to the stage."""
@@ -165,8 +168,8 @@ class Pipe:
     async def reach(self, port: int) -> None:
         """Connect to what is beyond."""
         loop = asyncio.get_running_loop()
-        if not self.proxy.pushed and self.proxy.meets("open"):
-            self.proxy.act(self, Passing(b""))
+        if not self.proxy.pushed and self.proxy.meets(_CONNECTION):
+            self.proxy.act(self, _CONNECTION)
         try:
             await loop.create_connection(lambda: _Far(self), _HERE, port)
         except OSError:
@@ -254,7 +257,7 @@ class Pipe:
             if self._silent:
                 continue
             # What is no APDU, such as RR, asks for the same answer or for more of it.
-            self._within = proxy.is_stage(frame.what) or (self._within and not frame.what)
+            self._within = proxy.is_stage(frame) or (self._within and not frame.what)
             if proxy.pushed or not (self._within and proxy.strikes()):
                 self.to_meter(frame.octets)
             elif proxy.on_request:
@@ -271,7 +274,7 @@ class Pipe:
             if self._silent:
                 continue
             held, proxy.behind = proxy.behind, []
-            if self._awaits or (proxy.pushed and proxy.meets(frame.what)):
+            if self._awaits or (proxy.pushed and proxy.meets(frame)):
                 self._awaits = False
                 proxy.act(self, frame)
             else:

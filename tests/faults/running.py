@@ -8,7 +8,7 @@ import resource
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -34,9 +34,11 @@ from tests.faults.victims import (
     HERE,
     PERIOD_S,
     PROFILE,
+    TIMEOUT_S,
     configured,
     make_meter,
     rows,
+    to_it,
     wrong,
 )
 from tests.support import warped_time
@@ -49,6 +51,8 @@ _PUSHED_S = 10.0
 #: The results of a cell are there by then, in the time of the loop.
 _PATIENCE_S = 40 * PERIOD_S
 _HEALTHY = 4
+#: Who has cost the other meters of its line time is tried less often.
+_PERIODS_ON_A_LINE = 3
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,15 @@ class Victim:
         self.cell, self.serial = cell, serial
         self.name = f"{serial} {cell.name}"
         self.meter = make_meter(cell, serial, loop.time)
-        self.endpoint = Endpoint([self.meter], HERE, 0)
+        #: Another meter on the same line.
+        self.beside: Victim | None = None
+        meters = [self.meter]
+        if cell.stage == "line":
+            beside = replace(cell, fault="none", stage="read")
+            self.beside = Victim(beside, serial + 1000, seed)
+            self.beside.meter = make_meter(beside, serial + 1000, loop.time, place=2)
+            meters.append(self.beside.meter)
+        self.endpoint = Endpoint(meters, HERE, 0)
         self.result = Result()
         self.attempts: list[Attempt] = []
         self.outages = 0
@@ -90,8 +102,8 @@ class Victim:
         self._rng = Random(f"{seed} {cell.name}")
         self.proxy: Proxy | None = None
 
-    async def start(self) -> dict[str, Any]:
-        """Let meter and proxy listen; return the device's configuration."""
+    async def start(self) -> list[dict[str, Any]]:
+        """Let meter and proxy listen; return the devices' configuration."""
         cell, pushed = self.cell, self.cell.stage == "push"
         await self.endpoint.start()
         fault, other = FAULTS[cell.fault], of_another(cell.framing)
@@ -106,9 +118,12 @@ class Victim:
             pushed=pushed,
             unasked=lambda: frame_notification(self.meter),
             foreign=(lambda _: frame_notification(stranger)) if pushed else other,
+            concerns=to_it(cell.framing) if self.beside else lambda octets: True,
         )
         await self.proxy.start()
-        return configured(cell, self.name, self.serial, self.proxy.port, self.meter)
+        on_line = [one for one in (self, self.beside) if one is not None]
+        port = self.proxy.port
+        return [configured(one.cell, one.name, one.serial, port, one.meter) for one in on_line]
 
     async def stop(self) -> None:
         """End meter and proxy."""
@@ -178,7 +193,7 @@ class Victim:
         await proxy.end()
         await self._recovered()
         result.back_s = self.attempts[-1].at - ended
-        if result.back_s > PERIOD_S:
+        if result.back_s > PERIOD_S * (_PERIODS_ON_A_LINE if self.beside else 1):
             result.problems.append(f"back only {result.back_s:.0f} s after the end of the fault")
         await self._until(lambda: not any(one.error for one in self.attempts[-2:]))
 
@@ -313,7 +328,8 @@ async def _run(cells: Sequence[Cell], folder: Path, seed: int) -> dict[str, Resu
             (framing, security) for framing in FRAMINGS for security in SECURITIES
         )
     ]
-    devices = [await victim.start() for victim in victims]
+    devices = [device for victim in victims for device in await victim.start()]
+    neighbours = [victim.beside for victim in victims if victim.beside is not None]
     for one in healthy:
         await one.endpoint.start()
         devices.append(configured(one.cell, one.name, one.serial, one.endpoint.port, one.meter))
@@ -335,7 +351,7 @@ async def _run(cells: Sequence[Cell], folder: Path, seed: int) -> dict[str, Resu
         base=folder,
     )  # fmt: skip
     assert loaded.every_problem == (), loaded.every_problem
-    ledger = _Ledger(victims)
+    ledger = _Ledger([*victims, *neighbours])
     LOG.addHandler(ledger)
     LOG.setLevel(logging.INFO)
     LOG.propagate = False
@@ -362,6 +378,7 @@ async def _run(cells: Sequence[Cell], folder: Path, seed: int) -> dict[str, Resu
     results["healthy"] = _neighbours(ledger, loop.time())
     for victim in victims:
         _check_log(victim)
+        _check_line(victim)
     return results
 
 
@@ -385,6 +402,20 @@ def _neighbours(ledger: _Ledger, end: float) -> Result:
         if max(gaps) > PERIOD_S + 1:
             result.problems.append(f"{name}: a gap of {max(gaps):.1f} s")
     return result
+
+
+def _check_line(victim: Victim) -> None:
+    """Who has the same line waits for one timeout at most, unless the fault takes the line."""
+    if (beside := victim.beside) is None:
+        return
+    times = [one.at for one in beside.attempts if not one.error]
+    gap = max(second - first for first, second in zip(times, times[1:], strict=False))
+    whole = victim.cell.fault in ("refuse", "silent")
+    if gap > (3 * PERIOD_S if whole else PERIOD_S + 2 * TIMEOUT_S):
+        victim.result.problems.append(f"the other meter of its line had to wait for {gap:.0f} s")
+    if beside.outages and not whole:
+        victim.result.problems.append("the other meter of its line had an outage")
+    victim.result.problems += beside.result.problems
 
 
 def _check_log(victim: Victim) -> None:

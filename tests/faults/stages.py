@@ -25,6 +25,8 @@ TRIGGERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "profile": {"HDLC": ("get-long",), "WRAPPER": ("get-long",)},
     "push": {"HDLC": ("push",), "WRAPPER": ("push",)},
     "release": {"HDLC": ("rlrq", "disc"), "WRAPPER": ("rlrq",)},
+    #: Reading, where another meter has the same line.
+    "line": {"HDLC": ("get",), "WRAPPER": ("get",)},
 }
 
 _TAGS = {

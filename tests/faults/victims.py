@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -33,6 +34,8 @@ HERE = "127.0.0.1"
 _TEXT, _VISIBLE_STRING, _REGISTER, _DATA = "0-0:96.13.0", 10, 3, 1
 _REGISTERS = ("1-0:21.8.0", "1-0:41.8.0", "1-0:61.8.0")
 _PUSHED = "1-0:3.7.0"
+#: Logical and physical address 1, in HDLC.
+_FIRST_STATION = b"\x02\x03"
 _CLOCK = "0-0:1.0.0"
 _ALL = (*_REGISTERS, _PUSHED)
 _SCALER, _WH = -2, 30
@@ -43,7 +46,14 @@ _PASSWORD = "secret of 16 byt"
 _SMALL_PDU = 128
 
 
-def make_meter(cell: Cell, serial: int, now: Any) -> Meter:
+def to_it(framing: str) -> Callable[[bytes], bool]:
+    """Return what tells whether a frame goes to the first meter of a line."""
+    if framing == "HDLC":
+        return lambda octets: octets[3:5] == _FIRST_STATION
+    return lambda octets: octets[4:6] == b"\x00\x01"
+
+
+def make_meter(cell: Cell, serial: int, now: Any, *, place: int = 1) -> Meter:
     """Return a meter whose values change every second, and are those of no other object."""
     ciphered = cell.security == "ciphered"
     meter = Meter(
@@ -51,6 +61,8 @@ def make_meter(cell: Cell, serial: int, now: Any) -> Meter:
             framing="HDLC" if cell.framing == "HDLC" else "WRAPPER",
             serial=serial,
             client_address=1,
+            physical_address=place if cell.framing == "HDLC" else 1,
+            logical_address=1 if cell.framing == "HDLC" else place,
             authentication=_authentication(cell),
             password=_PASSWORD.encode(),
             security="AUTHENTICATION_ENCRYPTION" if ciphered else "NONE",
@@ -78,7 +90,14 @@ def make_meter(cell: Cell, serial: int, now: Any) -> Meter:
 
 def configured(cell: Cell, name: str, serial: int, port: int, meter: Meter) -> dict[str, Any]:
     """Return the device of a cell, as a user configures it."""
-    dlms = {**_credentials(cell, serial), "interfaceType": cell.framing, "clientAddress": 1}
+    options = meter.options
+    dlms = {
+        **_credentials(cell, serial),
+        "interfaceType": cell.framing,
+        "clientAddress": 1,
+        "logicalAddress": options.logical_address,
+        **({"physicalAddress": options.physical_address} if cell.framing == "HDLC" else {}),
+    }
     if cell.stage == "push":
         title = {"systemTitle": meter.options.title().hex()}
         text = {"logicalDeviceName": meter.value(1, logical_name("0-0:42.0.0"), 2).value.decode()}
