@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -409,7 +410,7 @@ def _check_line(victim: Victim) -> None:
     if (beside := victim.beside) is None:
         return
     times = [one.at for one in beside.attempts if not one.error]
-    gap = max(second - first for first, second in zip(times, times[1:], strict=False))
+    gap = max(second - first for first, second in pairwise(times))
     whole = victim.cell.fault in ("refuse", "silent")
     if gap > (3 * PERIOD_S if whole else PERIOD_S + 2 * TIMEOUT_S):
         victim.result.problems.append(f"the other meter of its line had to wait for {gap:.0f} s")
