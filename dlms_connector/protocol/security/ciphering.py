@@ -163,10 +163,10 @@ class Keys:
             raise ProtocolError(_DOING, f"{len(sealed)} octets are too few")
         control, number = sealed[0], sealed[1:_HEADER_SIZE]
         self._check(control, least)
-        if control & AUTHENTICATED and len(sealed) < _HEADER_SIZE + TAG_SIZE:
-            raise SecurityError(_DOING, "the tag is cut short")
         nonce = title + number
         if control & AUTHENTICATED:
+            if len(sealed) < _HEADER_SIZE + TAG_SIZE:
+                raise SecurityError(_DOING, "the tag is cut short")
             aad = sealed[:1] + self._authentication + context
             content, tag = sealed[_HEADER_SIZE:-TAG_SIZE], sealed[-TAG_SIZE:]
             plain = self._verified(control, nonce, content, tag, aad)
