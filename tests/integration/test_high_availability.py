@@ -82,10 +82,10 @@ async def test_the_other_one_goes_on(tmp_path: Path) -> None:
         files[0].touch()
         for one in both.sites:
             await one.gateway.start()
-        await both.until_told(1, dlmsRole="standby")
         await both.until_more(1)
         active, busy_s = 0, 0.0
         for end in ENDS:
+            await both.until_told(1 - active, dlmsRole="standby")  # one that was killed is back
             await until_rows(both, profiled, rng.randrange(5, 80))
             busy_s = max(busy_s, await hand_over(both, active, end, files))
             active = 1 - active
