@@ -57,7 +57,6 @@ def test_nothing_is_asked_twice_where_answers_cannot_be_told_apart() -> None:
 def test_mode_e_by_configuration() -> None:
     link = make_datalink(Dlms(interface_type="HDLC_WITH_MODE_E"), 2, Workarounds())
     assert isinstance(link, ModeE)
-    assert not isinstance(link, Hdlc)
 
 
 def test_the_sign_on_is_as_configured() -> None:
