@@ -71,7 +71,7 @@ def test_a_slow_meter_is_polled_as_often_as_it_can(caplog: pytest.LogCaptureFixt
     assert slow == pytest.approx([3.0] * len(slow), abs=0.1), "not each 4 s, a slot of its grid"
     assert again == pytest.approx([2.0] * len(again), abs=0.01)
     assert len(lines(caplog, "cannot be kept")) == len(lines(caplog, "is kept again")) == 1
-    assert "polled every" in lines(caplog, "cannot be kept")[0]
+    assert "there is time for one every" in lines(caplog, "cannot be kept")[0]
 
 
 def test_the_figure_is_told() -> None:
@@ -125,7 +125,14 @@ def test_a_silent_meter_demands_nothing() -> None:
         one.polled(0.9, 1.0)
         other.polled(0.9, 1.0)
     assert other.is_slow
-    assert line.load == pytest.approx(1.8)
+    assert line.level() == pytest.approx(0.5)
     one.silent()
-    assert line.load == pytest.approx(0.9)
     assert [other.polled(0.9, 1.0) for _ in range(4)][-1] == 1.0
+
+
+def test_who_demands_little_keeps_its_period() -> None:
+    line = Demand()
+    modest, greedy = Pace("M1", (line,), LOG), Pace("M2", (line,), LOG)
+    stretches = [(modest.polled(0.5, 5.0), greedy.polled(0.5, 0.5)) for _ in range(10)]
+    assert {one for one, _ in stretches} == {1.0}
+    assert stretches[-1][1] == pytest.approx(1 / 0.9)
