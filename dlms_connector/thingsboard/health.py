@@ -48,8 +48,7 @@ _RATE = (
 )
 _STORAGE = (
     "const all = typeof value === 'string' ? (value ? JSON.parse(value) : {}) : (value || {});"
-    "return all.storageMsgCount === undefined ? '' : all.storageMsgCount - "
-    "(all.storageMsgPulled || 0) + ' waiting';"
+    "return all.storageMsgCount === undefined ? '' : all.storageMsgCount + ' waiting';"
 )
 _ACTIVE_STYLE = f"return {{fontWeight: 500, color: String(value) === 'true' ? '{GOOD}' : '{BAD}'}};"
 _ACTIVE_WORD = "return String(value) === 'true' ? 'active' : 'silent';"

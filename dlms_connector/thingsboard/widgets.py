@@ -23,8 +23,9 @@ GOOD, BAD, NEUTRAL = "#198038", "#c62828", "#305680"
 
 #: A counter's growth since the value before: zero for the first one, and after a restart.
 GROWTH = "return prevOrigValue && value > prevOrigValue ? value - prevOrigValue : 0;"
-#: A text that looks like a number is sent in quotes: the platform would make a number of it.
-_UNQUOTED = r"return typeof value === 'string' ? value.replace(/^\"(.*)\"$/, '$1') : value;"
+#: A text that looks like a number is sent in quotes, because the platform would make a number of
+#: it. So does its interface: a space of no width takes the place of the quotes.
+_UNQUOTED = r"return typeof value === 'string' ? value.replace(/^\"(.*)\"$/, '\u200B$1') : value;"
 #: A device's state in green or red.
 STATE_STYLE = (
     f"return {{fontWeight: 500, color: value === 'online' ? '{GOOD}' : value ? '{BAD}' : '#777'}};"
@@ -340,7 +341,13 @@ def chart(
     )
     unit = keys[0].unit if unit is None else unit
     series = [
-        data_key(key, colour=_COLOURS[n % len(_COLOURS)], post=post, settings=drawn)
+        data_key(
+            key,
+            colour=_COLOURS[n % len(_COLOURS)],
+            label=None if devices_at_most is None else "${entityName}",
+            post=post,
+            settings=drawn,
+        )
         for n, key in enumerate(keys)
     ]
     axis = {
@@ -353,7 +360,12 @@ def chart(
     }
     settings = {
         "showLegend": len(keys) > 1 or devices_at_most is not None,
-        "legendConfig": {"direction": "row", "position": "bottom", "showLatest": True},
+        "legendConfig": {
+            "direction": "row",
+            "position": "bottom",
+            "sortDataKeys": False,
+            **dict.fromkeys(("showMin", "showMax", "showAvg", "showTotal", "showLatest"), False),
+        },
         "dataZoom": False,
         "thresholds": [_limit(at, unit) for at in limits],
         "yAxes": {"default": axis},
