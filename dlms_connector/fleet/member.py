@@ -145,10 +145,18 @@ class Member:
         return UnavailableError(now - since, error)
 
     def prepare(self, now: float) -> None:
-        """Forget what was learned about the meter if its outage was long."""
+        """Forget what was learned about the meter if its outage was long.
+
+        After any outage the scalers are read again: in a minute a meter is exchanged, and a value
+        with the scaler of another one is wrong by a power of ten.
+        """
         since = self._availability.since
-        if since is not None and now - since > _FORGET_S:
+        if since is None:
+            return
+        if now - since > _FORGET_S:
             self.meter.forget()
+        else:
+            self.meter.doubt_scalers()
 
     def kept_pace(self, took_s: float) -> None:
         """Note how long a good poll took, and lengthen or shorten its period."""

@@ -35,6 +35,7 @@ from dlms_connector.gateway.meters_thread import MetersThread
 from dlms_connector.gateway.prepared import Prepared, devices_file, prepare, state_directory
 from dlms_connector.gateway.remembered import file_name
 from dlms_connector.gateway.renames import Renames
+from dlms_connector.gateway.session import session
 from dlms_connector.gateway.uplink import Converter, Uplink
 from dlms_connector.gateway.uplink_queue import UplinkQueue
 from dlms_connector.metrics import LATE_BOUNDS, Histogram
@@ -115,6 +116,7 @@ class Parts:
         folder = Path(gateway.get_config_path())
         self.watch: FileWatch = like.watch if like else FileWatch(devices_file(config, folder))
         self._look_at = monotonic() + LOOK_S
+        self._session: object | None = None
         self.downlink_converters: dict[str, Any] = like.downlink_converters if like else {}
         self._denied = denied_by(gateway, owner.name, self._log)
         self.prepared: Prepared = (
@@ -350,6 +352,11 @@ class Parts:
 
     def _reconcile(self) -> None:
         self._announcer.reconcile()
+        now, before = session(self._gateway), self._session
+        if now is not before:
+            self._session = now
+            if before is not None:
+                self.uplink.states.doubt()
         self.uplink.states.reconcile()
         self.delivering.reconcile()
         self.duty.tell(self._gateway)

@@ -13,6 +13,7 @@ from itertools import islice
 from logging import Logger
 from pathlib import Path
 from threading import Lock
+from time import monotonic
 from typing import NamedTuple
 
 from dlms_connector.gateway.remembered import Remembered
@@ -24,6 +25,9 @@ _NEW_AT_ONCE = 2
 #: gateways serve the same meters: what they told last, that it is not polled, may come late. So
 #: many at once.
 _REPEAT_AFTER, _REPEATED_AT_ONCE = 600, 20
+#: What was told in the last seconds of a connection may be lost: the client notices its end after
+#: one and a half keep-alive times (60 s) and the time of a reconnection.
+_UNSURE_S = 300.0
 #: Calls of `reconcile` between two writes of the file.
 _WRITE_EVERY = 20
 
@@ -52,13 +56,17 @@ class States:
         log: Logger,
         *,
         shared: bool = False,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._send, self._knows, self._shared = send, knows, shared
+        self._clock = clock
         #: Meters that are told once more, in this order, and at which call of `reconcile`.
         self._repeats: deque[tuple[int, str]] = deque()
         self._remembered = Remembered(log)
         self._lock = Lock()
         self._told: dict[str, State] = {}
+        #: When, the latest last.
+        self._told_at: dict[str, float] = {}
         self._waiting: dict[str, State] = {}
         #: Meters that an earlier run left online.
         self._earlier: dict[str, str] = {}
@@ -94,7 +102,7 @@ class States:
             if state.state != ONLINE and not self._knows(name):
                 self._waiting[name] = state
                 return
-            self._told[name] = state
+            self._note(name, state)
             if self._shared and state.state == ONLINE:
                 self._repeats.append((self._calls + _REPEAT_AFTER, name))
         self._send(name, state)
@@ -106,6 +114,15 @@ class States:
         if state is not None:
             self._send(name, state)
 
+    def doubt(self) -> None:
+        """Tell again, soon, what was told lately: a connection has ended, and it may be lost."""
+        since = self._clock() - _UNSURE_S
+        with self._lock:
+            for name, at in reversed(self._told_at.items()):
+                if at < since:
+                    break
+                self._waiting.setdefault(name, self._told[name])
+
     def reconcile(self) -> None:
         """Tell a few of the meters that wait; called a few times per second."""
         self._calls += 1
@@ -113,7 +130,7 @@ class States:
             some = dict(islice(self._waiting.items(), _NEW_AT_ONCE))
             for name, state in some.items():
                 del self._waiting[name]
-                self._told[name] = state
+                self._note(name, state)
         for name, state in some.items():
             self._send(name, state)
         for _ in range(_REPEATED_AT_ONCE):
@@ -135,6 +152,11 @@ class States:
         """Write down which meters are online on the platform."""
         online = {name: state.device_type for name, state in self._online().items()}
         self._remembered.keep({**self._earlier, **online})
+
+    def _note(self, name: str, state: State) -> None:
+        self._told[name] = state
+        self._told_at.pop(name, None)  # to the end
+        self._told_at[name] = self._clock()
 
     def _online(self) -> dict[str, State]:
         with self._lock:

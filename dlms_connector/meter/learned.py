@@ -59,6 +59,11 @@ class Learned:
         self.in_flight = ()
         self.changes += 1
 
+    def forget_scalers(self) -> None:
+        """Forget the scalers and units, which are then read with the next values."""
+        self.scalers.clear()
+        self.changes += 1
+
     @property
     def is_settled(self) -> bool:
         """Whether nothing is under suspicion: an answer with data then teaches nothing new."""

@@ -21,6 +21,7 @@ from dlms_connector.errors import (
     ObjectError,
     OutOfStepError,
     ProtocolError,
+    RefusedError,
     SecurityError,
     ServiceError,
 )
@@ -132,6 +133,10 @@ class Meter:
         """Forget what may have changed while the meter did not answer for a long time."""
         self.learned.forget()
         self._directory.forget()
+
+    def doubt_scalers(self) -> None:
+        """Read scalers and units again: it may have been exchanged, or set anew."""
+        self.learned.forget_scalers()
 
     async def poll(self, due: Sequence[Wanted], *, hurried: bool = False) -> Outcome:
         """Read what is due, reconnecting once if the association breaks; never raises DlmsError.
@@ -252,6 +257,8 @@ class Meter:
                 end += await self._learn_names_of(client, turn)
                 await turn.read(partial(self._get, client, end), self._limits(client))
                 await self._check_step(client, end)
+            except RefusedError as error:  # no number to cipher the next request with
+                return error, turn.data_count == 0
             except LinkError as error:
                 if isinstance(error, OutOfStepError):
                     turn.doubt_last()

@@ -88,6 +88,9 @@ class ReadoutMeter:
     def forget(self) -> None:
         """Forget nothing: a readout tells all anew."""
 
+    def doubt_scalers(self) -> None:
+        """Do nothing: a readout has no scalers."""
+
     async def poll(self, due: Sequence[Wanted], *, hurried: bool = False) -> Outcome:
         """Read the meter out and return what is due; never raises DlmsError."""
         loop = asyncio.get_running_loop()

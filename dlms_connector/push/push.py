@@ -68,6 +68,8 @@ class Push:
         ]
         self._listeners = tuple(listeners)
         self._tasks: list[asyncio.Task[Any]] = []
+        #: Set when a polled meter has said something for the first time.
+        self._said = asyncio.Event()
 
     async def run(self) -> None:
         """Listen until cancelled; `close` must be called afterwards."""
@@ -78,6 +80,8 @@ class Push:
         pairs = zip(self._listeners, self.doors, strict=True)
         self._tasks = [asyncio.ensure_future(self._open(*pair)) for pair in pairs]
         store_at = loop.time() + _STORE_S
+        if not self.doors:  # there is nothing to look at before a meter has said something
+            await self._said.wait()
         while True:
             await asyncio.sleep(_SWEEP_S)
             now = loop.time()
@@ -123,6 +127,7 @@ class Push:
         if caller is None:
             caller = Caller(f"{device_name} (between replies)", device=device_name)
             self._callers[device_name] = caller
+        self._said.set()
         self.receiver.take(apdu, caller)
 
     async def _open(self, listener: PushListener, door: Door) -> None:

@@ -20,20 +20,21 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds from there on")
     parser.add_argument("--days", type=float, default=1.0)
     parser.add_argument("--meters", type=int, default=3)
-    parser.add_argument("--period", type=float, default=600.0, help="poll period in seconds")
+    parser.add_argument("--period", type=float, default=None, help="poll period in s; else drawn")
     parser.add_argument("--faults", type=float, default=14.0, help="faults a day, per 4 meters")
     parser.add_argument("--verbose", action="store_true", help="print what happens")
     options = parser.parse_args()
     seed = int.from_bytes(_random_octets(), "big") if options.seed is None else options.seed
     substitutes.install()
     from tests.simulation.judge import Violation
-    from tests.simulation.scenario import Plan
+    from tests.simulation.scenario import PERIODS_S, Plan
     from tests.simulation.world import Simulated
 
     gc.freeze()
     worst = 0
     for each in range(seed, seed + options.seeds):
-        plan = Plan(each, options.days, options.meters, options.period, faults=options.faults)
+        period_s = options.period or PERIODS_S[each % len(PERIODS_S)]
+        plan = Plan(each, options.days, options.meters, period_s, faults=options.faults)
         began, world = _cpu(), Simulated(plan)
         if options.verbose:
             _show(world)

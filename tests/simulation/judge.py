@@ -99,6 +99,7 @@ class Judge:
         journal.watch("reply", self._replied)
         journal.watch("log", self._logged)
         journal.watch("exception", self._failed)
+        journal.watch("start", lambda number: self._told.clear())
         self._hub.call_later(world.plan.period_s, self._look)
         self._hub.call_later(HOUR_S, self._count)
 

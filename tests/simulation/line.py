@@ -74,8 +74,9 @@ class SimulatedMeter(Meter):
 
     def scaler(self, name: bytes) -> int:
         """Return the scaler of a register as it stands now."""
-        value: int = self.value(_REGISTER, name, 3).value[0].value
-        return value
+        source = self._objects[_REGISTER, name].attributes[3]
+        scaler: int = (source(self) if callable(source) else source).value[0].value
+        return scaler - self.finer.get(name, 0)
 
     def rows_held(self) -> Sequence[float]:
         """Return the instants of the rows of its load profile, in Unix time."""
@@ -93,7 +94,7 @@ class SimulatedMeter(Meter):
         return result
 
     def _scaler(self, name: bytes, value: Data) -> Data:
-        if not (finer := self.finer.get(name)):
+        if not (finer := self.finer.get(name)) or not isinstance(value.value, tuple | list):
             return value
         scaler, unit = value.value
         return Data(value.tag, (Data(scaler.tag, scaler.value - finer), unit))

@@ -276,9 +276,8 @@ class Gateway:
                 platform.journal.note("reply", device, *content)
             case "data":
                 known = self.client._TBGatewayMqttClient__connected_devices
-                if device not in known:  # the gateway connects it before its first data
-                    known.add(device)
-                    platform.device(device).connected = True
+                known.add(device)
+                platform.device(device).connected = True  # data connects a device
                 for ts_ms, values in content[0]:
                     platform.telemetry(device, ts_ms, values)
                 if content[1]:

@@ -213,6 +213,23 @@ def test_back_off_and_the_way_back(caplog: pytest.LogCaptureFixture) -> None:
     assert len(caplog.records) == 2, "one line per outage, one at its end"
 
 
+def test_a_meter_that_was_exchanged_in_a_minute_is_read_with_its_own_scalers() -> None:
+    """Found by simulation (seed 7): the values of the new meter were sent ten times too large."""
+
+    async def test(bench: Bench) -> None:
+        await asyncio.sleep(20)
+        bench.link.reachable = False
+        bench.link.cut()
+        await asyncio.sleep(60)
+        bench.fake.give("1-0:1.8.0", 5, power=3)
+        bench.link.reachable = True
+        await asyncio.sleep(60)
+        last = bench.sink.polls["M1"][-1][1]
+        assert [one.value for one in last.readings] == [5000]
+
+    on(Bench(device()), test)
+
+
 @pytest.mark.parametrize("period_s", [1, 5, 30, 60])
 @pytest.mark.parametrize("meters", [1, 3])
 def test_after_a_long_fault_a_meter_is_back_within_a_few_periods(

@@ -64,6 +64,23 @@ def test_a_deleted_device_gets_its_state_again(platform: Platform) -> None:
     assert platform.sent == [("M1", "online")] * 2
 
 
+def test_what_was_told_at_the_end_of_a_connection_is_told_again(platform: Platform) -> None:
+    now = 0.0
+    states = States(platform.send, platform.known.__contains__, LOG, clock=lambda: now)
+    states.put("old", ONLINE)
+    now = 1000.0
+    for state in (ONLINE, SILENT, ONLINE):
+        states.put("young", state)
+    platform.sent.clear()
+    now = 1060.0
+    states.doubt()
+    states.doubt()
+    states.put("younger", ONLINE)
+    for _ in range(3):
+        states.reconcile()
+    assert platform.sent == [("younger", "online"), ("young", "online")]
+
+
 def test_last_words(platform: Platform, tmp_path: Path) -> None:
     states = platform.states()
     states.open(tmp_path / "online.json", ["A", "B", "C"])

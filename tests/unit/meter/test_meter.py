@@ -548,6 +548,39 @@ def test_what_another_meter_may_not_have_in_common_is_forgotten() -> None:
     on(Bench(), test)
 
 
+def test_scalers_are_read_again_when_they_are_in_doubt() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.poll()
+        bench.fake.give(CODES[0], 10_000, power=1)
+        bench.meter.doubt_scalers()
+        (energy,) = [one for one in (await bench.poll()).poll.readings if one.key == CODES[0]]
+        assert energy.value == 100_000
+
+    on(Bench(), test)
+
+
+def test_a_request_that_cannot_be_ciphered_is_an_error_of_the_poll(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where the disk is full no number can be kept, and without a number nothing is sent."""
+
+    async def test(bench: Bench) -> None:
+        await bench.poll()
+        error = RefusedError("keeping the invocation counter", "No space left on device")
+        monkeypatch.setattr(bench.meter.session, "ask", _raising(error))
+        assert (await bench.poll()).error is error
+
+    on(Bench(), test)
+
+
+def _raising(error: DlmsError) -> Callable[..., Awaitable[None]]:
+    async def ask(talk: Talk[Any], end: float) -> None:
+        talk.close()
+        raise error
+
+    return ask
+
+
 def test_pauses_and_quiet_are_kept() -> None:
     quirks = {"pauseAfterConnectMs": 500, "quietAfterFailureMs": 15_000}
 

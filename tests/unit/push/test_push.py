@@ -13,7 +13,7 @@ from dlms_connector.push import Push, push
 from dlms_connector.state import PUSHED_FILE
 from tests.support.pushes import data_notification, device_of, general_glo
 from tests.support.pushing import LOG, NOW_MS, Collected
-from tests.unit.push.test_receiver import CIPHERED, NAMED, TITLE, caller
+from tests.unit.push.test_receiver import CIPHERED, NAMED, TITLE
 
 pytestmark = pytest.mark.asyncio
 _SECONDS = 30.0
@@ -39,12 +39,12 @@ async def test_a_fault_of_the_sink_does_not_end_the_keeping_of_counters(
     running = asyncio.ensure_future(made.run())
     loop = asyncio.get_running_loop()
     end = loop.time() + _SECONDS
-    made.receiver.take(general_glo(data_notification(NAMED), TITLE, 1), caller())
     while ("Meter", "offline") not in sink.states:
         assert loop.time() < end
+        made.said("Meter", general_glo(data_notification(NAMED), TITLE, 1))
         await asyncio.sleep(0.01)
     before = (tmp_path / PUSHED_FILE).read_bytes() if (tmp_path / PUSHED_FILE).exists() else b""
-    made.receiver.take(general_glo(data_notification(NAMED), TITLE, 2), caller())
+    made.said("Meter", general_glo(data_notification(NAMED), TITLE, 2))
     while not (tmp_path / PUSHED_FILE).exists() or (tmp_path / PUSHED_FILE).read_bytes() == before:
         assert loop.time() < end, "no longer stored"
         assert not running.done()
