@@ -19,7 +19,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="the first seed; else a random one")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds from there on")
     parser.add_argument("--days", type=float, default=1.0)
-    parser.add_argument("--meters", type=int, default=3)
+    parser.add_argument("--meters", type=int, default=None, help="how many; else 1 to 4")
     parser.add_argument("--period", type=float, default=None, help="poll period in s; else drawn")
     parser.add_argument("--faults", type=float, default=14.0, help="faults a day, per 4 meters")
     parser.add_argument("--verbose", action="store_true", help="print what happens")
@@ -34,7 +34,8 @@ def main() -> int:
     worst = 0
     for each in range(seed, seed + options.seeds):
         period_s = options.period or PERIODS_S[each % len(PERIODS_S)]
-        plan = Plan(each, options.days, options.meters, period_s, faults=options.faults)
+        meters = options.meters or 1 + each // len(PERIODS_S) % 4
+        plan = Plan(each, options.days, meters, period_s, faults=options.faults)
         began, world = _cpu(), Simulated(plan)
         if options.verbose:
             _show(world)
@@ -51,7 +52,7 @@ def main() -> int:
                 import traceback
 
                 traceback.print_exc()
-            print(f"again: make simulate SEED={each} DAYS={options.days:g} METERS={options.meters}")
+            print(f"again: make simulate SEED={each} DAYS={options.days:g} METERS={meters}")
         print(
             f"seed {each}: {said}, digest {world.journal.digest}, {world.journal.count} events, "
             f"{world.judge.values} values, {world.judge.rows} row values, "

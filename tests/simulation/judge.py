@@ -31,7 +31,7 @@ _READ_WITHIN_S = 90.0
 _RECOVERY_S = 700.0
 _SLACK_S = 60.0
 #: When the newest rows must be there at the latest, at the end of a run.
-_LATE_S = 2 * QUARTER
+_LATE_S = HOUR_S + 3 * QUARTER
 #: The keys of a row, and what the meter enters in it; None where all rows have the same.
 _ROWS: dict[str, Any] = {
     "load_active_energy": energy,

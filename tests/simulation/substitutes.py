@@ -244,9 +244,9 @@ class ThreadPoolExecutor(concurrent.futures.Executor):
         jobs = self._jobs[process.number]
         try:
             while jobs:
+                future, call = jobs.popleft()
                 if (pause := World.disk_s()) > 0:
                     World.hub.sleep(pause)
-                future, call = jobs.popleft()
                 if not future.set_running_or_notify_cancel():
                     continue
                 try:

@@ -7,7 +7,7 @@ import logging
 import random
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,8 @@ class _Log(logging.Handler):
 class Simulated:
     """The world of one run."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, faults: Sequence[Fault] = ()) -> None:
+        """Make the world of a plan; `faults` come beside those that its seed draws."""
         self.plan = plan
         self.hub = World.hub = Hub(plan.seed)
         World.random = random.Random(f"secrets {plan.seed}")
@@ -71,6 +72,7 @@ class Simulated:
         World.disk_s = self.disk.job_s
         self.journal = Journal()
         self.scenario = make(plan)
+        self.scenario.faults += faults
         self.chance = random.Random(f"world {plan.seed}")
         self.meters = [
             SimulatedMeter(site.name, options_of(site, site.serial), self.journal)
