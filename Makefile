@@ -4,6 +4,7 @@ BIN := .venv/bin
 
 .PHONY: help demo demo-picture test lint format bench bench-parts bench-plots build smoke docs site clean
 .PHONY: help demo demo-picture test lint format bench bench-parts build smoke docs site faults clean
+.PHONY: help demo demo-picture test lint format bench bench-parts build smoke docs site clean simulate
 
 help:
 	@echo "make demo    simulated meters, the real gateway and a stand-in for the platform"
@@ -12,6 +13,7 @@ help:
 	@echo "make bench   the figures of speed and size, one a line; BENCH=--meters=10000 and others"
 	@echo "make bench-parts  more benchmarks, of single parts"
 	@echo "make bench-plots  pictures of how costs grow; PLOTS=--measure measures anew"
+	@echo "make simulate  the connector under virtual time: SEED=… SEEDS=… DAYS=… METERS=…"
 	@echo "make site    the documentation as a site, in build/site/"
 	@echo "make demo-picture  the picture of the demo in README.md"
 	@echo "make faults  all faults of the line, in every stage, and forged replies; writes docs/reliability.md"
@@ -63,6 +65,11 @@ bench-plots: .venv/.installed
 bench-parts: .venv/.installed
 	@for file in tests/benchmarks/bench_*.py; do \
 	  echo "== $$file"; $(BIN)/python -m tests.benchmarks.$$(basename $$file .py) || exit 1; done
+
+# A seed that fails does exactly the same again.
+simulate: .venv/.installed
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) \
+	  $(if $(DAYS),--days $(DAYS)) $(if $(METERS),--meters $(METERS)) $(SIMULATE)
 
 docs: .venv/.installed
 	$(BIN)/dlms-connector schema > gateway-config/dlms.schema.json

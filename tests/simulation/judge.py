@@ -86,12 +86,11 @@ class Judge:
         #: Until when a place is disturbed, by name.
         self._disturbed: dict[str, float] = {}
         self._disk_until = 0.0
-        #: When a meter was replaced, and when a device was deleted on the platform.
+        #: When a meter was replaced.
         self._replaced: dict[str, float] = {}
         self._told: dict[str, set[str]] = {}
         self._files: int | None = None
         self._objects: list[int] = []
-        self.tries: dict[str, int] = {}
         journal = world.journal
         journal.watch("stored", self._stored)
         journal.watch("written", self._written)
@@ -121,15 +120,9 @@ class Judge:
         """Note that the disk does not work."""
         self._disk_until = max(self._disk_until, self._hub.now + lasts_s)
 
-    def clock_trouble(self, lasts_s: float) -> None:
-        """Note that the host's clock is wrong."""
-
     def replaced(self, name: str) -> None:
         """Note that another meter is there now."""
         self._replaced[name] = self._hub.now
-
-    def deleted(self, name: str) -> None:
-        """Note that a device was deleted on the platform."""
 
     # Values
 
@@ -171,7 +164,9 @@ class Judge:
         if (measure := _ROWS[key]) is None:
             return
         for meter in self._meters(device):
-            if ts_ms % (QUARTER * 1000) == 0 and _number(value) == int(measure(meter, ts_ms / 1000)):
+            if ts_ms % (QUARTER * 1000) == 0 and _number(value) == int(
+                measure(meter, ts_ms / 1000)
+            ):
                 return
         raise self._broken(
             "no row that the meter did not hold", f"{device} {key} at {ts_ms}: {value}"
@@ -240,7 +235,7 @@ class Judge:
             told.clear()
         elif level in ("WARNING", "ERROR") and any(name == m.name for m in self._world.meters):
             kind = _NUMBERS.sub("#", rest)
-            if kind in told and _is_outage(rest):
+            if kind in told:
                 raise self._broken("an outage is told once", text)
             told.add(kind)
 
@@ -271,7 +266,9 @@ class Judge:
         for place in world.places:
             recent = sum(at > now - HOUR_S for at in place.tries)
             if recent > self._most_tries(place):
-                raise self._broken("dead meters are not hammered", f"{place.name}: {recent} an hour")
+                raise self._broken(
+                    "dead meters are not hammered", f"{place.name}: {recent} an hour"
+                )
         self._hub.call_later(period_s, self._look)
 
     def _most_tries(self, place: Place) -> int:
@@ -324,15 +321,13 @@ class Judge:
             if not there.connected:
                 raise self._broken("a living meter is connected", meter.name)
             if there.attributes.get("dlmsState") != "online":
-                raise self._broken("the platform knows the state", f"{meter.name}: {there.attributes}")
+                raise self._broken(
+                    "the platform knows the state", f"{meter.name}: {there.attributes}"
+                )
 
 
 def _has_row(there: Any, ts_ms: int) -> bool:
     return all(ts_ms in there.series.get(key, ()) for key, measure in _ROWS.items() if measure)
-
-
-def _is_outage(text: str) -> bool:
-    return True
 
 
 def _number(value: Any) -> Decimal:

@@ -294,7 +294,6 @@ def _nothing() -> None:
     """Nothing is paused in memory."""
 
 
-
 def true_time() -> float:
     """Return the true time, whatever the host's clock shows."""
     return EPOCH_S + World.hub.now

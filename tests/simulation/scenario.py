@@ -232,7 +232,8 @@ def _faults(scenario: Scenario, chance: random.Random) -> Iterator[Fault]:
         # Short ones often, long ones sometimes.
         lasts_s = min(last - at, 10 * 1000 ** chance.random())
         site = chance.choice(scenario.sites)
-        where, detail = site.place, None
+        where = site.place
+        detail: Any = None
         match kind:
             case "meter":
                 name = chance.choice([*METER_FAULTS])

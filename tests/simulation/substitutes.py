@@ -221,7 +221,7 @@ class ThreadPoolExecutor(concurrent.futures.Executor):
         self._running: dict[int, int] = {}
         self._jobs: dict[int, deque[tuple[concurrent.futures.Future[Any], Any]]] = {}
 
-    def submit(  # type: ignore[override]
+    def submit(
         self, call: Callable[..., T], /, *args: Any, **keys: Any
     ) -> concurrent.futures.Future[T]:
         thread = World.hub.current
@@ -360,26 +360,26 @@ class WatchedAESGCM:
         return self._inner.encrypt(nonce, data, associated_data)
 
 
-def _token(size: int | None = None) -> bytes:
-    return World.random.randbytes(32 if size is None else size)
+def _token(nbytes: int | None = None) -> bytes:
+    return World.random.randbytes(32 if nbytes is None else nbytes)
 
 
 def install() -> None:
     """Replace clocks, threads and chance; the connector must not be imported yet."""
     for module in _OTHERS:
         importlib.import_module(module)
-    threading.Lock, threading.RLock = Lock, RLock  # type: ignore[misc,assignment]
+    threading.Lock, threading.RLock = Lock, RLock  # type: ignore[assignment]
     threading.Condition, threading.Event = Condition, Event  # type: ignore[misc,assignment]
     threading.Thread = Thread  # type: ignore[misc,assignment]
     concurrent.futures.ThreadPoolExecutor = ThreadPoolExecutor  # type: ignore[misc,assignment]
     concurrent.futures.thread.ThreadPoolExecutor = ThreadPoolExecutor  # type: ignore[misc,assignment]
     asyncio.new_event_loop = VirtualLoop
-    aead.AESGCM = WatchedAESGCM  # type: ignore[misc]
+    aead.AESGCM = WatchedAESGCM  # type: ignore[misc, assignment]
     time.time = unix_s
     time.time_ns = lambda: int(unix_s() * 1e9)
     time.monotonic = lambda: World.hub.now
     time.monotonic_ns = lambda: int(World.hub.now * 1e9)
-    time.sleep = lambda seconds: World.hub.sleep(seconds)
+    time.sleep = lambda seconds: World.hub.sleep(float(seconds))
     secrets.token_bytes = _token
     secrets.token_hex = lambda nbytes=None: _token(nbytes).hex()
     secrets.randbelow = lambda exclusive_upper_bound: World.random.randrange(exclusive_upper_bound)
