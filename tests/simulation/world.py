@@ -377,11 +377,7 @@ def _end(task: asyncio.Task[Any]) -> None:
     """End a task whose loop is gone, without running it."""
     for _ in range(10):
         try:
-<<<<<<< HEAD
-            task.get_coro().close()  # type: ignore[union-attr]
-=======
             task.get_coro().close()
->>>>>>> 3c27e2d (Run simulated days in the tests: a hundred seeds, a random one, and faults put in on purpose)
         except Exception:
             continue
         return
