@@ -73,8 +73,11 @@ class Backfill:
         archive: Archive,
         now_ms: Callable[[], int],
         wake: Callable[[], None],
+        exchanged: Callable[[], None] = lambda: None,
         spread_s: float = 0.0,
     ) -> None:
+        """`exchanged` is called when another meter answers than before."""
+        self._exchanged = exchanged
         self._name, self._archive, self._log = device.device_name, archive, log
         self._now_ms, self._wake = now_ms, wake
         self.profiles = tuple(
@@ -199,6 +202,7 @@ class Backfill:
             )
             for profile in self.profiles:
                 profile.forget()
+            self._exchanged()
         self._wake()
 
     def _unnoted(self, error: Exception) -> None:

@@ -82,6 +82,8 @@ class Member:
         self.retry_at = 0.0
         self._fault: type[Exception] | None = None
         self.pace = Pace(self.name, (), log)
+        #: Whether another meter answers than before.
+        self._is_another = False
 
     def remember(
         self,
@@ -100,6 +102,7 @@ class Member:
                 archive=archive,
                 now_ms=now_ms,
                 wake=wake,
+                exchanged=self._exchange,
                 spread_s=spread_s,
             )
 
@@ -151,11 +154,10 @@ class Member:
         with the scaler of another one is wrong by a power of ten.
         """
         since = self._availability.since
-        if since is None:
-            return
-        if now - since > _FORGET_S:
+        if self._is_another or (since is not None and now - since > _FORGET_S):
+            self._is_another = False
             self.meter.forget()
-        else:
+        elif since is not None:
             self.meter.doubt_scalers()
 
     def kept_pace(self, took_s: float) -> None:
@@ -214,6 +216,10 @@ class Member:
     def waits_for(self, error: type[DlmsError]) -> bool:
         """Whether the meter waits because of an error of this kind."""
         return isinstance(self._availability.error, error)
+
+    def _exchange(self) -> None:
+        """Note that it is another meter; a poll may be under way."""
+        self._is_another = True
 
     def _retry(self, error: DlmsError, now: float, least_s: float) -> float:
         if isinstance(error, AbsentError):

@@ -96,10 +96,9 @@ class Simulated:
         self.starts = 0
         #: Since when the process runs, None while it does not.
         self.up_since: float | None = None
-        self.log = logging.getLogger("simulated")
-        self.log.setLevel(logging.INFO)
-        self.log.propagate = False
-        self.log.handlers = [_Log(self.journal)]
+        # Not of the gateway's class, whose logger a connector that closes makes silent.
+        self.log = logging.Logger("simulated", logging.INFO)
+        self.log.addHandler(_Log(self.journal))
         library = logging.getLogger("dlms_connector")
         library.propagate, library.handlers = False, [_Log(self.journal)]
         self.judge = Judge(self)

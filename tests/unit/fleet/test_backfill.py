@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from dlms_connector.config.model import Device
+from dlms_connector.interpret import ScalerUnit
 from dlms_connector.records import Known, Records, Source
 from tests.support import fake_time
 from tests.support.fake_meter import device
@@ -293,6 +294,23 @@ def test_another_meter_at_the_same_address_is_noticed(
         assert 0 <= bench.unread() <= 1
 
     on(lambda: HistoryLine(one, records=records, serial=1, profile_days=50), test)
+
+
+def test_another_meter_is_read_with_its_own_scalers(records: Records) -> None:
+    """It came between two polls, so that nothing but its identity tells that it is another."""
+    one = metering(backfill="P1D", pollPeriod=1_800_000)
+
+    async def test(bench: HistoryLine) -> None:
+        await asyncio.sleep(3600)
+        learned = bench.line.members[one.device_name].meter.learned
+        known = dict(learned.scalers)
+        assert known
+        bench.link.replace(meter_for(one, serial=77))
+        learned.scalers.update(dict.fromkeys(known, ScalerUnit(9, "Wh")))
+        await asyncio.sleep(DAY_S + 3600)
+        assert learned.scalers == known
+
+    on(lambda: HistoryLine(one, records=records, serial=1), test)
 
 
 def test_a_profile_that_the_meter_does_not_have_is_told_once(
