@@ -97,7 +97,7 @@ class Simulated:
         #: Since when the process runs, None while it does not.
         self.up_since: float | None = None
         # Not of the gateway's class, whose logger a connector that closes makes silent.
-        self.log = logging.Logger("simulated", logging.INFO)
+        self.log = logging.Logger("simulated", logging.INFO)  # noqa: LOG001
         self.log.addHandler(_Log(self.journal))
         library = logging.getLogger("dlms_connector")
         library.propagate, library.handlers = False, [_Log(self.journal)]

@@ -14,6 +14,7 @@ import pytest
 
 from dlms_connector.config.model import Device
 from dlms_connector.interpret import ScalerUnit
+from dlms_connector.meter import Meter
 from dlms_connector.records import Known, Records, Source
 from tests.support import fake_time
 from tests.support.fake_meter import device
@@ -302,7 +303,9 @@ def test_another_meter_is_read_with_its_own_scalers(records: Records) -> None:
 
     async def test(bench: HistoryLine) -> None:
         await asyncio.sleep(3600)
-        learned = bench.line.members[one.device_name].meter.learned
+        meter = bench.line.members[one.device_name].meter
+        assert isinstance(meter, Meter)
+        learned = meter.learned
         known = dict(learned.scalers)
         assert known
         bench.link.replace(meter_for(one, serial=77))

@@ -5,7 +5,6 @@ import pytest
 from dlms_connector.config.model import Dlms, Workarounds
 from dlms_connector.errors import ConfigError, LinkTimeoutError
 from dlms_connector.protocol.datalink.datalink import make_datalink
-from dlms_connector.protocol.datalink.hdlc import Hdlc
 from dlms_connector.protocol.datalink.hdlc_parameters import HdlcParameters
 from dlms_connector.protocol.datalink.mode_e import ModeE
 from tests.support.hdlc_meter import HdlcMeter
