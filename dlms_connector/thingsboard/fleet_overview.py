@@ -47,6 +47,7 @@ def fleet_dashboard(device_types: Sequence[str]) -> Json:
         count("Gateways", every, gateways().id, "router"),
     ]
     worst = [
+        _silent(fleet),
         _worst("Most failed polls", fleet, own.POLLS_FAILED),
         _worst("Slowest polls", fleet, own.POLL_MS),
         _worst("Most rows not confirmed", fleet, own.UNCONFIRMED),
@@ -57,7 +58,7 @@ def fleet_dashboard(device_types: Sequence[str]) -> Json:
         [
             [Tile(each, 4, 2) for each in counts],
             [Tile(_meters(fleet), 14, 9), Tile(alarms("Alarms", fleet), 10, 9)],
-            [Tile(each, 8, 7) for each in worst],
+            [Tile(each, 6, 7) for each in worst],
         ],
     )
     return dashboard(
@@ -82,6 +83,18 @@ def _meters(fleet: Alias) -> Widget:
             data_key(own.LAST_ERROR),
         ],
         opens=METER_STATE,
+    )
+
+
+def _silent(fleet: Alias) -> Widget:
+    """Show the meters that do not answer: their counters stand still meanwhile."""
+    return devices(
+        "Do not answer",
+        fleet,
+        [styled(own.STATE, STATE_STYLE), data_key(own.LAST_ERROR)],
+        opens=METER_STATE,
+        filter_id=online(False).id,
+        rows=5,
     )
 
 

@@ -82,7 +82,7 @@ def field_key(name: str, label: str) -> Json:
         "type": "entityField",
         "label": label,
         "color": NEUTRAL,
-        "settings": {},
+        "settings": {"columnWidth": "150px"},
         "funcBody": None,
         "usePostProcessing": None,
         "postFuncBody": None,
