@@ -36,12 +36,15 @@ def note_tenure(folder: Path, share: str, *, anew: bool) -> bool:
 
 
 def tenure_of(folder: Path) -> str | None:
-    """Return what the present tenure is called; None if there never was another gateway."""
+    """Return what the present tenure is called; None if there never was another gateway.
+
+    Raises OSError if it cannot be read for now.
+    """
     try:
         found = private_files.load(folder / FILE)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError):
+    except ValueError:
         return "unreadable"  # no file of a counter is of it, so the meters are asked
     tenure = found.get("tenure") if isinstance(found, dict) else None
     return tenure if isinstance(tenure, str) else "unreadable"
