@@ -27,14 +27,14 @@ def main() -> int:
     seed = int.from_bytes(_random_octets(), "big") if options.seed is None else options.seed
     substitutes.install()
     from tests.simulation.judge import Violation
-    from tests.simulation.scenario import PERIODS_S, Plan
+    from tests.simulation.scenario import METERS, PERIODS_S, Plan
     from tests.simulation.world import Simulated
 
     gc.freeze()
     worst = 0
     for each in range(seed, seed + options.seeds):
         period_s = options.period or PERIODS_S[each % len(PERIODS_S)]
-        meters = options.meters or 1 + each // len(PERIODS_S) % 4
+        meters = options.meters or METERS[each % len(METERS)]
         plan = Plan(each, options.days, meters, period_s, faults=options.faults)
         began, world = _cpu(), Simulated(plan)
         if options.verbose:

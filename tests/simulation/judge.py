@@ -115,10 +115,13 @@ class Judge:
         """Note that a place is disturbed."""
         until = self._hub.now + lasts_s
         self._disturbed[place.name] = max(until, self._disturbed.get(place.name, 0.0))
+        for meter in place.meters:  # each outage may be told
+            self._told.pop(meter.name, None)
 
     def disk_trouble(self, lasts_s: float) -> None:
         """Note that the disk does not work."""
         self._disk_until = max(self._disk_until, self._hub.now + lasts_s)
+        self._told.clear()
 
     def replaced(self, name: str) -> None:
         """Note that another meter is there now."""

@@ -374,7 +374,7 @@ def install() -> None:
     concurrent.futures.ThreadPoolExecutor = ThreadPoolExecutor  # type: ignore[misc,assignment]
     concurrent.futures.thread.ThreadPoolExecutor = ThreadPoolExecutor  # type: ignore[misc,assignment]
     asyncio.new_event_loop = VirtualLoop
-    aead.AESGCM = WatchedAESGCM  # type: ignore[misc, assignment]
+    aead.AESGCM = WatchedAESGCM  # type: ignore[assignment]
     time.time = unix_s
     time.time_ns = lambda: int(unix_s() * 1e9)
     time.monotonic = lambda: World.hub.now
