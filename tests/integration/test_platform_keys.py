@@ -11,13 +11,15 @@ from dlms_connector.thingsboard.used_keys import of_dashboard, of_rule
 from tests.support.site import Configuration, site
 
 MADE = documents()
-#: Not in a short run: transfers of firmware, refused writes, and totals of whole days.
+#: Not in a short run: transfers of firmware, refused writes, totals of whole days, trouble.
 NOT_SENT = {
     "dlmsImageState",
     "dlmsImageProgress",
     "dlmsLastWriteError",
     "dlmsAudit",
     "dlmsUnasked",
+    "dlmsForged",
+    "dlmsCycleMs",
     "dlmsIntervalsExpected",
     "dlmsIntervalsConfirmed",
     "dlmsIntervalsMissing",
