@@ -119,6 +119,8 @@ class Place:
         self.refuses = self.swallows = False
         self.loses = self.damages = self.doubles = self.breaks = self.splits = 0.0
         self.conversations: list[Conversation] = []
+        #: Since when nobody gets there.
+        self.dead_since: float | None = None
         #: When connections were tried.
         self.tries: deque[float] = deque(maxlen=10_000)
 
@@ -242,6 +244,10 @@ class WireLink:
         await self.close()
         place = self._place
         place.tries.append(World.hub.now)
+        if not (place.refuses or place.swallows):
+            place.dead_since = None
+        elif place.dead_since is None:
+            place.dead_since = World.hub.now
         place.journal.note("connect", place.name)
         if place.swallows:
             await asyncio.sleep(self._connect_timeout_s)
