@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,7 @@ def install(
 
     For example: dlms-connector platform install --url https://tb.example.com --user me@example.com
     """
-    rest, types = _session(url, user, file, device_types)
+    rest, types, _ = _session(url, user, file, device_types)
     installer = Installer(
         rest, documents(types), receipts_chain(), dry_run=dry_run, receipts=receipts
     )
@@ -128,14 +128,15 @@ def check_keys(
 ) -> None:
     """Tell of each key that an installed widget or rule uses whether a device sends it.
 
-    Keys that only some meters send are told with what a meter needs for them. Exit codes: 0 all is
-    well, 1 something is not installed, or a key is missing that all meters or gateways send.
+    Keys that only some meters send are told with what a meter needs for them. With --config, also
+    which of its meters have another device profile on the platform. Exit codes: 0 all is well, 1
+    something is not installed, or a key is missing that all meters or gateways send.
 
     For example: dlms-connector platform check --config /etc/thingsboard-gateway/config/dlms.json
     """
-    rest, types = _session(url, user, file, device_types)
+    rest, types, meters = _session(url, user, file, device_types)
     try:
-        found = check(rest, documents(types))
+        found = check(rest, documents(types), meters)
     except RestError as error:
         raise PlatformError(str(error)) from None
     if as_json:
@@ -148,8 +149,8 @@ def check_keys(
 
 def _session(
     url: str | None, user: str | None, file: Path | None, device_types: tuple[str, ...]
-) -> tuple[Rest, tuple[str, ...]]:
-    access, types = _configured(file)
+) -> tuple[Rest, tuple[str, ...], Mapping[str, str]]:
+    access, meters = _configured(file)
     if url is None and access is not None:
         url = str(access.url)
     if url is None:
@@ -166,7 +167,8 @@ def _session(
             "or --config FILE with `platform` of this address"
         )
     rest = Rest(found.url, username=found.username, password=found.password, api_key=found.api_key)
-    return rest, device_types or types or (DEVICE_TYPE,)
+    types = tuple(dict.fromkeys(meters.values()))
+    return rest, device_types or types or (DEVICE_TYPE,), meters
 
 
 def _is_terminal() -> bool:
@@ -178,15 +180,16 @@ def _ask(question: str) -> str:
     return answer
 
 
-def _configured(file: Path | None) -> tuple[PlatformAccess | None, tuple[str, ...]]:
+def _configured(file: Path | None) -> tuple[PlatformAccess | None, Mapping[str, str]]:
+    """Return who may ask, and the device types of the meters by name."""
     if file is None:
-        return None, ()
+        return None, {}
     if not file.is_file():
         raise click.BadParameter(f"{file} does not exist", param_hint="--config")
     configuration = load_file(file).configuration
-    return configuration.platform, tuple(
-        dict.fromkeys(device.device_type for device in configuration.devices)
-    )
+    return configuration.platform, {
+        device.device_name: device.device_type for device in configuration.devices
+    }
 
 
 def _show(step: Step, dry_run: bool) -> None:
@@ -202,6 +205,10 @@ def _show_keys(found: Checked) -> None:
     console = _console()
     for name in found.absent:
         console.print(Text.assemble(("✗", "bold red"), f" {name}: not installed"))
+    for text in found.elsewhere:
+        console.print(
+            Text.assemble(("✗", "bold red"), f" {text}: choose it in the device's details")
+        )
     for each in found.keys:
         sign, style = _MARKS[each.answer]
         line = Text.assemble((sign, style), f" {each.key} ({each.subject})")
@@ -233,4 +240,9 @@ def _report(found: Checked) -> dict[str, Any]:
         }
         for each in found.keys
     ]
-    return {"well": found.is_well, "notInstalled": list(found.absent), "keys": keys}
+    return {
+        "well": found.is_well,
+        "notInstalled": list(found.absent),
+        "otherProfile": list(found.elsewhere),
+        "keys": keys,
+    }

@@ -52,6 +52,8 @@ class Tenant(PlatformRest):
         #: Keys that devices of a profile, or a gateway, have sent: (id, kind) to names.
         self.sent: dict[tuple[str, str], list[str]] = {}
         self.gateways: dict[str, str] = {}
+        #: The device profiles of devices, by name.
+        self.types: dict[str, str] = {}
         self.posted: list[str] = []
         #: Somebody else saves a document between our look at it and our post, so many times.
         self.rivals = 0
@@ -85,9 +87,11 @@ class Tenant(PlatformRest):
     def _answer(self, method: str, target: str, token: str, body: bytes) -> tuple[int, Any]:
         code, content = super()._answer(method, target, token, body)
         parts = urlsplit(target)
+        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        if parts.path == "/api/tenant/devices" and query["deviceName"] in self.types:
+            return 200, {"id": {"id": str(uuid4())}, "type": self.types[query["deviceName"]]}
         if code != 404 or parts.path == "/api/tenant/devices":
             return code, content
-        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
         if method == "GET":
             return self._get(parts.path, query)
         return self._post(parts.path, json.loads(body))

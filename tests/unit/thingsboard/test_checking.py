@@ -116,6 +116,15 @@ async def test_what_is_not_installed_is_told(tenant: Tenant) -> None:
     assert found.absent == ("dashboard DLMS fleet", "alarm rule Clock drift")
 
 
+async def test_a_meter_that_the_platform_made_without_its_type(tenant: Tenant) -> None:
+    send(tenant, await installed(tenant))
+    tenant.types |= {"One": "default", "Two": DEVICE_TYPE}
+    meters = dict.fromkeys(("One", "Two", "Never seen"), DEVICE_TYPE)
+    found = await asyncio.to_thread(check, rest(tenant), MADE, meters)
+    assert found.elsewhere == (f"One has the device profile 'default' instead of '{DEVICE_TYPE}'",)
+    assert not found.is_well
+
+
 async def test_nothing_is_installed(tenant: Tenant) -> None:
     tenant.gateways.clear()
     found = await checked(tenant)
