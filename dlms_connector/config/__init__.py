@@ -5,6 +5,7 @@ what all other rooms see of a configuration. `preset` holds the presets that are
 """
 
 from dlms_connector.config import preset
+from dlms_connector.config.allowed_hosts import AllowedHosts, allowed_hosts
 from dlms_connector.config.delivery import Journal, PlatformAccess
 from dlms_connector.config.dlms import SECRET_KEYS, Authentication, Dlms, InterfaceType, Standard
 from dlms_connector.config.formula import DEFAULT_FORMULA, evaluate
@@ -50,6 +51,7 @@ __all__ = [
     "DEVICES_FILE",
     "EVENT_TABLES",
     "SECRET_KEYS",
+    "AllowedHosts",
     "AttributeUpdate",
     "Authentication",
     "AutoCreate",
@@ -86,6 +88,7 @@ __all__ = [
     "ValueFormat",
     "Workarounds",
     "acceptable",
+    "allowed_hosts",
     "automatic_key",
     "document_schema",
     "duration",

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from dlms_connector.config.allowed_hosts import VARIABLE, allowed_hosts
 from dlms_connector.config.base import Model
 from dlms_connector.config.secret import Password
 from dlms_connector.config.shown import shown
@@ -28,13 +29,22 @@ def _url(value: Any) -> str:
         try:
             parts = urlsplit(value.strip())
             plain = not (parts.query or parts.fragment or parts.username or parts.password)
-            if parts.scheme in ("http", "https") and parts.hostname and plain and parts.port != 0:
-                return value.strip().rstrip("/")
+            right = parts.scheme in ("http", "https") and plain and parts.port != 0
         except ValueError:
-            pass
+            right = False
+        if right and parts.hostname:
+            return _allowed(value.strip().rstrip("/"), parts.hostname)
         if "@" in value:  # perhaps a password
             raise ValueError("an address without user and password is wanted; they have own keys")
     raise ValueError(f"{shown(value)} is not an address such as https://thingsboard.example.com")
+
+
+def _allowed(url: str, host: str) -> str:
+    """Return the address; raises ValueError if secrets must not be sent there."""
+    hosts = allowed_hosts()
+    if hosts is not None and not hosts.takes_host(host):
+        raise ValueError(f"the host {host} is not in the environment variable {VARIABLE}")
+    return url
 
 
 Url = Annotated[str, BeforeValidator(_url), WithJsonSchema({"type": "string", "format": "uri"})]

@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ValidationError
 
 from dlms_connector.config import document, fleet_file
+from dlms_connector.config.allowed_hosts import VARIABLE as ALLOWED_HOSTS
+from dlms_connector.config.allowed_hosts import allowed_hosts
 from dlms_connector.config.base import DOCUMENT
 from dlms_connector.config.delivery import journal_notes
 from dlms_connector.config.device_building import Problem, SharedLists, build, check_partially
@@ -229,6 +231,12 @@ class _Loading:
     def _notes(self, whole: Configuration, devices: Sequence[Device]) -> Iterator[str]:
         if note := too_large(self._document):
             yield note
+        if (hosts := allowed_hosts()) is not None:
+            for entry in hosts.wrong:
+                yield (
+                    f"{ALLOWED_HOSTS}: {shown(entry)} is neither a network such as 10.20.0.0/16, "
+                    "nor a host name, nor a serial port such as /dev/ttyUSB0: it allows nothing"
+                )
         if self._split_keys:
             yield (
                 f"{self._split_keys} keys are those of meters of other shares, too, with the same "

@@ -18,6 +18,7 @@ class Symptom(Enum):
     PORT_DENIED = "serial port denied"
     PORT_BUSY = "serial port busy"
     CANNOT_LISTEN = "port in use"
+    NOT_ALLOWED = "host not allowed"
     NOT_CALLED_IN = "meter does not call"
     HUNG_UP = "closed at once"
     HUNG_UP_WITHIN = "closed within a reply"

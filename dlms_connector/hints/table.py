@@ -68,6 +68,12 @@ _WAY: dict[Symptom, Hint] = {
         "another program uses this port (`ss -ltnp`), or it is below 1024 and needs rights: "
         "choose another one, or end that program",
     ),
+    Symptom.NOT_ALLOWED: Hint(
+        "the gateway may not connect there",
+        "this gateway's process connects only to what stands in its environment variable "
+        "DLMS_ALLOW_HOSTS: add the network, host name or serial port there and restart the "
+        "gateway, or correct the connection",
+    ),
     Symptom.NOT_CALLED_IN: Hint(
         "the meter has to dial in and does not",
         "check which address and port the meter calls, and its network; callers that are not "

@@ -14,21 +14,32 @@ import fcntl
 import socket
 from typing import Any
 
+from dlms_connector.errors import ConnectError
+from dlms_connector.link.unreachable import permit
+
 #: FD_SETSIZE of the C library: select() knows the numbers below.
 _ABOVE = 1024
 
 _Address = tuple[int, int, int, str, Any]
 
 
-async def connected(host: str, port: int) -> socket.socket:
+async def connected(
+    host: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM
+) -> socket.socket:
     """Return a socket that is connected to the first address of a host that answers.
 
-    Raises OSError or UnicodeError of the first address if none does.
+    Raises OSError, UnicodeError, or ConnectError (it may not be used) of the first address if
+    none does.
     """
     loop = asyncio.get_running_loop()
-    first: OSError | None = None
-    for family, kind, protocol, _, address in await _addresses(host, port):
-        made = raised(socket.socket(family, kind, protocol))
+    first: OSError | ConnectError | None = None
+    for family, kind_there, protocol, _, address in await _addresses(host, port, kind):
+        try:
+            permit(host, address[0], f"{host}:{port}")
+        except ConnectError as error:
+            first = first or error
+            continue
+        made = raised(socket.socket(family, kind_there, protocol))
         made.setblocking(False)
         try:
             await loop.sock_connect(made, address)
@@ -55,10 +66,10 @@ def raised(made: socket.socket) -> socket.socket:
         return socket.socket(made.family, made.type, made.proto, fileno=number)
 
 
-async def _addresses(host: str, port: int) -> list[_Address]:
+async def _addresses(host: str, port: int, kind: socket.SocketKind) -> list[_Address]:
     try:  # of a number at once, without a thread
         numeric = socket.AI_NUMERICHOST
-        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=numeric))
+        return list(socket.getaddrinfo(host, port, type=kind, flags=numeric))
     except socket.gaierror:
         loop = asyncio.get_running_loop()
-        return list(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        return list(await loop.getaddrinfo(host, port, type=kind))

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from dlms_connector.config import allowed_hosts
 from dlms_connector.errors import DlmsError
 from dlms_connector.link.dial_in_link import Call, DialInLink
 from dlms_connector.link.tcp_stream import TcpStream
@@ -169,5 +170,8 @@ class Listener:
             return "too many calls from there that are not identified yet"
         if not address:
             return "it is gone already"
+        hosts = allowed_hosts()
+        if hosts is not None and not hosts.takes_address(address):
+            return "its address is in no network of DLMS_ALLOW_HOSTS"
         caller = ip_address(address)
         return "" if any(caller in network for network in self._allow) else "not allowed"

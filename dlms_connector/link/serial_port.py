@@ -9,7 +9,7 @@ from typing import Any
 from dlms_connector.config import SerialConnection
 from dlms_connector.errors import ConfigError, LinkClosedError, LinkError
 from dlms_connector.link.inbox import Inbox
-from dlms_connector.link.unreachable import unopened
+from dlms_connector.link.unreachable import permit_port, unopened
 from dlms_connector.within import within
 
 _CLOSE_AT_MOST_S = 1.0
@@ -36,6 +36,7 @@ class SerialLink:
         """Open the port for exclusive use; raises ConnectError."""
         await self.close()
         connection = self._connection
+        permit_port(connection.port)
         try:
             await within(connection.connect_timeout_ms / 1000, self._connect())
         except asyncio.TimeoutError as error:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import cast
 
 from dlms_connector.errors import LinkClosedError
+from dlms_connector.link.high_sockets import connected
 from dlms_connector.link.inbox import Inbox
 from dlms_connector.link.unreachable import unreachable
 from dlms_connector.within import within
@@ -43,9 +45,12 @@ class UdpLink:
 
     async def _bind(self) -> None:
         loop = asyncio.get_running_loop()
-        _, self._socket = await loop.create_datagram_endpoint(
-            lambda: _Socket(self), remote_addr=(self._host, self._port)
-        )
+        made = await connected(self._host, self._port, socket.SOCK_DGRAM)
+        try:
+            _, self._socket = await loop.create_datagram_endpoint(lambda: _Socket(self), sock=made)
+        except BaseException:
+            made.close()
+            raise
 
     def send(self, data: bytes) -> None:
         """Send one datagram; raises LinkClosedError.

@@ -1,4 +1,4 @@
-"""Why an endpoint could not be opened: what the system says, as a row of the table of hints."""
+"""Why an endpoint could not be opened, or may not be: as a row of the table of hints."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 
+from dlms_connector.config import allowed_hosts
 from dlms_connector.errors import ConnectError
 from dlms_connector.hints import Symptom
 
@@ -47,6 +48,30 @@ def unopened(port: str, reason: str, error: BaseException) -> ConnectError:
 def unheard(door: str, reason: str) -> ConnectError:
     """Return the error for a port that cannot be listened at."""
     return ConnectError(door, f"cannot listen: {reason}").showing(Symptom.CANNOT_LISTEN)
+
+
+def permit(host: str, address: str, endpoint: str) -> None:
+    """Raise ConnectError if this process may not connect to an address that a host stands for.
+
+    The address is that which is connected to: a name that is not allowed itself may stand for
+    another one at each look-up.
+    """
+    hosts = allowed_hosts()
+    if hosts is not None and not (hosts.takes_name(host) or hosts.takes_address(address)):
+        told = "" if host == address else f", its address {address},"
+        raise denied(endpoint, f"{host}{told} is not in DLMS_ALLOW_HOSTS")
+
+
+def permit_port(port: str) -> None:
+    """Raise ConnectError if this process may not open a serial port."""
+    hosts = allowed_hosts()
+    if hosts is not None and not hosts.takes_port(port):
+        raise denied(port, "it is not in DLMS_ALLOW_HOSTS")
+
+
+def denied(endpoint: str, reason: str) -> ConnectError:
+    """Return the error for what must not be connected to."""
+    return ConnectError(endpoint, reason).showing(Symptom.NOT_ALLOWED)
 
 
 def _number(error: BaseException | None) -> int:

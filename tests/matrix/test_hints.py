@@ -22,7 +22,7 @@ from dlms_connector.errors import DlmsError, LinkClosedError, LinkTimeoutError
 from dlms_connector.hints import HINTS, SECTIONS, Symptom, looks_like, sentence
 from dlms_connector.hints.reference import filled
 from dlms_connector.link import make_link
-from dlms_connector.link.unreachable import unopened, unreachable
+from dlms_connector.link.unreachable import denied, unopened, unreachable
 from dlms_connector.meter.counter_reading import read_counter
 from dlms_connector.meter.exchange import converse
 from dlms_connector.obis import Obis
@@ -246,6 +246,7 @@ CONVERSATIONS: dict[Symptom, Callable[[], DlmsError]] = {
     Symptom.NO_CONNECT_ANSWER: lambda: never_connected(OSError(errno.ETIMEDOUT, "timed out")),
     Symptom.PORT_DENIED: lambda: unopened("/dev/ttyS9", "", PermissionError(errno.EACCES, "no")),
     Symptom.PORT_BUSY: lambda: unopened("/dev/ttyS9", "", OSError(errno.EBUSY, "busy")),
+    Symptom.NOT_ALLOWED: lambda: denied("198.51.100.1:4059", "it is not in DLMS_ALLOW_HOSTS"),
     Symptom.HUNG_UP: lambda: simulated("close-on-wrong-sap", dlms={"clientAddress": 33}),
     Symptom.SILENCE: answered,
     Symptom.SILENCE_TO_ASSOCIATION: lambda: simulated(alter=deaf_after(1)),
