@@ -67,7 +67,7 @@ async def converse(
     loop = asyncio.get_running_loop()
     now = loop.time()
     end = inf if overall_s is None else now + overall_s
-    sent = received = 0
+    sent = received = answered = 0  # answered: how much had come when the last was sent
     asked, waits, unready_since = now, False, now
 
     def due(since: float) -> float:
@@ -99,13 +99,13 @@ async def converse(
                     if tap is not None:
                         tap.sent(out)
                     link.send(out)
-                    sent += 1
+                    sent, answered = sent + 1, received
                     asked, waits = loop.time(), True
                     reply_s = patience.reply_s if patience else timeout_s
                     deadline = min(asked + reply_s, end)
                 data = await link.receive(deadline)
             except LinkClosedError as error:
-                _fail(talk, LinkClosedError(received), error)
+                _fail(talk, LinkClosedError(received - answered), error)
             if data:
                 received += len(data)
                 if tap is not None:

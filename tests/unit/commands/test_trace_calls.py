@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,14 @@ class Context:
 
     def __init__(self, device: Any) -> None:
         self.device = device
+
+
+@pytest.fixture
+def meters() -> Iterator[MetersInMemory]:
+    made = MetersInMemory()
+    yield made
+    for name in list(made.taps):
+        made.trace(name, None)
 
 
 @pytest.fixture
@@ -96,8 +105,9 @@ def moment(minutes: float) -> str:
     return (datetime.now(timezone.utc) + timedelta(minutes=minutes)).isoformat()
 
 
-async def test_the_configuration_begins_traces_that_have_not_ended(tmp_path: Path) -> None:
-    meters = MetersInMemory()
+async def test_the_configuration_begins_traces_that_have_not_ended(
+    tmp_path: Path, meters: MetersInMemory
+) -> None:
     traces = Traces(meters, tmp_path, LOG)
     traces.configured(
         [
@@ -112,8 +122,7 @@ async def test_the_configuration_begins_traces_that_have_not_ended(tmp_path: Pat
     assert set(meters.taps) == {"Until"}
 
 
-async def test_a_configured_trace_ends_at_its_size(tmp_path: Path) -> None:
-    meters = MetersInMemory()
+async def test_a_configured_trace_ends_at_its_size(tmp_path: Path, meters: MetersInMemory) -> None:
     Traces(meters, tmp_path, LOG).configured([traced("Now", minutes=5, megabytes=1)])
     tap = meters.taps["Now"]
     for _ in range(200):
@@ -123,9 +132,8 @@ async def test_a_configured_trace_ends_at_its_size(tmp_path: Path) -> None:
 
 
 async def test_no_more_are_traced_than_files_are_kept(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, meters: MetersInMemory, caplog: pytest.LogCaptureFixture
 ) -> None:
-    meters = MetersInMemory()
     Traces(meters, tmp_path, LOG).configured([traced(f"M{n}", minutes=5) for n in range(25)])
     assert len(meters.taps) == 20
     assert "25 devices have `trace`" in caplog.text
