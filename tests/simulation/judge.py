@@ -34,6 +34,8 @@ _SLACK_S = 60.0
 _MOST_TRIES = 40
 #: When the newest rows must be there at the latest, at the end of a run.
 _LATE_S = HOUR_S + 3 * QUARTER
+#: How the key of a number ends that has no scaler: the meter told none.
+_RAW = "_raw"
 #: The keys of a row, and what the meter enters in it; None where all rows have the same.
 _ROWS: dict[str, Any] = {
     "load_active_energy": energy,
@@ -164,6 +166,7 @@ class Judge:
         )
 
     def _check_row(self, device: str, ts_ms: int, key: str, value: Any) -> None:
+        key = key.removesuffix(_RAW)
         if key not in _ROWS:
             raise self._broken("no key that is not configured", f"{device} {key}")
         if (measure := _ROWS[key]) is None:
@@ -330,7 +333,11 @@ class Judge:
 
 
 def _has_row(there: Any, ts_ms: int) -> bool:
-    return all(ts_ms in there.series.get(key, ()) for key, measure in _ROWS.items() if measure)
+    return all(
+        ts_ms in there.series.get(key, ()) or ts_ms in there.series.get(key + _RAW, ())
+        for key, measure in _ROWS.items()
+        if measure
+    )
 
 
 def _number(value: Any) -> Decimal:

@@ -118,6 +118,8 @@ class Place:
         #: Faults of the way, each with a chance or a switch.
         self.refuses = self.swallows = False
         self.loses = self.damages = self.doubles = self.breaks = self.splits = 0.0
+        #: How many fitters are at work, so that the meters are off.
+        self.off = 0
         self.conversations: list[Conversation] = []
         #: Since when nobody gets there.
         self.dead_since: float | None = None
@@ -128,7 +130,7 @@ class Place:
     def is_whole(self) -> bool:
         """Whether nothing is wrong with the way."""
         chances = self.loses + self.damages + self.doubles + self.breaks + self.splits
-        return not (self.refuses or self.swallows or chances)
+        return not (self.refuses or self.swallows or self.off or chances)
 
     def heal(self) -> None:
         """Mend the way."""
@@ -244,7 +246,7 @@ class WireLink:
         await self.close()
         place = self._place
         place.tries.append(World.hub.now)
-        if not (place.refuses or place.swallows):
+        if not (place.refuses or place.swallows or place.off):
             place.dead_since = None
         elif place.dead_since is None:
             place.dead_since = World.hub.now
@@ -254,7 +256,7 @@ class WireLink:
             reason = f"no answer within {self._connect_timeout_s:g} s"
             raise ConnectError(place.name, reason)
         await asyncio.sleep(2 * place.delay_s())
-        if place.refuses:
+        if place.refuses or place.off:
             raise ConnectError(place.name, "Connection refused")
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)

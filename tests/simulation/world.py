@@ -243,10 +243,10 @@ class Simulated:
                 # A meter that is set to another resolution: off, and on again.
                 name = bytes((1, 0, 32, 7, 0, 255))
                 place.cut()
-                place.refuses = True
+                place.off += 1
 
                 def on_again() -> None:
-                    place.heal()
+                    place.off -= 1
                     meter.finer[name] = 0 if meter.finer.get(name) else 1
 
                 return on_again
@@ -254,7 +254,7 @@ class Simulated:
     def _replace(self, fault: Fault, place: Place) -> Callable[[], object]:
         """Take a meter away, and put another one there."""
         place.cut()
-        place.refuses = True
+        place.off += 1
 
         def new() -> None:
             site = self.scenario.sites[fault.where]
@@ -265,7 +265,7 @@ class Simulated:
             self.meters[fault.where] = meter
             self.ever.append(meter)
             place.meters[place.meters.index(before)] = meter
-            place.heal()
+            place.off -= 1
             self.judge.replaced(site.name)
             self.journal.note("replaced", site.name, serial)
 
