@@ -72,6 +72,8 @@ class Platform:
         #: How long it takes until something is stored, and how often a receipt is lost.
         self.saves_s, self.forgets_receipts = 0.2, 0.0
         self.gateway: Gateway | None = None
+        #: Devices of whose deletion the gateway was not told.
+        self._deleted: list[str] = []
 
     def device(self, name: str) -> There:
         return self.devices.setdefault(name, There())
@@ -144,6 +146,14 @@ class Platform:
         self.devices.pop(device, None)
         if self.gateway is not None:
             self.gateway.hear("deleted", device)
+        else:
+            self._deleted.append(device)
+
+    def begin(self, gateway: Gateway) -> None:
+        """Begin a session: the gateway is told which devices were deleted meanwhile."""
+        self.gateway = gateway
+        while self._deleted:
+            gateway.hear("deleted", self._deleted.pop(0))
 
 
 class Client:
@@ -207,7 +217,7 @@ class Gateway:
             World.hub.call_later(1 + 9 * self.platform.random.random(), self.connect)
             return
         self.client.session = object()
-        self.platform.gateway = self
+        self.platform.begin(self)
         self.platform.journal.note("session")
         self._pump()
 

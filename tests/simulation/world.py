@@ -293,7 +293,7 @@ class Simulated:
                 if gateway is not None:
                     gateway.full = True
                     return partial(setattr, gateway, "full", False)
-            case "deleted":
+            case "deleted" if not self.disk.full:  # else it is told, and not sent again
                 name = self.scenario.sites[fault.where].name
                 platform.delete(name)
             case "crash":
