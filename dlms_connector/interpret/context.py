@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeVar
 
 from dlms_connector.config import Dlms, Item, ValueFormat, read_zone
@@ -28,18 +29,25 @@ class Options:
     zone: tzinfo | None = None
     from_utc: bool = False
 
+    def of(self, item: Item) -> Options:
+        """Return the options for the values of an item of the meter that these are of."""
+        if item.format is None and item.encoding is None:
+            return self
+        return replace(self, format=item.format, encoding=item.encoding)
+
 
 DEFAULTS = Options()
 
 
 def options_of(dlms: Dlms, item: Item | None = None) -> Options:
     """Return the options for the values of a meter, or of one of its items."""
-    return Options(
-        format=item.format if item else None,
-        encoding=item.encoding if item else None,
-        zone=None if dlms.time_zone is None else read_zone(dlms.time_zone),
-        from_utc=dlms.deviation_from_utc,
-    )
+    general = _options(dlms.time_zone, from_utc=dlms.deviation_from_utc)
+    return general.of(item) if item else general
+
+
+@lru_cache(maxsize=64)
+def _options(zone: str | None, *, from_utc: bool) -> Options:
+    return Options(zone=None if zone is None else read_zone(zone), from_utc=from_utc)
 
 
 class Interpretation(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from dlms_connector.cosem import unit_symbol
 from dlms_connector.errors import ProtocolError
@@ -54,8 +55,14 @@ def scaler_unit(data: Data) -> ScalerUnit:
         case Data(DataType.STRUCTURE | DataType.ARRAY, (power, code, *_)):
             scaler, unit = _signed(power), _unsigned(code)
             if scaler is not None and unit is not None:
-                return ScalerUnit(scaler, unit_symbol(unit))
+                return _scaler_unit(scaler, unit_symbol(unit))
     raise ProtocolError("reading scaler and unit", f"{_shown(data)} is not a scaler with a unit")
+
+
+@lru_cache(maxsize=1024)
+def _scaler_unit(scaler: int, unit: str | None) -> ScalerUnit:
+    """Return the same for all objects of all meters, of which there are few different ones."""
+    return ScalerUnit(scaler, unit)
 
 
 def _signed(data: Data) -> int | None:

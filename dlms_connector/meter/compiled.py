@@ -8,12 +8,12 @@ known already. In any other case these are used themselves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
-from dlms_connector.config import Dlms
-from dlms_connector.cosem import CLOCK_CLASS
+from dlms_connector.cosem import CLOCK_CLASS, AttributeRef
 from dlms_connector.errors import DlmsError, ObjectError
-from dlms_connector.interpret import Examiner, ScalerUnit, options_of
+from dlms_connector.interpret import Examiner, Options, ScalerUnit
 from dlms_connector.meter.learned import Learned
 from dlms_connector.meter.outcome import Outcome, unit_to_use
 from dlms_connector.meter.plan import Limits, Wanted, batches, refs
@@ -26,6 +26,9 @@ Heard = tuple[Sequence[Data | ObjectError], int]
 
 #: Sets of due items that are kept of one meter: with several poll periods there are several.
 _KEPT = 6
+#: Different polls that are kept for all meters. Those of one template are asked alike: ten thousand
+#: of them have one.
+_MOST_COMPILED = 512
 
 
 class _Reader:
@@ -55,16 +58,23 @@ class _Reader:
 
 
 class Compiled:
-    """One poll, ready to be asked and read."""
+    """One poll, ready to be asked and read; it is the same for all meters that are asked alike."""
 
-    def __init__(self, due: Sequence[Wanted], learned: Learned, limits: Limits, dlms: Dlms) -> None:
-        self.due, self.limits = tuple(due), limits
-        self._learned, self._state = learned, _state(learned)
-        asked = refs(due, learned.scalers)
+    def __init__(
+        self,
+        due: tuple[Wanted, ...],
+        scalers: Mapping[AttributeRef, ScalerUnit],
+        refused: Mapping[AttributeRef, int],
+        limits: Limits,
+        options: Options,
+    ) -> None:
+        """`scalers` and `refused` are what was learned, `options` those of the meter's values."""
+        self.due, self.limits = due, limits
+        asked = refs(due, scalers)
         self.questions = tuple(map(Question, batches(asked, limits)))
         #: The codes of the attributes that the meter is known to refuse, for each question.
         self._refused = tuple(
-            tuple(learned.refused.get(ref) for ref in question) for question in self.questions
+            tuple(refused.get(ref) for ref in question) for question in self.questions
         )
         places = {
             ref: (number, at)
@@ -74,22 +84,20 @@ class Compiled:
         #: Whether the meter's clock is among the answers.
         self.has_clock = any(one.value.class_id == CLOCK_CLASS for one in due)
         self._readers: tuple[_Reader, ...] | None = None
-        if all(one.scaler is None or one.scaler in learned.scalers for one in due):
+        if all(one.scaler is None or one.scaler in scalers for one in due):
             self._readers = tuple(
                 _Reader(
                     one,
                     places[one.value],
-                    Examiner(one.value, _unit(one, learned), options_of(dlms, one.item)),
+                    Examiner(one.value, _unit(one, scalers), options.of(one.item)),
                 )
                 for one in due
             )
 
     def holds(self, due: Sequence[Wanted], limits: Limits) -> bool:
-        """Whether this is the poll of these items, and nothing has changed since."""
-        return (
-            (due is self.due or tuple(due) == self.due)
-            and (limits is self.limits or limits == self.limits)
-            and self._state == _state(self._learned)
+        """Whether this is the poll of these items, with these limits."""
+        return (due is self.due or tuple(due) == self.due) and (
+            limits is self.limits or limits == self.limits
         )
 
     def is_usual(self, number: int, results: Sequence[Data | ObjectError]) -> bool:
@@ -120,25 +128,41 @@ class Compiled:
         return Outcome(poll=Poll(readings=tuple(readings)))
 
 
+@lru_cache(maxsize=_MOST_COMPILED)
+def _compiled(
+    due: tuple[Wanted, ...],
+    scalers: tuple[tuple[AttributeRef, ScalerUnit], ...],
+    refused: tuple[tuple[AttributeRef, int], ...],
+    limits: Limits,
+    options: Options,
+) -> Compiled:
+    return Compiled(due, dict(scalers), dict(refused), limits, options)
+
+
 class Compilations:
     """The compiled polls of one meter; the set that was used last comes first."""
 
-    def __init__(self, learned: Learned, dlms: Dlms) -> None:
-        self._learned, self._dlms = learned, dlms
-        self._kept: list[Compiled] = []
+    def __init__(self, learned: Learned, options: Options) -> None:
+        self._learned, self._options = learned, options
+        #: Each with the state of what was learned that it holds for.
+        self._kept: tuple[tuple[tuple[int, int], Compiled], ...] = ()
 
     def of(self, due: Sequence[Wanted], limits: Limits) -> Compiled | None:
         """Return the compiled poll; None if the meter is not settled, or lists are new to it."""
-        if not self._learned.is_settled:
+        learned = self._learned
+        if not learned.is_settled:
             return None
-        for compiled in self._kept:
-            if compiled.holds(due, limits):
+        state = _state(learned)
+        for known, compiled in self._kept:
+            if known == state and compiled.holds(due, limits):
                 return compiled
-        made = Compiled(due, self._learned, limits, self._dlms)
-        if not all(map(self._learned.is_usual, made.questions)):
+        due = tuple(due)
+        scalers, refused = tuple(learned.scalers.items()), tuple(learned.refused.items())
+        made = _compiled(due, scalers, refused, limits, self._options)
+        if not all(map(learned.is_usual, made.questions)):
             return None
-        fresh = [one for one in self._kept if one.due != made.due]
-        self._kept = [made, *fresh][:_KEPT]
+        fresh = [kept for kept in self._kept if kept[1].due != due]
+        self._kept = ((state, made), *fresh)[:_KEPT]
         return made
 
 
@@ -146,8 +170,8 @@ def _state(learned: Learned) -> tuple[int, int]:
     return learned.changes, len(learned.scalers)  # scalers are only added, or all forgotten
 
 
-def _unit(one: Wanted, learned: Learned) -> ScalerUnit | None:
-    return unit_to_use(one.item, learned.scalers[one.scaler] if one.scaler else None)
+def _unit(one: Wanted, scalers: Mapping[AttributeRef, ScalerUnit]) -> ScalerUnit | None:
+    return unit_to_use(one.item, scalers[one.scaler] if one.scaler else None)
 
 
 def _code_of(result: Data | ObjectError) -> int | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import LinkError
@@ -21,6 +22,12 @@ class Killer:
     convictions: int
 
 
+@lru_cache(maxsize=256)
+def _shared(refs: frozenset[AttributeRef]) -> frozenset[AttributeRef]:
+    """Return a set that is equal, the same for all meters: most have the same lists."""
+    return refs
+
+
 class Learned:
     """What a meter was found to support and not to support; each finding is logged once.
 
@@ -34,11 +41,11 @@ class Learned:
         self.changes = 0
         self.scalers: dict[AttributeRef, ScalerUnit] = {}
         self.max_items = 1 if single_reads else MAX_ITEMS
-        self.alone: set[AttributeRef] = set()
+        self.alone: frozenset[AttributeRef] = NONE_ALONE
         #: Objects also refused alone: the same code in a list needs no second request.
         self.refused: dict[AttributeRef, int] = {}
         #: Objects answered with an exception: it does not mean that the association is gone.
-        self.excepted: set[AttributeRef] = set()
+        self.excepted: frozenset[AttributeRef] = NONE_ALONE
         #: Objects that broke the association, and are not read for a while.
         self.killers: dict[AttributeRef, Killer] = {}
         #: The request when an association broke, and how often it was for a single object.
@@ -46,14 +53,14 @@ class Learned:
         self.deaths: dict[AttributeRef, int] = {}
         #: The length of the longest answered list, and the attributes that lists returned.
         self._longest = 0
-        self._listed: set[AttributeRef] = set()
+        self._listed: frozenset[AttributeRef] = NONE_ALONE
         self._lists_died = self._deadly_size = 0
 
     def forget(self) -> None:
         """Forget what may be different for another meter at the same address."""
         self.scalers.clear()
         self.refused.clear()
-        self.excepted.clear()
+        self.excepted = NONE_ALONE
         self.killers.clear()
         self.deaths.clear()
         self.in_flight = ()
@@ -78,7 +85,7 @@ class Learned:
             max_pdu=max_pdu,
             max_items=self.max_items if access or "multiple-references" in services else 1,
             overhead=overhead,
-            alone=frozenset(self.alone) if self.alone else NONE_ALONE,
+            alone=self.alone,
             access=access,
         )
 
@@ -98,7 +105,7 @@ class Learned:
 
     def survived(self, ref: AttributeRef) -> None:
         """Note that an attribute was answered when it was asked for alone."""
-        self.excepted.discard(ref)
+        self.excepted -= {ref}
         self.killers.pop(ref, None)
         self.deaths.pop(ref, None)
 
@@ -115,12 +122,13 @@ class Learned:
             self.refused[ref] = code
             self.changes += 1
 
-    def listed(self, ref: AttributeRef) -> None:
-        """Note that a list returned an attribute."""
-        if ref not in self._listed:
-            self._listed.add(ref)
+    def listed(self, refs: Collection[AttributeRef]) -> None:
+        """Note that a list returned attributes."""
+        for ref in refs:
+            self.deaths.pop(ref, None)
+        if not self._listed.issuperset(refs):
+            self._listed = _shared(self._listed.union(refs))
             self.changes += 1
-        self.deaths.pop(ref, None)
 
     def list_died(self, size: int) -> None:
         """Note that a list led to silence, an invalid reply or a closed connection."""
@@ -160,9 +168,9 @@ class Learned:
     def spoils_lists(self, ref: AttributeRef, reason: str) -> None:
         """Note that an attribute failed in a list, or made a list fail."""
         if ref in self._listed:
-            self._listed.discard(ref)
+            self._listed -= {ref}
             self.changes += 1
         elif ref not in self.alone:
-            self.alone.add(ref)
+            self.alone |= {ref}
             self.changes += 1
             self._log.info("%s: reads %s alone from now on: %s", self._meter, ref, reason)

@@ -112,7 +112,7 @@ class Meter:
         )
         self._options = options_of(device.dlms)
         self._clock_news = ClockNews(device.device_name, self._options, log)
-        self._compilations = Compilations(self.learned, device.dlms)
+        self._compilations = Compilations(self.learned, self._options)
         #: The limits of requests, for the client and the findings that they hold for.
         self._limited: tuple[Client, int, Limits] | None = None
         self._now_ms = now_ms

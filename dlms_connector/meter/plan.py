@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
+from dlms_connector.alike import Alike
 from dlms_connector.config import Device, Item
 from dlms_connector.cosem import CLASSES, AttributeRef
+from dlms_connector.obis import Obis
 from dlms_connector.reading import Kind
 
 #: Items of one GET-with-list, unless the meter was found to support fewer. Many meters
@@ -38,7 +41,7 @@ class Wanted:
     @property
     def value(self) -> AttributeRef:
         """The attribute that holds the value."""
-        return AttributeRef(self.item.class_id, self.item.obis, self.item.attribute)
+        return _attribute(self.item.class_id, self.item.obis, self.item.attribute)
 
     @property
     def scaler(self) -> AttributeRef | None:
@@ -47,11 +50,27 @@ class Wanted:
             return None
         row = CLASSES.get(self.item.class_id)
         index = row.scalers.get(self.item.attribute) if row else None
-        return AttributeRef(self.item.class_id, self.item.obis, index) if index else None
+        return _attribute(self.item.class_id, self.item.obis, index) if index else None
+
+
+@lru_cache(maxsize=4096)
+def _attribute(class_id: int, obis: Obis, attribute: int) -> AttributeRef:
+    """Return the same reference for all meters: what is learned of each is kept by it."""
+    return AttributeRef(class_id, obis, attribute)
+
+
+#: The items of a template are the same objects in all of its devices.
+_WANTED: Alike[tuple[Wanted, ...]] = Alike()
 
 
 def wanted(device: Device) -> tuple[Wanted, ...]:
     """Return all items to poll of a device, each item with its own period."""
+    parts = (*device.attributes, *device.timeseries)
+    rest = len(device.attributes), device.poll_period_ms
+    return _WANTED.of(parts, rest, lambda: _wanted(device))
+
+
+def _wanted(device: Device) -> tuple[Wanted, ...]:
     kinds: tuple[tuple[Kind, tuple[Item, ...]], ...] = (
         ("attributes", device.attributes),
         ("timeseries", device.timeseries),

@@ -98,18 +98,16 @@ class Round:
             await self._instead_of_list(batch, get, error)
             return
         self._learned.list_answered(len(batch))
-        doubtful = [
-            ref for ref, result in zip(batch, results, strict=True) if not self._take(ref, result)
-        ]
+        answers = tuple(zip(batch, results, strict=True))
+        self._learned.listed([ref for ref, got in answers if not isinstance(got, ObjectError)])
+        doubtful = [ref for ref, result in answers if not self._take(ref, result)]
         for ref in doubtful:
             if await self._one(ref, get):
                 self._learned.spoils_lists(ref, "the meter gives it singly but not in a list")
 
     def _take(self, ref: AttributeRef, result: Data | ObjectError) -> bool:
         """Store the result of a list for one attribute; False if it should be read singly."""
-        if not isinstance(result, ObjectError):
-            self._learned.listed(ref)
-        elif self._learned.refused.get(ref) != result.code:
+        if isinstance(result, ObjectError) and self._learned.refused.get(ref) != result.code:
             return False
         self._keep(ref, result)
         return True
@@ -132,7 +130,7 @@ class Round:
         try:
             (result,) = await self._get((ref,), get)
         except ServiceError as error:
-            self._learned.excepted.add(ref)
+            self._learned.excepted |= {ref}
             self._keep(ref, error)
             return False
         self._learned.survived(ref)

@@ -21,7 +21,7 @@ PACKAGE = "dlms_connector"
 #: Rooms whose wings the map shows.
 WINGED = ("protocol", "simulator")
 #: The vocabulary: modules that every room uses, so that arrows to them would tell nothing.
-VOCABULARY = ("errors", "obis", "platform_keys", "reading", "receiving", "within")
+VOCABULARY = ("alike", "errors", "obis", "platform_keys", "reading", "receiving", "within")
 
 _PART = re.compile(r"(<!-- rooms: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
