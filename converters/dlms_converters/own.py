@@ -63,6 +63,9 @@ def _made(key: str, name: str, connector_type: str, device: Device, log: Logger)
             f"{key}: the gateway finds no class {name} in its extensions folder "
             f"{connector_type}: {causes}"
         )
+    # The loader takes any class that it meets there by that name, also what a file only imports.
+    if not callable(getattr(found, "convert", None)):
+        raise ConfigError(f"{key}: {name} is no converter: it has no method `convert`")
     try:
         return found(device, log)
     except Exception as error:  # a user's class may raise anything

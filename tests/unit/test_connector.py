@@ -694,7 +694,11 @@ def test_own_converter_that_raises_stops_nothing(
     [
         ("", "the gateway finds no class MyConverter in its extensions folder custom: no file"),
         ("import nothing_like_this\n", "extensions folder custom: No module named"),
-        ("class MyConverter:\n    pass\n", "MyConverter cannot be made: TypeError"),
+        ("class MyConverter:\n    pass\n", "MyConverter is no converter: it has no method"),
+        (
+            "class MyConverter:\n    def convert(self, config, data):\n        pass\n",
+            "MyConverter cannot be made: TypeError",
+        ),
     ],
 )
 def test_own_converter_that_is_missing_or_broken(
