@@ -27,11 +27,11 @@ from dlms_connector.gateway import (
     Logs,
     Measuring,
     Parts,
+    changed,
     id_of,
     name_of,
     put_directly,
     shorten,
-    usable,
 )
 from dlms_converters.device_data import DeviceData
 from dlms_converters.message_size import messages
@@ -123,9 +123,15 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         with self._lock:
             if self._stopped:
                 return
-            if not usable(self._config, Path(self._gateway.get_config_path())):
+            folder = Path(self._gateway.get_config_path())
+            says_else = changed(self._config, folder, self._parts.prepared)
+            if says_else is None:
                 told = "%s has changed and gives no usable device: polling goes on as before"
                 self._log.error(told, self._parts.table)
+                return
+            if not says_else:
+                told = "%s was written anew and says what it said: the meters are polled on"
+                self._log.info(told, self._parts.table)
                 return
             self._log.info("%s has changed: the devices are loaded again", self._parts.table)
             try:

@@ -9,7 +9,7 @@ are the modules that import the gateway.
 from dlms_connector.gateway.log_size import shorten
 from dlms_connector.gateway.measuring import Measuring
 from dlms_connector.gateway.parts import Logs, Parts
-from dlms_connector.gateway.prepared import id_of, name_of, usable
+from dlms_connector.gateway.prepared import changed, id_of, name_of
 from dlms_connector.gateway.storing import put_directly
 
-__all__ = ["Logs", "Measuring", "Parts", "id_of", "name_of", "put_directly", "shorten", "usable"]
+__all__ = ["Logs", "Measuring", "Parts", "changed", "id_of", "name_of", "put_directly", "shorten"]

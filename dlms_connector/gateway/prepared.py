@@ -50,6 +50,8 @@ class Prepared:
     #: This gateway's share of the fleet, None if it is alone; and the devices of other shares.
     share: Share | None = None
     elsewhere: frozenset[str] = frozenset()
+    #: What the document said, to compare it with what it says later.
+    loaded: Loaded | None = None
 
 
 def id_of(raw: Any) -> str | None:
@@ -80,12 +82,16 @@ def devices_file(raw: Any, folder: Path) -> Path | None:
     return folder / name if isinstance(name, str) and name else None
 
 
-def usable(raw: Any, folder: Path) -> bool:
-    """Whether a configuration gives any device."""
+def changed(raw: Any, folder: Path, before: Prepared) -> bool | None:
+    """Whether a configuration says something else than before; None if it gives no device now.
+
+    Secrets count by their values.
+    """
     try:
-        return bool(load(raw, base=folder).configuration.devices)
+        loaded = load(raw, base=folder)
     except ConfigError:
-        return False
+        return None
+    return loaded != before.loaded if loaded.configuration.devices else None
 
 
 def prepare(
@@ -131,6 +137,7 @@ def prepare(
         ),
         loaded.share,
         loaded.elsewhere,
+        loaded,
     )
 
 

@@ -106,7 +106,8 @@ async def test_no_secret_leaves(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
-    place = tmp_path / "gateway"
+    place, desk = tmp_path / "gateway", tmp_path / "commands"
+    desk.mkdir()
     secrets = Secrets(place / "config" / "secrets", port)
     async with site(place, METERS, secrets.configure) as running:
         collector = Collector(secrets.values)
@@ -119,9 +120,9 @@ async def test_no_secret_leaves(tmp_path: Path) -> None:
         await running.gateway.stop()
         for packet in running.platform.journal:
             collector.take(f"MQTT {packet.topic}", packet.payload)
-        await run_commands(running, tmp_path / "commands", collector)
+        await run_commands(running, desk, collector)
         collector.take_files("the gateway", place, leave_out=[secrets.folder])
-        collector.take_files("commands", tmp_path / "commands")
+        collector.take_files("commands", desk)
         assert running.log_lines("DEBUG"), "the level of the log hides nothing"
         assert any("AARQ" in path.read_text() for path in place.glob("**/traces/*.txt"))
         assert {"MQTT v1/gateway/rpc", "the gateway: .pcapng"} <= collector.looked_at.keys()
@@ -155,7 +156,6 @@ async def ask(running: Site, collector: Collector) -> None:
 
 async def run_commands(running: Site, folder: Path, collector: Collector) -> None:
     """Run what reads the configuration, with its output in every form."""
-    folder.mkdir()
     file = str(running.gateway.config_dir / "dlms.json")
     ran = []
     for arguments in (

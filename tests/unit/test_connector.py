@@ -369,6 +369,9 @@ def test_a_changed_table_of_devices_takes_effect(
     gateway.wait_for(lambda: len(made) == 1)
     table.write_text("deviceName,connection.host\nM1,h\nM2,h\n")
     gateway.wait_for(lambda: len(made) == 2)
+    table.write_text("deviceName,connection.host\nM1,h\n\nM2,h\n")  # nor this, nobody his session
+    while "says what it said" not in caplog.text:
+        threading.Event().wait(0.01)
     table.write_text("a table without a head\n")  # costs nobody his meters
     while "polling goes on as before" not in caplog.text:
         threading.Event().wait(0.01)
