@@ -28,6 +28,7 @@ from dlms_connector.gateway import (
     Measuring,
     Parts,
     changed,
+    end_in_order,
     id_of,
     name_of,
     put_directly,
@@ -104,6 +105,8 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             if self._opened or self._stopped:
                 return
             self._opened = True
+            with suppress(Exception):  # then SIGTERM ends the process at once, as before
+                end_in_order(self._gateway)
             self._parts.begin()
             self._measure()
 

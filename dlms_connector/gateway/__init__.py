@@ -10,6 +10,17 @@ from dlms_connector.gateway.log_size import shorten
 from dlms_connector.gateway.measuring import Measuring
 from dlms_connector.gateway.parts import Logs, Parts
 from dlms_connector.gateway.prepared import changed, id_of, name_of
+from dlms_connector.gateway.signals import end_in_order
 from dlms_connector.gateway.storing import put_directly
 
-__all__ = ["Logs", "Measuring", "Parts", "changed", "id_of", "name_of", "put_directly", "shorten"]
+__all__ = [
+    "Logs",
+    "Measuring",
+    "Parts",
+    "changed",
+    "end_in_order",
+    "id_of",
+    "name_of",
+    "put_directly",
+    "shorten",
+]

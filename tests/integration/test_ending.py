@@ -19,13 +19,15 @@ METERS = [MeterOptions(serial=1), MeterOptions(serial=2, framing="WRAPPER"), Met
 WITHIN_S = 1.0
 
 
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 @measured
-async def test_at_sigint_the_meters_are_told(tmp_path: Path) -> None:
+async def test_at_the_end_the_meters_are_told(tmp_path: Path, how: signal.Signals) -> None:
+    """The gateway itself closes on SIGINT only."""
     async with site(tmp_path, METERS) as running:
         await running.until_polled(times=2)
         # The first thing a meter hears may be a DISC, to clear what an earlier end left behind.
         before = [goodbyes(running, number) for number in range(3)]
-        assert await running.gateway.stop(signal.SIGINT, within_s=START_S) == 0
+        assert await running.gateway.stop(how, within_s=START_S) == 0
         assert [goodbyes(running, number) for number in range(3)] == [one + 1 for one in before]
         assert not any(one.meter.association_held for one in running.endpoints)
         assert running.log_lines(r"\| DLMS \| closed within \d{1,3} ms")
