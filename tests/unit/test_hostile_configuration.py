@@ -26,6 +26,7 @@ OUTSIDE = (
 @pytest.fixture
 def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGateway:
     """A gateway whose host has what is not for everybody, in files and in its environment."""
+    (tmp_path / "logs").mkdir()
     monkeypatch.setenv("TB_GW_LOGS_PATH", str(tmp_path / "logs"))
     monkeypatch.setenv("TB_GW_ACCESS_TOKEN", TREASURE)
     monkeypatch.setenv("MYDLMS_X", TREASURE)
