@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from logging import Logger
 
 from dlms_connector.tracing.apdus import described
@@ -157,9 +157,14 @@ class Trace:
     def _hdlc(self, entry: _Entry, fields: Hdlc) -> None:
         side = self._sides[entry.outgoing]
         entry.told = fields.described()
+        if not fields.check_ok:  # a known secret may begin in what looks like the header
+            octets = self._redactor.unclear(entry.frame.octets, len(entry.frame.octets))
+            entry.frame = replace(entry.frame, octets=octets)
         entry.info = entry.frame.octets[fields.start : fields.end]
         if not fields.is_information or not entry.info:
-            entry.ready = True  # parameters of SNRM and UA are no secret
+            # Parameters of SNRM and UA are no secret; damage may have made such a frame of another.
+            keep = len(entry.info) if fields.check_ok else 0
+            self._settle(entry, self._redactor.unclear(entry.info, keep))
             return
         if not fields.check_ok:
             self._hide([entry])

@@ -168,7 +168,8 @@ def wrapper_frames(octets: bytes) -> None:
             while reader.next() is not None:
                 pass
             reader.noise, reader.beginning, reader.begun  # noqa: B018 (they must not raise)
-    reader.forget() if how & 4 else reader.reset()
+    with suppress(DlmsError):
+        reader.forget() if how & 4 else reader.reset()
 
 
 def wrapper_link(octets: bytes) -> None:

@@ -89,10 +89,10 @@ def _in_utc(local: DateTime, zone: bytes) -> DateTime | None:
     moment = local.instant(None)
     if moment is None:
         return None
-    offset = datetime.strptime(zone.decode(), "%z").tzinfo
     try:
+        offset = datetime.strptime(zone.decode(), "%z").tzinfo
         utc = moment.replace(tzinfo=offset).astimezone(timezone.utc)
-    except OverflowError:
+    except (ValueError, OverflowError):  # an offset of 80 minutes, a time before the first year
         return None
     day, hundredths = utc.date(), utc.microsecond // 10_000
     return DateTime(

@@ -103,6 +103,20 @@ def test_what_is_no_whole_frame_shows_its_beginning_only() -> None:
     assert not any(b"ELM" in octets for _, octets, _ in written.frames)
 
 
+def test_damage_that_makes_a_frame_of_parameters_shows_no_secret() -> None:
+    """A UA shows its information, but only if its check is right, and never a known secret."""
+    for damaged in (True, False):
+        written = Written()
+        made = trace(written, secrets=[b"secret01"])
+        head = b"\xa0\x13\x03\x21\x73"  # 2 + 1 + 1 + 1 + 2 + 10 + 2 octets
+        body = head + fcs(head) + b"\x81\x80secret01"
+        check = fcs(body)
+        made.received(b"\x7e" + body + (check[::-1] if damaged else check) + b"\x7e")
+        made.close()
+        assert "UA" in written.frames[0][2]
+        assert not any(b"secret01" in octets for _, octets, _ in written.frames)
+
+
 def test_a_disk_that_is_full_ends_the_trace_only(caplog: pytest.LogCaptureFixture) -> None:
     made = trace(Written(fails=True))
     made.sent(i_frame(0, SERIAL, ours=True))
