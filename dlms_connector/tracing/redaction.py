@@ -106,10 +106,8 @@ class Redactor:
 
     def text(self, line: bytes) -> bytes:
         """Return a line of text, maybe with parity bits."""
-        if self._everything:
-            return self._masked(line)
         plain = bytes(octet & 0x7F for octet in line)
-        parts = [match.span(1) for match in _TEXT_VALUE.finditer(plain)]
+        parts = [] if self._everything else [found.span(1) for found in _TEXT_VALUE.finditer(plain)]
         if not parts:
             return self._masked(line) if self._masked(plain) == plain else self._masked(plain)
         octets = bytearray(line)

@@ -66,8 +66,9 @@ def same(ours: Data, theirs: Any) -> bool:
     if kind is D.OCTET_STRING:
         return bytes(theirs or b"") == value
     if kind is D.VISIBLE_STRING:
-        # What is not printable is shown in hexadecimal there.
-        return _text(theirs) in (value, value.hex(" ").upper().encode())
+        # What is not printable is shown in hexadecimal there, and zeros at the end are left out.
+        text = _text(theirs)
+        return text in (value.hex(" ").upper().encode(), value) or text == value.rstrip(b"\0")
     return True
 
 
