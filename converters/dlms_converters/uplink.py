@@ -19,6 +19,7 @@ from thingsboard_gateway.gateway.entities.datapoint_key import DatapointKey
 from thingsboard_gateway.gateway.entities.report_strategy_config import ReportStrategyConfig
 from thingsboard_gateway.gateway.entities.telemetry_entry import TelemetryEntry
 
+from dlms_connector.alike import Alike
 from dlms_connector.config import (
     Device,
     Item,
@@ -60,6 +61,10 @@ class _Shape:
         object.__setattr__(self, "is_plain", plain)
 
 
+#: The shapes of the items of a device, and what is wrong with them.
+_SHAPES: Alike[tuple[Mapping[tuple[Kind, str], _Shape], Sequence[str]]] = Alike()
+
+
 class DLMSUplinkConverter(Converter):  # type: ignore[misc]
     """Converts the polls of one device.
 
@@ -80,7 +85,7 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
     ) -> None:
         self._device = config if isinstance(config, Device) else Device.model_validate(config)
         self._log = logger
-        self._complained: set[str] = set()
+        self._complained: frozenset[str] = frozenset()
         self._has_strategy = connector_strategy is not None
         self._apply(connector_strategy)
 
@@ -96,17 +101,18 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
         self._general = self._strategy(
             "device", self._device.report_strategy, self._strategy("connector", connector_strategy)
         )
-        items: tuple[tuple[Kind, Iterable[Item]], ...] = (
-            ("timeseries", self._device.timeseries),
-            ("attributes", self._device.attributes),
-        )
-        self._shapes = {
-            (kind, item.key): self._shape(kind, item) for kind, group in items for item in group
-        }
+        timeseries, attributes = self._device.timeseries, self._device.attributes
+        rest = len(timeseries), self._general
+        # The devices of a template have the same items.
+        self._shapes, problems = _SHAPES.of((*timeseries, *attributes), rest, self._shapes_of_items)
+        for problem in problems:
+            self._complain(problem)
+        #: Shapes of what is read besides the items, and of the values in a profile's rows.
+        self._others: dict[tuple[Kind, str], _Shape] = {}
         self._rows: dict[str, _Shape] = {}
-        self._polled_profiles = {
+        self._polled_profiles = frozenset(
             item.key for item in self._device.timeseries if item.class_id == _PROFILE_GENERIC
-        }
+        )
 
     def convert(self, config: Any, data: Poll | Reading | Sequence[Reading]) -> DeviceData:
         """Return the readings of a poll as data for the platform.
@@ -146,10 +152,22 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
         self._count(result, dropped)
         return result
 
-    def _shape(self, kind: Kind, item: Item) -> _Shape:
-        where = f"{kind} {item.key}"
-        strategy = self._strategy(where, item.report_strategy, self._default(kind, item.class_id))
-        return _Shape(HashedKey(item.key, strategy), item.unit, item.multiplier, item.decimals)
+    def _shapes_of_items(self) -> tuple[Mapping[tuple[Kind, str], _Shape], Sequence[str]]:
+        """Return the shapes of the items' values, and what is wrong with the items."""
+        shapes, problems = dict[tuple[Kind, str], _Shape](), list[str]()
+        items: tuple[tuple[Kind, Iterable[Item]], ...] = (
+            ("timeseries", self._device.timeseries),
+            ("attributes", self._device.attributes),
+        )
+        for kind, item in ((kind, item) for kind, group in items for item in group):
+            strategy = self._default(kind, item.class_id)
+            try:
+                strategy = report_strategy(item.report_strategy) or strategy
+            except ReportStrategyError as error:
+                problems.append(f"{kind} {item.key}: {error}")
+            key = HashedKey(item.key, strategy)
+            shapes[kind, item.key] = _Shape(key, item.unit, item.multiplier, item.decimals)
+        return shapes, problems
 
     def _shape_of(self, reading: Reading) -> _Shape:
         if (
@@ -158,11 +176,12 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
             and reading.key not in self._polled_profiles
         ):
             return self._shape_of_column(reading)
-        shape = self._shapes.get((reading.kind, reading.key))
+        name = reading.kind, reading.key
+        shape = self._shapes.get(name) or self._others.get(name)
         if shape is None:
             strategy = self._default(reading.kind, reading.class_id)
             shape = _Shape(HashedKey(acceptable(reading.key), strategy))
-            self._shapes[reading.kind, reading.key] = shape
+            self._others[name] = shape
         return shape
 
     def _shape_of_column(self, reading: Reading) -> _Shape:
@@ -239,7 +258,7 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
 
     def _complain(self, problem: str) -> None:
         if problem not in self._complained:
-            self._complained.add(problem)
+            self._complained |= {problem}
             self._log.error("%s: %s", self._device.device_name, problem)
 
     def _count(self, result: DeviceData, dropped: int) -> None:

@@ -42,11 +42,11 @@ class Remarks:
         self.unasked = on_unasked
         #: Takes why an APDU was not believed, if the conversation goes on.
         self.refused = on_refused
-        self._told: set[str] = set()
+        self._told: frozenset[str] = frozenset()  # most meters have none
 
     def quirk(self, what: str) -> None:
         """Tell what the meter does, unless it was told before."""
         if what in self._told or len(self._told) >= _MOST_QUIRKS:
             return
-        self._told.add(what)
+        self._told |= {what}
         self._on_quirk(what)

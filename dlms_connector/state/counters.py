@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from functools import partial
+from collections.abc import Callable
+from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
 from weakref import WeakValueDictionary
@@ -114,16 +115,22 @@ def _shared_numbers(name: str, directory: Path | None, owner: str, log: logging.
     path = folder / f"counter-{owner}.json" if folder else None
     key = path or Path(owner)  # without a folder they are shared in memory
     if (numbers := _numbers.get(key)) is None:
-        numbers = Numbers(name, path, log=log)
-        if folder is not None:
+        if folder is None:
+            numbers = Numbers(name, path, log=log)
+        else:
             first = partial(counter_files.highest, folder, owner)
-            lost = partial(is_lost, folder)
-            tenure = partial(tenure_of, folder)
+            lost, tenure = _of_folder(folder)
             numbers = Numbers(name, path, first=first, lost=lost, tenure=tenure, log=log)
         _numbers[key] = numbers
         if folder is not None:
             _folders.add(folder)
     return numbers
+
+
+@lru_cache(maxsize=16)
+def _of_folder(folder: Path) -> tuple[Callable[[], bool], Callable[[], str | None]]:
+    """Return what asks a folder whether files were lost, and for its tenure: one for all meters."""
+    return partial(is_lost, folder), partial(tenure_of, folder)
 
 
 def _elsewhere(numbers: list[Numbers]) -> list[Numbers]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dlms_connector.config import Dlms, Workarounds
 from dlms_connector.errors import ProtocolError, SecurityError
@@ -54,8 +55,14 @@ def negotiated_of(
         raise refusal(f"the meter speaks DLMS version {response.dlms_version}, not 6")
     if 0 < response.max_pdu < LEAST_PDU:
         raise ProtocolError(OPENING, f"no service fits in a PDU of {response.max_pdu} octets")
-    services, size = response.conformance & proposed, response.max_pdu or 0xFFFF
+    services, size = _both(response.conformance, proposed), response.max_pdu or 0xFFFF
     return Negotiated(services, size, response.dlms_version, title)
+
+
+@lru_cache(maxsize=64)
+def _both(theirs: frozenset[str], ours: frozenset[str]) -> frozenset[str]:
+    """Return what both sides support: one set for all meters that are alike."""
+    return theirs & ours
 
 
 def check_context(asked: Context, told: int | None) -> None:

@@ -89,8 +89,9 @@ class Directory:
     names: dict[Object, int] = field(default_factory=dict)
     versions: dict[Object, int] = field(default_factory=dict)
     told: dict[Object, int] = field(default_factory=dict)
-    unproved: set[Object] = field(default_factory=set)
-    disproved: set[Object] = field(default_factory=set)
+    # One empty set for all: most meters have logical names, and nothing to be proved.
+    unproved: frozenset[Object] = frozenset()
+    disproved: frozenset[Object] = frozenset()
     remembered: bool = False
     breaks: int = field(default=0, compare=False)
     resting: int = field(default=0, compare=False)
@@ -113,7 +114,7 @@ class Directory:
             raise ProtocolError(DOING, f"{entry} does not describe an object")
         self.names = {**_FIXED, **{object_: base for object_, base, _ in known}}
         self.versions = {object_: version for object_, _, version in known}
-        self.unproved &= self.told.keys()
+        self.unproved = self.unproved.intersection(self.told)
         self.remembered, self.breaks, self.resting = False, 0, 0
 
     def add(self, entries: Data) -> None:
@@ -152,30 +153,30 @@ class Directory:
         """Take names from an earlier run of the program; they are proved before they are used."""
         self.names, self.versions = dict(names), dict(versions)
         self.remembered = True
-        self.unproved |= self.names.keys() - _FIXED.keys()
+        self.unproved = self.unproved.union(self.names.keys() - _FIXED.keys())
 
     def tell(self, names: Mapping[Object, int]) -> None:
         """Take names from the configuration."""
         for object_, base in names.items():
             if self.told.get(object_) != base and object_ not in self.disproved:
                 self.told[object_] = base
-                self.unproved.add(object_)
+                self.unproved |= {object_}
 
     def forget(self) -> None:
         """Forget what may be different: another meter may be installed at the same address."""
-        self.unproved = {*self.names, *self.told} - _FIXED.keys()
-        self.disproved = set()
+        self.unproved = frozenset({*self.names, *self.told} - _FIXED.keys())
+        self.disproved = frozenset()
         self.shapes = Shapes()
         self.fence = FenceMark()
 
     def disprove(self, object_: Object) -> None:
         """Note that another object is at this object's name."""
-        self.unproved.discard(object_)
+        self.unproved -= {object_}
         if self.told.pop(object_, None) is not None:
-            self.disproved.add(object_)
+            self.disproved |= {object_}
         else:
             self.names, self.versions = {}, {}
-            self.unproved &= self.told.keys()
+            self.unproved = self.unproved.intersection(self.told)
 
     def lacks(self, object_: Object) -> bool:
         """Whether the object list may tell a name that is not known."""

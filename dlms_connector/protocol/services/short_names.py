@@ -281,7 +281,7 @@ class ShortNames:
         if (isinstance(result, int) and told) or (
             isinstance(result, Data) and result.value == obis.octets
         ):
-            directory.unproved.discard(object_)
+            directory.unproved -= {object_}
             return
         directory.disprove(object_)
         if told:

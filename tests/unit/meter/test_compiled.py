@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from dlms_connector.config.model import Device
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import LinkClosedError
+from dlms_connector.meter import compiled
 from dlms_connector.meter.compiled import Compilations, Compiled
 from dlms_connector.meter.meter import Meter
 from dlms_connector.meter.outcome import Outcome
@@ -262,7 +263,7 @@ async def played(
         counter=counter() if counter else None,
     )
     if plain:
-        meter._compilations = PlainOnly(meter.learned, device.dlms)
+        meter._compilations = PlainOnly(meter.learned, meter._options)
     items, seen = wanted(device), []
     for step in script:
         if values is not None:
@@ -383,13 +384,13 @@ def test_a_settled_poll_is_compiled_once_and_again_when_what_is_known_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made: list[Compiled] = []
-    compile_ = Compiled.__init__
+    compile_ = compiled._compiled
 
-    def counting(self: Compiled, *args: Any) -> None:
-        made.append(self)
-        compile_(self, *args)
+    def counting(*args: Any) -> Compiled:
+        made.append(compile_(*args))
+        return made[-1]
 
-    monkeypatch.setattr(Compiled, "__init__", counting)
+    monkeypatch.setattr(compiled, "_compiled", counting)
     device = device_of(dlms={"interfaceType": "WRAPPER"})
     values = Values(usual_values())
     options = MeterOptions(
