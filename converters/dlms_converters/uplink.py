@@ -40,6 +40,8 @@ from dlms_converters.stored_value import NumericTexts, stored_number, stored_val
 from dlms_converters.units import UnitError
 
 _PROFILE_GENERIC = 7
+#: One for all converters: each empty set that is made takes room of its own.
+_NONE: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
     ) -> None:
         self._device = config if isinstance(config, Device) else Device.model_validate(config)
         self._log = logger
-        self._complained: frozenset[str] = frozenset()
+        self._complained = _NONE
         self._has_strategy = connector_strategy is not None
         self._apply(connector_strategy)
 
@@ -110,9 +112,8 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
         #: Shapes of what is read besides the items, and of the values in a profile's rows.
         self._others: dict[tuple[Kind, str], _Shape] = {}
         self._rows: dict[str, _Shape] = {}
-        self._polled_profiles = frozenset(
-            item.key for item in self._device.timeseries if item.class_id == _PROFILE_GENERIC
-        )
+        polled = (item.key for item in timeseries if item.class_id == _PROFILE_GENERIC)
+        self._polled_profiles = frozenset(polled) or _NONE
 
     def convert(self, config: Any, data: Poll | Reading | Sequence[Reading]) -> DeviceData:
         """Return the readings of a poll as data for the platform.

@@ -92,7 +92,7 @@ class Meter:
         self.learned = Learned(
             device.device_name, log, single_reads=device.workarounds.single_reads
         )
-        remarks = self._remarks(log)
+        remarks = Remarks(self._on_quirk, self._on_unasked, self._on_refused)
         self._directory = Directory(remarks=remarks)
         self._short_names = short_names
         if short_names is not None:
@@ -314,27 +314,24 @@ class Meter:
             )  # fmt: skip
         self._refused_at = now
 
-    def _remarks(self, log: logging.Logger) -> Remarks:
-        """Return what takes the remarks on this meter: quirks are logged once, pushes counted."""
+    def _on_quirk(self, what: str) -> None:
+        """Log what the meter does; it is told once."""
+        self._log.info("%s: %s; this is taken as it is meant", self.device.device_name, what)
+
+    def _on_unasked(self, apdu: bytes) -> None:
         name = self.device.device_name
+        self.statistics.unasked += 1
+        self._unasked(name, apdu)
+        tag = apdu[:1].hex().upper() or "nothing"
+        self._log.debug("%s: sent %d octets unasked (tag %s)", name, len(apdu), tag)
 
-        def on_quirk(what: str) -> None:
-            log.info("%s: %s; this is taken as it is meant", name, what)
-
-        def on_unasked(apdu: bytes) -> None:
-            self.statistics.unasked += 1
-            self._unasked(name, apdu)
-            tag = apdu[:1].hex().upper() or "nothing"
-            log.debug("%s: sent %d octets unasked (tag %s)", name, len(apdu), tag)
-
-        def on_refused(error: DlmsError) -> None:
-            self.statistics.forged += 1
-            if isinstance(error, SecurityError):
-                error.counted = True
-            self._refused = error
-            log.debug("%s: %s; the true answer is waited for", name, error)
-
-        return Remarks(on_quirk, on_unasked, on_refused)
+    def _on_refused(self, error: DlmsError) -> None:
+        self.statistics.forged += 1
+        if isinstance(error, SecurityError):
+            error.counted = True
+        self._refused = error
+        name = self.device.device_name
+        self._log.debug("%s: %s; the true answer is waited for", name, error)
 
     async def _get(
         self, client: Client, end: float, refs: Sequence[AttributeRef]

@@ -87,21 +87,6 @@ class Client:
     Talks must not overlap: a meter answers one request at a time.
     """
 
-    #: Names of the negotiated services; empty before `connect`.
-    conformance: frozenset[str] = frozenset()
-    #: What replies may hold; set it before a request. Nothing else bounds what a meter says.
-    allowance: Allowance = ASKED
-    #: The largest APDU that the meter can receive, in octets.
-    max_pdu: int = 0xFFFF
-    #: The entries that had arrived when the association broke over its object list.
-    list_part: ObjectList | None = None
-    #: Number of SET and ACTION calls, counted at their start.
-    changes: int = 0
-    #: The meter's system title; None if unknown.
-    server_system_title: bytes | None = None
-    #: What polls have found out about lists; None if nobody polls the meter.
-    lists: Lists | None = None
-
     def __init__(
         self,
         dlms: Dlms,
@@ -113,6 +98,22 @@ class Client:
         retries: int = 0,
     ) -> None:
         """`retries` is the number of retries of the connection."""
+        # All attributes are set here: Python gives each object a table of names of its own, 0.8 kB,
+        # if one is set for the first time when there are many objects of the class.
+        #: Names of the negotiated services; empty before `connect`.
+        self.conformance: frozenset[str] = frozenset()
+        #: What replies may hold; set it before a request. Nothing else bounds what a meter says.
+        self.allowance: Allowance = ASKED
+        #: The largest APDU that the meter can receive, in octets.
+        self.max_pdu = 0xFFFF
+        #: The entries that had arrived when the association broke over its object list.
+        self.list_part: ObjectList | None = None
+        #: Number of SET and ACTION calls, counted at their start.
+        self.changes = 0
+        #: The meter's system title; None if unknown.
+        self.server_system_title: bytes | None = None
+        #: What polls have found out about lists; None if nobody polls the meter.
+        self.lists: Lists | None = None
         self._datalink = datalink
         self._framing = dlms.interface_type
         self._association = association

@@ -18,6 +18,8 @@ UNASKED = frozenset(bytes((tag,)) for tag in b"\x0f\x10\x18\x38\x58\xc2\xca\xd2\
 
 #: Quirks that are told of one meter; none has as many.
 _MOST_QUIRKS = 32
+#: One for all meters, of which most have no quirk.
+_NONE: frozenset[str] = frozenset()
 
 
 def _nobody(_what: object) -> None:
@@ -42,7 +44,7 @@ class Remarks:
         self.unasked = on_unasked
         #: Takes why an APDU was not believed, if the conversation goes on.
         self.refused = on_refused
-        self._told: frozenset[str] = frozenset()  # most meters have none
+        self._told = _NONE
 
     def quirk(self, what: str) -> None:
         """Tell what the meter does, unless it was told before."""

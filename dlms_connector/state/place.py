@@ -71,12 +71,15 @@ def noted_folders(config_dir: Path) -> list[Path]:
 
 
 def is_lost(folder: Path) -> bool:
-    """Return whether files may be missing in a folder, since it was lost or restored."""
+    """Return whether files may be missing in a folder, since it was lost or restored.
+
+    Raises OSError if it cannot be read for now.
+    """
     try:
         found = private_files.load(folder / MARK)
     except FileNotFoundError:
         return False
-    except (OSError, ValueError):
+    except ValueError:
         return True
     return not isinstance(found, dict) or bool(found.get("lost", True))
 

@@ -115,6 +115,21 @@ def test_a_disk_that_is_full_or_broken_at_any_call(
     assert len(set(numbers)) == len(numbers)
 
 
+def test_a_new_counter_begins_when_the_disk_is_well_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever call fails once, such as by a table of files that is full for a moment."""
+    for first in range(1, 14):
+        one = fresh(tmp_path / str(first))
+
+        def fails(at: int, first: int = first) -> OSError | None:
+            return OSError(errno.EMFILE, os.strerror(errno.EMFILE)) if at == first else None
+
+        with failing(monkeypatch, fails, done=False), suppress(DlmsError):
+            one.next()
+        one.next()  # also with nothing to read it from: no file can have been there
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_processes_that_are_killed_while_others_count(tmp_path: Path, seed: int) -> None:
     """Some of them find the disk full at some octet: that is the kernel's own doing."""
