@@ -51,6 +51,9 @@ FLUSH_S = 0.1
 #: one soon after its connectors, and what the platform tells as soon as it is connected comes some
 #: milliseconds later.
 IDLE_S, STARTING_S = 0.1, 0.001
+#: How much later a reading may be handed to the gateway, so that those of several meters share a
+#: wake-up of the thread.
+REST_S = 0.02
 #: Pause between two looks at the table of devices; a change counts after two.
 LOOK_S = 5.0
 
@@ -143,7 +146,7 @@ class Parts:
         )
         #: Polls that were dropped before their conversion.
         self.dropped = 0
-        self._queue = UplinkQueue(self._log, dropped=self._note_dropped)
+        self._queue = UplinkQueue(self._log, dropped=self._note_dropped, rest_s=REST_S)
         self.lateness = Histogram(LATE_BOUNDS)
         self.delivering = Delivering(
             gateway, self._renames, self.prepared.configuration, names, self._log, owner.send

@@ -23,7 +23,9 @@ class UplinkQueue:
     """Runs jobs in order of arrival, and `idle`, if any, about every `idle_s()` seconds.
 
     Holds at most `limit` jobs; then the oldest is dropped, as new readings matter more.
-    `dropped` is called with the number of dropped jobs.
+    `dropped` is called with the number of dropped jobs. When all is done, the thread takes nothing
+    for `rest_s` seconds: to wake it costs as much as several jobs, so that those of many meters
+    share that.
     """
 
     def __init__(
@@ -34,7 +36,11 @@ class UplinkQueue:
         limit: int = 10_000,
         idle_s: Callable[[], float] = lambda: 0.25,
         dropped: Callable[[int], None] = lambda count: None,
+        rest_s: float = 0.0,
     ) -> None:
+        self._rest_s = rest_s
+        #: Whether a job was done since the last rest, and whether the thread rests.
+        self._tired = self._resting = False
         self._idle, self._log, self._idle_s, self._dropped = idle, log, idle_s, dropped
         self._jobs: deque[tuple[Job, Job]] = deque()
         self._limit = limit
@@ -59,7 +65,8 @@ class UplinkQueue:
                 while len(self._jobs) >= self._limit:
                     dropped.append(self._jobs.popleft()[1])
                 self._jobs.append((job, lost))
-                self._wake.notify()
+                if not self._resting:
+                    self._wake.notify()
         for tell in dropped:
             tell()
         if dropped and not closing:
@@ -114,9 +121,14 @@ class UplinkQueue:
 
     def _next(self, wait_s: float | None) -> Job | None:
         with self._wake:
+            if self._tired and not self._jobs and not self._closing:
+                self._tired, self._resting = False, True
+                self._wake.wait(self._rest_s)  # only `close` ends it before
+                self._resting = False
             if not self._jobs and not self._closing:
                 self._wake.wait(wait_s)
             if self._jobs:
+                self._tired = self._rest_s > 0
                 return self._jobs.popleft()[0]
             self._full = False
             return None

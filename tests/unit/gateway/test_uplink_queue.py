@@ -40,6 +40,27 @@ def test_idle_runs_between_jobs_and_without() -> None:
     queue.close(1)
 
 
+def test_what_comes_during_a_rest_is_done_after_it() -> None:
+    queue = UplinkQueue(LOG, rest_s=0.01)
+    queue.start("uplink")
+    for _ in range(20):
+        done = Event()
+        queue.put(done.set)
+        assert done.wait(30)
+    assert queue.close(5)
+
+
+def test_a_rest_ends_when_the_queue_is_closed() -> None:
+    queue = UplinkQueue(LOG, rest_s=3600)
+    queue.start("uplink")
+    first, second = Event(), Event()
+    queue.put(first.set)
+    assert first.wait(30)
+    queue.put(second.set)
+    assert queue.close(30)
+    assert second.is_set()
+
+
 def test_a_job_that_raises_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     queue = UplinkQueue(LOG)
     done = Event()
