@@ -218,9 +218,8 @@ class Hdlc:
                     raise misnumbered(numbers) if numbers else self._timeout(silences)
                 commands = transfer.again(repeatable=repeatable)
             else:
-                refuse_unnumbered(frame)
                 before = transfer.sent, transfer.expected
-                commands = transfer.take(frame)
+                commands = self._taken(transfer, frame)
                 if (transfer.sent, transfer.expected) != before:
                     silences = transfer.repeats = 0  # each segment has its own tries
                     transfer.polls = int(transfer.wants_pause)
@@ -231,6 +230,23 @@ class Hdlc:
             if transfer.repeats > retries:
                 raise misnumbered(transfer.misnumbered)
             frame = yield from self._next(self._frames_of(commands))
+
+    def _taken(self, transfer: Transfer, frame: Frame) -> list[Command]:
+        """Process a frame, and what came with it; return the frames to send next.
+
+        Some meters set the final bit in each part of a reply and do not wait for us: what we
+        would ask for is there. Raises LinkError if it is a refusal.
+        """
+        refuse_unnumbered(frame)
+        commands = transfer.take(frame)
+        while frame.is_information and not transfer.complete:
+            following = self._waiting()
+            if following is None:
+                break
+            frame = following
+            refuse_unnumbered(frame)
+            commands = transfer.take(frame) or commands
+        return commands
 
     @property
     def _is_usual(self) -> bool:

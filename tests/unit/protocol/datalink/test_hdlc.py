@@ -684,6 +684,22 @@ def test_a_refusal_without_llc_octets(refusal: str) -> None:
     assert drive(hdlc.exchange(b"x"), Script([from_meter(0x30, apdu).encode()])) == apdu
 
 
+@WAYS
+def test_parts_that_are_all_final_are_taken_as_they_come(way: Way) -> None:
+    (_, snrm), (_, ua), (_, aarq), (_, aare), (_, get), *parts = read_transcript(
+        "hdlc_parts_all_final"
+    )
+    hdlc = Hdlc(client_address(1), server_address(0, 1))
+    script = Script([ua, aare, b"".join(part for _, part in parts)])
+    drive(hdlc.connect(), script, way)
+    drive(hdlc.exchange(aarq[11:-3]), script, way)
+    reply = drive(hdlc.exchange(get[11:-3]), script, way, most_silences=0)
+    assert reply == bytes.fromhex("c401c1000982012c") + b"x" * 300
+    assert script.heard[:3] == [snrm, aarq, get]
+    if way is WHOLE:
+        assert len(script.heard) == 3
+
+
 def test_the_last_frame_need_not_be_final() -> None:
     hdlc = connected(HdlcMeter())
     script = Script([from_meter(0x20, b"\xe6\xe7\x00y").encode()])
