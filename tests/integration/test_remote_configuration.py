@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 from dlms_connector.demo.gateway_process import CONNECTOR_FILE, CONNECTOR_NAME
+from dlms_connector.demo.platform_server import RpcError
 from dlms_connector.simulator import MeterOptions
 from tests.support.leaks import Collector
-from tests.support.site import GATEWAY, Configuration, Site, site
+from tests.support.site import GATEWAY, START_S, Configuration, Site, site
 
 PASSWORD = "a-password-of-a-meter"
+#: Meters of one configuration, and how many of them the gateway can report in one attribute.
+MANY, MOST_REPORTED = int(os.environ.get("MANY", "150")), 500
 REFERENCE = "${env:METER_02_PASSWORD}"
 METERS = [
     MeterOptions(serial=1),
@@ -101,8 +105,57 @@ async def test_meters_of_a_connector_that_was_removed_do_not_stay_online(tmp_pat
         )
 
 
-def push(running: Site, configuration: Configuration) -> None:
-    """Do what the user interface does when a connector is saved."""
+async def test_many_meters_from_the_platform(tmp_path: Path) -> None:
+    """In one attribute; the next one renames a meter. `MANY=2000` are too many to be reported."""
+    async with site(tmp_path, METERS[:1], remote_configuration=True) as running:
+        await running.until_polled()
+        await running.until_logged("Remote Configurator started")
+        there = {**running.configuration["devices"][0], "pollPeriod": 1000}
+        configuration = {
+            "diagnosticsPeriod": 0,
+            "defaults": {"timeseries": [{"key": "voltage_l1", "obis": "1-0:32.7.0"}]},
+            "devices": [
+                there,
+                *(
+                    {
+                        "deviceName": f"Dead {number}",
+                        "pollPeriod": 3_600_000,
+                        "connection": {"host": f"127.9.{number // 250}.{number % 250}", "port": 9},
+                    }
+                    for number in range(1, MANY)
+                ),
+            ],
+        }
+        told = rf"\| DLMS \| {MANY} meters are polled, 0 refused"
+        push(running, configuration)
+        await running.until_logged(told)
+        configuration["devices"][0] = {**there, "deviceName": "Renamed"}
+        # Into the middle of all those first polls; the platform has taken the gateway back,
+        # if its report was too large.
+        await running.until(lambda: running.platform.connects > (MANY > MOST_REPORTED))
+        await running.until(lambda: with_a_session(running, configuration), timeout_s=2 * START_S)
+        running.configuration = {"devices": configuration["devices"][:1]}
+        # A hundred meters have their first poll in the same second.
+        await running.until(lambda: running.polls("Renamed") > 1, timeout_s=4 * START_S)
+        assert len(running.log_lines(told)) == 2
+        await running.until(lambda: with_a_session(running, None), timeout_s=2 * START_S)
+        await running.until(lambda: "Renamed" not in running.platform.connected)
+        assert running.gateway.running
+        assert not running.log_lines("Traceback")
+
+
+def with_a_session(running: Site, configuration: Configuration | None) -> bool:
+    """Push a configuration, or that there is no connector; false if nobody hears it now."""
+    try:
+        if configuration is None:
+            return running.platform.set_gateway_attributes({"active_connectors": []})
+        return push(running, configuration)
+    except RpcError:
+        return False
+
+
+def push(running: Site, configuration: Configuration) -> bool:
+    """Do what the user interface does when a connector is saved; whether it was delivered."""
     entry = {
         "name": CONNECTOR_NAME,
         "type": "custom",
@@ -115,7 +168,7 @@ def push(running: Site, configuration: Configuration) -> None:
         "ts": int(time.time() * 1000) + 1,  # what is older than the file is passed over
     }
     running.platform.set_gateway_attributes({"active_connectors": [CONNECTOR_NAME]})
-    running.platform.set_gateway_attributes({CONNECTOR_NAME: entry})
+    return running.platform.set_gateway_attributes({CONNECTOR_NAME: entry})
 
 
 def echoed(running: Site) -> dict[str, Any]:
