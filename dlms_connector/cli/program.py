@@ -35,6 +35,8 @@ COMMANDS = {
     "completion": "Print or install the completion for bash, zsh or fish.",
     "shard": "Share the meters of a configuration out over several gateways.",
     "verify": "Tell whether an installation is healthy.",
+    "backup": "Write a backup of configuration and state, without secrets.",
+    "restore": "Put a backup back.",
     "platform": "Bring dashboards and alarm rules onto ThingsBoard, and check them.",
     "migrate": "Take meters over from the old bridge.",
 }

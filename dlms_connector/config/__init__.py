@@ -6,8 +6,10 @@ what all other rooms see of a configuration. `preset` holds the presets that are
 
 from dlms_connector.config import preset
 from dlms_connector.config.allowed_hosts import AllowedHosts, allowed_hosts
+from dlms_connector.config.backup import Backup
 from dlms_connector.config.delivery import Journal, PlatformAccess
 from dlms_connector.config.dlms import SECRET_KEYS, Authentication, Dlms, InterfaceType, Standard
+from dlms_connector.config.fleet_file import DELIMITERS
 from dlms_connector.config.formula import DEFAULT_FORMULA, evaluate
 from dlms_connector.config.items import Item, ValueFormat
 from dlms_connector.config.loading import DEVICES_FILE, Loaded, Refused, is_empty, load, load_file
@@ -48,6 +50,7 @@ from dlms_connector.config.types import duration, read_zone
 
 __all__ = [
     "DEFAULT_FORMULA",
+    "DELIMITERS",
     "DEVICES_FILE",
     "EVENT_TABLES",
     "SECRET_KEYS",
@@ -55,6 +58,7 @@ __all__ = [
     "AttributeUpdate",
     "Authentication",
     "AutoCreate",
+    "Backup",
     "Configuration",
     "Connection",
     "ConnectionGroup",

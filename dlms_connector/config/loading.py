@@ -55,6 +55,7 @@ FOLDER_VARIABLES = {
     "stateDirectory": "DLMS_STATE_DIRECTORY",
     "secretsDirectory": "DLMS_SECRETS_DIRECTORY",
 }
+BACKUP_VARIABLE = "DLMS_BACKUP_DIRECTORY"
 #: Keys that the gateway adds to each configuration that the platform has sent.
 _FROM_PLATFORM = frozenset({"enableRemoteLogging", "configVersion"})
 #: Progress is told after so many meters each.
@@ -265,6 +266,8 @@ class _Loading:
             if key not in _BUILT_HERE and key not in _NOT_OURS
         }
         own |= self._folders(own)
+        if isinstance(own.get("backup"), Mapping):
+            own["backup"] = self._backup(own["backup"])
         if (share := self._share) is not None:
             own["shard"] = {"index": share.index, "count": share.count, "weights": share.weights}
         if self._active_file is not None:
@@ -301,6 +304,25 @@ class _Loading:
                         f"set the environment variable {variable} of the gateway's process"
                     ]
                 )
+        return found
+
+    def _backup(self, section: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the section with its folder: the environment's, else the document's.
+
+        The platform must not choose it: archives would be written, and removed, wherever it says.
+        """
+        found = dict(section)
+        if named := os.environ.get(BACKUP_VARIABLE):
+            found["directory"] = named
+        elif found.get("directory") is not None and _FROM_PLATFORM & self._raw.keys():
+            del found["directory"]
+            self._note(
+                [
+                    "backup.directory: not taken from a configuration that the platform has "
+                    f"written; set the environment variable {BACKUP_VARIABLE} of the gateway's "
+                    "process"
+                ]
+            )
         return found
 
     def _secret_directories(self, named: str | None) -> tuple[Path, ...]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from dlms_connector.config.backup import Backup
 from dlms_connector.config.base import Model
 from dlms_connector.config.connection import (
     Connection,
@@ -50,6 +51,7 @@ __all__ = [
     "AttributeUpdate",
     "Authentication",
     "AutoCreate",
+    "Backup",
     "Configuration",
     "Connection",
     "ConnectionGroup",
@@ -200,6 +202,9 @@ class Configuration(Model):
         description="folder for the files of `${file:…}`, in addition to `/run/secrets`; "
         "if not set, `secrets/` in the gateway's configuration folder. The environment variable "
         "`DLMS_SECRETS_DIRECTORY` goes before it; the platform cannot set it",
+    )
+    backup: Backup | None = Field(
+        default=None, description="back up configuration and state each day (recovery.md)"
     )
     audit_telemetry: bool = Field(
         default=False,

@@ -164,6 +164,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
                 "Journal",
                 "PlatformAccess",
                 "Metrics",
+                "Backup",
                 "DeviceTrace",
                 "Shard",
                 "Standby",

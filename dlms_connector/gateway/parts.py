@@ -22,6 +22,7 @@ from dlms_connector.fleet import Fleet
 from dlms_connector.gateway import garbage, last_good
 from dlms_connector.gateway.announcer import Announcer
 from dlms_connector.gateway.call_entry import CallEntry
+from dlms_connector.gateway.daily_backup import DailyBackup
 from dlms_connector.gateway.delivering import Delivering
 from dlms_connector.gateway.departure import depart
 from dlms_connector.gateway.device_file import DeviceFile
@@ -151,6 +152,7 @@ class Parts:
         self.delivering = Delivering(
             gateway, self._renames, self.prepared.configuration, names, self._log, owner.send
         )
+        self._backup = DailyBackup(configuration.backup, folder, self._log)
         self.uplink = self._make_uplink()
         self.downlink = self._make_downlink()
         # Last: it has a loop, which is left open if what comes after it fails.
@@ -216,6 +218,7 @@ class Parts:
         """
         started = monotonic()
         self.duty.end()
+        self._backup.close()
         self._announcing.close(0)  # ends in the background
         if for_good:
             self._meters.stop()
@@ -309,6 +312,7 @@ class Parts:
         names += [one.name for one in self.prepared.misconfigured]
         self.uplink.states.open(path, names, self._is_told_by_another)
         self.delivering.open(folder, name)
+        self._backup.open(folder, name)
         fleet = self._owner.make_fleet(
             self.prepared.devices,
             self.uplink,

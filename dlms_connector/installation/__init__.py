@@ -12,10 +12,12 @@ from dlms_connector.installation.file_change import (
 from dlms_connector.installation.installation import (
     ConnectorType,
     configuration_file,
+    entry_of,
     install,
     is_example,
     packaged_text,
     uninstall,
+    with_entry,
 )
 
 __all__ = [
@@ -24,9 +26,11 @@ __all__ = [
     "InstallationError",
     "apply",
     "configuration_file",
+    "entry_of",
     "give_to_folder",
     "install",
     "is_example",
     "packaged_text",
     "uninstall",
+    "with_entry",
 ]

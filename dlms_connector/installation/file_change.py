@@ -19,6 +19,9 @@ from typing import Any
 #: A single file mounted into a container can be written, but not replaced.
 _CANNOT_REPLACE = {errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS}
 
+#: Files of users: what is written over is kept.
+_KEPT = (".json", ".csv")
+
 #: Lines of a diff that are shown: the schema for editors has thousands.
 _MOST_LINES = 60
 
@@ -57,7 +60,7 @@ class Change:
 def apply(changes: Sequence[Change], now: datetime) -> Iterator[str]:
     """Apply the changes; yield a line for each step.
 
-    A changed JSON file is backed up with a time stamp. Raises InstallationError.
+    A changed file of a user is backed up with a time stamp. Raises InstallationError.
     """
     for change in changes:
         try:
@@ -75,7 +78,7 @@ def _apply(change: Change, now: datetime) -> Iterator[str]:
         _tidy(change.path)
         yield f"removed {change.path}"
         return
-    if change.old is not None and change.path.suffix == ".json":
+    if change.old is not None and change.path.suffix in _KEPT:
         backup = _free(change.path.with_name(f"{change.path.name}.{now:%Y%m%dT%H%M%S}"))
         _create(backup, change.old, like=change.path)
         yield f"kept {backup}"

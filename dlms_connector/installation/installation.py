@@ -106,6 +106,41 @@ def configuration_file(config_dir: Path) -> Path:
     return _own_file(config_dir, {} if mine is None else entries[mine])
 
 
+def entry_of(config_dir: Path, name: str | None = None) -> dict[str, Any] | None:
+    """Return the connector's entry, of several that with a name; None if there is none.
+
+    Raises InstallationError.
+    """
+    main = config_dir / MAIN_FILE
+    entries = _entries(main, _read(main))
+    for entry in entries:
+        if name is not None and _mine([entry]) is not None and entry.get("name") == name:
+            return dict(entry)
+    mine = _mine(entries)
+    return None if mine is None else dict(entries[mine])
+
+
+def with_entry(config_dir: Path, entry: Mapping[str, Any]) -> list[Change]:
+    """Return the change that gives `tb_gateway.json` this entry, none if it has it.
+
+    It takes the place of the one with the same name, or of the only one of the connector. Raises
+    InstallationError.
+    """
+    main = config_dir / MAIN_FILE
+    text = _read(main)
+    entries = _entries(main, text)
+    ours = [index for index, each in enumerate(entries) if _mine([each]) is not None]
+    named = [index for index in ours if entries[index].get("name") == entry.get("name")]
+    place = next(iter(named or (ours if len(ours) == 1 else ())), None)
+    if place is None:
+        new = json_text.append(text, "connectors", entry)
+    elif all(entries[place].get(key) == value for key, value in entry.items()):
+        return []
+    else:
+        new = json_text.replace(text, "connectors", place, {**entries[place], **entry})
+    return [Change(main, text, _with_line_ends_of(text, new))]
+
+
 def _own_file(config_dir: Path, entry: Mapping[str, Any]) -> Path:
     return config_dir / str(entry.get("configuration") or "dlms.json")
 

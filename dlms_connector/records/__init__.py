@@ -13,6 +13,7 @@ from dlms_connector.records.failure import RecordsError
 from dlms_connector.records.housekeeping import Dropped
 from dlms_connector.records.known import CLOCK_IS_SET_MS, Known, Spans, merged, without
 from dlms_connector.records.ledger import Ledger, reading
+from dlms_connector.records.opening import VERSION, check_copy, copy_records
 from dlms_connector.records.outbox import OutboxSize
 from dlms_connector.records.records import Records
 from dlms_connector.records.totals import DailyTotals, totals
@@ -22,6 +23,7 @@ __all__ = [
     "DAY_MS",
     "DAY_S",
     "REASONS",
+    "VERSION",
     "DailyTotals",
     "Day",
     "DayCount",
@@ -37,6 +39,8 @@ __all__ = [
     "Source",
     "Spans",
     "all_slots",
+    "check_copy",
+    "copy_records",
     "grid",
     "merged",
     "reading",

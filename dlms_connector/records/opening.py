@@ -14,7 +14,7 @@ from dlms_connector.state import private_files
 
 #: "DLMS": says whose file it is (PRAGMA application_id).
 _APPLICATION = 0x444C4D53
-_VERSION = 1
+VERSION = 1
 #: How long one connector of a process waits for another one.
 _BUSY_S = 10.0
 #: A larger file is not checked as a whole at the start: that takes long from a memory card.
@@ -115,6 +115,29 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     raise AssertionError
 
 
+def copy_records(path: Path, to: Path) -> int:
+    """Copy the records beside whoever writes them, as they are between two transactions.
+
+    Returns the version of the format. Raises RecordsError or another OSError.
+    """
+    os.close(private_files.create(to))
+    with closing(connect_to_read(path)) as source, our_errors(path, "copying the records"):
+        with closing(sqlite3.connect(to, isolation_level=None)) as copy:
+            source.backup(copy)  # in one step: in steps, each commit would begin it anew
+            copy.execute("PRAGMA journal_mode = DELETE")  # one file, without those beside it
+            (version,) = copy.execute("PRAGMA user_version").fetchone()
+            if to.stat().st_size <= _MOST_CHECKED:
+                (found,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+                if found != "ok":
+                    raise sqlite3.DatabaseError(f"malformed: {found}")
+    return int(version)
+
+
+def check_copy(path: Path) -> None:
+    """Check that a file is one of records that this version can use. Raises RecordsError."""
+    connect_to_read(path).close()
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     _make_private(path)
     connection = sqlite3.connect(
@@ -145,7 +168,7 @@ def _make_tables(connection: sqlite3.Connection) -> None:
                 for statement in _SCHEMA.split(";\n"):
                     cursor.execute(statement)
                 cursor.execute(f"PRAGMA application_id = {_APPLICATION}")
-                cursor.execute(f"PRAGMA user_version = {_VERSION}")
+                cursor.execute(f"PRAGMA user_version = {VERSION}")
         _check_ours(connection)
     except BaseException:
         if connection.in_transaction:
@@ -160,7 +183,7 @@ def _check_ours(connection: sqlite3.Connection) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != _APPLICATION:
         raise sqlite3.DatabaseError("it is not a database of this connector")
-    if version > _VERSION:
+    if version > VERSION:
         raise sqlite3.OperationalError(
             f"it was written by a newer version of the connector (format {version})"
         )

@@ -2,10 +2,10 @@
 
 Use `counter_of` for invocation counters: no number may be used twice under one key. Use
 `short_names_of` for the short names of a meter. Other rooms write their own files with
-`private_files`.
+`private_files`, and what a backup takes with `copies`.
 """
 
-from dlms_connector.state import private_files
+from dlms_connector.state import copies, private_files
 from dlms_connector.state.counter_files import LAST
 from dlms_connector.state.counters import (
     WARN_AT,
@@ -33,6 +33,7 @@ __all__ = [
     "acquire_lock",
     "begin_tenure",
     "commands_folder",
+    "copies",
     "counter_of",
     "gateways_folder",
     "gateways_place",

@@ -24,6 +24,9 @@ from dlms_connector.state.file_lock import locked as _locked
 #: The highest number in 32 bits; after it the key cannot be used any more.
 LAST = 0xFFFF_FFFF
 
+#: The stamp of a file that `restore` has written: no file has it.
+RESTORED = "restored"
+
 _DIGITS = 11
 #: A listing of at least so many names is used for so long, although the folder has changed.
 _VERY_MANY, _LISTED_S = 1000, 1.0
@@ -43,13 +46,17 @@ class Kind(Enum):
 class Found:
     """The first number that is not reserved, None if unknown; and when it was written (Unix).
 
-    `tenure` is that in which it was written, None if there was none or it is not known.
+    `tenure` is that in which it was written, None if there was none or it is not known. `skipped`:
+    whether the number is beyond others that were skipped since it was in a copy. `restored`: whether
+    it was put back by `restore`.
     """
 
     kind: Kind
     number: int | None = None
     written_s: float = 0.0
     tenure: str | None = None
+    skipped: bool = False
+    restored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,9 @@ def look(path: Path) -> Found:
     written_s = second.written_s if second else 0.0
     as_left = second is None or second.untouched
     try:
-        number, stamp, tenure = _parse(private_files.load(path), path.stem)
+        content = private_files.load(path)
+        number, stamp, tenure = _parse(content, path.stem)
+        skipped = content.get("skipped") is True
     except FileNotFoundError:
         if spare is None:
             return Found(Kind.NEW)
@@ -77,11 +86,20 @@ def look(path: Path) -> Found:
     # A file without a stamp is of an earlier version, or written by hand: it is believed.
     if stamp is not None and (second is None or stamp != second.stamp or not as_left):
         written_s = written_s or path.stat().st_mtime
-        return Found(Kind.TOUCHED, max(number, spare or 0), written_s, tenure)
-    return Found(Kind.KEPT, max(number, spare or 0), written_s, tenure)
+        highest, restored = max(number, spare or 0), stamp == RESTORED
+        return Found(Kind.TOUCHED, highest, written_s, tenure, skipped, restored)
+    return Found(Kind.KEPT, max(number, spare or 0), written_s, tenure, skipped)
 
 
-def keep(path: Path, lock: int, number: int, device: str, tenure: str | None = None) -> None:
+def keep(
+    path: Path,
+    lock: int,
+    number: int,
+    device: str,
+    tenure: str | None = None,
+    *,
+    skipped: bool = False,
+) -> None:
     """Write a number to both files and to the disk; `lock` is the descriptor of `locked`."""
     text = f"{number:<{_DIGITS}}\n".encode()
     if os.pwrite(lock, text, 0) < len(text):  # that is no error for the system
@@ -93,6 +111,7 @@ def keep(path: Path, lock: int, number: int, device: str, tenure: str | None = N
         "next": number,
         "stamp": _stamp(lock),
         **({} if tenure is None else {"tenure": tenure}),
+        **({"skipped": True} if skipped else {}),
     }
     private_files.write(path, content)
 

@@ -29,12 +29,16 @@ _FAST_S = 60.0
 #: So many numbers must be left before a step of a talk.
 FEW = 8
 #: Numbers that are skipped where files are a copy and the meter's counter cannot be read: more
-#: than were used since, at most `_PER_S` in a second.
-_SKIP = 1_000_000
-_PER_S = 20
+#: than were used since, at most `PER_S` in a second.
+FIRST = 1_000_000
+PER_S = 20
 #: And a random number below this: the same copy may be restored again, for example by a container
 #: that fills its folder at each start, and must not lead to the same numbers again.
 _SCATTER = 4_000_000
+#: Where somebody has restored a backup by hand, this instead, and `FIRST` once: then all backups of
+#: a counter, and those of what went on from one, are on one line over time. Whichever is restored
+#: last goes on beyond what was used before, so that the meter takes it.
+_AGAIN = 10_000
 #: A copy that is so old that the key would be used up: nothing is guessed then.
 _LARGEST_SKIP = 100_000_000
 
@@ -77,6 +81,8 @@ class Numbers:
         #: Why the files cannot be read.
         self.fault: OSError | None = None
         self._lease = 0
+        #: Whether numbers were skipped since a file was a copy.
+        self._skipped = False
         self._opened = False
         self._resolved = False
         #: Whether, when the files were first read, they told where to go on.
@@ -188,6 +194,7 @@ class Numbers:
         self.kept = found.kind is Kind.KEPT
         told = self.kept or older > 1 or found.number is not None
         self.countable = told or (found.kind is Kind.NEW and not lost)
+        self._skipped = found.skipped or found.kind is Kind.TOUCHED
         if found.kind is Kind.TOUCHED:
             number += _skip(found)
             self.countable = number - (found.number or 0) <= _LARGEST_SKIP
@@ -228,6 +235,7 @@ class Numbers:
             base = found.number or 0
             if found.kind is Kind.TOUCHED and not self._resolved:
                 base += _skip(found)
+            self._skipped = self._skipped or found.skipped or found.kind is Kind.TOUCHED
             if found.kind is Kind.UNREADABLE:
                 self._put_aside(path)
             with self._memory:
@@ -237,7 +245,9 @@ class Numbers:
             alone = base <= self._reserved
             self._width = self._next_width(alone=alone)
             reserved = min(start + self._margin * self._width, LAST)
-            counter_files.keep(path, lock, reserved, self._name, self._tenure)
+            counter_files.keep(
+                path, lock, reserved, self._name, self._tenure, skipped=self._skipped
+            )
             with self._memory:
                 if not alone:  # others were there: the rest of ours is too low
                     self._next = max(self._next, base)
@@ -270,8 +280,10 @@ def unused(found: Found) -> int:
 
 def _skip(found: Found) -> int:
     """Return more numbers than can have been used since a copy was made."""
-    age_s = max(0.0, time.time() - found.written_s)
-    return _SKIP + int(_PER_S * age_s) + randbelow(_SCATTER)
+    since = int(PER_S * max(0.0, time.time() - found.written_s))
+    if found.restored:
+        return (0 if found.skipped else FIRST) + _AGAIN + since
+    return FIRST + since + randbelow(_SCATTER)
 
 
 def refused(problem: str, symptom: Symptom, **facts: object) -> RefusedError:

@@ -9,6 +9,7 @@ of another container does not have it, or its mark is a copy.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import secrets
 from collections.abc import Iterator, Mapping
@@ -18,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from dlms_connector.state import counter_files, private_files, pushed
-from dlms_connector.state.counter_files import LAST
+from dlms_connector.state.counter_files import LAST, Found, Kind
 from dlms_connector.state.file_lock import identity
 from dlms_connector.state.no_place import NoPlace, is_denied, not_noted, not_yet, unreadable, unseen
 from dlms_connector.state.numbers import unused
+
+LOG = logging.getLogger(__name__)
 
 NOTE = ".dlms-state.json"
 MARK = "installation.json"
@@ -63,11 +66,16 @@ def settle(config_dir: Path, wish: Wish) -> Path | NoPlace:
 
 def noted_folders(config_dir: Path) -> list[Path]:
     """Return the folders that hold state of a configuration, as noted; nothing is created."""
+    return list(dict.fromkeys(noted_by_key(config_dir).values()))
+
+
+def noted_by_key(config_dir: Path) -> dict[str, Path]:
+    """Return them by what is configured; empty if the note cannot be read."""
     try:
         entries = _entries(config_dir / NOTE)
     except OSError:
-        return []
-    return list(dict.fromkeys(Path(each["folder"]) for each in entries.values()))
+        return {}
+    return {key: Path(each["folder"]) for key, each in entries.items()}
 
 
 def is_lost(folder: Path) -> bool:
@@ -82,6 +90,18 @@ def is_lost(folder: Path) -> bool:
     except ValueError:
         return True
     return not isinstance(found, dict) or bool(found.get("lost", True))
+
+
+def mark_lost(config_dir: Path, folder: Path) -> None:
+    """Note that files may be missing in a folder from now on. Raises OSError."""
+    note = config_dir / NOTE
+    with _alone(config_dir):
+        chosen, entries = _marked(folder, lost=True), _entries(note)
+        own = {
+            key: {**each, "id": chosen} if Path(each["folder"]) == folder else each
+            for key, each in entries.items()
+        }
+        private_files.write(note, own)
 
 
 def _settle(note: Path, entries: Entries, wish: Wish) -> Path | NoPlace:
@@ -143,7 +163,7 @@ def _without(entry: Mapping[str, Any], who: str) -> Mapping[str, Any]:
 
 def _is_usable(entry: Mapping[str, Any]) -> bool:
     folder = Path(entry["folder"])
-    return _id_of(folder) == entry["id"] and os.access(folder, os.W_OK)
+    return id_of(folder) == entry["id"] and os.access(folder, os.W_OK)
 
 
 def _entries(note: Path) -> Entries:
@@ -170,11 +190,11 @@ def _carry_over(entry: Mapping[str, Any], folder: Path) -> bool:
     before = Path(entry["folder"])
     if before == folder:
         return True
-    if _id_of(before) != entry["id"]:
+    if id_of(before) != entry["id"]:
         return False
     try:
         for path in sorted(before.glob("counter-*.json")):
-            _raise(folder / path.name, unused(counter_files.look(path)))
+            _raise(folder / path.name, counter_files.look(path))
         for path in before.glob("heard-*.log"):
             _append(folder / path.name, private_files.read(path, 1 << 24))
         pushed.carry_over(before, folder)
@@ -183,11 +203,14 @@ def _carry_over(entry: Mapping[str, Any], folder: Path) -> bool:
     return True
 
 
-def _raise(path: Path, number: int) -> None:
+def _raise(path: Path, before: Found) -> None:
+    number = unused(before)
     if number > (counter_files.look(path).number or 0):
         with counter_files.locked(path) as lock:
-            known = unused(counter_files.look(path))
-            counter_files.keep(path, lock, min(max(number, known), LAST), "")
+            here = counter_files.look(path)
+            highest = min(max(number, unused(here)), LAST)
+            skipped = any(each.skipped or each.kind is Kind.TOUCHED for each in (before, here))
+            counter_files.keep(path, lock, highest, "", skipped=skipped)
 
 
 def _append(path: Path, content: bytes) -> None:
@@ -196,7 +219,7 @@ def _append(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def _id_of(folder: Path) -> str | None:
+def id_of(folder: Path) -> str | None:
     """Return the id in a folder's mark; None if there is none, or if it is a copy."""
     try:
         found = private_files.load(folder / MARK)
@@ -214,7 +237,7 @@ def _id_of(folder: Path) -> str | None:
 
 def _marked(folder: Path, *, lost: bool) -> str:
     """Return the id of a folder, with a new mark if there is none, or if it is a copy."""
-    known = _id_of(folder)
+    known = id_of(folder)
     if known is not None and not lost:
         return known
     mark, temporary = folder / MARK, folder / f"{MARK}.new"

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dlms_connector.state import private_files
 from dlms_connector.state.no_place import NoPlace
-from dlms_connector.state.place import COMMANDS, NOTE, Wish, settle
+from dlms_connector.state.place import COMMANDS, NOTE, Wish, noted_by_key, settle
 
 GATEWAY_FILE = "tb_gateway.json"
 _NAME = "dlms"
@@ -70,6 +71,21 @@ def commands_folder(configured: str | None, config_dir: Path) -> Path | NoPlace 
             f"the folder of the invocation counters cannot be used: {error}",
             "run the command as the user that runs the gateway, or set stateDirectory",
         )
+
+
+def state_wish(configured: str | None, config_dir: Path) -> Wish:
+    """Return the wish of a command that restores state: it decides where the gateway will find it.
+
+    It is the folder that is noted, also if it was lost; else that of the configuration. Raises
+    OSError or ValueError if the gateway's configuration cannot be read.
+    """
+    storage = _storage(config_dir / GATEWAY_FILE)
+    wish = _wish(configured, config_dir)
+    noted, key = noted_by_key(config_dir), _key(configured, storage)
+    folder = noted.get(key)
+    if folder is None and not configured and len({*noted.values()}) == 1:
+        (folder,) = {*noted.values()}  # the gateway's environment may name it
+    return replace(wish, key=key, folder=folder or wish.folder, decides=True)
 
 
 def _own_folder(configured: str | None, config_dir: Path) -> Path | NoPlace | None:

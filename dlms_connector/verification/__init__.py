@@ -6,7 +6,7 @@ pure: it turns the facts into one finding per check, each with a mark and a reme
 
 from dlms_connector.verification.checks import CHECKS, judge
 from dlms_connector.verification.finding import Finding, Mark, is_healthy
-from dlms_connector.verification.gathering import Sources, gather
+from dlms_connector.verification.gathering import Sources, gather, running
 from dlms_connector.verification.platform import ask_platform
 from dlms_connector.verification.snapshot import (
     ConfigFile,
@@ -38,4 +38,5 @@ __all__ = [
     "gather",
     "is_healthy",
     "judge",
+    "running",
 ]

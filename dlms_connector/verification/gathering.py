@@ -107,6 +107,11 @@ def gather(sources: Sources, now: datetime) -> Snapshot:
     )
 
 
+def running(config_dir: Path, proc: Path = Path("/proc")) -> list[int]:
+    """Return the processes of gateways with a configuration folder, as far as they can be seen."""
+    return [each.pid for each in processes(proc) if _is_of(each, config_dir)]
+
+
 def _main(path: Path) -> tuple[Mapping[str, Any], str]:
     try:
         found = json.loads(path.read_bytes()[:_LARGEST])
