@@ -71,12 +71,11 @@ def make(
             with os.fdopen(private_files.create(new), "wb") as stream:
                 written = Writing(stream, breathe)
                 redaction = None if with_secrets else Redaction()
-                manifest, unread = _write(
+                told, unread = _write(
                     written, config_dir, state, draft, redaction, connector, breathe
                 )
                 manifest = Manifest(
-                    **{**manifest, "created": now, "installation": installation},
-                    files=written.files,
+                    **told, created=now, installation=installation, files=written.files
                 )
                 written.finish(manifest)
                 stream.flush()

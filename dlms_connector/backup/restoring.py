@@ -53,8 +53,8 @@ def restore(
     """Put a backup back into a gateway that does not run.
 
     Raises BackupError before anything is changed: where the backup cannot be used here, or the
-    host's clock is behind it, so that the age of its counters is not known. Raises InstallationError
-    and OSError where files cannot be written.
+    host's clock is behind it, so that the age of its counters is not known. Raises
+    InstallationError and OSError where files cannot be written.
     """
     now = now or datetime.now(timezone.utc)
     made = backup.manifest.created

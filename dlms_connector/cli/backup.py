@@ -29,7 +29,7 @@ _NAMED = 20
     "--keep",
     type=click.IntRange(1),
     metavar="N",
-    help="Remove the oldest backups of this installation beyond N afterwards. Default: remove none.",
+    help="Remove the oldest backups of this installation beyond N afterwards. Default: none.",
 )
 @click.option(
     "--with-secrets",

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from time import monotonic as clock
+from time import sleep as pause
 
 import click
 from rich.console import Console
@@ -21,10 +24,13 @@ from dlms_connector.delivery import PlatformRest
 from dlms_connector.errors import ConfigError
 from dlms_connector.verification import (
     Finding,
+    Findings,
     Mark,
     Snapshot,
     Sources,
+    Watch,
     ask_platform,
+    changes,
     gather,
     is_healthy,
     judge,
@@ -57,15 +63,55 @@ _SIGNS: Mapping[Mark, tuple[str, str]] = {
 )
 @click.option("--user", metavar="NAME", help="The platform's user, an administrator of the tenant.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-def command(config_dir: Path, url: str | None, user: str | None, as_json: bool) -> None:
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Look again and again, and write a line for what has changed. Ends at the first failure.",
+)
+@click.option(
+    "--keep-going", is_flag=True, help="With --watch: go on after a failure, until it is mended."
+)
+@click.option(
+    "--every",
+    "period_s",
+    type=click.FloatRange(1),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --watch: the time between two looks.",
+)
+@click.option(
+    "--for",
+    "within_s",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="With --watch: end after so long. Default: not by itself.",
+)
+def command(
+    config_dir: Path,
+    url: str | None,
+    user: str | None,
+    as_json: bool,
+    watch: bool,
+    keep_going: bool,
+    period_s: float,
+    within_s: float | None,
+) -> None:
     """Tell whether an installation is healthy: one line per check, with what to do about it.
 
     Everything is read, nothing is changed, no meter is asked. Run it as root, or as the user that
     runs the gateway: what cannot be seen is marked with a question mark. Exit codes: 0 nothing
-    failed, 1 a check failed.
+    failed, 1 a check failed; with --watch, in the last look.
 
     For example: sudo dlms-connector verify --gateway-config /etc/thingsboard-gateway/config
     """
+    if watch:
+        if as_json:
+            raise click.UsageError("--watch writes lines: it cannot be used with --json")
+        more = partial(_asked, url=url, user=user) if url is not None else lambda facts: facts
+        if not _watch(Watch(Sources(config_dir)), more, period_s, within_s, keep_going=keep_going):
+            sys.exit(FAILED)
+        return
     facts = gather(Sources(config_dir), datetime.now())
     if url is not None:
         facts = _asked(facts, url, user)
@@ -76,6 +122,36 @@ def command(config_dir: Path, url: str | None, user: str | None, as_json: bool) 
         _show(findings)
     if not is_healthy(findings.values()):
         sys.exit(FAILED)
+
+
+def _watch(
+    watch: Watch,
+    more: Callable[[Snapshot], Snapshot],
+    period_s: float,
+    within_s: float | None,
+    *,
+    keep_going: bool,
+) -> bool:
+    """Look until the time is over, or something fails; return whether the last look was good."""
+    begun = clock()
+    before: Findings | None = None
+    while True:
+        findings = watch.look(datetime.now(), clock(), more)
+        for name, finding in changes(before, findings):
+            click.echo(f"{datetime.now():%Y-%m-%d %H:%M:%S} {_line(name, finding)}")
+        healthy = is_healthy(findings.values())
+        if before is None and healthy:
+            click.echo(f"{datetime.now():%Y-%m-%d %H:%M:%S} ✓ nothing fails")
+        before = findings
+        left_s = period_s if within_s is None else begun + within_s - clock()
+        if left_s <= 0 or not (healthy or keep_going):
+            return healthy
+        pause(min(period_s, left_s))
+
+
+def _line(name: str, finding: Finding) -> str:
+    remedy = f" → {finding.remedy}" if finding.remedy else ""
+    return f"{_SIGNS[finding.mark][0]} {name}: {finding.text}{remedy}"
 
 
 def _asked(facts: Snapshot, url: str, user: str | None) -> Snapshot:

@@ -121,15 +121,18 @@ def copy_records(path: Path, to: Path) -> int:
     Returns the version of the format. Raises RecordsError or another OSError.
     """
     os.close(private_files.create(to))
-    with closing(connect_to_read(path)) as source, our_errors(path, "copying the records"):
-        with closing(sqlite3.connect(to, isolation_level=None)) as copy:
-            source.backup(copy)  # in one step: in steps, each commit would begin it anew
-            copy.execute("PRAGMA journal_mode = DELETE")  # one file, without those beside it
-            (version,) = copy.execute("PRAGMA user_version").fetchone()
-            if to.stat().st_size <= _MOST_CHECKED:
-                (found,) = copy.execute("PRAGMA quick_check(1)").fetchone()
-                if found != "ok":
-                    raise sqlite3.DatabaseError(f"malformed: {found}")
+    with (
+        closing(connect_to_read(path)) as source,
+        our_errors(path, "copying the records"),
+        closing(sqlite3.connect(to, isolation_level=None)) as copy,
+    ):
+        source.backup(copy)  # in one step: in steps, each commit would begin it anew
+        copy.execute("PRAGMA journal_mode = DELETE")  # one file, without those beside it
+        (version,) = copy.execute("PRAGMA user_version").fetchone()
+        if to.stat().st_size <= _MOST_CHECKED:
+            (found,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise sqlite3.DatabaseError(f"malformed: {found}")
     return int(version)
 
 

@@ -197,8 +197,13 @@ def _further(one: Copied | None, other: Copied | None) -> Copied:
 def _write(path: Path, lock: int, one: Copied) -> None:
     os.pwrite(lock, f"{one.number:<11}\n".encode(), 0)
     os.fsync(lock)
-    content: dict[str, object] = {"device": "", "counter": path.stem, "next": one.number, "stamp": counter_files.RESTORED}
-    content |= {"skipped": True} if one.skipped else {}
+    content = {
+        "device": "",
+        "counter": path.stem,
+        "next": one.number,
+        "stamp": counter_files.RESTORED,
+        **({"skipped": True} if one.skipped else {}),
+    }
     private_files.write(path, content)
     # How old it is tells how many numbers may have been used since.
     os.utime(lock, (one.written_s, one.written_s))

@@ -8,6 +8,7 @@ from dlms_connector.verification.checks import CHECKS, judge
 from dlms_connector.verification.finding import Finding, Mark, is_healthy
 from dlms_connector.verification.gathering import Sources, gather, running
 from dlms_connector.verification.platform import ask_platform
+from dlms_connector.verification.progress import Progress
 from dlms_connector.verification.snapshot import (
     ConfigFile,
     Entry,
@@ -19,6 +20,7 @@ from dlms_connector.verification.snapshot import (
     Probe,
     Snapshot,
 )
+from dlms_connector.verification.watching import Findings, Watch, changes
 
 __all__ = [
     "CHECKS",
@@ -26,15 +28,19 @@ __all__ = [
     "Entry",
     "FileRights",
     "Finding",
+    "Findings",
     "GatewayProcess",
     "Holder",
     "LogNews",
     "Mark",
     "OnPlatform",
     "Probe",
+    "Progress",
     "Snapshot",
     "Sources",
+    "Watch",
     "ask_platform",
+    "changes",
     "gather",
     "is_healthy",
     "judge",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dlms_connector import __version__
-from dlms_connector.config import Configuration, load_file
+from dlms_connector.config import Configuration, Loaded, load_file
 from dlms_connector.errors import ConfigError
 from dlms_connector.installation import InstallationError, configuration_file
 from dlms_connector.migration import SERVICES, Host
@@ -57,12 +57,15 @@ _PROGRAMS = (
 
 @dataclass(frozen=True)
 class Sources:
-    """Where facts come from; other places in tests. `ask` is who asks the gateway's Python."""
+    """Where facts come from; other places in tests. `ask` is who asks the gateway's
+    Python, `load` who reads the configuration.
+    """
 
     config_dir: Path
     proc: Path = Path("/proc")
     host: Host = field(default_factory=Host)
     ask: Callable[[Process | None, Entry, Path], tuple[Probe, list[str] | None]] = probe
+    load: Callable[..., Loaded] = load_file
 
 
 def gather(sources: Sources, now: datetime) -> Snapshot:
@@ -76,7 +79,7 @@ def gather(sources: Sources, now: datetime) -> Snapshot:
     main = _as_started(main, gateway)
     path = _file(config_dir, entry)
     probed, problems = sources.ask(gateway, entry, path) if entry and path else (None, None)
-    configuration, file = _configuration(path, problems, gateway)
+    configuration, file = _configuration(path, problems, gateway, sources.load)
     outputs = (gateway.open_files() or {}) if gateway else {}
     user = gateway.owner[0] if gateway else None
     folders = noted_folders(config_dir)
@@ -176,7 +179,10 @@ def _is_of(process: Process, config_dir: Path) -> bool:
 
 
 def _configuration(
-    path: Path | None, problems: list[str] | None, gateway: Process | None
+    path: Path | None,
+    problems: list[str] | None,
+    gateway: Process | None,
+    load: Callable[..., Loaded],
 ) -> tuple[Configuration | None, ConfigFile | None]:
     """Return the connector's configuration; problems are those that the gateway's Python sees.
 
@@ -186,7 +192,7 @@ def _configuration(
         return None, None
     environment = gateway.environment if gateway is not None else None
     try:
-        loaded = load_file(path, environment=environment)
+        loaded = load(path, environment=environment)
     except ConfigError as error:
         return None, ConfigFile(path=path, problems=tuple(problems or error.problems))
     devices = loaded.configuration.devices
@@ -209,8 +215,17 @@ def _configuration(
         has_journal=bool(loaded.configuration.journal),
         share=str(loaded.share) if loaded.share is not None else "",
         standby=_standby(loaded.configuration),
+        metrics=_metrics(loaded.configuration),
     )
     return loaded.configuration, file
+
+
+def _metrics(configuration: Configuration) -> str:
+    """Return where the connector serves its metrics; empty if it does not."""
+    if (metrics := configuration.metrics) is None:
+        return ""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(metrics.host, metrics.host)  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{metrics.port}/metrics"
 
 
 def _standby(configuration: Configuration) -> str:

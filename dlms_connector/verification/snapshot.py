@@ -29,6 +29,7 @@ class ConfigFile:
     periods_s: Mapping[str, float] = field(default_factory=dict)  #: longest poll period, by device
     has_journal: bool = False
     share: str = ""  #: which share of the fleet, if there are several
+    metrics: str = ""  #: the address of its metrics, if they are served
     standby: str = ""  #: the file that is not there, so that another gateway serves the meters
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dlms_connector.obis import Obis
 from dlms_connector.records import Entry, Records, Slice, Source
-from dlms_connector.state import NoPlace, counter_of, gateways_place
+from dlms_connector.state import counter_of, gateways_place
 from tests.unit.state.test_no_number_twice import device
 
 #: Secrets in clear, some of them where nobody should have written them.
@@ -67,19 +68,16 @@ class Gateway:
 
     def everything(self) -> dict[str, bytes]:
         """Return all files and their contents."""
-        return {
-            str(path): path.read_bytes() for path in self.root.rglob("*") if path.is_file()
-        }
+        return {str(path): path.read_bytes() for path in self.root.rglob("*") if path.is_file()}
 
 
 @contextmanager
 def open_records(folder: Path, *, fill: bool = True) -> Iterator[Records]:
     """Open the records as a gateway does, and add some rows."""
-    assert not isinstance(folder, NoPlace)
     records = Records.open(folder / "records.sqlite", logging.getLogger("test"))
     try:
         if fill:
-            source = Source("House 1", "1-0:99.1.0")
+            source = Source("House 1", Obis.parse("1-0:99.1.0"))
             day = (records.size().history_entries * 1000 + 20_000) * 900_000
             part = Slice(source, 900, day, day + 900_000, (day,))
             records.keep(part, [Entry(source, "meter", day, {"energy": 1})])

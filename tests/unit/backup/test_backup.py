@@ -184,7 +184,9 @@ def test_a_dry_run_changes_nothing(gateway: Gateway, tmp_path: Path) -> None:
 def test_what_is_replaced_is_kept(gateway: Gateway) -> None:
     opened = Opened.of(backed_up(gateway).path)
     for name in ("dlms.json", "fleet.csv"):
-        (gateway.config / name).write_text('{"devices": []}' if name == "dlms.json" else "deviceName\n")
+        (gateway.config / name).write_text(
+            '{"devices": []}' if name == "dlms.json" else "deviceName\n"
+        )
     restore(opened, gateway.config, now=NOW + timedelta(days=9999))
     kept = sorted(path.name for path in gateway.config.glob("*.bak"))
     assert [name.split(".")[0] for name in kept] == ["dlms", "fleet"]
@@ -262,5 +264,3 @@ def test_counters_of_a_backup_are_read_strictly() -> None:
                 b'{"0123456789abcdef": {"number": 1, "written_s": 1e99}}'):  # fmt: skip
         with pytest.raises(ValueError, match="it "):
             copies.of_json(bad)
-
-

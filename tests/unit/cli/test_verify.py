@@ -86,3 +86,50 @@ def test_a_platform_that_is_not_there(
     (line,) = [line for line in result.output.splitlines() if " data: " in line]
     assert line.startswith("✗ data: http://127.0.0.1:9/api/auth/login: ")
     assert "s3cret" not in result.output
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let time pass only where the command waits; returns how long it has waited."""
+    waited: list[float] = []
+    monkeypatch.setattr(verify, "pause", waited.append)
+    monkeypatch.setattr(verify, "clock", lambda: sum(waited))
+    return waited
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, *healthy: bool) -> None:
+    """Let one look after the other be healthy or not."""
+    from dlms_connector.verification import Finding
+
+    marks = iter(healthy)
+    monkeypatch.setattr(
+        verify.Watch,
+        "look",
+        lambda *args: {"session": Finding("ok" if next(marks) else "failed", "said")},
+    )
+
+
+def test_a_watch_ends_at_the_first_failure(
+    monkeypatch: pytest.MonkeyPatch, looks: list[float]
+) -> None:
+    watched(monkeypatch, True, True, False)
+    result = run("--watch", "--every", "30")
+    assert (result.exit_code, looks) == (1, [30, 30])
+    first, last = result.output.splitlines()
+    assert first.endswith("✓ nothing fails")
+    assert last.endswith("✗ session: said")
+
+
+def test_a_watch_that_keeps_going_tells_changes_until_its_time_is_over(
+    monkeypatch: pytest.MonkeyPatch, looks: list[float]
+) -> None:
+    watched(monkeypatch, False, False, True, True)
+    result = run("--watch", "--keep-going", "--every", "30", "--for", "80")
+    assert (result.exit_code, looks) == (0, [30, 30, 20])
+    assert [line[20:] for line in result.output.splitlines()] == [
+        "✗ session: said", "✓ session: said",
+    ]  # fmt: skip
+
+
+def test_a_watch_writes_no_json() -> None:
+    assert run("--watch", "--json").exit_code == 2

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dlms_connector.errors import RefusedError
-from dlms_connector.state import copies, gateways_place
+from dlms_connector.state import PUSHED_FILE, copies, gateways_place
 from tests.unit.state.test_no_number_twice import OBIS, counter, used
 
 ELSEWHERE = pytest.mark.parametrize("elsewhere", [False, True], ids=["same host", "new host"])
@@ -136,7 +136,7 @@ def test_the_older_it_is_the_more_is_skipped_until_nothing_is_guessed(tmp_path: 
     host.use(meter, 5)
     counters, installation = backup_of(host)
     for name, days, least in (("b", 10, 17_000_000), ("c", 100, None)):
-        (owner, one), = counters.items()
+        ((owner, one),) = counters.items()
         old = copies.Copied(one.number, one.written_s - days * 86_400)
         other = Host(tmp_path / name)
         other.restore({owner: old}, installation)
@@ -189,7 +189,7 @@ def test_what_was_heard_of_meters_does_not_go_down(tmp_path: Path) -> None:
     (tmp_path / name).write_text(f"{'a' * 16} 9\n")
     copies.restore_file(tmp_path, name, f"{'a' * 16} 5\n{'b' * 16} 7\n".encode(), same=True)
     assert (tmp_path / name).read_text().split() == ["a" * 16, "9", "a" * 16, "5", "b" * 16, "7"]
-    path = tmp_path / copies.PUSHED
+    path = tmp_path / PUSHED_FILE
     sender, other = "a" * 24, "b" * 24
     path.write_text(json.dumps({"highest": {sender: 9}}))
     copies.restore_file(
@@ -205,5 +205,3 @@ def test_what_was_heard_of_meters_does_not_go_down(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_which_files_may_be_restored(name: str, ours: bool) -> None:
     assert copies.is_ours(name) is ours
-
-
