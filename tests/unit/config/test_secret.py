@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic.alias_generators import to_snake
 
+from dlms_connector.config.backup import Backup
 from dlms_connector.config.loading import Loaded, load
 from dlms_connector.config.model import Dlms
 from dlms_connector.config.secret import Secret, SecretSource, find_below, holds_reference
@@ -236,6 +237,32 @@ def test_the_platform_chooses_no_folders(key: str, mark: str, tmp_path: Path) ->
     assert getattr(loaded.configuration, to_snake(key)) is None
     assert loaded.problems[0].startswith(f"{key}: not taken from a configuration that the platform")
     assert f"DLMS_{to_snake(key).upper()}" in loaded.problems[0]
+
+
+@pytest.mark.parametrize("mark", ["enableRemoteLogging", "configVersion"])
+def test_the_platform_chooses_no_folder_for_backups(mark: str, tmp_path: Path) -> None:
+    loaded = load({"backup": {"directory": "/etc", "keep": 2}, mark: False}, base=tmp_path)
+    assert loaded.configuration.backup == Backup(keep=2)
+    (problem,) = loaded.problems
+    assert problem.startswith("backup.directory: not taken from a configuration that the platform")
+    assert "DLMS_BACKUP_DIRECTORY" in problem
+
+
+def test_the_environment_chooses_the_folder_for_backups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DLMS_BACKUP_DIRECTORY", "/mnt/kept")
+    for raw in ({"backup": {}}, {"backup": {"directory": "/etc"}, "configVersion": 1}):
+        loaded = load(raw, base=tmp_path)
+        assert loaded.problems == ()
+        assert loaded.configuration.backup == Backup(directory="/mnt/kept")
+
+
+@pytest.mark.parametrize("at", ["24:00", "2:30", "02:60", 230, "noon"])
+def test_a_time_of_day(at: object, tmp_path: Path) -> None:
+    loaded = load({"backup": {"at": at}}, base=tmp_path)
+    assert loaded.configuration.backup is None
+    assert "is not a time of day such as 02:30" in loaded.problems[0]
 
 
 def test_the_environment_chooses_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
