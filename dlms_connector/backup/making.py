@@ -83,6 +83,9 @@ def make(
             path = naming.path_in(target, installation, now)
             new.rename(path)
             _to_disk(target)
+        except OSError as error:
+            error.filename = error.filename or str(target)  # a full disk names none
+            raise
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         removed = naming.thin_out(target, installation, keep) if keep is not None else []

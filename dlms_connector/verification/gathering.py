@@ -57,8 +57,9 @@ _PROGRAMS = (
 
 @dataclass(frozen=True)
 class Sources:
-    """Where facts come from; other places in tests. `ask` is who asks the gateway's
-    Python, `load` who reads the configuration.
+    """Where facts come from; other places in tests.
+
+    `ask` is who asks the gateway's Python, `load` who reads the configuration.
     """
 
     config_dir: Path

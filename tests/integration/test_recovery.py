@@ -1,4 +1,4 @@
-"""A gateway that is lost with its disk, and restored from a backup of an hour in which it ran on."""
+"""A gateway that is lost with its disk, and restored from a backup after which it ran on."""
 
 from __future__ import annotations
 
