@@ -47,8 +47,8 @@ class Found:
     """The first number that is not reserved, None if unknown; and when it was written (Unix).
 
     `tenure` is that in which it was written, None if there was none or it is not known. `skipped`:
-    whether the number is beyond others that were skipped since it was in a copy. `restored`: whether
-    it was put back by `restore`.
+    whether the number is beyond others that were skipped since it was in a copy. `restored`:
+    whether it was put back by `restore`.
     """
 
     kind: Kind

@@ -252,7 +252,7 @@ def test_a_failure_leaves_the_older_ones_and_no_draft(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("dlms_connector.backup.making.copy_records", full)
-    with pytest.raises(OSError, match="No space left on device: '.*backups'"):
+    with pytest.raises(OSError, match=r"No space left on device: '.*backups'"):
         backed_up(gateway, keep=1)
     left = [path for path in made.path.parent.iterdir() if path.suffix != ".lock"]
     assert left == [made.path]

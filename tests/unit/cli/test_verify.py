@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dlms_connector.cli import main, verify
-from dlms_connector.verification import CHECKS, Snapshot, Sources
+from dlms_connector.verification import CHECKS, Finding, Snapshot, Sources, Watch
 from tests.unit.verification.test_checks import FILE, HEALTHY
 
 
@@ -99,11 +99,9 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def watched(monkeypatch: pytest.MonkeyPatch, *healthy: bool) -> None:
     """Let one look after the other be healthy or not."""
-    from dlms_connector.verification import Finding
-
     marks = iter(healthy)
     monkeypatch.setattr(
-        verify.Watch,
+        Watch,
         "look",
         lambda *args: {"session": Finding("ok" if next(marks) else "failed", "said")},
     )

@@ -252,7 +252,10 @@ def test_the_environment_chooses_the_folder_for_backups(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DLMS_BACKUP_DIRECTORY", "/mnt/kept")
-    for raw in ({"backup": {}}, {"backup": {"directory": "/etc"}, "configVersion": 1}):
+    documents: list[dict[str, Any]] = [
+        {"backup": {}}, {"backup": {"directory": "/etc"}, "configVersion": 1},
+    ]  # fmt: skip
+    for raw in documents:
         loaded = load(raw, base=tmp_path)
         assert loaded.problems == ()
         assert loaded.configuration.backup == Backup(directory="/mnt/kept")
