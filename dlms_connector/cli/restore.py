@@ -17,12 +17,12 @@ _SHOWN = 10
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path, exists=True))
+@click.argument("source", type=click.Path(path_type=Path))
 @click.option(
     "--gateway-config",
     "config_dir",
     required=True,
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=click.Path(path_type=Path, file_okay=False),
     help="The folder with the gateway's tb_gateway.json.",
 )
 @click.option(

@@ -253,10 +253,11 @@ def test_the_environment_chooses_the_folder_for_backups(
 ) -> None:
     monkeypatch.setenv("DLMS_BACKUP_DIRECTORY", "/mnt/kept")
     documents: list[dict[str, Any]] = [
-        {"backup": {}}, {"backup": {"directory": "/etc"}, "configVersion": 1},
-    ]  # fmt: skip
+        {"backup": {}},
+        {"backup": {"directory": "/etc"}, "configVersion": 1},
+    ]
     for raw in documents:
-        loaded = load(raw, base=tmp_path)
+        loaded = load({"devices": [], **raw}, base=tmp_path)
         assert loaded.problems == ()
         assert loaded.configuration.backup == Backup(directory="/mnt/kept")
 
