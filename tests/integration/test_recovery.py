@@ -43,7 +43,7 @@ async def watched_until_it_dies(running: Site, *config: str) -> str:
     """Kill the gateway while `verify --watch` finds it healthy; return what that says then."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "dlms_connector", "verify", *config),
-        *("--watch", "--every", "1", "--for", "300"),
+        *("--watch", "--every", "1", "--for", "900"),
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
