@@ -111,7 +111,7 @@ async def test_many_meters_from_the_platform(tmp_path: Path) -> None:
         await running.until_polled()
         await running.until_logged("Remote Configurator started")
         there = {**running.configuration["devices"][0], "pollPeriod": 1000}
-        configuration = {
+        configuration: Configuration = {
             "diagnosticsPeriod": 0,
             "defaults": {"timeseries": [{"key": "voltage_l1", "obis": "1-0:32.7.0"}]},
             "devices": [
