@@ -331,7 +331,7 @@ _ASSOCIATION: dict[Symptom, Hint] = {
         "earlier session left open goes away with the meter's inactivity timeout",
     ),
     Symptom.NO_REASON_CIPHERED: Hint(
-        "`no-reason-given` where ciphering is agreed",
+        "`no-reason-given` where ciphering is agreed, or `deciphering-error`",
         "check dlms.clientAddress, dlms.systemTitle, dlms.authenticationKey, dlms.blockCipherKey "
         "and dlms.invocationCounter: a counter lower than the meter's looks like this",
     ),

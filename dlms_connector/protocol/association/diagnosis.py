@@ -19,6 +19,9 @@ from dlms_connector.protocol.services import exception_words
 
 OPENING = "opening the association"
 
+#: The service-error of an exception-response whose cause are keys or counters (IEC 62056-5-3).
+_DECIPHERING_ERROR = 5
+
 _CIPHERED = (Context.LN_CIPHERED, Context.SN_CIPHERED)
 _BY_SHORT_NAME = (Context.SN, Context.SN_CIPHERED)
 _NAMES: dict[int, str] = {
@@ -79,7 +82,9 @@ def unexpected(reply: bytes) -> DlmsError:
     if reply[:1] == bytes([CONFIRMED_SERVICE_ERROR]):
         return _held(refusal(describe_service_error(reply)).showing(Symptom.NO_REASON))
     if reply[:1] == bytes([EXCEPTION_RESPONSE]):
-        return _held(refusal(describe_exception(reply)).showing(Symptom.NO_REASON))
+        of_keys = reply[2:3] == bytes([_DECIPHERING_ERROR])
+        symptom = Symptom.NO_REASON_CIPHERED if of_keys else Symptom.NO_REASON
+        return _held(refusal(describe_exception(reply)).showing(symptom))
     return ProtocolError(OPENING, f"{shown(reply)} came instead of an AARE")
 
 

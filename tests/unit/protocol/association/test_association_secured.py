@@ -324,6 +324,15 @@ def test_exceptions_instead_of_an_aare(expected: str) -> None:
         finish(mine.open(line))
 
 
+def test_a_meter_that_cannot_decipher_the_aarq_names_the_keys() -> None:
+    # gurux.dlms 4.0.47 says so to a wrong block cipher key.
+    mine, meter, line = party(security=ALL)
+    meter.twist = lambda apdu: bytes.fromhex("D8 02 05")
+    with pytest.raises(RefusedError, match="deciphering-error") as caught:
+        finish(mine.open(line))
+    assert "dlms.blockCipherKey" in caught.value.hint
+
+
 def test_pre_established_associations_need_no_words() -> None:
     mine, meter, line = party(
         Workarounds(pre_established=True), security=ALL, server_system_title=SERVER_TITLE
