@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: help demo demo-picture test lint format bench bench-parts bench-plots build smoke docs site clean
-.PHONY: help demo demo-picture test lint format bench bench-parts build smoke docs site faults clean
+.PHONY: help demo demo-picture test lint format bench bench-parts build smoke docs site faults fuzz clean
 .PHONY: help demo demo-picture test lint format bench bench-parts build smoke docs site clean simulate
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make site    the documentation as a site, in build/site/"
 	@echo "make demo-picture  the picture of the demo in README.md"
 	@echo "make faults  all faults of the line, in every stage, and forged replies; writes docs/reliability.md"
+	@echo "make fuzz    inputs that nobody would think of, for hours; FUZZ=\"--target hdlc --runs 1000000\""
 	@echo "make docs    write the generated parts of docs/ and what ThingsBoard imports anew"
 	@echo "make build   wheel and sdist in dist/"
 	@echo "make smoke   the built wheel in a fresh environment"
@@ -92,6 +93,9 @@ site: .venv/.installed
 
 faults: .venv/.installed
 	$(BIN)/python -m tests.faults.table docs --run
+
+fuzz: .venv/.installed
+	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
 build: .venv/.installed
 	rm -rf dist

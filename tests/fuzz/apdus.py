@@ -1,4 +1,4 @@
-"""Targets in APDUs: values, answers, opening associations, ciphering, and what is made of values."""
+"""Targets in APDUs: values, answers, associations, ciphering, and what is made of values."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import io
 import json
 import logging
 import math
-import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from dlms_connector.config import Device
 from dlms_connector.cosem import AttributeRef
-from dlms_connector.errors import DlmsError, LinkTimeoutError, ObjectError
+from dlms_connector.errors import DlmsError, LinkTimeoutError
 from dlms_connector.history import by_time, last
 from dlms_connector.interpret import Options, ScalerUnit, aware, examine, moment_of, scaler_unit
 from dlms_connector.interpret.attributes import Examiner
@@ -52,8 +50,8 @@ from dlms_connector.protocol.data import (
 )
 from dlms_connector.protocol.notifications import Blocks, envelope, opened, parse
 from dlms_connector.protocol.security import Keys
-from dlms_connector.protocol.security.protection import Protection, key_of
 from dlms_connector.protocol.security.ciphering import CountUp
+from dlms_connector.protocol.security.protection import Protection, key_of
 from dlms_connector.protocol.services import ASKED, POLLED, STRANGER, Directory
 from dlms_connector.protocol.services import replies as logical
 from dlms_connector.protocol.services import short_name_replies as short
@@ -74,9 +72,11 @@ D = DataType
 _DOING = "fuzzing"
 _ZONES = (None, timezone.utc, timezone(timedelta(hours=2)), ZoneInfo("Europe/Vienna"))
 _REGISTER = Obis.parse("1-0:1.8.0")
-_WORDS = tuple(
-    bytes((tag,)) for tag in (1, 2, 3, 4, 5, 6, 9, 10, 12, 15, 16, 17, 18, 19, 20, 22, 23, 25)
-) + (b"\x09\x0c\x07\xea\x06\x01\x01\x0c\x00\x0f\xff\x80\x00\x80", b"\x09\x06\x01\x00\x01\x08\x00\xff")  # fmt: skip
+_WORDS = (
+    *(bytes((tag,)) for tag in (1, 2, 3, 4, 5, 6, 9, 10, 12, 15, 16, 17, 18, 19, 20, 22, 23, 25)),
+    b"\x09\x0c" + pushes.NOON,
+    b"\x09\x06\x01\x00\x01\x08\x00\xff",
+)
 
 
 def _sliced(octets: bytes, budget: Budget) -> Data:
@@ -229,9 +229,7 @@ def _keys() -> Keys:
 
 def _sealed(kind: int, plain: bytes) -> bytes:
     """Return an APDU of the meter, protected in one of four forms."""
-    meter = Protection(
-        _keys(), _BOTH if kind & 1 else _AUTHENTICATION, _TITLE, CountUp(77)
-    )
+    meter = Protection(_keys(), _BOTH if kind & 1 else _AUTHENTICATION, _TITLE, CountUp(77))
     meter.general = bool(kind & 2)
     return meter.protect(plain)
 
@@ -295,21 +293,20 @@ class _Said:
         self._left = list(apdus)
 
     def connect(self) -> Talk[None]:
-        return
-        yield b""
+        yield from ()
 
     def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:
         return (yield from self.receive())
 
     def receive(self) -> Talk[bytes]:
+        yield from ()
         if not self._left:
             raise LinkTimeoutError(1, 0)
         return self._left.pop(0)
-        yield b""
 
     def disconnect(self) -> Talk[bool | None]:
+        yield from ()
         return None
-        yield b""
 
 
 _CIPHERED = {
@@ -372,7 +369,7 @@ def client(octets: bytes) -> None:
     skip = source.octet() & 7 if how & 0x80 else 0
     for talk in (talks[0], *talks[1 + skip :]):
         with suppress(DlmsError):
-            drive(talk(), lambda sent: b"", most_silences=200)  # type: ignore[operator]
+            drive(talk(), lambda sent: b"", most_silences=200)
 
 
 # What is made of values
@@ -413,7 +410,8 @@ class _Faults(logging.Handler):
         raise WrongError(record.getMessage())
 
 
-_TRACE_LOG = logging.Logger("fuzz.trace", logging.WARNING)
+_TRACE_LOG = logging.getLogger("fuzz.trace")
+_TRACE_LOG.propagate = False
 _TRACE_LOG.addHandler(_Faults())
 
 
@@ -532,12 +530,21 @@ def _of_traces() -> Iterator[bytes]:
 TARGETS = (
     Target("values", "COSEM data: at once, in slices, written again", values, seeds.values, _WORDS),
     Target("values-gurux", "COSEM data, compared with Gurux", foreign_values, seeds.values, _WORDS),
-    Target("moments", "dates and times", moments, _of_moments, (b"+0200", b"Z", b"24", b"\x19\x0c")),
-    Target("answers", "answers by logical and short names", answers, _of_answers, _WORDS),
-    Target("associations", "AARQ, AARE, release", associations, _of_associations),
+    Target(
+        "moments",
+        "dates and times",
+        moments,
+        _of_moments,
+        (b"+0200", b"Z", b"24", b"\x19\x0c"),
+        short=3000,
+    ),
+    Target(
+        "answers", "answers by logical and short names", answers, _of_answers, _WORDS, short=3000
+    ),
+    Target("associations", "AARQ, AARE, release", associations, _of_associations, short=3000),
     Target("ciphered", "ciphered APDUs with a tag", ciphered, _of_ciphered),
     Target("notifications", "notifications, blocks, envelopes", notifications, _of_notifications),
-    Target("client", "a client's whole conversation", client, _of_clients, _WORDS, 4096),
+    Target("client", "a client's whole conversation", client, _of_clients, _WORDS, 4096, short=800),
     Target("meanings", "what a value means, as JSON", meanings, _of_meanings, _WORDS),
-    Target("traces", "what a trace makes of octets", traced, _of_traces),
+    Target("traces", "what a trace makes of octets", traced, _of_traces, short=1000),
 )

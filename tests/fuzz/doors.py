@@ -19,8 +19,8 @@ from dlms_connector.link import Call
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.client import make_client
-from dlms_connector.protocol.talk import Talk
 from dlms_connector.protocol.datalink import make_arrivals
+from dlms_connector.protocol.talk import Talk
 from dlms_connector.push.caller import Caller
 from dlms_connector.push.receiver import Receiver
 from dlms_connector.push.tcp_door import TcpDoor, _Connection
@@ -57,7 +57,9 @@ class _Faults(logging.Handler):
             raise record.exc_info[1]
 
 
-_LOG = logging.Logger("fuzz.push", logging.DEBUG)
+_LOG = logging.getLogger("fuzz.push")
+_LOG.setLevel(logging.DEBUG)
+_LOG.propagate = False
 _LOG.addHandler(_Faults())
 
 
@@ -280,7 +282,9 @@ def _of_calls() -> Iterator[bytes]:
             {"deviceName": "m", "connection": {"host": "h"}, "dlms": dlms}
         )
 
-        def ask(made: Client = make_client(device)) -> Talk[None]:
+        made = make_client(device)
+
+        def ask(made: Client = made) -> Talk[None]:
             yield from made.connect()
             yield from made.get([number])
             yield from made.release()
@@ -291,7 +295,7 @@ def _of_calls() -> Iterator[bytes]:
 
 
 TARGETS = (
-    Target("push-tcp", "pushes over TCP", pushes_by_tcp, _of_pushes, longest=4096),
-    Target("push-udp", "pushes over UDP", pushes_by_udp, _of_pushes, longest=4096),
-    Target("dial-in", "a call of a meter that dials in", dial_in, _of_calls),
+    Target("push-tcp", "pushes over TCP", pushes_by_tcp, _of_pushes, longest=4096, short=1000),
+    Target("push-udp", "pushes over UDP", pushes_by_udp, _of_pushes, longest=4096, short=1000),
+    Target("dial-in", "a call of a meter that dials in", dial_in, _of_calls, short=250),
 )

@@ -25,7 +25,9 @@ _WHOLE = frozenset(
     )
 )  # fmt: skip
 #: Values that Gurux turns into objects of its own, or does not know.
-_NOT_COMPARED = frozenset((D.DATE_TIME, D.DATE, D.TIME, D.COMPACT_ARRAY, D.DONT_CARE, D.UTF8_STRING))
+_NOT_COMPARED = frozenset(
+    (D.DATE_TIME, D.DATE, D.TIME, D.COMPACT_ARRAY, D.DONT_CARE, D.UTF8_STRING)
+)
 _FLOATS = frozenset((D.FLOAT32, D.FLOAT64))
 
 
@@ -54,17 +56,17 @@ def same(ours: Data, theirs: Any) -> bool:
     if kind is D.NULL:
         return theirs is None
     if kind in _WHOLE:
-        return int(theirs) == value
+        return bool(int(theirs) == value)
     if kind in _FLOATS:
-        return math.isnan(value) and math.isnan(theirs) or float(theirs) == value
+        return bool(math.isnan(theirs) if math.isnan(value) else float(theirs) == value)
     if kind is D.BOOLEAN:
-        return bool(theirs) == value
+        return bool(theirs) is value
     if kind is D.ENUM:
-        return int(getattr(theirs, "value", theirs)) == value
+        return bool(int(getattr(theirs, "value", theirs)) == value)
     if kind is D.BIT_STRING:
-        return str(theirs) == value
+        return bool(str(theirs) == value)
     if kind is D.OCTET_STRING:
-        return bytes(theirs or b"") == value
+        return bool(bytes(theirs or b"") == value)
     if kind is D.VISIBLE_STRING:
         # What is not printable is shown in hexadecimal there, and zeros at the end are left out.
         text = _text(theirs)

@@ -293,7 +293,12 @@ def _of_wrapper_links() -> Iterator[bytes]:
 
 
 def _of_mode_e() -> Iterator[bytes]:
-    for text in (b"/ISk5\\2MT174\r\n", b"/LGZ4\\2ZMD120\r\n", b"/ABC9 old\r\n", b"\xaf\xc9\xd3\xeb"):
+    for text in (
+        b"/ISk5\\2MT174\r\n",
+        b"/LGZ4\\2ZMD120\r\n",
+        b"/ABC9 old\r\n",
+        b"\xaf\xc9\xd3\xeb",
+    ):
         yield b"\0" + joined([text, b"\x06252\r\n", *_hdlc_conversation()])
 
 
@@ -325,10 +330,40 @@ TARGETS = (
     ),
     Target("hdlc-usual", "HDLC, the short way", hdlc_usual_way, _of_usual, _HDLC_WORDS),
     Target("hdlc-damage", "HDLC, damaged frames", hdlc_damage, _of_damage),
-    Target("hdlc-link", "HDLC, a conversation", hdlc_link, _of_hdlc_links, _HDLC_WORDS),
-    Target("wrapper", "wrapper frames in a stream", wrapper_frames, _of_wrappers, (b"\0\1\0\1\0\x10",)),
-    Target("wrapper-link", "wrapper, a conversation", wrapper_link, _of_wrapper_links, (b"\0\1\0\1\0\x10",)),
-    Target("mode-e", "mode E, and HDLC behind it", mode_e, _of_mode_e, (b"/ISk5\\2", b"\r\n", b"\x06")),
-    Target("readout", "readout and its data sets", readout, _of_readouts, (b"(", b")", b"*kWh", b"\r\n", b"!\r\n")),
-    Target("framings", "frames of pushes: HDLC, wrapper, M-Bus", framings, _of_framings, _HDLC_WORDS),
+    Target("hdlc-link", "HDLC, a conversation", hdlc_link, _of_hdlc_links, _HDLC_WORDS, short=400),
+    Target(
+        "wrapper",
+        "wrapper frames in a stream",
+        wrapper_frames,
+        _of_wrappers,
+        (b"\0\1\0\1\0\x10",),
+        short=2500,
+    ),
+    Target(
+        "wrapper-link",
+        "wrapper, a conversation",
+        wrapper_link,
+        _of_wrapper_links,
+        (b"\0\1\0\1\0\x10",),
+        short=1000,
+    ),
+    Target(
+        "mode-e",
+        "mode E, and HDLC behind it",
+        mode_e,
+        _of_mode_e,
+        (b"/ISk5\\2", b"\r\n", b"\x06"),
+        short=1000,
+    ),
+    Target(
+        "readout",
+        "readout and its data sets",
+        readout,
+        _of_readouts,
+        (b"(", b")", b"*kWh", b"\r\n", b"!\r\n"),
+        short=2500,
+    ),
+    Target(
+        "framings", "frames of pushes: HDLC, wrapper, M-Bus", framings, _of_framings, _HDLC_WORDS
+    ),
 )

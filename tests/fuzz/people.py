@@ -54,13 +54,12 @@ def _file(name: str, octets: bytes) -> Path:
 
 def _loaded(raw: object) -> Loaded | None:
     """Load a configuration: problems are sentences on one line, or an error of ours."""
+    loaded: Loaded | None = None
     try:
-        loaded = load(raw, base=_folder()[0], environment={})
+        made = loaded = load(raw, base=_folder()[0], environment={})
+        problems = made.every_problem
     except ConfigError as error:
-        problems: tuple[str, ...] = error.problems
-        loaded = None
-    else:
-        problems = loaded.every_problem
+        problems = error.problems
     for problem in problems:
         problem.encode()  # no halves of surrogate pairs: it goes into a log
         if not problem.strip():
@@ -205,7 +204,10 @@ def _call(method: str, params: Any) -> None:
 def _of_texts() -> Iterator[bytes]:
     for text in _documents():
         yield json.dumps(json.loads(text), separators=(",", ":")).encode()[:4096]
-    yield b'{"devices":[{"deviceName":"m","connection":{"host":"h"},"timeseries":[{"key":"e","obis":"1-0:1.8.0"}]}]}'
+    yield (
+        b'{"devices":[{"deviceName":"m","connection":{"host":"h"},'
+        b'"timeseries":[{"key":"e","obis":"1-0:1.8.0"}]}]}'
+    )
     yield b'{id_var_start}x{id_var_end}{"devices":[]}'
 
 
@@ -216,9 +218,9 @@ def _of_changes() -> Iterator[bytes]:
 
 
 def _of_tables() -> Iterator[bytes]:
-    yield b"deviceName,template,connection.host,connection.port\nm1,t,10.0.0.1,4059\nm2,t,10.0.0.2,\n"
-    yield b"deviceName;dlms.password;connection\nm1;12345678;{\"host\":\"h\"}\n"
-    yield b"\xef\xbb\xbfdeviceName\ttimeseries\r\nm1\t[{\"\"key\"\":\"\"e\"\"}]\r\n"
+    yield b"deviceName,template,connection.host,connection.port\nm1,t,10.0.0.1,4059\nm2,t,h,\n"
+    yield b'deviceName;dlms.password;connection\nm1;12345678;{"host":"h"}\n'
+    yield b'\xef\xbb\xbfdeviceName\ttimeseries\r\nm1\t[{""key"":""e""}]\r\n'
     for path in sorted(_SAMPLES.glob("*.csv")):
         rows = list(csv.reader(io.StringIO(path.read_text("utf-8"))))[:3]
         table = io.StringIO()
@@ -256,12 +258,38 @@ _JSON = tuple(
         '"profiles"', '"from"', '"to"', '"last"', '"structure"', '"octet-string"', '"array"',
     )
 )  # fmt: skip
-_CELLS = (b",", b";", b"\t", b'"', b"\r\n", b"connection.", b"dlms.", b"deviceName", b"template", b"[", b"{")
+_CELLS = (
+    b",",
+    b";",
+    b"\t",
+    b'"',
+    b"\r\n",
+    b"connection.",
+    b"dlms.",
+    b"deviceName",
+    b"template",
+    b"[",
+    b"{",
+)
 
 TARGETS = (
-    Target("config", "the text of a configuration", configuration_text, _of_texts, _JSON, 4096),
-    Target("config-values", "a configuration with changed values", configuration_values, _of_changes),
-    Target("fleet", "a fleet table", fleet_table, _of_tables, _CELLS),
-    Target("recording", "a recording to replay", recording, _of_recordings, _JSON, 4096),
-    Target("rpc", "a call and its parameters", calls, _of_calls, _JSON, 1024),
+    Target(
+        "config",
+        "the text of a configuration",
+        configuration_text,
+        _of_texts,
+        _JSON,
+        4096,
+        short=800,
+    ),
+    Target(
+        "config-values",
+        "a configuration with changed values",
+        configuration_values,
+        _of_changes,
+        short=120,
+    ),
+    Target("fleet", "a fleet table", fleet_table, _of_tables, _CELLS, short=150),
+    Target("recording", "a recording to replay", recording, _of_recordings, _JSON, 4096, short=600),
+    Target("rpc", "a call and its parameters", calls, _of_calls, _JSON, 1024, short=2500),
 )

@@ -8,11 +8,7 @@ from pathlib import Path
 from tests.fuzz import apdus, doors, lines, people
 from tests.fuzz.target import Target
 
-TARGETS = {
-    target.name: target
-    for room in (lines, apdus, doors, people)
-    for target in room.TARGETS
-}
+TARGETS = {target.name: target for room in (lines, apdus, doors, people) for target in room.TARGETS}
 #: Inputs that were found: each reaches what no other does, or was a find once.
 CORPUS = Path(__file__).with_name("corpus")
 

@@ -15,7 +15,8 @@ class Target:
     """A row of the table.
 
     `run` returns if the input was taken or refused by an error of ours; anything that it raises is
-    a find. `words` are put into inputs by mutation; `longest` bounds inputs in octets.
+    a find. `words` are put into inputs by mutation; `longest` bounds inputs in octets. `short` is
+    how many inputs the tests run, about half a second.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Target:
     seeds: Callable[[], Iterable[bytes]]
     words: tuple[bytes, ...] = field(default=())
     longest: int = 2048
+    short: int = 4000
 
 
 class Input:
@@ -62,7 +64,7 @@ class Input:
 
     def parts(self, most: int = 64) -> list[bytes]:
         """Take all that is left as parts, each with its length before it (see `joined`)."""
-        parts = []
+        parts: list[bytes] = []
         while self.left > 0 and len(parts) < most:
             size = self.octet()
             parts.append(self.take(self.number() if size == 0xFF else size))

@@ -1,0 +1,40 @@
+"""The short form: what is kept, and some thousand changed inputs of each target, always the same.
+
+`FUZZ_SEED=… pytest tests/fuzz` takes others. What a failure names goes into `corpus` as a file:
+
+    printf %s HEX | xxd -r -p > tests/fuzz/corpus/TARGET/NAME
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import given
+
+from dlms_connector.protocol.data import Data, encode
+from tests.fuzz.apdus import foreign_values, values
+from tests.fuzz.plain import fuzz
+from tests.fuzz.table import CORPUS, TARGETS
+from tests.support.generated import ANY
+
+SEED = int(os.environ.get("FUZZ_SEED", "1"))
+#: Octets of all kept inputs together.
+MOST_KEPT = 200_000
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_nothing_but_errors_of_ours_in_time(name: str) -> None:
+    target = TARGETS[name]
+    assert fuzz(target, target.short, SEED) > target.short
+
+
+@given(ANY)
+def test_gurux_reads_what_is_written_as_it_is_read_here(data: Data) -> None:
+    foreign_values(encode(data))
+    values(encode(data))
+
+
+def test_what_is_kept_is_small_and_of_targets_that_there_are() -> None:
+    assert {folder.name for folder in CORPUS.iterdir()} <= set(TARGETS)
+    assert sum(path.stat().st_size for path in CORPUS.glob("*/*")) < MOST_KEPT
