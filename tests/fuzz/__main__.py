@@ -37,7 +37,7 @@ _MOST_KEPT = 6000
 
 @dataclass(frozen=True)
 class Result:
-    """What a run of one target has done."""
+    """What a run of one target has done, in seconds of processor time."""
 
     target: str
     what: str
@@ -62,7 +62,7 @@ HEAD = """| target | what | inputs | per second | branches | MB | finds |
 def _plainly(target: Target, given: argparse.Namespace) -> Result:
     from tests.fuzz.plain import FindError, fuzz
 
-    began, finds, done = time.monotonic(), 0, 0
+    began, finds, done = time.process_time(), 0, 0
     more = [path.read_bytes() for path in (_WORK / target.name).glob("*")]
     try:
         done = fuzz(target, given.runs, given.seed, given.seconds, more)
@@ -71,7 +71,7 @@ def _plainly(target: Target, given: argparse.Namespace) -> Result:
         _keep(target, [find.octets])
         finds = 1
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return Result(target.name, target.what, done, time.monotonic() - began, 0, memory, finds)
+    return Result(target.name, target.what, done, time.process_time() - began, 0, memory, finds)
 
 
 def _guided(target: Target, given: argparse.Namespace) -> Result:
@@ -99,19 +99,18 @@ def _guided(target: Target, given: argparse.Namespace) -> Result:
 
 
 def _minimize(target: Target) -> None:
-    """Keep the few short inputs that reach most, of what long runs have found."""
-    from tests.fuzz import guided
+    """Keep the few short inputs that reach what no other does, of what long runs have found."""
+    from tests.fuzz.reached import reached
     from tests.fuzz.table import beginnings
 
-    merged = _WORK / f"{target.name}.merged"
-    merged.mkdir(parents=True, exist_ok=True)
-    for path in merged.iterdir():
-        path.unlink()
-    guided.merge(target, _WORK / target.name, merged)
-    known = set(beginnings(target))
+    known: set[object] = set()
+    for octets in beginnings(target):
+        known |= reached(target, octets)
     room = _MOST_KEPT - sum(path.stat().st_size for path in (_CORPUS / target.name).glob("*"))
-    for octets in sorted((path.read_bytes() for path in merged.iterdir()), key=len):
-        if octets not in known and len(octets) <= room:
+    found = (path.read_bytes() for path in (_WORK / target.name).glob("*"))
+    for octets in sorted(found, key=len):
+        if len(octets) <= room and (new := reached(target, octets) - known):
+            known |= new
             room -= len(octets)
             _keep(target, [octets])
 
@@ -159,7 +158,7 @@ def main() -> None:
         result = (_guided if is_guided else _plainly)(TARGETS[name], given)
         finds += result.finds
         print(result, flush=True)
-        if given.minimize and is_guided:
+        if given.minimize:
             _minimize(TARGETS[name])
         if given.results:
             with given.results.open("a") as file:

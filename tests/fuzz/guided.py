@@ -10,11 +10,11 @@ import logging
 import os
 import re
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from io import StringIO
 from pathlib import Path
+from resource import struct_rusage
 from typing import NamedTuple
 
 import atheris
@@ -25,11 +25,10 @@ from tests.fuzz.target import Target
 _SLOWER = 3
 _PROGRESS = re.compile(r"^#(\d+)\s.*?cov: (\d+)", re.MULTILINE)
 _DONE = re.compile(r"^Done (\d+) runs in (\d+) second", re.MULTILINE)
-_MEMORY = re.compile(r"^stat::peak_rss_mb:\s+(\d+)", re.MULTILINE)
 
 
 class Run(NamedTuple):
-    """What libFuzzer told of a run; `said` is all of it."""
+    """What a run has done, in seconds of processor time; `said` is what libFuzzer told."""
 
     inputs: int
     seconds: float
@@ -52,45 +51,35 @@ def instrumenting() -> Iterator[None]:
 
 def run(target: Target, work: Path, options: Sequence[str]) -> Run:
     """Run a target until libFuzzer ends; `work` is the folder of its inputs."""
-    words = work.with_suffix(".dict")
-    quoted = ("".join(f"\\x{octet:02x}" for octet in word) for word in target.words)
-    words.write_text("".join(f'"{word}"\n' for word in quoted))
+    more = []
+    if target.words:
+        words = work.with_suffix(".dict")
+        quoted = ("".join(f"\\x{octet:02x}" for octet in word) for word in target.words)
+        words.write_text("".join(f'"{word}"\n' for word in quoted))
+        more = [f"-dict={words}"]
     found = f"{work}-found-"
-    began = time.monotonic()
-    said, status = _forked(
-        lambda: _fuzz(
-            target,
-            [
-                *(*options, str(work), f"-max_len={target.longest}", f"-dict={words}"),
-                *("-timeout=60", "-print_final_stats=1", f"-artifact_prefix={found}"),
-            ],
-        ),
-        work.with_suffix(".log"),
-    )
-    took = time.monotonic() - began
+    log = work.with_suffix(".log")
+    settings = [
+        *(*options, *more, str(work), f"-max_len={target.longest}"),
+        *("-timeout=60", "-print_final_stats=1", f"-artifact_prefix={found}"),
+    ]
+    status, used = _forked(lambda: _fuzz(target, settings), log)
+    said = log.read_text("utf-8", "replace")
     finds = []
     for path in sorted(work.parent.glob(f"{work.name}-found-*")):
         finds.append(path.read_bytes())
         path.unlink()
     if status and not finds:
-        sys.exit(f"{target.name}: {said[-3000:]}")
+        raise RuntimeError(f"{target.name}: {said[-3000:]}")
     progress = _PROGRESS.findall(said) or [("0", "0")]
-    told, memory = _DONE.search(said), _MEMORY.search(said)
+    told = _DONE.search(said)
     return Run(
         int(told[1] if told else progress[-1][0]),
-        float(told[2]) if told else took,
+        used.ru_utime + used.ru_stime,
         int(progress[-1][1]),
-        int(memory[1]) if memory else 0,
+        used.ru_maxrss // 1024,
         finds,
         said,
-    )
-
-
-def merge(target: Target, work: Path, merged: Path) -> None:
-    """Copy into `merged` the inputs of `work` that reach all that any of them reaches."""
-    _forked(
-        lambda: _fuzz(target, ["-set_cover_merge=1", "-merge_inner=1", str(merged), str(work)]),
-        work.with_suffix(".log"),
     )
 
 
@@ -110,8 +99,8 @@ def _try(
     check(target, octets, limit_s)
 
 
-def _forked(work: Callable[[], None], log: Path) -> tuple[str, int]:
-    """Do work in a fork that does not come back; return what it printed, and its status."""
+def _forked(work: Callable[[], None], log: Path) -> tuple[int, struct_rusage]:
+    """Do work in a fork that does not come back; return its status and what it has used."""
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
@@ -122,5 +111,5 @@ def _forked(work: Callable[[], None], log: Path) -> tuple[str, int]:
             work()
         finally:
             os._exit(1)
-    _, status = os.waitpid(child, 0)
-    return log.read_text("utf-8", "replace"), status
+    _, status, used = os.wait4(child, 0)
+    return status, used

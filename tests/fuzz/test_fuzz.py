@@ -14,6 +14,7 @@ from hypothesis import given
 
 from dlms_connector.protocol.data import Data, encode
 from tests.fuzz.apdus import foreign_values, values
+from tests.fuzz.damage import accepted, bursts, few_bits
 from tests.fuzz.plain import fuzz
 from tests.fuzz.table import CORPUS, TARGETS
 from tests.support.generated import ANY
@@ -33,6 +34,14 @@ def test_nothing_but_errors_of_ours_in_time(name: str) -> None:
 def test_gurux_reads_what_is_written_as_it_is_read_here(data: Data) -> None:
     foreign_values(encode(data))
     values(encode(data))
+
+
+def test_no_wrong_pair_of_bits_and_no_short_burst_is_taken() -> None:
+    """All of them are tried by `python -m tests.fuzz.damage`."""
+    for damages in (few_bits(2), bursts(6)):
+        count, taken = accepted(damages)
+        assert count > 5000
+        assert taken == 0
 
 
 def test_what_is_kept_is_small_and_of_targets_that_there_are() -> None:

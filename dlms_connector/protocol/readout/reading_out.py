@@ -32,6 +32,12 @@ _LETTER_RATES = {"A": 600, "B": 1200, "C": 2400, "D": 4800, "E": 9600, "F": 1920
 #: The end of a telegram without STX and ETX, with the CRC of customer ports (DSMR P1).
 _END_OF_TELEGRAM = re.compile(rb"\r\n!([0-9A-Fa-f]{4})?\r\n")
 
+#: The character of each octet; `\x1a` where its parity is wrong. A table, because what has come is
+#: looked at again with each portion, be it of one octet.
+_OF_EVEN_PARITY = bytes(
+    octet & 0x7F if octet.bit_count() % 2 == 0 else 0x1A for octet in range(256)
+)
+
 
 def read_out(
     device_address: str = "",
@@ -157,9 +163,7 @@ def _without_parity(octets: bytes) -> bytes:
 
     If it is there, a character with the wrong parity is replaced: it must not be read.
     """
-    if all(octet < 0x80 for octet in octets):
-        return octets
-    return bytes(octet & 0x7F if octet.bit_count() % 2 == 0 else 0x1A for octet in octets)
+    return octets if octets.isascii() else octets.translate(_OF_EVEN_PARITY)
 
 
 def _wrong(heard: bytes, problem: str) -> ProtocolError:
