@@ -8,6 +8,8 @@ from typing import Any
 
 FORMAT, VERSION = "dlms-connector recording", 1
 _LARGEST = 64_000_000
+#: A wPort has two octets; addresses of HDLC are smaller.
+_LARGEST_ADDRESS = 0xFFFF
 _ADDRESSES = {
     "clientAddress": "client_address",
     "logicalAddress": "logical_address",
@@ -39,15 +41,23 @@ def read_recording(path: Path) -> dict[str, Any]:
             for one in content["exchanges"]
         ]
         options = {ours: device[key] for key, ours in _ADDRESSES.items() if device[key] is not None}
+        referencing = device.get("referencing", "LN")
         framing = "WRAPPER" if device["interfaceType"] == "WRAPPER" else "HDLC"
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"it is damaged: {error!r}") from None
     if not exchanges:
         raise ValueError("nothing was recorded")
+    if not all(request for request, _ in exchanges):
+        raise ValueError("it is damaged: a request is empty")
+    for name, address in options.items():
+        if type(address) is not int or not 0 <= address <= _LARGEST_ADDRESS:
+            raise ValueError(f"it is damaged: {name} is {address!r}")
+    if referencing not in ("LN", "SN"):
+        raise ValueError(f"it is damaged: referencing is {referencing!r}")
     return {
         **options,
         "framing": framing,
-        "referencing": device.get("referencing", "LN"),
+        "referencing": referencing,
         "recording": exchanges,
     }
 

@@ -311,8 +311,6 @@ def _of_readouts() -> Iterator[bytes]:
     yield b"\0" + joined([b"/ISk5MT174-0001\r\n", block + bytes((check,))])
     yield b"\1" + joined([b"/ABCB old\r\n", block + bytes((check,))])
     yield b"\2" + joined([b"/KFM5KAIFA-METER\r\n\r\n1-3:0.2.8(42)\r\n1-0:1.8.1(001*kWh)\r\n!\r\n"])
-    # As long as an input may be, octet by octet, with parity bits.
-    yield b"\1" + joined([b"/ABCa old\r\n" + b"\xb1" * 4000])
 
 
 def _of_framings() -> Iterator[bytes]:

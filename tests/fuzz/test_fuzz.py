@@ -17,6 +17,8 @@ from tests.fuzz.apdus import foreign_values, values
 from tests.fuzz.damage import accepted, bursts, few_bits
 from tests.fuzz.plain import fuzz
 from tests.fuzz.table import CORPUS, TARGETS
+from tests.fuzz.target import joined
+from tests.fuzz.watch import check, interrupting
 from tests.support.generated import ANY
 
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
@@ -28,6 +30,25 @@ MOST_KEPT = 200_000
 def test_nothing_but_errors_of_ours_in_time(name: str) -> None:
     target = TARGETS[name]
     assert fuzz(target, target.short, SEED) > target.short
+
+
+#: Long ones, which would take the time of all others if they were changed at random.
+LONG = {
+    "a readout octet by octet, with parity bits": (
+        "readout",
+        b"\1" + joined([b"/ABCa old\r\n" + b"\xb1" * 6000]),
+    ),
+    "data sets without values": ("readout", b"\0" + b"a" * 65536),
+    "flags and formats": ("hdlc", b"\xff" + b"\x7e\xa0" * 16384),
+    "beginnings of long frames": ("framings", b"\2\xff" + b"\x68" * 32768),
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_long_inputs(name: str) -> None:
+    target, octets = LONG[name]
+    with interrupting():
+        check(TARGETS[target], octets)
 
 
 @given(ANY)

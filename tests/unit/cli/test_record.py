@@ -95,6 +95,26 @@ async def test_single_values_lists_and_unknown_ones_are_answered(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [
+        ("device", "clientAddress", "16"),
+        ("device", "logicalAddress", 70_000),
+        ("device", "physicalAddress", True),
+        ("device", "referencing", ["LN"]),
+        ("exchanges", "request", ""),
+    ],
+)
+def test_a_damaged_recording_is_refused(part: str, key: str, value: object, tmp_path: Path) -> None:
+    content = content_of(RECORDINGS[0])
+    one = content[part] if part == "device" else content[part][0]
+    one[key] = value
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="damaged"):
+        read_recording(path)
+
+
+@pytest.mark.parametrize(
     ("content", "told"),
     [
         ("{}", "no recording"),
