@@ -536,15 +536,17 @@ TARGETS = (
         moments,
         _of_moments,
         (b"+0200", b"Z", b"24", b"\x19\x0c"),
-        short=3000,
+        short=4800,
     ),
     Target(
-        "answers", "answers by logical and short names", answers, _of_answers, _WORDS, short=3000
+        "answers", "answers by logical and short names", answers, _of_answers, _WORDS, short=4800
     ),
-    Target("associations", "AARQ, AARE, release", associations, _of_associations, short=3000),
+    Target("associations", "AARQ, AARE, release", associations, _of_associations, short=4800),
     Target("ciphered", "ciphered APDUs with a tag", ciphered, _of_ciphered),
     Target("notifications", "notifications, blocks, envelopes", notifications, _of_notifications),
-    Target("client", "a client's whole conversation", client, _of_clients, _WORDS, 4096, short=800),
+    Target(
+        "client", "a client's whole conversation", client, _of_clients, _WORDS, 4096, short=1280
+    ),
     Target("meanings", "what a value means, as JSON", meanings, _of_meanings, _WORDS),
-    Target("traces", "what a trace makes of octets", traced, _of_traces, short=1000),
+    Target("traces", "what a trace makes of octets", traced, _of_traces, short=1600),
 )

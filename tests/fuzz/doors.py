@@ -295,7 +295,7 @@ def _of_calls() -> Iterator[bytes]:
 
 
 TARGETS = (
-    Target("push-tcp", "pushes over TCP", pushes_by_tcp, _of_pushes, longest=4096, short=1000),
-    Target("push-udp", "pushes over UDP", pushes_by_udp, _of_pushes, longest=4096, short=1000),
-    Target("dial-in", "a call of a meter that dials in", dial_in, _of_calls, short=250),
+    Target("push-tcp", "pushes over TCP", pushes_by_tcp, _of_pushes, longest=4096, short=1600),
+    Target("push-udp", "pushes over UDP", pushes_by_udp, _of_pushes, longest=4096, short=1600),
+    Target("dial-in", "a call of a meter that dials in", dial_in, _of_calls, short=400),
 )

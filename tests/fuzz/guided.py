@@ -57,18 +57,16 @@ def run(target: Target, work: Path, options: Sequence[str]) -> Run:
         quoted = ("".join(f"\\x{octet:02x}" for octet in word) for word in target.words)
         words.write_text("".join(f'"{word}"\n' for word in quoted))
         more = [f"-dict={words}"]
-    found = f"{work}-found-"
+    found = work.with_suffix(".found")
+    found.unlink(missing_ok=True)
     log = work.with_suffix(".log")
     settings = [
         *(*options, *more, str(work), f"-max_len={target.longest}"),
-        *("-timeout=60", "-print_final_stats=1", f"-artifact_prefix={found}"),
+        *("-timeout=60", "-print_final_stats=1", f"-artifact_prefix={work}-"),
     ]
-    status, used = _forked(lambda: _fuzz(target, settings), log)
+    status, used = _forked(lambda: _fuzz(target, settings, found), log)
     said = log.read_text("utf-8", "replace")
-    finds = []
-    for path in sorted(work.parent.glob(f"{work.name}-found-*")):
-        finds.append(path.read_bytes())
-        path.unlink()
+    finds = [found.read_bytes()] if found.exists() else []
     if status and not finds:
         raise RuntimeError(f"{target.name}: {said[-3000:]}")
     progress = _PROGRESS.findall(said) or [("0", "0")]
@@ -83,20 +81,19 @@ def run(target: Target, work: Path, options: Sequence[str]) -> Run:
     )
 
 
-def _fuzz(target: Target, options: Sequence[str]) -> None:
+def _fuzz(target: Target, options: Sequence[str], found: Path) -> None:
     from tests.fuzz.watch import LIMIT_S, check, interrupting
 
-    atheris.Setup(
-        [sys.argv[0], *options], lambda octets: _try(target, octets, _SLOWER * LIMIT_S, check)
-    )
+    def run(octets: bytes) -> None:
+        try:
+            check(target, octets, _SLOWER * LIMIT_S)
+        except BaseException:  # libFuzzer ends the process, and does not always write it down
+            found.write_bytes(octets)
+            raise
+
+    atheris.Setup([sys.argv[0], *options], run)
     with interrupting():
         atheris.Fuzz()
-
-
-def _try(
-    target: Target, octets: bytes, limit_s: float, check: Callable[[Target, bytes, float], float]
-) -> None:
-    check(target, octets, limit_s)
 
 
 def _forked(work: Callable[[], None], log: Path) -> tuple[int, struct_rusage]:

@@ -330,14 +330,14 @@ TARGETS = (
     ),
     Target("hdlc-usual", "HDLC, the short way", hdlc_usual_way, _of_usual, _HDLC_WORDS),
     Target("hdlc-damage", "HDLC, damaged frames", hdlc_damage, _of_damage),
-    Target("hdlc-link", "HDLC, a conversation", hdlc_link, _of_hdlc_links, _HDLC_WORDS, short=400),
+    Target("hdlc-link", "HDLC, a conversation", hdlc_link, _of_hdlc_links, _HDLC_WORDS, short=640),
     Target(
         "wrapper",
         "wrapper frames in a stream",
         wrapper_frames,
         _of_wrappers,
         (b"\0\1\0\1\0\x10",),
-        short=2500,
+        short=4000,
     ),
     Target(
         "wrapper-link",
@@ -345,7 +345,7 @@ TARGETS = (
         wrapper_link,
         _of_wrapper_links,
         (b"\0\1\0\1\0\x10",),
-        short=1000,
+        short=1600,
     ),
     Target(
         "mode-e",
@@ -353,7 +353,7 @@ TARGETS = (
         mode_e,
         _of_mode_e,
         (b"/ISk5\\2", b"\r\n", b"\x06"),
-        short=1000,
+        short=1600,
     ),
     Target(
         "readout",
@@ -362,7 +362,7 @@ TARGETS = (
         _of_readouts,
         (b"(", b")", b"*kWh", b"\r\n", b"!\r\n"),
         longest=4096,
-        short=2000,
+        short=3200,
     ),
     Target(
         "framings", "frames of pushes: HDLC, wrapper, M-Bus", framings, _of_framings, _HDLC_WORDS

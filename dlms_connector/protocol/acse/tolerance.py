@@ -100,11 +100,19 @@ def mend_sealed(information: bytes) -> tuple[bytes, str]:
     head, length, sealed = match.groups()
     usual = _CONTROL_AND_COUNTER + _INITIATE_SIZE
     usual += _TAG_SIZE if sealed[0] & _AUTHENTICATED else 0
-    if decode_length(length, 0, "")[0] == len(sealed):
+    if _told(length) == len(sealed):
         return information, ""
     near = len(length) == 1 and abs(length[0] - usual) <= 1 and len(sealed) >= usual
     whole = sealed[:usual] if near else sealed
     return head + encode_length(len(whole)) + whole, SEALED_QUIRK
+
+
+def _told(length: bytes) -> int | None:
+    """Return what a length says; None if it says nothing, or more than any APDU has."""
+    try:
+        return decode_length(length, 0, "")[0]
+    except ProtocolError:
+        return None
 
 
 def _fields(apdu: bytes) -> dict[int, tuple[bytes, ...]] | None:
