@@ -5,6 +5,7 @@ BIN := .venv/bin
 .PHONY: help demo demo-picture test lint format bench bench-parts bench-plots build smoke docs site clean
 .PHONY: help demo demo-picture test lint format bench bench-parts build smoke docs site faults fuzz clean
 .PHONY: help demo demo-picture test lint format bench bench-parts build smoke docs site clean simulate
+.PHONY: soak
 
 help:
 	@echo "make demo    simulated meters, the real gateway and a stand-in for the platform"
@@ -14,6 +15,7 @@ help:
 	@echo "make bench-parts  more benchmarks, of single parts"
 	@echo "make bench-plots  pictures of how costs grow; PLOTS=--measure measures anew"
 	@echo "make simulate  the connector under virtual time: SEED=… SEEDS=… DAYS=… METERS=…"
+	@echo "make soak    accelerated weeks of a site, does anything grow or get lost; SOAK=\"--meters 200 --minutes 30 --seed 1\""
 	@echo "make site    the documentation as a site, in build/site/"
 	@echo "make demo-picture  the picture of the demo in README.md"
 	@echo "make faults  all faults of the line, in every stage, and forged replies; writes docs/reliability.md"
@@ -71,6 +73,10 @@ bench-parts: .venv/.installed
 simulate: .venv/.installed
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) \
 	  $(if $(DAYS),--days $(DAYS)) $(if $(METERS),--meters $(METERS)) $(SIMULATE)
+
+# Ends by itself, a minute or two behind its time; 1 if a limit was passed.
+soak: .venv/.installed
+	@$(BIN)/python -m tests.soak $(SOAK)
 
 docs: .venv/.installed
 	$(BIN)/dlms-connector schema > gateway-config/dlms.schema.json

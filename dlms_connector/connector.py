@@ -38,6 +38,7 @@ from dlms_converters.device_data import DeviceData
 from dlms_converters.message_size import messages
 from dlms_converters.statistics import count_message
 
+_CLOSED = "the connector is closed"
 _LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "NONE")
 
 
@@ -62,10 +63,12 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         self._opened = self._stopped = False
         logs = Logs(self._log, self._converter_log)
         self._make = partial(Parts, gateway, self, config, logs)
-        self._parts = self._make()
+        #: What works at present; None once closed: the gateway holds a closed connector for a
+        #: while, and thousands of meters are not to stay in memory with it.
+        self._parts: Parts | None = self._make()
         #: Messages that the gateway's storage has taken and refused.
         self.messages = {"taken": 0, "refused": 0}
-        metrics = self._parts.prepared.configuration.metrics
+        metrics = self.parts.prepared.configuration.metrics
         self._measuring = Measuring(metrics, gateway, self, self._log)
 
     # What the gateway asks
@@ -91,7 +94,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
 
     def is_connected(self) -> bool:
         """Whether any meter answers."""
-        return self._opened and not self._stopped and bool(self._parts.uplink.online)
+        return self._opened and (parts := self._parts) is not None and bool(parts.uplink.online)
 
     def is_stopped(self) -> bool:
         """Whether `close` has finished."""
@@ -107,13 +110,15 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             self._opened = True
             with suppress(Exception):  # then SIGTERM ends the process at once, as before
                 end_in_order(self._gateway)
-            self._parts.begin()
+            self.parts.begin()
             self._measure()
 
     @property
     def parts(self) -> Parts:
-        """What works at present."""
-        return self._parts
+        """What works at present; raises RuntimeError once the connector is closed."""
+        if (parts := self._parts) is None:
+            raise RuntimeError(_CLOSED)
+        return parts
 
     def _measure(self) -> None:
         try:
@@ -127,16 +132,16 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             if self._stopped:
                 return
             folder = Path(self._gateway.get_config_path())
-            says_else = changed(self._config, folder, self._parts.prepared)
+            says_else = changed(self._config, folder, self.parts.prepared)
             if says_else is None:
                 told = "%s has changed and gives no usable device: polling goes on as before"
-                self._log.error(told, self._parts.table)
+                self._log.error(told, self.parts.table)
                 return
             if not says_else:
                 told = "%s was written anew and says what it said: the meters are polled on"
-                self._log.info(told, self._parts.table)
+                self._log.info(told, self.parts.table)
                 return
-            self._log.info("%s has changed: the devices are loaded again", self._parts.table)
+            self._log.info("%s has changed: the devices are loaded again", self.parts.table)
             try:
                 parts = self._make()
             except Exception:
@@ -151,7 +156,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             if self._stopped:
                 return
             try:
-                parts = self._make(like=self._parts)
+                parts = self._make(like=self.parts)
             except Exception:
                 self._log.exception("the role could not be changed; it is tried again")
                 return
@@ -159,14 +164,18 @@ class DLMSConnector(Connector):  # type: ignore[misc]
 
     def _replace_by(self, parts: Parts) -> None:
         # First, what the platform sends meanwhile goes to the new parts, where it waits. They
-        # begin when the meters and the files of the state are free.
-        before, self._parts = self._parts, parts
+        # begin when the meters and the files of the state are free, and nobody holds what was
+        # before: they have it searched for.
+        self._hand_over_to(parts)
+        parts.begin()
+
+    def _hand_over_to(self, parts: Parts) -> None:
+        before, self._parts = self.parts, parts
         try:
             before.end(for_good=False)
         except Exception:
             self._log.exception("the devices of before did not end cleanly")
         parts.inherit(before)
-        parts.begin()
 
     def close(self) -> None:
         """Stop polling and release the meters; return when done, in less than a second."""
@@ -174,12 +183,13 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             if self._stopped:
                 return
             try:
-                self._parts.end()
+                self.parts.end()
             except Exception:  # else the gateway would repeat the call for 5 s, in vain
                 self._log.exception("the connector did not end cleanly")
             with suppress(Exception):
                 self._measuring.close()
             self._stopped = True
+            self._parts = None
             for log in (self._converter_log, self._log):
                 _stop_logger(log)
 
@@ -188,14 +198,17 @@ class DLMSConnector(Connector):  # type: ignore[misc]
     def on_attributes_update(self, content: Any) -> None:
         """Handle shared attributes; the platform also sends them again without a request."""
         try:
-            if (others := self._parts.delivering.take_receipts(content)) is not None:
-                self._parts.downlink.attributes(others)
+            if (parts := self._parts) is None:
+                return  # its successor gets them, too
+            if (others := parts.delivering.take_receipts(content)) is not None:
+                parts.downlink.attributes(others)
         except Exception:
             self._log.exception("shared attributes could not be taken")
 
     def get_device_shared_attributes_keys(self, device_name: str) -> list[str]:
         """Return the shared attributes that the gateway requests when a device connects."""
-        return self._parts.downlink.shared_keys(device_name)
+        parts = self._parts
+        return parts.downlink.shared_keys(device_name) if parts is not None else []
 
     def server_side_rpc_handler(self, content: Any) -> Any:
         """Handle a remote call; the reply to a device's call is sent separately.
@@ -203,10 +216,14 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         The reply to a call to the connector is the returned value.
         """
         try:
+            parts = self._parts
             if content.get("device"):
-                self._parts.downlink.device_call(content)
+                if parts is None:
+                    self._refuse(content)
+                else:
+                    parts.downlink.device_call(content)
                 return None
-            return self._parts.downlink.connector_call(content)
+            return {"error": _CLOSED} if parts is None else parts.downlink.connector_call(content)
         except Exception:
             self._log.exception("a remote call could not be taken")
             return {"error": "a fault of the connector"}
@@ -214,14 +231,23 @@ class DLMSConnector(Connector):  # type: ignore[misc]
     def gateway_rpc_handler(self, number: int, content: Any) -> bool:
         """Take a call to the connector whose reply is sent separately; false if it is none."""
         try:
-            return self._parts.downlink.gateway_call(number, content)
+            parts = self._parts
+            return parts is not None and parts.downlink.gateway_call(number, content)
         except Exception:
             self._log.exception("a remote call could not be taken")
             return False
 
     def device_deleted(self, name_there: str) -> None:
         """Note that the platform has deleted a device, by its name there."""
-        self._parts.device_deleted(name_there)
+        if (parts := self._parts) is not None:
+            parts.device_deleted(name_there)
+
+    def _refuse(self, content: Any) -> None:
+        """Answer a device's call that comes after the end."""
+        number = content.get("data", {}).get("id")
+        self._gateway.send_rpc_reply(
+            device=content["device"], req_id=number, content={"error": _CLOSED}
+        )
 
     # What the parts need
 

@@ -32,10 +32,14 @@ def uncollected() -> Iterator[None]:
 
 
 def keep_loaded(meters: int) -> None:
-    """Take out of the search what a configuration is made of; call it before anything is polled."""
+    """Take out of the search what a configuration is made of; call it before anything is polled.
+
+    What an earlier configuration has left goes at once. By itself Python searches everything only
+    when there is a quarter more: that may be several fleets that are no more.
+    """
+    gc.unfreeze()
+    gc.collect()
     if meters >= _MANY:
-        gc.unfreeze()  # what an earlier configuration has left
-        gc.collect()
         gc.freeze()
 
 

@@ -241,7 +241,8 @@ class Parts:
         self._retire()
         if self._gateway.stopped:
             garbage.ending()
-        self._log.info("closed within %.0f ms", (monotonic() - started) * 1000)
+        took_ms = (monotonic() - started) * 1000
+        self._log.info("closed within %.0f ms%s", took_ms, self._account())
 
     def device_deleted(self, name_there: str) -> None:
         """Note that the platform has deleted a device, by its name there."""
@@ -349,6 +350,13 @@ class Parts:
         return True
 
     # What the parts need
+
+    def _account(self) -> str:
+        """Say what became of all polls: counters begin anew with the next parts."""
+        if (fleet := self.fleet) is None:
+            return ""
+        dropped = f", {self.dropped} not sent" if self.dropped else ""
+        return f": {fleet.tally}{dropped}, {self.uplink.readings} values read"
 
     def _note_dropped(self, count: int) -> None:
         self.dropped += count

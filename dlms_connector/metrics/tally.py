@@ -66,6 +66,13 @@ class Tally:
             self.duration.add(seconds)
         self.polls[result_of(error)] += 1
 
+    def __str__(self) -> str:
+        """Say what came of all polls, with the reasons of those that failed."""
+        failed = {name: count for name, count in self.polls.items() if count and name != "ok"}
+        reasons = ", ".join(f"{count} {name}" for name, count in failed.items())
+        told = f"{self.polls['ok']} polls answered, {sum(failed.values())} failed"
+        return f"{told} ({reasons})" if reasons else told
+
 
 def result_of(error: DlmsError | None) -> str:
     """Return the class of a failure, for the label `result`; "ok" for none."""

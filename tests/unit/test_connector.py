@@ -1,12 +1,14 @@
 """The connector as the gateway makes, opens, asks and closes it."""
 
 import asyncio
+import gc
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from dlms_connector.fleet import Sink
 from dlms_connector.gateway import meters_thread
 from dlms_connector.gateway.meters_thread import MetersThread
 from dlms_connector.meter.diagnostics import Statistics
+from dlms_connector.metrics import Tally
 from dlms_connector.obis import Obis
 from dlms_connector.reading import Poll, Reading
 from dlms_connector.records import Records
@@ -45,6 +48,7 @@ class FakeFleet:
         self.devices, self.sink, self.state_dir = devices, sink, state_dir
         self.records = records
         self.threads = threading.active_count()
+        self.tally = Tally()
 
     async def run(self) -> None:
         await self.behave()
@@ -259,12 +263,12 @@ def test_an_attribute_that_the_gateway_cannot_take_is_not_sent(
     """It would lose with it what else waits to be stored."""
     connector = make(configuration())
     connector.open()
-    (meter,) = connector._parts.prepared.devices
-    connector._parts.uplink.attributes(meter, {"large": ["x" * 4000] * 3, "small": Decimal("1.5")})
+    (meter,) = connector.parts.prepared.devices
+    connector.parts.uplink.attributes(meter, {"large": ["x" * 4000] * 3, "small": Decimal("1.5")})
     gateway.wait_for(lambda: "small" in gateway.attributes("M1"))
     assert "M1: attribute large is not sent: it has 12016 bytes" in errors(caplog)
     gateway.get_max_payload_size_bytes = lambda: 65536  # type: ignore[attr-defined]
-    connector._parts.uplink.attributes(meter, {"large": ["x" * 4000] * 3})
+    connector.parts.uplink.attributes(meter, {"large": ["x" * 4000] * 3})
     gateway.wait_for(lambda: "large" in gateway.attributes("M1"))
 
 
@@ -347,6 +351,29 @@ def test_state_directory_in_the_gateways_data_folder(make: Make, gateway: FakeGa
         None,
     ]
     assert (gateway.folder / "data/dlms").stat().st_mode & 0o777 == 0o700
+
+
+def test_nothing_stays_of_what_was_before_a_change_of_the_table(
+    make: Make, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several fleets that are no more would wait in memory for Python's next full search."""
+    monkeypatch.setattr("dlms_connector.gateway.parts.LOOK_S", 0.01)
+    table = gateway.folder / "config" / "meters.csv"
+    table.write_text("deviceName,connection.host\nM1,127.0.0.1\n")
+    connector = make({"id": "id-1", "name": "Meters", "devicesFile": "meters.csv"})
+    connector.open()
+    gateway.connect()
+    gateway.wait_for(lambda: gateway.telemetry())
+    before = weakref.ref(connector.parts)
+    gc.disable()
+    try:
+        table.write_text("deviceName,connection.host\nM1,127.0.0.1\nM2,127.0.0.1\n")
+        until = monotonic() + 30
+        while before() is not None and monotonic() < until:
+            sleep(0.01)
+        assert before() is None
+    finally:
+        gc.enable()
 
 
 def test_a_changed_table_of_devices_takes_effect(
@@ -641,7 +668,7 @@ def test_texts_that_look_like_numbers_are_sent_as_configured(
         key="serial", kind="attributes", obis=Obis.parse("0-0:96.1.0"), class_id=1, attribute=2,
         value="00000001", unit=None, ts_ms=1,
     )  # fmt: skip
-    data = connector._parts.prepared.converters["M1"].convert(None, Poll(readings=(reading,)))
+    data = connector.parts.prepared.converters["M1"].convert(None, Poll(readings=(reading,)))
     assert data.attributes.to_dict() == {"serial": serial}
 
 
@@ -908,6 +935,28 @@ def test_close_before_open_and_open_after_close(make: Make, gateway: FakeGateway
     connector.open()
     assert connector.is_stopped()
     assert gateway.sent == []
+
+
+def test_a_closed_connector_holds_nothing_of_its_meters(make: Make, gateway: FakeGateway) -> None:
+    """The gateway holds it for a while: its successor takes what there is out of the search."""
+    connector = make(configuration())
+    connector.open()
+    gateway.wait_for(lambda: gateway.telemetry())
+    parts = weakref.ref(connector.parts)
+    connector.close()
+    until = monotonic() + 10
+    while parts() is not None and monotonic() < until:  # its threads end in the background
+        gc.collect()
+        sleep(0.01)
+    assert parts() is None
+    connector.on_attributes_update({"device": "M1", "data": {"limit": 1}})
+    assert not connector.get_device_shared_attributes_keys("M1")
+    assert "error" in connector.server_side_rpc_handler({"method": "x"})
+    assert connector.server_side_rpc_handler({"device": "M1", "data": {"method": "x"}}) is None
+    assert not connector.gateway_rpc_handler(1, {"method": "x"})
+    connector.device_deleted("M1")
+    assert not connector.is_connected()
+    assert [reply["content"] for reply in gateway.replies] == [{"error": "the connector is closed"}]
 
 
 def test_close_right_after_open(make: Make) -> None:

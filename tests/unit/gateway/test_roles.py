@@ -15,6 +15,7 @@ import pytest
 
 from dlms_connector.connector import DLMSConnector
 from dlms_connector.gateway.parts import Parts
+from dlms_connector.metrics import Tally
 from tests.support.gateway import FakeGateway
 
 #: For a busy machine.
@@ -73,6 +74,7 @@ def connector(gateway: FakeGateway, file: Path, fleets: Fleets) -> Iterator[DLMS
     class Fleet:
         def __init__(self, devices: Any, sink: Any, log: Any, **keys: Any) -> None:
             self._devices, self._sink, self._folder = devices, sink, keys["state_dir"]
+            self.tally = Tally()
 
         async def run(self) -> None:
             fleets.begin(self._folder)

@@ -19,6 +19,14 @@ from dlms_connector.metrics import Histogram, Tally, result_of
 from dlms_connector.metrics.description import RESULTS
 
 
+def test_it_tells_what_came_of_all_polls() -> None:
+    tally = Tally()
+    assert str(tally) == "0 polls answered, 0 failed"
+    for error in (None, None, LinkTimeoutError(3, 0), ConnectError("h:1", "x"), LinkClosedError()):
+        tally.polled(error, 0.1)
+    assert str(tally) == "2 polls answered, 3 failed (1 unreachable, 1 closed, 1 silent)"
+
+
 @pytest.mark.parametrize(
     ("error", "result"),
     [
