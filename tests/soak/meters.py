@@ -61,6 +61,8 @@ class _Site:
         self._endpoints, self._pipe = endpoints, pipe
         self._tasks: set[asyncio.Task[None]] = set()
         self._counts: Counter[str] = Counter()
+        #: Those in whose place another is.
+        self._first: dict[int, tuple[Meter, ...]] = {}
         self.ended = asyncio.Event()
 
     def hear(self) -> None:
@@ -104,9 +106,12 @@ class _Site:
     async def exchange(self, meter: int) -> None:
         """Put another meter in its place, or the first one back; what is open breaks."""
         endpoint = self._endpoints[meter]
-        options: MeterOptions = endpoint.meter.options
-        serial = options.serial + (_ANOTHER if options.serial < _ANOTHER else -_ANOTHER)
-        endpoint.meters = (Meter(replace(options, serial=serial)),)
+        if (first := self._first.pop(meter, None)) is None:
+            # Kept, as it goes on to count its replies where it was.
+            self._first[meter] = endpoint.meters
+            options: MeterOptions = endpoint.meter.options
+            first = (Meter(replace(options, serial=options.serial + _ANOTHER)),)
+        endpoint.meters = first
         endpoint.drop_connections()
 
     async def push(self, meter: int, port: int) -> None:
