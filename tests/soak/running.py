@@ -98,7 +98,10 @@ async def soak(
     """
     manners = Manners(telemetry_s=0.1, attributes_s=0.05, receipts=receipts)
     with Meters([fleet.options(number) for number in range(meters)]) as simulated:
-        async with Platform({TOKEN: "Gateway"}, packets=1000, manners=manners) as platform:
+        (port,) = _free_ports(1)  # it is free a while: nobody else may have it then
+        async with Platform(
+            {TOKEN: "Gateway"}, port=port, packets=1000, manners=manners
+        ) as platform:
             run = _Run(folder, simulated, platform, period_s, seed, pace, count_every_s)
             return await run.through(seconds)
 
