@@ -96,6 +96,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--period", type=float, default=1.0, help="seconds between two polls")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--receipts", action="store_true", help="the platform sends receipts")
     parser.add_argument("--folder", type=Path, help="where all of the run is left")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -104,7 +105,7 @@ def main() -> None:
         result = asyncio.run(
             soak(
                 folder, meters=given.meters, seconds=given.minutes * 60,
-                period_s=given.period, seed=given.seed, pace=Pace(),
+                period_s=given.period, seed=given.seed, pace=Pace(), receipts=given.receipts,
             )
         )  # fmt: skip
     for name, value in lines(result, given.meters):
