@@ -43,9 +43,11 @@ endef
 demo: $(or $(wildcard .venv/.installed),.venv/.demo)
 	$(BIN)/dlms-connector demo $(DEMO)
 
-# Tests that measure periods have the machine to themselves, after the others.
+# Most tests wait, for a process or a deadline: two for each core keep it busy. Those that measure
+# periods have the machine to themselves, after the others.
+WORKERS = $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())')
 test: .venv/.installed
-	$(BIN)/pytest -q -n auto -m "not alone" $(PYTEST)
+	$(BIN)/pytest -q -n $(WORKERS) -m "not alone" $(PYTEST)
 	$(BIN)/pytest -q -m alone $(PYTEST)
 
 lint: .venv/.installed
