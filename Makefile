@@ -47,7 +47,7 @@ demo: $(or $(wildcard .venv/.installed),.venv/.demo)
 # periods have the machine to themselves, after the others.
 WORKERS = $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())')
 test: .venv/.installed
-	$(BIN)/pytest -q -n $(WORKERS) -m "not alone" $(PYTEST)
+	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal -m "not alone" $(PYTEST)
 	$(BIN)/pytest -q -m alone $(PYTEST)
 
 lint: .venv/.installed

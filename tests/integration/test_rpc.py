@@ -274,7 +274,7 @@ async def test_firmware_outlives_an_outage_and_lets_polls_go_on(running: Site) -
     [
         ("nope", None, r"Free: no such method; there are getVoltage, setLimit, cut, load, get, "),
         ("readObject", None, r"Free: readObject: `obis` is missing, for example 1-0:1\.8\.0"),
-        ("readObject", {"obis": "9-0:1.8.0"}, r"object-undefined \(4\); check the object's OBIS"),
+        ("readObject", {"obis": "9-0:1.8.0"}, r"object-undefined \(4\); the meter has no "),
         ("readObject", {"obis": "1-0:1.8.0", "x": 1}, r"readObject: unknown parameter `x`"),
         ("readObject", [], r"readObject: parameters are an object or text such as"),
         ("readObject", {"obis": "9" * 30_000}, r"readObject: "),
