@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection as Pipe
 from typing import Any
 
 from dlms_connector.simulator import Endpoint, Meter, MeterOptions, push, simulate
+from tests.soak import fleet
 
 #: Their niceness above ours: they stand for other machines.
 _STEPPING_BACK = 5
@@ -100,8 +101,9 @@ class _Site:
             self._endpoints[meter].meter.faults.set(name, value)
 
     async def clear(self, meter: int) -> None:
-        """Switch all faults off."""
+        """Switch all faults off, but for what always is."""
         self._endpoints[meter].meter.faults.clear()
+        await self.set(meter, fleet.ALWAYS)
 
     async def exchange(self, meter: int) -> None:
         """Put another meter in its place, or the first one back; what is open breaks."""
