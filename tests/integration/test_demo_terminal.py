@@ -133,6 +133,6 @@ async def test_a_gateway_that_dies_is_a_failure_and_its_log_is_shown(tmp_path: P
 
 
 async def test_too_little_time_is_a_failure(tmp_path: Path) -> None:
-    async with demo(tmp_path, "--meters", "600", "--seconds", "1") as (process, output):
+    async with demo(tmp_path, "--meters", "200", "--seconds", "1") as (process, output):
         await output.until("(not everything arrived of DLMS-Meter-)")
         assert await process.wait() == 1
