@@ -2,10 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo demo-picture test lint format bench bench-parts bench-plots build smoke docs site clean
-.PHONY: help demo demo-picture test lint format bench bench-parts build smoke docs site faults fuzz clean
-.PHONY: help demo demo-picture test lint format bench bench-parts build smoke docs site clean simulate
-.PHONY: soak
+.PHONY: help demo test lint format bench bench-plots bench-parts simulate soak docs demo-picture site faults fuzz build smoke clean
 
 help:
 	@echo "make demo    simulated meters, the real gateway and a stand-in for the platform"
