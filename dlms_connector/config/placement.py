@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dlms_connector.config.base import DOCUMENT
 from dlms_connector.config.connection import Connection, ListenConnection, PushConnection
+from dlms_connector.config.document import too_deep
 from dlms_connector.config.inheritance import Layer, merge
 from dlms_connector.config.templates import Templates
 from dlms_connector.sharing import Units
@@ -40,7 +41,7 @@ class Placement:
         self._units = Units()
         self._endpoints: dict[str, str | None] = {}
         self._keys: dict[str, bytes | None] = {}
-        self._below: dict[str, list[Layer]] = {}
+        self._below: dict[str | None, list[Layer]] = {}
 
     def add(self, row: Layer) -> None:
         """Take a device's own keys."""
@@ -51,9 +52,7 @@ class Placement:
             endpoint = self.LISTENERS
         elif connection is not None:
             endpoint = _endpoint(connection)
-            pushes = self._listens and (
-                row.values.get("deviceName") in self._named or any(map(push.get, _MARKS))
-            )
+            pushes = self._listens and (_name(row) in self._named or any(map(push.get, _MARKS)))
             self._units.add(endpoint, group=connection.group, pushes=pushes)
         self._endpoints[row.place.path] = endpoint
 
@@ -61,7 +60,7 @@ class Placement:
         """Return the key of the unit that a device belongs to."""
         endpoint = self._endpoints[row.place.path]
         if endpoint is None:
-            return f"device {row.values.get('deviceName')}"
+            return f"device {_name(row)}"
         return endpoint if endpoint == self.LISTENERS else self._units.of(endpoint)
 
     def reads(self, row: Layer) -> bool:
@@ -94,10 +93,10 @@ class Placement:
 
     def _chain(self, name: Any) -> list[Layer]:
         """Return the layers below a device, of those keys that matter here."""
-        known = repr(name)
+        known = name if isinstance(name, str) else None
         if known not in self._below:
             try:
-                layers = self._templates.chain(name)
+                layers = self._templates.chain(known)
             except LookupError:
                 layers = self._templates.chain(None)
             self._below[known] = [_part(layer) for layer in layers]
@@ -107,7 +106,7 @@ class Placement:
 def listening(listeners: Any) -> tuple[bool, frozenset[str]]:
     """Return of a document's `push` whether there are listeners, and the devices they name."""
     listed = listeners if isinstance(listeners, list | tuple) else ()
-    named = {one.get("device") for one in listed if isinstance(one, Mapping)}
+    named = (one.get("device") for one in listed if isinstance(one, Mapping))
     return bool(listed), frozenset(name for name in named if isinstance(name, str))
 
 
@@ -118,8 +117,16 @@ def _key(dlms: Mapping[str, Any]) -> bytes | None:
     return blake2b(f"{key}\0{title}".upper().encode("utf-8", "surrogatepass")).digest()
 
 
+def _name(row: Layer) -> str | None:
+    """Return a device's name; None for what is none: such a device is refused."""
+    name = row.values.get("deviceName")
+    return name if isinstance(name, str) else None
+
+
 def _part(layer: Layer) -> Layer:
-    return Layer(layer.place, {key: layer.values[key] for key in _KEYS if key in layer.values})
+    """Return those keys of a layer that matter here; what is too deep to be merged is none."""
+    found = ((key, layer.values[key]) for key in _KEYS if key in layer.values)
+    return Layer(layer.place, {key: value for key, value in found if not too_deep(value)})
 
 
 def _endpoint(connection: Connection) -> str:

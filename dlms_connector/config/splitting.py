@@ -55,6 +55,8 @@ class FleetDocument:
         raw = document.parse(document.read(path))
         if not isinstance(raw, Mapping):
             raise ConfigError(f"{path}: expected an object with `devices`, got {shown(raw)}")
+        if document.too_deep(raw):
+            raise ConfigError(f"{path}: nested too deeply; dlms-connector check {path} tells where")
         self._file_name = path.name
         self._raw: dict[str, Any] = dict(raw)
         name = raw.get(DEVICES_FILE)

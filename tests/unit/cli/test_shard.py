@@ -149,7 +149,14 @@ def test_wrong_weights(tmp_path: Path, weights: str) -> None:
     assert "expected 3 numbers" in result.output
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"devices": [], "devicesFile": "../x.csv"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{", '{"devices": [], "devicesFile": "../x.csv"}'),
+        '{"templates": ' + '{"a": ' * 800 + "1" + "}" * 800 + ', "devices": []}',
+    ],
+    ids=["nothing", "a list", "a part", "another folder", "too deep"],
+)
 def test_what_is_no_configuration(tmp_path: Path, text: str) -> None:
     (tmp_path / "dlms.json").write_text(text)
     result = CliRunner().invoke(main, ["shard", str(tmp_path / "dlms.json"), "--over", "2"])

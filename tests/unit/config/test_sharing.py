@@ -162,6 +162,41 @@ def test_each_refused_device_is_of_one_share() -> None:
     assert sorted(told) == ["devices[7]", "devices[8]", "no connection"]
 
 
+def nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"deviceName": []},
+        {"deviceName": "odd", "connection": {"host": nested(800)}},
+        {"deviceName": "odd", "template": nested(800)},
+    ],
+    ids=["no name", "nested too deeply", "no template"],
+)
+def test_a_device_that_is_no_device_costs_the_others_nothing(bad: dict[str, Any]) -> None:
+    document = fleet(count=9, shard={"count": 2}, push=[{"type": "tcp", "port": 4061}])
+    document["devices"].append({"connection": {"host": "10.0.0.9"}} | bad)
+    served, refused = [], 0
+    for index in range(2):
+        loaded = load(document, base=Path(), environment={"DLMS_SHARD_INDEX": str(index)})
+        served += [device.device_name for device in loaded.configuration.devices]
+        refused += len(loaded.refused)
+    assert (len(served), refused) == (9, 1)
+
+
+def test_a_listener_of_no_device_costs_the_meters_nothing() -> None:
+    listener = {"type": "tcp", "port": 4061, "device": ["Meter 1"]}
+    document = fleet(count=9, shard={"index": 0, "count": 2}, push=[listener])
+    loaded = load(document, base=Path(), environment={})
+    assert loaded.configuration.devices
+    assert loaded.problems == ("push[0].device: expected text, got a list",)
+
+
 def test_a_name_is_given_once_in_all_shares() -> None:
     document = fleet(count=30, shard={"count": 2})
     document["devices"].append({"deviceName": "Meter 0", "connection": {"host": "elsewhere"}})
