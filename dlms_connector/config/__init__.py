@@ -12,7 +12,8 @@ from dlms_connector.config.dlms import SECRET_KEYS, Authentication, Dlms, Interf
 from dlms_connector.config.fleet_file import DELIMITERS
 from dlms_connector.config.formula import DEFAULT_FORMULA, evaluate
 from dlms_connector.config.items import Item, ValueFormat
-from dlms_connector.config.loading import DEVICES_FILE, Loaded, Refused, is_empty, load, load_file
+from dlms_connector.config.keys import DEVICES_FILE, is_empty
+from dlms_connector.config.loading import Loaded, load, load_file
 from dlms_connector.config.metrics import Metrics
 from dlms_connector.config.model import (
     AttributeUpdate,
@@ -42,6 +43,7 @@ from dlms_connector.config.profiles import (
     automatic_key,
     prefixes,
 )
+from dlms_connector.config.rows import Refused
 from dlms_connector.config.schema import document_schema
 from dlms_connector.config.secret import Secret, holds_reference
 from dlms_connector.config.splitting import Files, FleetDocument

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dlms_connector.config.inheritance import Location
+from dlms_connector.config.inheritance import Location, Place, json_path
+from dlms_connector.config.keys import DEVICES
 from dlms_connector.errors import ConfigError
 from dlms_connector.hints import Symptom
 
@@ -17,6 +18,8 @@ _PREFIX = re.compile(r"\A\{id_var_start\}.*?\{id_var_end\}", re.DOTALL)
 _BRACE_OR_STRING = re.compile(r'[{}]|(?P<text>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?', re.DOTALL)
 _LARGEST_FILE = 200_000_000
 _DEEPEST = 32
+_TOO_DEEP = "nested too deeply"
+_ODD_KEY = "unknown key: it has characters that are not printable"
 
 
 def parse(text: str) -> Any:
@@ -76,6 +79,34 @@ def without_odd_keys(value: Any, odd: list[Location], location: Location = ()) -
             without_odd_keys(inner, odd, (*location, index)) for index, inner in enumerate(value)
         ]
     return value
+
+
+def usable(raw: Mapping[Any, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the keys of a document that can be used, and what is wrong with the others.
+
+    The devices are not looked into: `unusable` does it for each, so that it costs only that one.
+    """
+    kept = {str(key): value for key, value in raw.items()}
+    devices = kept.pop(DEVICES, None)
+    deep = [key for key, value in kept.items() if too_deep(value)]
+    problems = [f"{json_path('', (key,))}: {_TOO_DEEP}" for key in deep]
+    for key in deep:
+        del kept[key]
+    odd: list[Location] = []
+    kept = without_odd_keys(kept, odd)
+    problems += [f"{json_path('', location)}: {_ODD_KEY}" for location in odd]
+    if devices is not None:
+        kept[DEVICES] = devices
+    return kept, problems
+
+
+def unusable(values: Mapping[str, Any], place: Place) -> tuple[str, ...]:
+    """Return why nothing of a device can be used; empty if it can be looked into."""
+    if too_deep(values):
+        return (f"{place.path}: {_TOO_DEEP}",)
+    odd: list[Location] = []
+    without_odd_keys(values, odd)
+    return tuple(f"{place.at(location)}: {_ODD_KEY}" for location in odd)
 
 
 def read(path: Path) -> str:

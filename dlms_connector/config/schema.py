@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlms_connector.config.inheritance import NAMED_LISTS
-from dlms_connector.config.loading import DEVICES_FILE, GATEWAY_KEYS, SCHEMA_KEY
+from dlms_connector.config.keys import DEVICES_FILE, GATEWAY_KEYS, SCHEMA_KEY
 from dlms_connector.config.model import Configuration
 from dlms_connector.config.templates import DEFAULTS, TEMPLATES
 

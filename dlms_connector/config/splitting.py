@@ -17,7 +17,7 @@ from typing import Any
 
 from dlms_connector.config import document, fleet_file
 from dlms_connector.config.inheritance import Layer, Place
-from dlms_connector.config.loading import DEVICES_FILE
+from dlms_connector.config.keys import DEVICES_FILE
 from dlms_connector.config.placement import Placement, listening
 from dlms_connector.config.shown import shown
 from dlms_connector.config.templates import Templates
