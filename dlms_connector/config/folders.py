@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlms_connector.config.noted import Problems
-from dlms_connector.config.secret import RUN_SECRETS
+from dlms_connector.config.secret import RUN_SECRETS, SecretSource
 from dlms_connector.config.shown import shown
 
 _STATE, _SECRETS, _BACKUP = "stateDirectory", "secretsDirectory", "backup"
@@ -39,9 +39,11 @@ class Folders:
             found[_BACKUP] = {**section, "directory": named}
         return found
 
-    def of_secrets(self, own: Mapping[str, Any], config_dir: Path) -> tuple[Path, ...]:
-        """Return where the files of secrets are looked for."""
-        named = own.get(_SECRETS)
+    def secrets_of(self, own: Mapping[str, Any], config_dir: Path) -> SecretSource:
+        """Return what references to secrets are looked up in."""
+        return SecretSource(self._of_secrets(own.get(_SECRETS), config_dir), self._environment)
+
+    def _of_secrets(self, named: Any, config_dir: Path) -> tuple[Path, ...]:
         config_dir = config_dir.resolve()
         usual = (config_dir / "secrets", RUN_SECRETS)
         if not isinstance(named, str):

@@ -72,7 +72,8 @@ def load(
 
     File names in the configuration are relative to the folder `base`. `config_dir` is the
     gateway's configuration folder, which contains the secrets, if it differs from `base`.
-    `environment` tells the gateway's share and role, if it is not that of this process.
+    `environment` is that of the gateway's process, if it is not this one: it tells the share, the
+    role, folders and secrets.
     Raises ConfigError if nothing of the document can be used.
     """
     if isinstance(raw, str):
@@ -116,7 +117,7 @@ def _loaded(
     # Before anything else: without them it is not known what is this gateway's to poll.
     share = share_of(keys, environment)
     active_file = standby_of(keys, environment, from_platform=from_platform)
-    folders = Folders(os.environ, problems, from_platform=from_platform)
+    folders = Folders(environment, problems, from_platform=from_platform)
     top = read_top_level(keys, config_dir, folders, problems, share=share, active_file=active_file)
     templates = Templates(keys)
     check_templates(templates, problems)

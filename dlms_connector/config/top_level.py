@@ -58,7 +58,7 @@ def read_top_level(
         own["shard"] = {"index": share.index, "count": share.count, "weights": share.weights}
     if active_file is not None:
         own["standby"] = {"activeFile": str(active_file)}
-    secrets = SecretSource(folders.of_secrets(own, config_dir))
+    secrets = folders.secrets_of(own, config_dir)
     context = {DOCUMENT: True, SOURCE: secrets.made_for("", _host(own.get("platform")))}
     try:
         return TopLevel(Configuration.model_validate(own, context=context), secrets)

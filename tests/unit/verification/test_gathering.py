@@ -116,6 +116,32 @@ def test_a_gateway_that_is_told_its_platform_by_its_environment(place: Path) -> 
     assert look(place).processes[0].connected is True
 
 
+def test_secrets_that_only_the_gateways_environment_has(place: Path) -> None:
+    path = place / "config/dlms.json"
+    document = json.loads(path.read_text())
+    document["devices"][0]["dlms"] = {
+        "authentication": "LOW", "password": "${env:DLMS_ONLY_OF_THE_GATEWAY}",
+    }  # fmt: skip
+    document["devices"].append(
+        {
+            "deviceName": "B",
+            "connection": {"host": "10.0.0.2"},
+            "dlms": {"authentication": "LOW", "password": "${file:b}"},
+        }
+    )
+    path.write_text(json.dumps(document))
+    (place / "keys").mkdir(mode=0o700)
+    (place / "keys/b").write_text("12345678")
+    run_gateway(
+        place, DLMS_ONLY_OF_THE_GATEWAY="12345678", DLMS_SECRETS_DIRECTORY=str(place / "keys")
+    )
+    facts = look(place)
+    assert facts.file is not None
+    assert facts.file.polled == ("A", "B")
+    assert facts.file.problems == ()
+    assert place / "keys/b" in {each.path for each in facts.secrets}
+
+
 def test_the_token_of_a_container_is_in_each_environment_there(place: Path) -> None:
     token = "t0ken-of-the-environment"
     run_gateway(place, TB_GW_ACCESS_TOKEN=token)
