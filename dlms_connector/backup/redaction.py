@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dlms_connector.config import DELIMITERS, SECRET_KEYS, Dlms
+from dlms_connector.config import SECRET_KEYS, Dlms, delimiter_of
 
 #: Where the secrets of a restored configuration are looked for, within the folder of secrets.
 FOLDER = "restored"
@@ -57,7 +57,7 @@ class Redaction:
         A row with more or fewer cells than columns is left out: each cell of it may be a secret.
         Raises ValueError if it is no table.
         """
-        delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
+        delimiter = delimiter_of(text)
         try:
             rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
         except csv.Error as error:

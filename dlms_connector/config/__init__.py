@@ -9,7 +9,7 @@ from dlms_connector.config.allowed_hosts import AllowedHosts, allowed_hosts
 from dlms_connector.config.backup import Backup
 from dlms_connector.config.delivery import Journal, PlatformAccess
 from dlms_connector.config.dlms import SECRET_KEYS, Authentication, Dlms, InterfaceType, Standard
-from dlms_connector.config.fleet_file import DELIMITERS
+from dlms_connector.config.fleet_file import delimiter_of
 from dlms_connector.config.formula import DEFAULT_FORMULA, evaluate
 from dlms_connector.config.items import Item, ValueFormat
 from dlms_connector.config.keys import DEVICES_FILE, is_empty
@@ -52,7 +52,6 @@ from dlms_connector.config.types import duration, read_zone
 
 __all__ = [
     "DEFAULT_FORMULA",
-    "DELIMITERS",
     "DEVICES_FILE",
     "EVENT_TABLES",
     "SECRET_KEYS",
@@ -96,6 +95,7 @@ __all__ = [
     "acceptable",
     "allowed_hosts",
     "automatic_key",
+    "delimiter_of",
     "document_schema",
     "duration",
     "evaluate",

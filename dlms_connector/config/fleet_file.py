@@ -19,8 +19,8 @@ from dlms_connector.config.inheritance import Layer, Place
 from dlms_connector.config.shown import shown
 from dlms_connector.errors import ConfigError
 
-#: What separates cells: that of them which is most frequent in the first line.
-DELIMITERS = ",;\t"
+_DELIMITERS = ",;\t"
+#: The csv module has a limit of its own, but one for the whole process, and others read tables too.
 _LONGEST_CELL = 65_536
 
 
@@ -49,17 +49,22 @@ def rows(name: str, base: Path) -> Iterator[Layer | OutOfStep]:
     """
     path = _confined(name, base)
     text = document.read(path)
-    delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
-    csv.field_size_limit(_LONGEST_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), strict=True)
     try:
         columns = [column.strip() for column in next(reader, [])]
         _check(columns, name)
         for cells in reader:
+            if any(len(cell) > _LONGEST_CELL for cell in cells):
+                raise csv.Error(f"a cell has more than {_LONGEST_CELL} characters")
             if any(cell.strip() for cell in cells):
                 yield _layer(columns, cells, Place(f"{name} line {reader.line_num}", columns=True))
     except csv.Error as error:
         raise ConfigError(f"{name} line {reader.line_num}: not a table: {error}") from None
+
+
+def delimiter_of(text: str) -> str:
+    """Return what separates the cells of a table: what is most frequent in its first line."""
+    return max(_DELIMITERS, key=text.partition("\n")[0].count)
 
 
 def _confined(name: str, base: Path) -> Path:

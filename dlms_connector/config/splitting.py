@@ -104,7 +104,7 @@ class FleetDocument:
         if self._table is None:
             return
         rows = fleet_file.rows(self._table, base)
-        lines = _records(document.read(base / self._table), fleet_file.DELIMITERS)
+        lines = _records(document.read(base / self._table))
         self._heading = next(lines, "")
         for row, text in zip(rows, lines, strict=True):
             yield (row if isinstance(row, Layer) else Layer(row.place, {})), text
@@ -118,11 +118,10 @@ def _row(layer: Layer, raw: Any, placement: Placement) -> Row:
     return Row(named, unit, raw, layer.place.columns, readable)
 
 
-def _records(text: str, delimiters: str) -> Iterator[str]:
+def _records(text: str) -> Iterator[str]:
     """Yield the rows of a table as they are written, without blank ones; the heading is first."""
     lines = io.StringIO(text, newline="").readlines()
-    delimiter = max(delimiters, key=text.partition("\n")[0].count)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = csv.reader(lines, delimiter=fleet_file.delimiter_of(text), strict=True)
     begun = 0
     for number, cells in enumerate(reader):
         record = "".join(lines[begun : reader.line_num])

@@ -1,3 +1,4 @@
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,16 @@ def test_rows_join_devices_templates_and_defaults(tmp_path: Path) -> None:
     assert (a.dlms.password, b.dlms.password) == (b"1,2", b"d")
     assert (a.poll_period_ms, b.poll_period_ms) == (9000, 5000)
     assert len(a.timeseries) == 1
+
+
+def test_the_limit_that_the_process_has_for_cells_stays(tmp_path: Path) -> None:
+    """Other connectors of the gateway read tables, too."""
+    before = csv.field_size_limit(99_999)
+    try:
+        fleet(tmp_path, "deviceName,connection.host\nA,10.0.0.1\n")
+        assert csv.field_size_limit() == 99_999
+    finally:
+        csv.field_size_limit(before)
 
 
 def test_problems_name_line_and_column(tmp_path: Path) -> None:
