@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from dlms_connector.cli.tracing import now_ms
 from dlms_connector.config import Device, Loaded
 from dlms_connector.fleet import Reception
 from dlms_connector.link import DialInLink, make_link
@@ -46,7 +46,7 @@ async def at_meter(
             link,
             open_link=link.open,
             make_client=make_client,
-            now_ms=lambda: time.time_ns() // 1_000_000,
+            now_ms=now_ms,
             log=log,
             state_dir=state_dir,
         )

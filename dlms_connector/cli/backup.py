@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dlms_connector.backup import BackupError, Made, make
+from dlms_connector.cli.options import gateway_option
 from dlms_connector.config import load_file
 from dlms_connector.errors import ConfigError
 from dlms_connector.installation import InstallationError, configuration_file
@@ -18,13 +19,7 @@ _NAMED = 20
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
-@click.option(
-    "--gateway-config",
-    "config_dir",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The folder with the gateway's tb_gateway.json.",
-)
+@gateway_option
 @click.option(
     "--keep",
     type=click.IntRange(1),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,8 +11,10 @@ from typing import Any, TextIO
 
 import click
 
+from dlms_connector.cli.options import file_argument
 from dlms_connector.cli.program import FAILED, USER_MISTAKE
 from dlms_connector.cli.sent import hints_of, unsent
+from dlms_connector.cli.terminal import silent_log
 from dlms_connector.cli.tracing import trace_options, traces, writing
 from dlms_connector.config import Configuration, Device, Loaded, load_file
 from dlms_connector.errors import DlmsError
@@ -23,7 +24,7 @@ from dlms_connector.tracing import Trace
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@file_argument
 @click.option("--connect", is_flag=True, help="Also poll every meter once.")
 @click.option(
     "--timeout",
@@ -172,7 +173,7 @@ async def _read_all(
     fleet = Fleet(
         configuration.devices,
         sink,
-        _silent_log(),
+        silent_log("check"),
         state_dir=state_dir,
         groups=configuration.groups,
     )
@@ -189,11 +190,3 @@ async def _read_all(
     for name in sorted(sink.waiting):
         click.echo(f"{name}: no answer within {timeout_s:g} s", err=True)
     return not sink.waiting and not sink.failed
-
-
-def _silent_log() -> logging.Logger:
-    """Return a logger without output: the sink already prints the results."""
-    log = logging.getLogger("dlms_connector.check")
-    log.propagate = False
-    log.addHandler(logging.NullHandler())
-    return log

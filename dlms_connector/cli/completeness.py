@@ -11,12 +11,13 @@ from datetime import datetime, time, timedelta, timezone, tzinfo
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlms_connector.cli.chosen import offered
+from dlms_connector.cli.moments import moment
+from dlms_connector.cli.options import device_option, file_argument
 from dlms_connector.cli.program import FAILED
+from dlms_connector.cli.terminal import table_console
 from dlms_connector.config import Device, load_file
 from dlms_connector.errors import ConfigError, DlmsError
 from dlms_connector.interpret import options_of
@@ -27,8 +28,6 @@ from dlms_connector.state import NoPlace, commands_folder
 _FILE = "records.sqlite"
 #: Days that are shown without `--from`.
 _DAYS = 31
-#: Text columns for a pipe or a file, which have no width of their own.
-_PIPE_WIDTH = 160
 _COUNTS = ("expected", "held", "sent", "confirmed")
 
 
@@ -50,15 +49,8 @@ class _Line:
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option(
-    "--device",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    shell_complete=offered,
-    help="Only this meter; repeatable.",
-)
+@file_argument
+@device_option("Only this meter; repeatable.")
 @click.option(
     "--from", "start", metavar="T", help="First day, or moment (ISO 8601); the last 31 days."
 )
@@ -137,14 +129,8 @@ def _lines(ledger: Ledger, device: Device, start: str | None, end: str | None) -
 
 
 def _moment(text: str, option: str, zone: tzinfo) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is not a day or a moment such as 2026-05-01 or 2026-05-01T00:00:00Z",
-            param_hint=option,
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    told = moment(text, option)
+    return told if told.tzinfo else told.replace(tzinfo=zone)
 
 
 def _ms(at: datetime) -> int:
@@ -157,9 +143,6 @@ def _reasons(count: DayCount) -> str:
 
 
 def _show(lines: Sequence[_Line]) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console.width = max(console.width, _PIPE_WIDTH)
     table = Table()
     for heading in ("device", "profile", "day"):
         table.add_column(heading, overflow="fold")
@@ -177,7 +160,7 @@ def _show(lines: Sequence[_Line]) -> None:
             *(str(getattr(count, name)) for name in _COUNTS),
             Text(_reasons(count), "red" if count.gaps else ""),
         )  # fmt: skip
-    console.print(table)
+    table_console().print(table)
 
 
 def _write_csv(path: Path, lines: Sequence[_Line]) -> None:

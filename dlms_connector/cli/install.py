@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from dlms_connector.cli.options import gateway_option
 from dlms_connector.installation import (
     Change,
     ConnectorType,
@@ -32,13 +33,7 @@ def options(function: F) -> F:
             help="The gateway's extensions folder. For the Debian package and for pip it is found "
             "automatically. For Docker: the volume mounted at /thingsboard_gateway/extensions.",
         ),
-        click.option(
-            "--gateway-config",
-            "config_dir",
-            required=True,
-            type=click.Path(path_type=Path, file_okay=False),
-            help="The folder with the gateway's tb_gateway.json.",
-        ),
+        gateway_option,
     ):
         function = decorate(function)
     return function

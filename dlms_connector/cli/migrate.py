@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from dlms_connector.cli.program import FAILED
+from dlms_connector.cli.terminal import table_console
 from dlms_connector.config import Secret, load_file
 from dlms_connector.migration import (
     Bridge,
@@ -26,9 +26,6 @@ from dlms_connector.migration import (
     read_mapping,
     write,
 )
-
-#: Text columns for a pipe or a file, which have no width of their own.
-_PIPE_WIDTH = 200
 
 
 @click.command()
@@ -101,9 +98,7 @@ def _password(variable: str | None) -> Secret | None:
 
 
 def _show(migration: Migration) -> None:
-    width = None if Console().is_terminal else _PIPE_WIDTH
-    console = Console(width=width, highlight=False)
-    console.print(_table(migration.rows))
+    table_console().print(_table(migration.rows))
     for note in migration.notes:
         click.echo(f"note: {note}")
 

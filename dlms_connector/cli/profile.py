@@ -18,6 +18,8 @@ from rich.text import Text
 
 from dlms_connector.cli.at_meter import at_meter, state_folder
 from dlms_connector.cli.chosen import chosen, offered
+from dlms_connector.cli.moments import moment
+from dlms_connector.cli.options import file_argument
 from dlms_connector.cli.profile_files import (
     as_json,
     heading,
@@ -30,6 +32,7 @@ from dlms_connector.cli.profile_plots import charts, write_plot
 from dlms_connector.cli.profile_rows import Rows, Told, read_last, read_range
 from dlms_connector.cli.program import INTERRUPTED
 from dlms_connector.cli.sent import text_of
+from dlms_connector.cli.terminal import table_console
 from dlms_connector.cli.tracing import trace_options, traces, writing
 from dlms_connector.config import Device, Loaded, Profile, load_file
 from dlms_connector.errors import DlmsError
@@ -40,15 +43,13 @@ from dlms_connector.tracing import Trace
 
 #: Rows that are read without `--from` and `--last`: a day of quarters.
 _LAST = 96
-#: Text columns for a pipe or a file, which have no width of their own.
-_PIPE_WIDTH = 200
 #: The endings of pictures that can be drawn.
 _PICTURES = (".png", ".svg", ".pdf")
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("profile")
-@click.argument("file", type=_FILE)
+@file_argument
 @click.option(
     "--device",
     "name",
@@ -122,7 +123,8 @@ def command(
         raise click.UsageError("--from and --last exclude each other")
     if end is not None and start is None:
         raise click.UsageError("--to needs --from")
-    since, until = _moment(start, "--from"), _moment(end, "--to")
+    since = moment(start, "--from") if start is not None else None
+    until = moment(end, "--to") if end is not None else None
     _check_outputs(csv_file, parquet_file, plot_file, chart=chart)
     loaded = load_file(file)
     device = _device(loaded, name)
@@ -149,18 +151,6 @@ def command(
         raise error
     if error is not None:
         sys.exit(INTERRUPTED)
-
-
-def _moment(text: str | None, option: str) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is not a day or a moment such as 2026-05-01 or 2026-05-01T00:00:00Z",
-            param_hint=option,
-        ) from None
 
 
 def _check_outputs(
@@ -279,15 +269,8 @@ def _tell(rows: Rows, error: BaseException | None) -> None:
         click.echo(f"{reader.device.device_name}: {reader.profile.obis} has no such rows", err=True)
 
 
-def _console() -> Console:
-    console = Console()
-    if not console.is_terminal:
-        console.width = max(console.width, _PIPE_WIDTH)
-    return console
-
-
 def _draw(rows: Rows) -> None:
-    console = _console()
+    console = table_console()
     width = min(console.width, 120)
     drawn = False
     for text in charts(rows, width, colour=console.is_terminal and not console.no_color):
@@ -316,4 +299,4 @@ def _show(rows: Rows) -> None:
                 for one, cell in zip(columns, cells, strict=True)
             ),
         )
-    _console().print(table)
+    table_console().print(table)

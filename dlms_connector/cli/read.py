@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,11 +13,14 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from dlms_connector.cli.chosen import chosen, offered
+from dlms_connector.cli.at_meter import state_folder
+from dlms_connector.cli.chosen import chosen
+from dlms_connector.cli.options import device_option, file_argument
 from dlms_connector.cli.program import FAILED, USER_MISTAKE
 from dlms_connector.cli.read_formats import FORMATS, object_failures
 from dlms_connector.cli.sent import as_sent, hints_of, items_of, text_of, unsent
-from dlms_connector.cli.tracing import trace_options, traces, writing
+from dlms_connector.cli.terminal import table_console
+from dlms_connector.cli.tracing import now_ms, trace_options, traces, writing
 from dlms_connector.config import Device, load_file
 from dlms_connector.errors import ConfigError, DlmsError
 from dlms_connector.fleet import Reception
@@ -26,24 +28,15 @@ from dlms_connector.link import DialInLink, Link, make_link
 from dlms_connector.meter import Outcome, Tap, meter_of, wanted
 from dlms_connector.protocol import make_client
 from dlms_connector.reading import Poll
-from dlms_connector.state import NoPlace, commands_folder, needs_counter
+from dlms_connector.state import NoPlace
 
 #: Most lines to read at the same time.
 _AT_ONCE = 50
-#: Text columns for a pipe or a file, which have no width of their own.
-_PIPE_WIDTH = 200
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option(
-    "--device",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    shell_complete=offered,
-    help="Read only this meter; repeatable.",
-)
+@file_argument
+@device_option("Read only this meter; repeatable.")
 @click.option(
     "--format",
     "form",
@@ -80,9 +73,7 @@ def command(
     def done(device: Device, outcome: Outcome) -> None:
         results[device.device_name] = device, outcome
 
-    state_dir: Path | NoPlace | None = None
-    if any(needs_counter(device) or device.dlms.referencing == "SN" for device in devices):
-        state_dir = commands_folder(loaded.configuration.state_directory, file.resolve().parent)
+    state_dir = state_folder(loaded, file, *devices)
     with writing(trace) as writers, Console(stderr=True).status("reading meters"):
         taps = traces(devices, writers, everything=trace_everything)
         asyncio.run(read_once(devices, done, state_dir=state_dir, taps=taps))
@@ -158,7 +149,7 @@ async def _read_line(
                 link,
                 open_link=link.open,
                 make_client=make_client,
-                now_ms=lambda: time.time_ns() // 1_000_000,
+                now_ms=now_ms,
                 log=log,
                 state_dir=state_dir,
             )
@@ -180,9 +171,7 @@ def _is_incomplete(device: Device, outcome: Outcome) -> bool:
 
 
 def _show(results: Sequence[tuple[Device, Outcome]]) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console.width = max(console.width, _PIPE_WIDTH)
+    console = table_console()
     for device, outcome in results:
         if outcome.poll.readings or not outcome.error:
             console.print(_table(device, outcome))

@@ -14,6 +14,8 @@ import click
 from rich.console import Console
 
 from dlms_connector import __version__
+from dlms_connector.cli.at_meter import state_folder
+from dlms_connector.cli.options import file_argument
 from dlms_connector.cli.program import FAILED
 from dlms_connector.cli.tracing import now_ms
 from dlms_connector.config import Device, load_file
@@ -24,7 +26,7 @@ from dlms_connector.link import make_link
 from dlms_connector.meter import Meter, meter_of, wanted
 from dlms_connector.protocol import Client, make_client
 from dlms_connector.protocol.talk import Talk
-from dlms_connector.state import NoPlace, commands_folder, needs_counter, private_files
+from dlms_connector.state import NoPlace, private_files
 from dlms_connector.tracing import FORMAT, VERSION, Recorder, Trace, secrets_of
 
 _log = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ _TOLD = ("interfaceType", "referencing", "authentication", "security", "security
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@file_argument
 @click.option("--device", "name", required=True, metavar="NAME", help="The meter to record.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False),
               help="Where to write it; never overwrites a file.  [default: recording.json]"
@@ -57,9 +59,7 @@ def command(file: Path, name: str, output: Path | None, timeout_s: float) -> Non
         raise click.BadParameter(f"no device is called {name!r}; there are: {there_are}")
     if not device.is_polled or device.dlms.interface_type == "IEC_62056_21":
         raise click.UsageError("only a conversation by DLMS can be recorded; take read --trace")
-    state_dir: Path | NoPlace | None = None
-    if needs_counter(device) or device.dlms.referencing == "SN":
-        state_dir = commands_folder(loaded.configuration.state_directory, file.resolve().parent)
+    state_dir = state_folder(loaded, file, device)
     output = output or Path("recording.json")
     try:
         target = os.fdopen(private_files.create(output), "w", encoding="utf-8")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dlms_connector.backup import BackupError, Opened, Part, Restored, newest_of_one, restore
+from dlms_connector.cli.options import gateway_option
 from dlms_connector.config import load_file
 from dlms_connector.errors import ConfigError
 from dlms_connector.installation import InstallationError
@@ -18,13 +19,7 @@ _SHOWN = 10
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option(
-    "--gateway-config",
-    "config_dir",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The folder with the gateway's tb_gateway.json.",
-)
+@gateway_option
 @click.option(
     "--only",
     type=click.Choice(["config", "state"]),

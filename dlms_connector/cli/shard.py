@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from dlms_connector.cli.options import file_argument
 from dlms_connector.cli.shard_files import Written, before_in, left_over, write
 from dlms_connector.config import Files, FleetDocument
 
@@ -36,7 +37,7 @@ def _weights(over: int, text: str | None) -> tuple[float, ...]:
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@file_argument
 @click.option(
     "--over",
     required=True,

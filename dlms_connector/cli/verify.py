@@ -17,6 +17,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from dlms_connector.cli.options import gateway_option
 from dlms_connector.cli.platform_access import API_KEY, PASSWORD, login
 from dlms_connector.cli.program import FAILED
 from dlms_connector.config import PlatformAccess, load_file
@@ -46,13 +47,7 @@ _SIGNS: Mapping[Mark, tuple[str, str]] = {
 
 
 @click.command()
-@click.option(
-    "--gateway-config",
-    "config_dir",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The folder with the gateway's tb_gateway.json.",
-)
+@gateway_option
 @click.option(
     "--platform",
     "url",

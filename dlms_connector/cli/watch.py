@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import signal
 import sys
 import time
@@ -16,8 +15,10 @@ from rich.console import Console
 from rich.live import Live
 
 from dlms_connector.cli.at_meter import state_folder
-from dlms_connector.cli.chosen import chosen, offered
+from dlms_connector.cli.chosen import chosen
+from dlms_connector.cli.options import device_option, file_argument
 from dlms_connector.cli.program import FAILED, USER_MISTAKE
+from dlms_connector.cli.terminal import silent_log
 from dlms_connector.cli.watch_table import Watched, Watching, fleet_table, meter_table
 from dlms_connector.config import Device, load_file
 from dlms_connector.errors import DlmsError
@@ -30,15 +31,8 @@ _DRAW_S = 0.5
 
 
 @click.command("watch")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option(
-    "--device",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    shell_complete=offered,
-    help="Watch only this meter; repeatable.",
-)
+@file_argument
+@device_option("Watch only this meter; repeatable.")
 @click.option(
     "--seconds", type=click.FloatRange(min=0, min_open=True), metavar="S",
     help="End after this many seconds. [default: until Ctrl-C]",
@@ -111,7 +105,7 @@ async def _watch(
 
     devices = [one.device for one in watching.meters]
     sink = _Changes(watching, changed)
-    fleet = Fleet(devices, sink, _silent_log(), state_dir=state_dir)
+    fleet = Fleet(devices, sink, silent_log("watch"), state_dir=state_dir)
     for number in (signal.SIGINT, signal.SIGTERM):
         # Windows has no signal handlers, and threads have none either.
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
@@ -144,11 +138,3 @@ async def _draw(watching: Watching, console: Console) -> None:
 def _say(line: str) -> None:
     click.echo(line)
     sys.stdout.flush()
-
-
-def _silent_log() -> logging.Logger:
-    """Return a logger without output: what it would tell is shown already."""
-    log = logging.getLogger("dlms_connector.watch")
-    log.propagate = False
-    log.addHandler(logging.NullHandler())
-    return log
