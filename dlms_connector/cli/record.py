@@ -8,13 +8,13 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 from rich.console import Console
 
 from dlms_connector import __version__
-from dlms_connector.cli.at_meter import state_folder
+from dlms_connector.cli.at_meter import at_meter, state_folder
 from dlms_connector.cli.options import file_argument
 from dlms_connector.cli.program import FAILED
 from dlms_connector.cli.tracing import now_ms
@@ -22,9 +22,8 @@ from dlms_connector.config import Device, load_file
 from dlms_connector.discovery import Description, describe
 from dlms_connector.errors import ConfigError, DlmsError
 from dlms_connector.interpret import options_of
-from dlms_connector.link import make_link
-from dlms_connector.meter import Meter, meter_of, wanted
-from dlms_connector.protocol import Client, make_client
+from dlms_connector.meter import wanted
+from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.state import NoPlace, private_files
 from dlms_connector.tracing import FORMAT, VERSION, Recorder, Trace, secrets_of
@@ -82,31 +81,25 @@ async def _record(
         device.device_name, (), now_ms=now_ms, log=_log, secrets=secrets_of(device),
         apdu=recorder.apdu,
     )  # fmt: skip
-    link = make_link(device.connection)
-    meter = meter_of(
-        device, link, open_link=link.open, make_client=make_client, now_ms=now_ms, log=_log,
-        state_dir=state_dir,
-    )  # fmt: skip
-    if not isinstance(meter, Meter):
-        raise ConfigError("dlms.interfaceType: only a conversation by DLMS can be recorded")
+    failure: DlmsError | None = None
+    shown: Description | None = None
 
     def talk(client: Client) -> Talk[Description]:
         return (yield from describe(
             client, referencing=device.dlms.referencing, options=options_of(device.dlms)
         ))  # fmt: skip
 
-    meter.session.trace(trace)
-    failure: DlmsError | None = None
-    shown: Description | None = None
     try:
-        failure = (await meter.poll(wanted(device))).error
-        if failure is None:
-            shown = await meter.run(talk, timeout_s=timeout_s)
-        await meter.session.release()
+        async with at_meter(device, state_dir, _log) as meter:
+            meter.session.trace(trace)
+            failure = (await meter.poll(wanted(device))).error
+            if failure is None:
+                shown = cast(Description, await meter.run(talk, timeout_s=timeout_s))
+    except ConfigError:
+        raise
     except DlmsError as error:
         failure = error
     finally:
-        await link.close()
         trace.close()
     return _content(device, recorder, shown, failure), failure
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import stat
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dlms_connector.cli import main
-from dlms_connector.simulator import MeterOptions, simulate
+from dlms_connector.simulator import MeterOptions, dial_in, simulate
 from dlms_connector.simulator.recording import read_recording
 from tests.support.places import ROOT
 from tests.unit.cli.test_tracing import METERS_TITLE, PASSWORD, TITLE, WAYS, configured, found_in
 
 RECORDINGS = sorted((ROOT / "tests" / "recordings").glob("*.json"))
+HERE = "127.0.0.1"
 IDENTITIES = [PASSWORD, TITLE, METERS_TITLE, b"73219846"]
 
 
@@ -159,6 +162,28 @@ async def test_a_meter_that_answers_in_blocks_is_recorded_and_served(tmp_path: P
     assert result.exit_code == 0, result.output
     listed = [one["obis"] for one in content_of(again)["objects"]]
     assert listed == [one["obis"] for one in content["objects"]]
+
+
+async def test_a_meter_that_dials_in_is_waited_for(tmp_path: Path) -> None:
+    with socket.socket() as one:
+        one.bind((HERE, 0))
+        port = int(one.getsockname()[1])
+    door = {"type": "listen", "host": HERE, "port": port, "peer": HERE}
+    file = configured(tmp_path, port, {}, connection=door)
+    output = tmp_path / "recording.json"
+    recording = asyncio.ensure_future(
+        run("record", file, "--device", "House 1", "--output", str(output))
+    )
+    async with AsyncExitStack() as calls:
+        while not recording.done():
+            try:
+                await calls.enter_async_context(dial_in(MeterOptions(), HERE, port))
+                break
+            except ConnectionRefusedError:  # the port is not open yet
+                await asyncio.sleep(0.02)
+        result = await recording
+    assert result.exit_code == 0, result.output
+    assert content_of(output)["objects"]
 
 
 async def test_a_meter_that_refuses_is_recorded_too(tmp_path: Path) -> None:
