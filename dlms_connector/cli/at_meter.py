@@ -9,19 +9,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from dlms_connector.cli.tracing import now_ms
-from dlms_connector.config import Device, Loaded
+from dlms_connector.config import Device
 from dlms_connector.fleet import Reception
 from dlms_connector.link import DialInLink, make_link
 from dlms_connector.meter import AnyMeter, meter_of
 from dlms_connector.protocol import make_client
-from dlms_connector.state import NoPlace, commands_folder, needs_counter
-
-
-def state_folder(loaded: Loaded, file: Path, *devices: Device) -> Path | NoPlace | None:
-    """Return the folder of the gateway's counters and short names; None if nobody needs it."""
-    if not any(needs_counter(device) or device.dlms.referencing == "SN" for device in devices):
-        return None
-    return commands_folder(loaded.configuration.state_directory, file.resolve().parent)
+from dlms_connector.state import NoPlace
 
 
 @asynccontextmanager

@@ -14,12 +14,13 @@ import click
 from dlms_connector.cli.options import file_argument
 from dlms_connector.cli.program import FAILED, USER_MISTAKE
 from dlms_connector.cli.sent import hints_of, unsent
+from dlms_connector.cli.state_folder import state_folder
 from dlms_connector.cli.terminal import silent_log
 from dlms_connector.cli.tracing import trace_options, traces, writing
 from dlms_connector.config import Configuration, Device, Loaded, load_file
 from dlms_connector.errors import DlmsError
 from dlms_connector.meter import wanted
-from dlms_connector.state import NoPlace, commands_folder, needs_counter
+from dlms_connector.state import NoPlace
 from dlms_connector.tracing import Trace
 
 
@@ -62,8 +63,8 @@ def command(
         with writing(trace) as writers:
             polled = [device for device in devices if device.is_polled]
             taps = traces(polled, writers, everything=trace_everything)
-            folder = file.resolve().parent
-            failed = not asyncio.run(_read_all(loaded.configuration, timeout_s, folder, taps))
+            state_dir = state_folder(loaded, file, *polled)
+            failed = not asyncio.run(_read_all(loaded.configuration, timeout_s, state_dir, taps))
     if loaded.every_problem:
         sys.exit(USER_MISTAKE)
     if failed:
@@ -161,15 +162,15 @@ class _FirstAnswers:
 
 
 async def _read_all(
-    configuration: Configuration, timeout_s: float, config_dir: Path, taps: Mapping[str, Trace]
+    configuration: Configuration,
+    timeout_s: float,
+    state_dir: Path | NoPlace | None,
+    taps: Mapping[str, Trace],
 ) -> bool:
     """Poll every meter once; true if all of them answered completely."""
     from dlms_connector.fleet import Fleet
 
     sink = _FirstAnswers(configuration.devices)
-    state_dir: Path | NoPlace | None = None
-    if any(map(needs_counter, configuration.devices)):
-        state_dir = commands_folder(configuration.state_directory, config_dir)
     fleet = Fleet(
         configuration.devices,
         sink,

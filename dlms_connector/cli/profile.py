@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 from rich.text import Text
 
-from dlms_connector.cli.at_meter import at_meter, state_folder
+from dlms_connector.cli.at_meter import at_meter
 from dlms_connector.cli.chosen import chosen, offered
 from dlms_connector.cli.moments import moment
 from dlms_connector.cli.options import file_argument
@@ -32,6 +32,7 @@ from dlms_connector.cli.profile_plots import charts, write_plot
 from dlms_connector.cli.profile_rows import Rows, Told, read_last, read_range
 from dlms_connector.cli.program import INTERRUPTED
 from dlms_connector.cli.sent import text_of
+from dlms_connector.cli.state_folder import state_folder
 from dlms_connector.cli.terminal import table_console
 from dlms_connector.cli.tracing import trace_options, traces, writing
 from dlms_connector.config import Device, Loaded, Profile, load_file

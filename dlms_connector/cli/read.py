@@ -13,12 +13,12 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from dlms_connector.cli.at_meter import state_folder
 from dlms_connector.cli.chosen import chosen
 from dlms_connector.cli.options import device_option, file_argument
 from dlms_connector.cli.program import FAILED, USER_MISTAKE
 from dlms_connector.cli.read_formats import FORMATS, object_failures
 from dlms_connector.cli.sent import as_sent, hints_of, items_of, text_of, unsent
+from dlms_connector.cli.state_folder import state_folder
 from dlms_connector.cli.terminal import table_console
 from dlms_connector.cli.tracing import now_ms, trace_options, traces, writing
 from dlms_connector.config import Device, load_file

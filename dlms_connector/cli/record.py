@@ -14,9 +14,10 @@ import click
 from rich.console import Console
 
 from dlms_connector import __version__
-from dlms_connector.cli.at_meter import at_meter, state_folder
+from dlms_connector.cli.at_meter import at_meter
 from dlms_connector.cli.options import file_argument
 from dlms_connector.cli.program import FAILED
+from dlms_connector.cli.state_folder import state_folder
 from dlms_connector.cli.tracing import now_ms
 from dlms_connector.config import Device, load_file
 from dlms_connector.discovery import Description, describe

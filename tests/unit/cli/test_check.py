@@ -1,3 +1,4 @@
+import asyncio
 import io
 import json
 import logging
@@ -17,6 +18,7 @@ from dlms_connector.config.model import Device
 from dlms_connector.errors import LinkTimeoutError, ObjectError
 from dlms_connector.obis import Obis
 from dlms_connector.reading import Failure, Poll
+from dlms_connector.simulator import MeterOptions, simulate
 
 ITEM = {"key": "voltage_l1", "obis": "1-1:32.7.0"}
 
@@ -135,6 +137,21 @@ def test_connect_without_anything_to_read(check: Callable[..., Result]) -> None:
     assert result.exit_code == 1
     assert "empty: answers; nothing to read is configured" in result.stdout
     assert "silent: offline" in result.stderr
+
+
+async def test_short_names_are_kept_where_the_gateway_keeps_them(tmp_path: Path) -> None:
+    """Reading them takes longer than a check waits, where the line is slow."""
+    state = tmp_path / "state"
+    file = tmp_path / "dlms.json"
+    async with simulate([MeterOptions(referencing="SN")]) as (server,):
+        connection = {"host": "127.0.0.1", "port": server.port}
+        item = {"key": "energy", "obis": "1-0:1.8.0"}
+        meter = device("SN", connection=connection, dlms={"referencing": "SN"}, timeseries=[item])
+        file.write_text(json.dumps({"devices": [meter], "stateDirectory": str(state)}))
+        arguments = ["check", str(file), "--connect"]
+        result = await asyncio.to_thread(CliRunner().invoke, main, arguments)
+    assert result.exit_code == 0, result.output
+    assert list(state.glob("names-*"))
 
 
 def test_a_large_fleet_shows_how_far_it_is(tmp_path: Path) -> None:
