@@ -16,11 +16,19 @@ from dlms_connector.errors import ConfigError
 def chosen(loaded: Loaded, names: Sequence[str]) -> Sequence[Device]:
     """Return the named devices, each once; without names all that are polled.
 
+    Raises as `named` does.
+    """
+    if names:
+        return named(loaded, names)
+    return tuple(device for device in loaded.configuration.devices if device.is_polled)
+
+
+def named(loaded: Loaded, names: Sequence[str]) -> Sequence[Device]:
+    """Return the devices of these names, each once.
+
     Raises ConfigError if a named device was refused, BadParameter if there is none of that name.
     """
     devices = {device.device_name: device for device in loaded.configuration.devices}
-    if not names:
-        return tuple(device for device in devices.values() if device.is_polled)
     for name in names:
         refused = [one for one in loaded.refused if one.name == name]
         if name not in devices and refused:

@@ -14,9 +14,10 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from dlms_connector.cli.chosen import named
 from dlms_connector.cli.moments import moment
 from dlms_connector.cli.options import device_option, file_argument
-from dlms_connector.cli.program import FAILED
+from dlms_connector.cli.program import FAILED, USER_MISTAKE
 from dlms_connector.cli.terminal import table_console
 from dlms_connector.config import Device, load_file
 from dlms_connector.errors import ConfigError, DlmsError
@@ -74,7 +75,10 @@ def command(
     confirmed, 1 some are missing or there are no records, 2 what you wrote is wrong.
     """
     loaded = load_file(file)
-    devices = _chosen(loaded.configuration.devices, names)
+    devices = named(loaded, names) if names else loaded.configuration.devices
+    problems = () if names else loaded.every_problem
+    for problem in problems:
+        click.echo(problem, err=True)
     folder = commands_folder(loaded.configuration.state_directory, file.resolve().parent)
     if isinstance(folder, NoPlace):
         raise DlmsError(f"the records are not found: {folder.problem}; {folder.hint}")
@@ -91,17 +95,10 @@ def command(
         click.echo(json.dumps([line.as_json() for line in lines], indent=2, ensure_ascii=False))
     elif csv_file is None:
         _show(lines)
+    if problems:
+        sys.exit(USER_MISTAKE)
     if any(line.count is None or line.count.gaps for line in lines):
         sys.exit(FAILED)
-
-
-def _chosen(devices: Sequence[Device], names: Sequence[str]) -> list[Device]:
-    known = {device.device_name: device for device in devices}
-    for name in names:
-        if name not in known:
-            there_are = ", ".join(known) or "no usable devices"
-            raise click.BadParameter(f"no device is called {name!r}; there are: {there_are}")
-    return [known[name] for name in dict.fromkeys(names)] if names else list(devices)
 
 
 def _lines(ledger: Ledger, device: Device, start: str | None, end: str | None) -> Iterator[_Line]:

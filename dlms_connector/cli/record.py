@@ -15,6 +15,7 @@ from rich.console import Console
 
 from dlms_connector import __version__
 from dlms_connector.cli.at_meter import at_meter
+from dlms_connector.cli.chosen import named
 from dlms_connector.cli.options import file_argument
 from dlms_connector.cli.program import FAILED
 from dlms_connector.cli.state_folder import state_folder
@@ -50,13 +51,7 @@ def command(file: Path, name: str, output: Path | None, timeout_s: float) -> Non
     Exit codes: 0 written, 1 written, but the meter failed, 2 the configuration is wrong.
     """
     loaded = load_file(file)
-    devices = {device.device_name: device for device in loaded.configuration.devices}
-    if (device := devices.get(name)) is None:
-        for refused in loaded.refused:
-            if refused.name == name:
-                raise ConfigError(*refused.problems)
-        there_are = ", ".join(devices) or "no usable devices"
-        raise click.BadParameter(f"no device is called {name!r}; there are: {there_are}")
+    (device,) = named(loaded, [name])
     if not device.is_polled or device.dlms.interface_type == "IEC_62056_21":
         raise click.UsageError("only a conversation by DLMS can be recorded; take read --trace")
     state_dir = state_folder(loaded, file, device)

@@ -73,6 +73,23 @@ def test_days_are_shown_beside_a_running_gateway(file: Path, tmp_path: Path) -> 
     }  # fmt: skip
 
 
+def test_nothing_is_complete_where_a_device_is_refused(file: Path, tmp_path: Path) -> None:
+    records, start = _record(tmp_path, 96)
+    records.close()
+    content = json.loads(file.read_text())
+    content["devices"][1]["connection"] = {"hots": "192.0.2.1"}
+    file.write_text(json.dumps(content))
+    until = ("--to", _day(start, 1))
+    every = _run(file, *until)
+    assert every.exit_code == 2
+    assert "devices[1].connection.host: required" in every.stderr
+    assert _day(start) in every.stdout
+    assert _run(file, "--device", "M1", *until).exit_code == 0
+    refused = _run(file, "--device", "M2", *until)
+    assert refused.exit_code == 2
+    assert "devices[1].connection.host: required" in refused.stderr
+
+
 def test_whole_days_up_to_today_are_the_default(file: Path, tmp_path: Path) -> None:
     records, start = _record(tmp_path, 96)
     records.close()
