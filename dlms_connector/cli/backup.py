@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from dlms_connector.backup import BackupError, Made, make
+from dlms_connector.backup import Made, make
 from dlms_connector.cli.options import gateway_option
 from dlms_connector.config import load_file
 from dlms_connector.errors import ConfigError
-from dlms_connector.installation import InstallationError, configuration_file
+from dlms_connector.installation import configuration_file
 from dlms_connector.state import copies
 
 #: Secrets that are named one by one on a terminal.
@@ -50,13 +50,11 @@ def command(directory: Path, config_dir: Path, keep: int | None, with_secrets: b
 
 def state_of(config_dir: Path) -> Path | None:
     """Return the folder of the state of a gateway; None if it has none yet."""
+    document = configuration_file(config_dir)
     try:
-        document = configuration_file(config_dir)
         configured = load_file(document).configuration.state_directory
     except ConfigError:
         configured = None  # a configuration that cannot be loaded is backed up as it is
-    except InstallationError as error:
-        raise BackupError(str(error)) from error
     folder = copies.state_folder_of(configured, config_dir)
     return folder if folder.is_dir() else None
 

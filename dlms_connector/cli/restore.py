@@ -10,7 +10,6 @@ from dlms_connector.backup import BackupError, Opened, Part, Restored, newest_of
 from dlms_connector.cli.options import gateway_option
 from dlms_connector.config import load_file
 from dlms_connector.errors import ConfigError
-from dlms_connector.installation import InstallationError
 from dlms_connector.verification import running
 
 #: Problems of the restored configuration that are shown.
@@ -50,10 +49,7 @@ def command(source: Path, config_dir: Path, only: Part | None, dry_run: bool) ->
             "first, such as by sudo systemctl stop thingsboard-gateway"
         )
     parts: tuple[Part, ...] = ("config", "state") if only is None else (only,)
-    try:
-        done = restore(opened, config_dir, parts=parts, dry_run=dry_run)
-    except InstallationError as error:
-        raise BackupError(str(error)) from error
+    done = restore(opened, config_dir, parts=parts, dry_run=dry_run)
     for line in done.lines or ["nothing differs: nothing to do"]:
         click.echo(line)
     if dry_run:

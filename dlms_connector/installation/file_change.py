@@ -16,6 +16,8 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
+from dlms_connector.errors import DlmsError
+
 #: A single file mounted into a container can be written, but not replaced.
 _CANNOT_REPLACE = {errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS}
 
@@ -29,7 +31,7 @@ _MOST_LINES = 60
 _SECRET_KEY = re.compile("token|password|secret|.key|username|clientid", re.IGNORECASE)
 
 
-class InstallationError(Exception):
+class InstallationError(DlmsError):
     """The installation is not possible; the message says what to do."""
 
 
