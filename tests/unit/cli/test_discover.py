@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dlms_connector.cli import main
-from dlms_connector.cli.discover import _most_seconds
+from dlms_connector.cli.discover_request import most_seconds
 from dlms_connector.config.loading import load_file
 from dlms_connector.simulator import MeterOptions, microstar, simulate, simulate_terminal
 from tests.support.peers import free_port
@@ -127,7 +127,7 @@ async def test_what_was_skipped_and_what_is_tried_are_told() -> None:
 def test_a_search_ends_within_a_minute_unless_told_to_wait_longer(
     given: float | None, timeout_s: float, serial_port: str | None, seconds: float
 ) -> None:
-    assert _most_seconds(given, timeout_s, serial_port) == pytest.approx(seconds)
+    assert most_seconds(given, timeout_s, serial_port) == pytest.approx(seconds)
 
 
 async def test_silence_is_exit_1_and_names_the_suspects() -> None:
