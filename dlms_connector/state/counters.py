@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
@@ -76,7 +76,7 @@ def counter_of(
             name,
             must_read=directory is None or dlms.invocation_counter is not None,
             numbers=numbers,
-            beside=_elsewhere(numbers),
+            elsewhere=_elsewhere,
             marks=_marks(device),
             heard=_shared_heard(name, path, log) if path else Heard(name, None, log),
             log=log,
@@ -133,12 +133,14 @@ def _of_folder(folder: Path) -> tuple[Callable[[], bool], Callable[[], str | Non
     return partial(is_lost, folder), partial(tenure_of, folder)
 
 
-def _elsewhere(numbers: list[Numbers]) -> list[Numbers]:
+def _elsewhere(numbers: Sequence[Numbers]) -> list[Numbers]:
     """Return those of the same keys and titles that an event loop uses in other folders."""
     # By name, not by a look at all of them: a fleet of thousands has as many.
-    places = [folder / one.path.name for one in numbers if one.path for folder in _folders]
-    others = [other for place in places if (other := _numbers.get(place)) is not None]
-    return [one for one in dict.fromkeys(others) if one.managed and one not in numbers]
+    paths = [one.path for one in numbers if one.path]
+    with _sharing:
+        places = [other / path.name for path in paths for other in _folders if other != path.parent]
+        found = dict.fromkeys(_numbers.get(place) for place in places)
+    return [other for other in found if other is not None and other.managed]
 
 
 def _shared_heard(name: str, path: Path, log: logging.Logger) -> Heard:

@@ -72,7 +72,7 @@ class InvocationCounter:
         margin: int = MARGIN,
         log: logging.Logger = _LOG,
         numbers: Sequence[Numbers] = (),
-        beside: Sequence[Numbers] = (),
+        elsewhere: Callable[[Sequence[Numbers]], Sequence[Numbers]] = lambda numbers: (),
         heard: Heard | None = None,
         marks: Sequence[str] = ("",),
         why_not: DlmsError | None = None,
@@ -80,13 +80,15 @@ class InvocationCounter:
         """`name` is the meter's; with `must_read` the first number is read from the meter.
 
         `first` is the lowest number to begin with. With `numbers`, `path` is not used; they are
-        several if the meter's APDUs are ciphered with several lasting keys. `beside` are those
-        of the same keys in other folders: they matter, but cannot hinder. `marks` tell the meter
-        from others with the same key and title. With `why_not`, no number is given out.
+        several if the meter's APDUs are ciphered with several lasting keys. `elsewhere` returns
+        those of the same keys that are used in other folders: they matter, but cannot hinder.
+        `marks` tell the meter from others with the same key and title. With `why_not`, no number is
+        given out.
         """
         own = Numbers(name, path, first=lambda: first, margin=margin, log=log)
-        self._numbers, self._beside = tuple(numbers) or (own,), tuple(beside)
-        self._all = self._numbers + self._beside
+        self._numbers, self._elsewhere = tuple(numbers) or (own,), elsewhere
+        self._beside: tuple[Numbers, ...] = ()
+        self._all = self._numbers
         #: The last title that was asked for, and the names under which its numbers are kept.
         self._hashed: tuple[bytes, tuple[bytes, ...]] | None = None
         self._heard, self._marks = heard or Heard(name, None, log), tuple(marks)
@@ -243,8 +245,7 @@ class InvocationCounter:
     async def _aside(self, job: Callable[[], None]) -> bool:
         """Do what waits for the disk in a thread; return whether it was done in time."""
         loop = asyncio.get_running_loop()
-        for each in self._all:
-            each.managed = True
+        self._look_around()
         try:
             await within(_PATIENCE_S, loop.run_in_executor(_THREADS, job))
         except asyncio.TimeoutError:
@@ -254,13 +255,25 @@ class InvocationCounter:
             return False
         return True
 
+    def _look_around(self) -> None:
+        """Find who uses the same keys in other folders.
+
+        Our own can be found before we look: of two who begin at the same moment at least one finds
+        the other, and takes each number out of both folders.
+        """
+        for each in self._numbers:
+            each.managed = True
+        self._beside = tuple(self._elsewhere(self._numbers))
+        self._all = self._numbers + self._beside
+
     def _take(self) -> int:
         """Return a number that is unused with each of the keys."""
         if len(self._all) == 1:
             return self._numbers[0].take()
         while True:
             least = self._peek()
-            taken = {each.take(least) for each in self._numbers} | self._taken_beside(least)
+            taken = {each.take(least) for each in self._numbers}
+            taken |= self._taken_beside(max(taken))
             if len(taken) == 1:
                 return taken.pop()
 

@@ -263,6 +263,20 @@ async def test_two_folders_in_one_process_share_the_numbers(
     assert unused_so_far(numbers)
 
 
+async def test_two_folders_whose_meters_were_all_there_before_one_was_talked_with(
+    tmp_path: Path,
+) -> None:
+    """As at the start of a gateway with two connectors: nobody has begun when both are made."""
+    entries = [counter(tmp_path / folder) for folder in "ab"]
+    numbers = []
+    for _ in range(3):
+        for entry in entries:
+            await entry.begin()
+            numbers += used(entry, 3)
+    assert len(numbers) == 18
+    assert unused_so_far(numbers)
+
+
 def test_a_lasting_dedicated_key_outlives_the_key_beside_it(tmp_path: Path) -> None:
     lasting = {"workarounds": {"pre_established": True}, "dedicated_key": Secret(b"\x77" * 16)}
     numbers = used(counter(tmp_path, **lasting))
