@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dlms_connector.state import counter_files, place, private_files
 from dlms_connector.state.counter_files import Kind
-from dlms_connector.state.numbers import FIRST, PER_S
+from dlms_connector.state.numbers import FIRST, RESTORED_PER_S
 from dlms_connector.state.pushed import FILE as PUSHED
 from dlms_connector.state.pushed import PushedCounters
 from dlms_connector.state.state_folder import state_wish
@@ -44,7 +44,7 @@ class Copied:
     @property
     def beyond(self) -> float:
         """What tells of two which one goes on at the higher number, whenever that is."""
-        return self.number + (0 if self.skipped else FIRST) - PER_S * self.written_s
+        return self.number + (0 if self.skipped else FIRST) - RESTORED_PER_S * self.written_s
 
 
 def counters_in(

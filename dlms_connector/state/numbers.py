@@ -35,10 +35,14 @@ PER_S = 20
 #: And a random number below this: the same copy may be restored again, for example by a container
 #: that fills its folder at each start, and must not lead to the same numbers again.
 _SCATTER = 4_000_000
-#: Where somebody has restored a backup by hand, this instead, and `FIRST` once: then all backups of
-#: a counter, and those of what went on from one, are on one line over time. Whichever is restored
-#: last goes on beyond what was used before, so that the meter takes it.
-_AGAIN = 10_000
+#: Where somebody has restored a backup by hand, these instead, and `FIRST` once. All backups of a
+#: counter, and those of what went on from one, are then on one line over time: whichever is
+#: restored last goes on beyond what was used before, so that the meter takes it. For that, to
+#: restore several in turn, each a copy of what went on from the one before, may not skip more than
+#: the first of them alone would skip now. So less is skipped than `RESTORED_PER_S` makes, by more
+#: than twice what a start reserves; and at least `_AGAIN`, for a copy of some minutes ago.
+RESTORED_PER_S = 2 * PER_S
+_LESS, _AGAIN = 2_000, 10_000
 #: A copy that is so old that the key would be used up: nothing is guessed then.
 _LARGEST_SKIP = 100_000_000
 
@@ -280,10 +284,11 @@ def unused(found: Found) -> int:
 
 def _skip(found: Found) -> int:
     """Return more numbers than can have been used since a copy was made."""
-    since = int(PER_S * max(0.0, time.time() - found.written_s))
+    since_s = max(0.0, time.time() - found.written_s)
     if found.restored:
-        return (0 if found.skipped else FIRST) + _AGAIN + since
-    return FIRST + since + randbelow(_SCATTER)
+        since = max(_AGAIN, int(RESTORED_PER_S * since_s) - _LESS)
+        return since if found.skipped else FIRST + since
+    return FIRST + int(PER_S * since_s) + randbelow(_SCATTER)
 
 
 def refused(problem: str, symptom: Symptom, **facts: object) -> RefusedError:

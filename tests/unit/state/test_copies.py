@@ -100,6 +100,21 @@ def test_an_old_backup_brings_no_number_back(
     assert host.use(meter, 5, readable=readable)
 
 
+def test_the_first_backup_again_after_several_that_went_on_from_it(tmp_path: Path) -> None:
+    host, meter = Host(tmp_path / "a"), Meter()
+    host.use(meter, 5)
+    first = latest = backup_of(host)
+    for name in "bcd":
+        first, latest = older(first, USE_S), older(latest, USE_S)
+        host = Host(tmp_path / name)
+        host.restore(*latest)
+        assert len(host.use(meter, 400)) == 400
+        latest = backup_of(host)
+    host = Host(tmp_path / "e")
+    host.restore(*older(first, USE_S))
+    assert host.use(meter, 5)
+
+
 def test_another_backup_on_the_host_where_one_was_restored(tmp_path: Path) -> None:
     host, meter = Host(tmp_path / "a"), Meter()
     host.use(meter, 300)
