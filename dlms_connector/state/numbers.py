@@ -136,9 +136,12 @@ class Numbers:
         self._resolved = self.countable = True
 
     def unraise(self, value: int, raised: int) -> None:
-        """Take back a `raise_to` after which no number was taken."""
+        """Take back a `raise_to` after which no number was taken or reserved.
+
+        Others may have reserved what lies between.
+        """
         with self._memory:
-            if self._next == raised:
+            if self._next == raised and self._reserved <= raised:
                 self._next = value
 
     def take(self, least: int = 0) -> int:

@@ -18,6 +18,7 @@ from dlms_connector.config import Device, Dlms, Secret
 from dlms_connector.errors import DlmsError
 from dlms_connector.obis import Obis
 from dlms_connector.state import InvocationCounter, counter_of, invocation_counter
+from dlms_connector.state.numbers import Numbers
 from tests.support.places import ROOT
 
 KEY = bytes(range(16))
@@ -243,6 +244,20 @@ def test_two_entries_for_one_meter_share_the_numbers(tmp_path: Path) -> None:
     assert unused_so_far(numbers)
     assert numbers == sorted(numbers)
     assert unused_so_far(numbers + in_another_process(tmp_path) + used(entries[0]))
+
+
+def test_what_others_reserved_meanwhile_is_not_taken_where_a_raise_is_taken_back(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "counter-0123456789abcdef.json"
+    one, other = Numbers("M", path), Numbers("M", path)
+    one.prepare()
+    other.prepare()
+    numbers = [other.take() for _ in range(5)]
+    one.raise_to(1000)
+    one.prepare()
+    one.unraise(1, 1000)
+    assert unused_so_far(numbers + [one.take() for _ in range(200)])
 
 
 async def test_two_folders_in_one_process_share_the_numbers(
