@@ -173,20 +173,8 @@ def restore_file(folder: Path, name: str, content: bytes, *, same: bool) -> bool
         return True
     if same and path.exists():
         return False
-    write_octets(path, content)
+    private_files.write_octets(path, content)
     return True
-
-
-def write_octets(path: Path, content: bytes) -> None:
-    """Replace a file by a private one, complete after a crash. Raises OSError."""
-    private_files.make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(private_files.create(temporary), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _further(one: Copied | None, other: Copied | None) -> Copied:
@@ -220,7 +208,7 @@ def _append(path: Path, content: bytes) -> None:
 
 def _join_pushed(folder: Path, content: bytes) -> None:
     beside = folder / f".{PUSHED}.restored"
-    write_octets(beside, content)
+    private_files.write_octets(beside, content)
     try:
         copied = PushedCounters(beside, place.LOG)
         copied.load()

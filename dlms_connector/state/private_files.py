@@ -58,12 +58,19 @@ def put_aside(path: Path) -> Path | None:
 
 
 def write(path: Path, content: Mapping[str, object]) -> None:
-    """Replace a file so that after a crash the old or the new one is there, complete."""
+    """Replace a file by one with a JSON object, see `write_octets`."""
+    write_octets(path, json.dumps(content).encode())
+
+
+def write_octets(path: Path, content: bytes) -> None:
+    """Replace a file so that after a crash the old or the new one is there, complete.
+
+    Raises OSError.
+    """
     temporary = path.with_suffix(".new")
-    with suppress(FileNotFoundError):
-        temporary.unlink()
-    with os.fdopen(create(temporary), "w") as file:
-        json.dump(content, file)
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(create(temporary), "wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
