@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from dlms_connector.state import counter_files, place, private_files
+from dlms_connector.state import counter_files, heard, place, private_files
 from dlms_connector.state.counter_files import Kind
 from dlms_connector.state.numbers import FIRST, RESTORED_PER_S
 from dlms_connector.state.pushed import FILE as PUSHED
@@ -24,7 +24,6 @@ from dlms_connector.state.state_folder import state_wish
 #: Files of the state that are kept as they are. Not among them: the last configuration, which may
 #: hold secrets; a transfer of firmware, which is begun anew; what says whose folder it is.
 _PLAIN = ("names-*.json", "online-*.json", "renamed-*.json", "clock-sets.json")
-_HEARD = "heard-*.log"
 _LARGEST = 64 * 1024 * 1024
 _OWNER = re.compile(r"[0-9a-f]{16}")
 _LATEST_S = 1e11
@@ -93,14 +92,14 @@ def of_json(content: bytes) -> dict[str, Copied]:
 
 def files_in(folder: Path) -> Iterator[Path]:
     """Yield the other files of a folder that belong into a backup."""
-    for pattern in (*_PLAIN, _HEARD, PUSHED):
+    for pattern in (*_PLAIN, heard.FILES, PUSHED):
         yield from sorted(path for path in folder.glob(pattern) if path.is_file())
 
 
 def is_ours(name: str) -> bool:
     """Whether a file of this name may be restored into a folder of state."""
     path = Path(name)
-    return path.name == name and any(path.match(each) for each in (*_PLAIN, _HEARD, PUSHED))
+    return path.name == name and any(path.match(each) for each in (*_PLAIN, heard.FILES, PUSHED))
 
 
 def read_file(path: Path) -> bytes:
@@ -165,8 +164,8 @@ def restore_file(folder: Path, name: str, content: bytes, *, same: bool) -> bool
     Numbers that were heard are joined with those that are known: the higher one counts.
     """
     path = folder / name
-    if path.match(_HEARD):
-        _append(path, content)
+    if path.match(heard.FILES):
+        heard.join(path, content)
         return True
     if name == PUSHED:
         _join_pushed(folder, content)
@@ -196,14 +195,6 @@ def _write(path: Path, lock: int, one: Copied) -> None:
     # How old it is tells how many numbers may have been used since.
     os.utime(lock, (one.written_s, one.written_s))
     os.utime(path, (one.written_s, one.written_s))
-
-
-def _append(path: Path, content: bytes) -> None:
-    descriptor = private_files.create_or_open(path, os.O_APPEND)
-    with os.fdopen(descriptor, "ab") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
 
 
 def _join_pushed(folder: Path, content: bytes) -> None:

@@ -8,6 +8,7 @@ after that every `STEP` numbers: a crash loses at most so many.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -19,12 +20,16 @@ from dlms_connector.errors import StateBusyError
 from dlms_connector.state import private_files
 from dlms_connector.state.private_files import create_or_open, put_aside
 
+#: The names of these files in the folder of the state.
+FILES = "heard-*.log"
 #: Numbers of one meter that a crash may lose.
 STEP = 50
 _MOST = 16 * 1024 * 1024
 #: More lines than these, and twice as many as meters: the file is written anew.
 _LINES = 2000
 _LINE = re.compile(rb"([0-9a-f]{16}) ([0-9]{1,10})")
+#: A file is there all the same if the process or the system has no descriptor or memory left.
+_FOR_NOW = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 class Heard:
@@ -37,6 +42,10 @@ class Heard:
         self._highest: dict[bytes, int] = {}
         self._stored: dict[bytes, int] = {}
         self._loaded = path is None
+        #: Why the file is not read yet.
+        self._hindrance = "it takes too long"
+        #: Lines of the file, as far as they are known here.
+        self._lines = 0
         self._complained = False
 
     def highest(self, meter: bytes, *, wait: bool = True) -> int:
@@ -45,9 +54,10 @@ class Heard:
         Raises StateBusyError if the file is not read yet, and shall not be waited for.
         """
         if not self._loaded:
-            if not wait:
-                raise StateBusyError("reading what was heard of the meter", "it takes too long")
-            self.store()
+            if wait:
+                self.store()
+            if not self._loaded:
+                raise StateBusyError("reading what was heard of the meter", self._hindrance)
         return self._highest.get(meter, -1)
 
     def note(self, meter: bytes, number: int, *, opening: bool = False) -> None:
@@ -65,33 +75,33 @@ class Heard:
             try:
                 if not self._loaded:
                     self._load(self._path)
-                self._append(self._path)
-            except OSError as error:
+                if self._loaded:
+                    self._append(self._path)
+                    self._shorten(self._path)
+            except (OSError, ValueError) as error:
                 self._complain(error)
 
     def _load(self, path: Path) -> None:
-        self._loaded = True
+        """Read the file, unless that cannot be done just now."""
+        content = b""
         try:
-            lines = private_files.read(path, _MOST).splitlines()
+            content = private_files.read(path, _MOST)
         except FileNotFoundError:
-            return
+            pass
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in _FOR_NOW:
+                self._hindrance = str(error)
+                return
             self._set_aside(path, str(error))
-            return
-        found = [match for line in lines if (match := _LINE.fullmatch(line))]
+        found, odd = _parse(content)
         with self._memory:
-            for match in found:
-                meter, number = bytes.fromhex(match[1].decode()), int(match[2])
+            for meter, number in found.items():
                 self._highest[meter] = max(number, self._highest.get(meter, -1))
-            self._stored = dict(self._highest)
-        if len(found) < len(lines):
+            self._stored = {} if odd else found
+        self._lines = 0 if odd else content.count(b"\n")
+        if odd:
             self._set_aside(path, "it has lines that make no sense")
-            self._stored = {}
-        elif len(lines) > max(_LINES, 2 * len(self._highest)):
-            new = path.with_suffix(".new")
-            new.unlink(missing_ok=True)
-            self._write(new, self._stored)
-            new.replace(path)
+        self._loaded = True
 
     def _append(self, path: Path) -> None:
         with self._memory:
@@ -102,24 +112,21 @@ class Heard:
             }
         if not new:
             return
-        self._write(path, new)
+        _append(path, new)
+        self._lines += len(new)
         with self._memory:
             self._stored.update(new)
 
-    @staticmethod
-    def _write(path: Path, numbers: Mapping[bytes, int]) -> None:
-        private_files.make_folder(path.parent)
-        lines = "".join(f"{meter.hex()} {number}\n" for meter, number in numbers.items()).encode()
-        descriptor = create_or_open(path, os.O_APPEND)
-        try:
-            end = os.lseek(descriptor, 0, os.SEEK_END)
-            if end and os.pread(descriptor, 1, end - 1) != b"\n":
-                lines = b"\n" + lines  # behind what a crash or a full disk has cut off
-            while lines:  # a disk that is nearly full takes a part, and that is no error
-                lines = lines[os.write(descriptor, lines) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    def _shorten(self, path: Path) -> None:
+        """Write the file anew if it is long, without the numbers that count no more.
+
+        What another process writes in this moment is lost, until the meter answers again.
+        """
+        if self._lines <= max(_LINES, 2 * len(self._highest)):
+            return
+        found, _ = _parse(private_files.read(path, _MOST))
+        private_files.write_octets(path, _lines(found))
+        self._lines = len(found)
 
     def _set_aside(self, path: Path, why: str) -> None:
         aside = put_aside(path)
@@ -129,10 +136,60 @@ class Heard:
             f"is kept as {aside.name}" if aside else "stays",
         )  # fmt: skip
 
-    def _complain(self, error: OSError) -> None:
+    def _complain(self, error: Exception) -> None:
         if not self._complained and self._path is not None:
             self._complained = True
             self._log.warning(
                 "%s: what is heard of the meter's counter is not kept over a restart: %s",
                 self._name, error,
             )  # fmt: skip
+
+
+def join(path: Path, content: bytes) -> None:
+    """Add the numbers of another file of the same key, where they are higher. Raises OSError."""
+    try:
+        known, _ = _parse(private_files.read(path, _MOST))
+    except (OSError, ValueError):
+        known = {}  # it is told where it is used
+    found, _ = _parse(content)
+    if higher := {meter: n for meter, n in found.items() if n > known.get(meter, -1)}:
+        _append(path, higher)
+
+
+def carry_over(before: Path, folder: Path) -> None:
+    """Raise the numbers in a folder to those in the one that was in use before.
+
+    Raises OSError, and ValueError for a file that is too large.
+    """
+    for path in before.glob(FILES):
+        join(folder / path.name, private_files.read(path, _MOST))
+
+
+def _parse(content: bytes) -> tuple[dict[bytes, int], bool]:
+    """Return the highest numbers, and whether there are lines that make no sense."""
+    highest: dict[bytes, int] = {}
+    lines = content.splitlines()
+    found = [match for line in lines if (match := _LINE.fullmatch(line))]
+    for match in found:
+        meter, number = bytes.fromhex(match[1].decode()), int(match[2])
+        highest[meter] = max(number, highest.get(meter, -1))
+    return highest, len(found) < len(lines)
+
+
+def _lines(numbers: Mapping[bytes, int]) -> bytes:
+    return "".join(f"{meter.hex()} {number}\n" for meter, number in numbers.items()).encode()
+
+
+def _append(path: Path, numbers: Mapping[bytes, int]) -> None:
+    private_files.make_folder(path.parent)
+    lines = _lines(numbers)
+    descriptor = create_or_open(path, os.O_APPEND)
+    try:
+        end = os.lseek(descriptor, 0, os.SEEK_END)
+        if end and os.pread(descriptor, 1, end - 1) != b"\n":
+            lines = b"\n" + lines  # behind what a crash or a full disk has cut off
+        while lines:  # a disk that is nearly full takes a part, and that is no error
+            lines = lines[os.write(descriptor, lines) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlms_connector.state import counter_files, private_files, pushed
+from dlms_connector.state import counter_files, heard, private_files, pushed
 from dlms_connector.state.counter_files import LAST, Found, Kind
 from dlms_connector.state.file_lock import identity
 from dlms_connector.state.no_place import NoPlace, is_denied, not_noted, not_yet, unreadable, unseen
@@ -195,8 +195,7 @@ def _carry_over(entry: Mapping[str, Any], folder: Path) -> bool:
     try:
         for path in sorted(before.glob("counter-*.json")):
             _raise(folder / path.name, counter_files.look(path))
-        for path in before.glob("heard-*.log"):
-            _append(folder / path.name, private_files.read(path, 1 << 24))
+        heard.carry_over(before, folder)
         pushed.carry_over(before, folder)
     except (OSError, ValueError):
         return False
@@ -211,12 +210,6 @@ def _raise(path: Path, before: Found) -> None:
             highest = min(max(number, unused(here)), LAST)
             skipped = any(each.skipped or each.kind is Kind.TOUCHED for each in (before, here))
             counter_files.keep(path, lock, highest, "", skipped=skipped)
-
-
-def _append(path: Path, content: bytes) -> None:
-    descriptor = private_files.create_or_open(path, os.O_APPEND)
-    with os.fdopen(descriptor, "ab") as file:
-        file.write(content)
 
 
 def id_of(folder: Path) -> str | None:

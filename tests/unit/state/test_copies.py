@@ -203,7 +203,7 @@ def test_what_was_heard_of_meters_does_not_go_down(tmp_path: Path) -> None:
     name = f"heard-{'0' * 16}.log"
     (tmp_path / name).write_text(f"{'a' * 16} 9\n")
     copies.restore_file(tmp_path, name, f"{'a' * 16} 5\n{'b' * 16} 7\n".encode(), same=True)
-    assert (tmp_path / name).read_text().split() == ["a" * 16, "9", "a" * 16, "5", "b" * 16, "7"]
+    assert (tmp_path / name).read_text().split() == ["a" * 16, "9", "b" * 16, "7"]
     path = tmp_path / PUSHED_FILE
     sender, other = "a" * 24, "b" * 24
     path.write_text(json.dumps({"highest": {sender: 9}}))

@@ -6,13 +6,14 @@ import errno
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dlms_connector.config import Workarounds
-from dlms_connector.errors import SecurityError
+from dlms_connector.errors import SecurityError, StateBusyError
 from dlms_connector.protocol.association import Association
-from dlms_connector.state import InvocationCounter
+from dlms_connector.state import InvocationCounter, private_files
 from dlms_connector.state.heard import STEP, Heard
 from tests.support.secured_meter import SERVER_TITLE, Line, SecuredMeter, finish, secured
 from tests.unit.state.test_no_number_twice import counter
@@ -101,6 +102,58 @@ def test_the_file_does_not_grow_for_ever(tmp_path: Path) -> None:
     one.note(SERVER_TITLE, 9001, opening=True)
     one.store()
     assert heard(path).highest(SERVER_TITLE) == 9001
+
+
+def test_the_file_does_not_grow_while_it_is_used(tmp_path: Path) -> None:
+    """A meter with an association for each poll writes a line for each."""
+    path = tmp_path / "heard-x.log"
+    one = heard(path)
+    meters = [number.to_bytes(8, "big") for number in range(900)]
+    for number in range(20):
+        for meter in meters:
+            one.note(meter, number, opening=True)
+        one.store()
+        assert len(path.read_text().splitlines()) <= 2000
+    again = heard(path)
+    assert {again.highest(meter) for meter in meters} == {19}
+
+
+def test_a_file_that_cannot_be_read_for_a_while_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process may have no descriptor left just then: old replies must not be new again."""
+    path = tmp_path / "heard-x.log"
+    path.write_text(f"{SERVER_TITLE.hex()} 77\n")
+    one = heard(path)
+
+    def fails(*_: object) -> bytes:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(private_files, "read", fails)
+        with pytest.raises(StateBusyError, match="open files"):
+            one.highest(SERVER_TITLE)
+    assert one.highest(SERVER_TITLE) == 77
+
+
+def test_nothing_is_said_of_a_meter_before_the_file_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "heard-x.log"
+    path.write_text(f"{SERVER_TITLE.hex()} 77\n")
+    one, read = heard(path), private_files.read
+    asked = []
+
+    def slowly(*args: Any) -> bytes:
+        with pytest.raises(StateBusyError, match="too long") as caught:
+            one.highest(SERVER_TITLE, wait=False)
+        asked.append(caught)
+        return read(*args)
+
+    monkeypatch.setattr(private_files, "read", slowly)
+    one.store()
+    assert asked
+    assert one.highest(SERVER_TITLE, wait=False) == 77
 
 
 @pytest.mark.parametrize("content", [b"\xff\n", b"[" * 99, b"53 53\n", bytes(99)])

@@ -198,6 +198,20 @@ def test_two_connectors_with_a_place_each(elsewhere: Site) -> None:
     assert [elsewhere.command(name) for name in names] == places
 
 
+def test_what_was_heard_is_carried_over_once(elsewhere: Site) -> None:
+    """Each start takes over what the other connector's folder has, which has it from here."""
+    names = [None, str(elsewhere.elsewhere / "north")]
+    places = [elsewhere.gateway(name, f"DLMS {name}") for name in names]
+    text = "".join(f"{number:016x} {number}\n" for number in range(9))
+    for place in places:
+        assert place is not None
+        (place / "heard-0.log").write_text(text)
+    for _ in range(3):
+        for name in names:
+            elsewhere.gateway(name, f"DLMS {name}")
+    assert [(place / "heard-0.log").read_text() for place in places if place] == [text, text]
+
+
 def test_a_place_that_only_the_gateways_environment_names(elsewhere: Site) -> None:
     """And that was another one before: the folder that was left has no part in it."""
     elsewhere.gateway()
