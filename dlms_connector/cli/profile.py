@@ -13,27 +13,16 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
 from dlms_connector.cli.at_meter import at_meter
 from dlms_connector.cli.chosen import chosen, offered
 from dlms_connector.cli.moments import moment
 from dlms_connector.cli.options import file_argument
-from dlms_connector.cli.profile_files import (
-    as_json,
-    heading,
-    needed,
-    writable,
-    write_csv,
-    write_parquet,
-)
-from dlms_connector.cli.profile_plots import charts, write_plot
-from dlms_connector.cli.profile_rows import Rows, Told, read_last, read_range
+from dlms_connector.cli.profile_outputs import Outputs
+from dlms_connector.cli.profile_rows import RangeError, Rows, Told, read_last, read_range
+from dlms_connector.cli.profile_shown import tell
 from dlms_connector.cli.program import INTERRUPTED
-from dlms_connector.cli.sent import text_of
 from dlms_connector.cli.state_folder import state_folder
-from dlms_connector.cli.terminal import table_console
 from dlms_connector.cli.tracing import trace_options, traces, writing
 from dlms_connector.config import Device, Loaded, Profile, load_file
 from dlms_connector.errors import DlmsError
@@ -44,8 +33,6 @@ from dlms_connector.tracing import Trace
 
 #: Rows that are read without `--from` and `--last`: a day of quarters.
 _LAST = 96
-#: The endings of pictures that can be drawn.
-_PICTURES = (".png", ".svg", ".pdf")
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -126,7 +113,10 @@ def command(
         raise click.UsageError("--to needs --from")
     since = moment(start, "--from") if start is not None else None
     until = moment(end, "--to") if end is not None else None
-    _check_outputs(csv_file, parquet_file, plot_file, chart=chart)
+    outputs = Outputs(
+        csv=csv_file, parquet=parquet_file, plot=plot_file, chart=chart, json=json_wanted
+    )
+    outputs.check()
     loaded = load_file(file)
     device = _device(loaded, name)
     rows = Rows(ProfileReader(device, _profile(device, obis)))
@@ -135,42 +125,12 @@ def command(
         tap = traces([device], writers, everything=trace_everything).get(device.device_name)
         error = _read(rows, since, until, count or _LAST, folder, tap)
     if rows or error is None:
-        if csv_file is not None:
-            write_csv(csv_file, rows)
-        if parquet_file is not None:
-            write_parquet(parquet_file, rows)
-        if plot_file is not None and not write_plot(plot_file, rows):
-            click.echo(f"{plot_file} is not written: no row has a number with a unit", err=True)
-        if json_wanted:
-            click.echo(as_json(rows))
-        if chart:
-            _draw(rows)
-        if not (json_wanted or chart or csv_file or parquet_file or plot_file):
-            _show(rows)
-    _tell(rows, error)
+        outputs.write(rows)
+    tell(rows, error)
     if isinstance(error, DlmsError):
         raise error
     if error is not None:
         sys.exit(INTERRUPTED)
-
-
-def _check_outputs(
-    csv_file: Path | None, parquet_file: Path | None, plot_file: Path | None, *, chart: bool
-) -> None:
-    """Raise BadParameter for what could not be written in the end."""
-    writable("--csv", csv_file)
-    writable("--parquet", parquet_file)
-    writable("--plot", plot_file)
-    if parquet_file is not None:
-        needed("--parquet", "pyarrow", "parquet")
-    if plot_file is not None:
-        needed("--plot", "matplotlib", "plot")
-        if plot_file.suffix.lower() not in _PICTURES:
-            raise click.BadParameter(
-                f"the file must end with {', '.join(_PICTURES)}", param_hint="--plot"
-            )
-    if chart:
-        needed("--chart", "plotext", "chart")
 
 
 def _device(loaded: Loaded, name: str | None) -> Device:
@@ -228,9 +188,7 @@ def _read(
             asyncio.run(read(told))
     except (DlmsError, KeyboardInterrupt) as error:
         return error
-    except ValueError as error:
-        if rows or str(error) != "the range ends before it begins":
-            raise
+    except RangeError as error:
         raise click.BadParameter(str(error), param_hint="--to") from None
     finally:
         if tap is not None:
@@ -256,48 +214,3 @@ def _progress(what: str) -> Iterator[Told]:
     with bar:
         task = bar.add_task(what, total=1.0, rows=0)
         yield lambda part, rows: bar.update(task, completed=part, rows=rows)
-
-
-def _tell(rows: Rows, error: BaseException | None) -> None:
-    """Say on stderr what the rows do not show."""
-    for remark in rows.remarks:
-        click.echo(f"note: {remark}", err=True)
-    if error is not None and rows:
-        what = "interrupted" if isinstance(error, KeyboardInterrupt) else "the reading ended early"
-        click.echo(f"{what}: {len(rows.lines)} rows were read before", err=True)
-    elif error is None and not rows:
-        reader = rows.reader
-        click.echo(f"{reader.device.device_name}: {reader.profile.obis} has no such rows", err=True)
-
-
-def _draw(rows: Rows) -> None:
-    console = table_console()
-    width = min(console.width, 120)
-    drawn = False
-    for text in charts(rows, width, colour=console.is_terminal and not console.no_color):
-        click.echo(text)
-        drawn = True
-    if not drawn:
-        click.echo("nothing to draw: no row has a number with a unit", err=True)
-
-
-def _show(rows: Rows) -> None:
-    columns, reader = list(rows.columns.values()), rows.reader
-    title = Text(f"{reader.device.device_name} {reader.profile.obis}")
-    table = Table(title=title, title_justify="left")
-    table.add_column("time", overflow="fold", no_wrap=True)
-    for one in columns:
-        table.add_column(Text(heading(one)), justify="right", overflow="fold")
-    for line in rows.lines:
-        cells = [line.values.get(one.key) for one in columns]
-        table.add_row(
-            line.at.isoformat(),
-            *(
-                Text(
-                    "" if cell is None else text_of(cell),
-                    "yellow" if one.key in line.suspect else "",
-                )
-                for one, cell in zip(columns, cells, strict=True)
-            ),
-        )
-    table_console().print(table)

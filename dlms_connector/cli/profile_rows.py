@@ -41,6 +41,10 @@ _DAY_MS = 86_400_000
 Told = Callable[[float, int], None]
 
 
+class RangeError(ValueError):
+    """No row can be in a range: it is asked for wrongly."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column as it is sent: its key, the captured object, and the unit of its numbers."""
@@ -195,14 +199,13 @@ async def read_range(
     """Read the rows captured from `start` up to before `end`, oldest first.
 
     Moments without a zone are in that of the meter's clock. Without an end, up to the newest row.
-    Raises ValueError if the range ends before it begins, and DlmsError; what came before stays in
-    `rows`.
+    Raises RangeError if it ends before it begins, and DlmsError; what came before stays in `rows`.
     """
     held = await _ask(meter, rows.reader.held)
     zone = rows.reader.zone or timezone.utc
     at, until = _ms(start, zone), _until_ms(end, zone, held)
     if end is not None and until <= at:
-        raise ValueError("the range ends before it begins")
+        raise RangeError("the range ends before it begins")
     if held.oldest_ms is not None:
         at = max(at, held.oldest_ms // 1000 * 1000)
     # Nobody captures rows in the far future; a clock may be wrong by some time.
