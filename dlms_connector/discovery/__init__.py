@@ -2,7 +2,6 @@
 
 Safe for meters in use: the public client without authentication comes first, probes are few
 and slow, each ends with a goodbye, and a secret is tried once.
-
 """
 
 from dlms_connector.discovery.candidates import Candidate, Server, Wanted, preset_dlms

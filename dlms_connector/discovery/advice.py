@@ -222,11 +222,12 @@ def _of_silence(
 
 
 def _of_others(attempt: Attempt) -> str:
-    found = attempt.found
-    at = f"server wPort {found.server.logical}" if found and not found.is_hdlc else "server {}/{}"
-    if found is not None:
-        at = at.format(found.server.logical, found.server.physical)
-    return f"a valid frame {attempt.detail} came ({at}): {sentence([Symptom.OTHERS_SESSION])}"
+    found = attempt.found or attempt.candidate
+    server = found.server
+    at = f"{server.logical}/{server.physical}" if found.is_hdlc else f"wPort {server.logical}"
+    return (
+        f"a valid frame {attempt.detail} came (server {at}): {sentence([Symptom.OTHERS_SESSION])}"
+    )
 
 
 def _of_noise(attempt: Attempt, *, serial: bool) -> str:

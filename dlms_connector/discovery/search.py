@@ -6,19 +6,16 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from dlms_connector.config import Connection, SerialConnection
 from dlms_connector.discovery import candidates
-from dlms_connector.discovery.candidates import CLEAR_FIRST, PARAMETERS, Candidate, Wanted
+from dlms_connector.discovery.candidates import Candidate, Wanted
 from dlms_connector.discovery.pace import Pace
-from dlms_connector.discovery.probes import Attempt, foreign, greet, knock, leave
+from dlms_connector.discovery.probes import Attempt
+from dlms_connector.discovery.probing import Probing
 from dlms_connector.discovery.stages import Stage, stages
-from dlms_connector.errors import (
-    ConnectError,
-    LinkClosedError,
-    LinkError,
-    LinkTimeoutError,
-)
+from dlms_connector.errors import ConnectError, LinkError, LinkTimeoutError
 from dlms_connector.link import Link
 from dlms_connector.meter import converse
 from dlms_connector.protocol.datalink import sign_on
@@ -28,11 +25,6 @@ MakeLink = Callable[[Connection], Link]
 #: Receives the next probe in words, the number of probes so far, and the most there may be.
 Trying = Callable[[str, int, int], None]
 
-#: Seconds to wait for an answer to DISC after a silent probe: enough for most meters.
-_GOODBYE_S = 0.3
-#: Of a meter that answered, answers are waited for so long at least, and so many times longer
-#: than the first one took.
-_LEAST_S, _ALLOWANCE = 0.5, 5
 #: Waits before a connection is tried again, in times of the usual wait; stages in a row that
 #: find no connection before the search ends.
 _PATIENCE, _MOST_LOST = (1, 3), 2
@@ -43,13 +35,8 @@ _MOST_HANG_UPS = 4
 #: At a server that answered but refuses: other clients tried (HDLC), refusals (wrapper).
 _MOST_CLIENTS = 6
 _MOST_REFUSALS = 4
-_HALF_DUPLEX_S = 0.03
 #: How often a readout is asked for again: the meter may still wait for HDLC.
 _READOUTS = 2
-#: Addresses at which SNRM is repeated behind a DISC; SNRMs that may be lost without one.
-_MOST_BEHIND_DISC, _MOST_ALONE = 3, 2
-#: Addresses at which an SNRM that met a hang-up or a rejection is repeated with parameters.
-_MOST_PROPOSING = 3
 
 
 class Search:
@@ -77,12 +64,10 @@ class Search:
         self._given, self._wanted, self._pace = connection, wanted, pace
         self._make_link, self._trying = make_link, trying
         self._all_baudrates = all_baudrates
-        self._timeout_s = pace.timeout_s
-        self._latency_s = 0.0
+        self._probing = Probing(pace.timeout_s, partial(self._open, first=False))
         self._tried: set[Candidate] = set()
-        self._ours: set[int] = set()  # the clients that were probed
         self._next = self._end = 0.0
-        self._total = self._behind_disc = self._proposing = 0
+        self._total = 0
 
     async def run(self) -> None:
         """Search until a meter answers. Raises ConnectError if the endpoint is not reachable."""
@@ -198,8 +183,7 @@ class Search:
         if first.kind == "accepted" and not (found.is_hdlc and clients):
             return
         most = _MOST_CLIENTS if found.is_hdlc else _MOST_REFUSALS - 1
-        # The meter is there, so it answers as fast as before, or not at all.
-        self._timeout_s = min(self._pace.timeout_s, max(_LEAST_S, _ALLOWANCE * self._latency_s))
+        self._probing.hurry()
         for client in clients[:most]:
             if not await self._may_go_on():
                 return
@@ -229,131 +213,8 @@ class Search:
     async def _probe(self, candidate: Candidate, link: Link, baudrate: int | None) -> Attempt:
         self._trying(_words(candidate, baudrate), len(self.attempts), self._total)
         self._tried.add(candidate)
-        self._ours.add(candidate.client)
-        attempt = first = self._judged(await self._knock(candidate, link))
-        if self._may_want_parameters(attempt):
-            attempt = first = await self._with_parameters(attempt, link)
-        if candidate.is_hdlc and link.is_open:
-            attempt = self._judged(await self._leave(attempt, link))
-        if first.kind == "silence" and attempt.kind == "refused" and candidate.interface == "HDLC":
-            attempt = await self._once_more(attempt, link)
-        attempt = replace(attempt, baudrate=baudrate)
+        attempt = replace(await self._probing.probe(candidate, link), baudrate=baudrate)
         self.attempts.append(attempt)
-        return attempt
-
-    def _judged(self, attempt: Attempt) -> Attempt:
-        """Return an answer to a client that we never were as what it is: another's session."""
-        if attempt.found is None:
-            return attempt
-        ours = attempt.found.client in self._ours
-        if attempt.answered and not ours:
-            return foreign(attempt)
-        if attempt.kind == "foreign" and ours and attempt.found.client != attempt.candidate.client:
-            return Attempt(candidate=attempt.candidate, kind="silence")  # a late echo
-        return attempt
-
-    async def _knock(self, candidate: Candidate, link: Link) -> Attempt:
-        talk = knock(candidate) if candidate.is_hdlc else greet(candidate)
-        now = asyncio.get_running_loop().time
-        begun = now()
-        try:
-            attempt = await converse(talk, link, timeout_s=self._timeout_s)
-            self._latency_s = now() - begun
-            return attempt
-        except LinkClosedError:
-            await link.close()
-            return Attempt(candidate=candidate, kind="closed")
-
-    async def _once_more(self, refused: Attempt, link: Link) -> Attempt:
-        """Knock again behind a DISC that met DM: some meters answer SNRM only there."""
-        found = refused.found
-        if found is None or not link.is_open or self._behind_disc >= _MOST_BEHIND_DISC:
-            return refused
-        self._behind_disc += 1
-        again = self._judged(await self._knock(found, link))
-        if again.kind != "accepted" or again.found is None:
-            return await self._anew(refused, found, link)
-        await self._leave(again, link)
-        needs = {} if await self._answers_alone(again.found, link) else {CLEAR_FIRST: "always"}
-        return replace(again, candidate=refused.candidate, found=again.found.needing(needs))
-
-    async def _anew(self, refused: Attempt, found: Candidate, link: Link) -> Attempt:
-        """Knock over a new connection: some meters hear nothing behind a DISC without a session.
-
-        More than once, as the first SNRM was not heard either.
-        """
-        await link.close()
-        try:
-            await self._open(link, first=False)
-        except ConnectError:
-            return refused
-        for _ in range(_MOST_ALONE):
-            again = self._judged(await self._knock(found, link))
-            if again.kind == "accepted":
-                await self._leave(again, link)
-                return replace(again, candidate=refused.candidate)
-            if not link.is_open:
-                break
-        if self._proposing >= _MOST_PROPOSING:
-            return refused
-        again = await self._with_parameters(refused, link)
-        if again is not refused:
-            await self._leave(again, link)
-        return replace(again, candidate=refused.candidate)
-
-    def _may_want_parameters(self, attempt: Attempt) -> bool:
-        """Whether the peer hung up at an SNRM without parameters, or rejected it."""
-        one = attempt.candidate
-        rejected = attempt.kind == "refused" and "FRMR" in attempt.detail
-        if one.interface != "HDLC" or one.need(PARAMETERS):
-            return False
-        return (attempt.kind == "closed" or rejected) and self._proposing < _MOST_PROPOSING
-
-    async def _with_parameters(self, failed: Attempt, link: Link) -> Attempt:
-        """Knock again by an SNRM with parameters; return the answer if it is accepted."""
-        self._proposing += 1
-        try:
-            if not link.is_open:
-                await self._open(link, first=False)
-        except ConnectError:
-            return failed
-        address = failed.found or failed.candidate
-        again = self._judged(await self._knock(address.needing({PARAMETERS: 1}), link))
-        return again if again.kind == "accepted" else failed
-
-    async def _answers_alone(self, candidate: Candidate, link: Link) -> bool:
-        """Whether SNRM is answered on a new connection without DISC: the first may be lost.
-
-        On a serial line nothing is new, so there it is answered.
-        """
-        await link.close()
-        try:
-            await self._open(link, first=False)
-        except ConnectError:
-            return True
-        for _ in range(_MOST_ALONE):
-            alone = await self._knock(candidate, link)
-            if not link.is_open:
-                return True
-            if alone.answered:
-                await self._leave(alone, link)
-                return True
-        return False
-
-    async def _leave(self, attempt: Attempt, link: Link) -> Attempt:
-        """Send DISC, so that no link stays open; its answer counts if the probe had none.
-
-        A meter without a link to us answers DISC with DM: so it is there.
-        """
-        wait_s = self._timeout_s if attempt.answered else _GOODBYE_S
-        await asyncio.sleep(_HALF_DUPLEX_S if attempt.answered else 0)
-        try:
-            goodbye = await converse(leave(attempt), link, timeout_s=min(wait_s, self._timeout_s))
-        except LinkClosedError:
-            await link.close()
-            return attempt
-        if not attempt.answered and goodbye.answered:
-            return replace(goodbye, candidate=attempt.candidate)
         return attempt
 
 
