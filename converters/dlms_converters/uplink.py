@@ -23,12 +23,11 @@ from dlms_connector.alike import Alike
 from dlms_connector.config import (
     Device,
     Item,
-    ProfileColumn,
     acceptable,
-    automatic_key,
     prefixes,
 )
 from dlms_connector.reading import Kind, Poll, Reading
+from dlms_converters.columns import column_of
 from dlms_converters.device_data import DeviceData
 from dlms_converters.hashed_key import HashedKey
 from dlms_converters.json_value import NUMBER_SIZE, json_size
@@ -190,7 +189,8 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
         shape = self._rows.get(reading.key)
         if shape is None:
             key = HashedKey(acceptable(reading.key), ON_RECEIVED)
-            column = self._column_of(reading)
+            profiles = self._device.profiles
+            column = column_of(reading, profiles, prefixes(profiles))
             shape = (
                 _Shape(key)
                 if column is None
@@ -198,24 +198,6 @@ class DLMSUplinkConverter(Converter):  # type: ignore[misc]
             )
             self._rows[reading.key] = shape
         return shape
-
-    def _column_of(self, reading: Reading) -> ProfileColumn | None:
-        """Return the settings of the captured attribute that a reading is of.
-
-        Keys that are not configured may have an addition, which tells equal ones apart.
-        """
-        known = prefixes(self._device.profiles)
-        keys = {
-            column.key
-            or automatic_key(
-                known[profile.obis], column.obis, column.attribute, column.part
-            ): column
-            for profile in self._device.profiles
-            for column in profile.columns
-            if (column.obis, column.attribute) == (reading.obis, reading.attribute)
-        }
-        fitting = [key for key in keys if reading.key.startswith(key)]
-        return keys[max(fitting, key=len)] if fitting else None
 
     def _default(self, kind: Kind, class_id: int) -> ReportStrategyConfig | None:
         if kind == "attributes":

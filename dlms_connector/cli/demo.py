@@ -16,6 +16,7 @@ import click
 from rich.console import Console
 from rich.live import Live
 
+from dlms_connector.cli.program import FAILED
 from dlms_connector.errors import DlmsError
 from dlms_connector.hints import Symptom
 
@@ -67,7 +68,7 @@ def command(meters: int, seconds: float | None, picture: Path | None) -> None:
     if seconds is None and not console.is_terminal:
         seconds = _SECONDS_UNWATCHED
     if not asyncio.run(_show(console, meters, seconds, picture)):
-        sys.exit(1)
+        sys.exit(FAILED)
 
 
 async def _show(console: Console, meters: int, seconds: float | None, picture: Path | None) -> bool:

@@ -109,7 +109,8 @@ def _table(rows: Iterable[Moved]) -> Table:
         # What comes from the database is text, no markup.
         new = Text(row.new) if row.new else Text(f"stays behind: {row.why}", style="yellow")
         indent = "" if row.is_meter else "  "
-        table.add_row(Text(indent + row.old), Text(indent) + new, style="bold" * row.is_meter)
+        style = "bold" if row.is_meter else ""
+        table.add_row(Text(indent + row.old), Text(indent) + new, style=style)
     return table
 
 

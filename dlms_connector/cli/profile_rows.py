@@ -13,8 +13,8 @@ from datetime import datetime, timezone, tzinfo
 from functools import partial
 from typing import TypeVar, cast
 
-from dlms_connector.cli.sent import column_as_sent, column_of
-from dlms_connector.config import ProfileColumn
+from dlms_connector.cli.sent import column_as_sent
+from dlms_connector.config import ProfileColumn, prefixes
 from dlms_connector.errors import LinkError
 from dlms_connector.history import Held, ProfileRead, ProfileReader
 from dlms_connector.interpret import options_of
@@ -23,6 +23,7 @@ from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import Reading, Value
+from dlms_converters.columns import column_of
 
 T = TypeVar("T")
 
@@ -107,8 +108,9 @@ class Rows:
 
     def _value(self, reading: Reading) -> Value:
         if reading.key not in self._settings:
-            known_as = column_of(reading, self.reader.device, self.reader.profile)
-            self._settings[reading.key] = known_as
+            profile, configured = self.reader.profile, self.reader.device.profiles
+            begins = prefixes(configured if profile in configured else (profile,))
+            self._settings[reading.key] = column_of(reading, (profile,), begins)
         value, unit = column_as_sent(reading, self._settings[reading.key])
         known = self.columns.get(reading.key)
         if known is None or (known.unit is None and unit is not None):

@@ -10,10 +10,7 @@ import simplejson
 from dlms_connector.config import (
     Device,
     Item,
-    Profile,
     ProfileColumn,
-    automatic_key,
-    prefixes,
 )
 from dlms_connector.meter import wanted
 from dlms_connector.reading import Failure, Kind, Poll, Reading, Value
@@ -51,40 +48,17 @@ def column_as_sent(reading: Reading, column: ProfileColumn | None) -> tuple[Valu
     if column is None:
         return reading.value, reading.unit
     try:
-        sent = shaped(
-            reading.value,
-            reading.unit,
-            to_unit=column.unit,
-            multiplier=column.multiplier,
-            decimals=column.decimals,
-        )
+        sent = _shaped(reading, column)
     except UnitError:
         return reading.value, reading.unit
     return sent, column.unit or reading.unit
-
-
-def column_of(reading: Reading, device: Device, profile: Profile) -> ProfileColumn | None:
-    """Return the settings of the captured attribute that a reading is of, if it has any.
-
-    Keys that are not configured may have an addition, which tells equal ones apart.
-    """
-    known = prefixes(device.profiles if profile in device.profiles else (profile,))
-    keys = {
-        one.key or automatic_key(known[profile.obis], one.obis, one.attribute, one.part): one
-        for one in profile.columns
-        if (one.obis, one.attribute) == (reading.obis, reading.attribute)
-    }
-    fitting = [key for key in keys if reading.key.startswith(key)]
-    return keys[max(fitting, key=len)] if fitting else None
 
 
 def text_of(value: Value) -> str:
     """Return a value as text for a terminal: a meter's text must not control it."""
     if isinstance(value, str):
         return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in value)
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    return str(simplejson.dumps(value, use_decimal=True, ensure_ascii=False))
+    return "null" if value is None else plain(value)
 
 
 def plain(value: Value) -> str:
@@ -113,11 +87,11 @@ def unsent(device: Device, poll: Poll) -> Iterator[tuple[Reading, str]]:
             yield reading, f"is not sent: {error}"
 
 
-def _shaped(reading: Reading, item: Item) -> Value:
+def _shaped(reading: Reading, how: Item | ProfileColumn) -> Value:
     return shaped(
         reading.value,
         reading.unit,
-        to_unit=item.unit,
-        multiplier=item.multiplier,
-        decimals=item.decimals,
+        to_unit=how.unit,
+        multiplier=how.multiplier,
+        decimals=how.decimals,
     )

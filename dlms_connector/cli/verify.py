@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -197,8 +198,8 @@ def _show(findings: Mapping[str, Finding]) -> None:
         if each.remedy:
             line.append(f" → {each.remedy}", style="dim")
         console.print(line)
-    failed = sum(each.mark == "failed" for each in findings.values())
-    unknown = sum(each.mark == "unknown" for each in findings.values())
-    console.print(
-        f"{len(findings)} checks: {failed} failed" + (f", {unknown} unknown" * bool(unknown))
-    )
+    marks = Counter(each.mark for each in findings.values())
+    told = [f"{marks['failed']} failed"]
+    if marks["unknown"]:
+        told.append(f"{marks['unknown']} unknown")
+    console.print(f"{len(findings)} checks: {', '.join(told)}")

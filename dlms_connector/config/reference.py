@@ -142,36 +142,14 @@ def _notes(name: str) -> Iterator[str]:
         yield f"- {note}"
 
 
+_SECTIONS = (
+    *("top", "Device", "Connection", "ConnectionGroup", "Dlms", "ModeE", "Workarounds"),
+    *("Item", "Profile", "ProfileColumn", "AttributeUpdate", "RpcMethod"),
+    *("Journal", "PlatformAccess", "Metrics", "Backup", "DeviceTrace", "Shard", "Standby"),
+    *("PushListener", "AutoCreate", "DevicePush", "PushLayout", "PushObject"),
+)
 PARTS: Mapping[str, Callable[[], str]] = {
-    **{
-        f"keys-{section}": _keys(section)
-        for section in (
-            *(
-                "top",
-                "Device",
-                "Connection",
-                "ConnectionGroup",
-                "Dlms",
-                "ModeE",
-                "Workarounds",
-                "Item",
-                "Profile",
-            ),
-            "ProfileColumn",
-            *(
-                "AttributeUpdate",
-                "RpcMethod",
-                "Journal",
-                "PlatformAccess",
-                "Metrics",
-                "Backup",
-                "DeviceTrace",
-                "Shard",
-                "Standby",
-            ),
-            *("PushListener", "AutoCreate", "DevicePush", "PushLayout", "PushObject"),
-        )
-    },
+    **{f"keys-{section}": _keys(section) for section in _SECTIONS},
     "presets": _presets,
     "preset-notes": _preset_notes,
 }
