@@ -2,6 +2,7 @@
 
 A reference says nothing of a secret and stays as it is. In place of a secret in clear stands the
 reference to a file that is not there: whoever restores the configuration writes the secret into it.
+What is wrong in a configuration may be a secret in the wrong place, so it is left out too.
 """
 
 from __future__ import annotations
@@ -10,19 +11,38 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from dlms_connector.config import SECRET_KEYS, Dlms, delimiter_of
+from pydantic import BaseModel
+
+from dlms_connector.config import SECRET_KEYS, Dlms, PlatformAccess, delimiter_of
 
 #: Where the secrets of a restored configuration are looked for, within the folder of secrets.
 FOLDER = "restored"
 
 _SECRET = frozenset((*SECRET_KEYS, "apiKey"))
-_KNOWN = frozenset(str(field.alias) for field in Dlms.model_fields.values()) - _SECRET
 _REFERENCE = re.compile(r"\$\{(?:env|file):[^}]*\}")
 _ODD = re.compile(r"[^A-Za-z0-9_-]+")
+#: A number below it, under a wrong key, is an address or a count, and too short for a password.
+_LEAST_SECRET = 100_000
+
+
+def _keys(model: type[BaseModel]) -> Iterator[str]:
+    """Yield the keys of a section, and of the sections in it."""
+    for field in model.model_fields.values():
+        yield str(field.alias)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _keys(field.annotation)
+
+
+#: Sections with secrets, and the keys in them that are known: any other may be one misspelt.
+_SECTIONS: Mapping[str, frozenset[str]] = {
+    "dlms": frozenset(_keys(Dlms)),
+    "platform": frozenset(_keys(PlatformAccess)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +51,45 @@ class LeftOut:
 
     path: str
     file: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a value stands, and whether it may be a secret there."""
+
+    path: str = ""
+    #: The path of the object around it, and the device that it is of, if it is of one.
+    around: str = ""
+    device: str = ""
+    key: str = ""
+    #: The known keys of the section with secrets that it is in; None in no such section.
+    known: frozenset[str] | None = None
+    #: Whether the value, and all that is in it, may be a secret.
+    hides: bool = False
+
+    def of(self, key: str) -> _Place:
+        """Return the place of a key's value in the object here."""
+        wrong = self.known is not None and key not in self.known
+        return replace(
+            self,
+            path=f"{self.path}.{key}" if self.path else key,
+            around=self.path,
+            key=key,
+            known=_SECTIONS.get(key, self.known),
+            hides=self.hides or wrong or key in _SECRET,
+        )
+
+    def at(self, index: int) -> _Place:
+        """Return the place of an entry in the list here."""
+        return replace(self, path=f"{self.path}[{index}]")
+
+    def may_be_secret(self, value: Any) -> bool:
+        """Whether a value here, neither object nor list, must not be shown."""
+        if not self.hides or value is None or isinstance(value, bool):
+            return False
+        if isinstance(value, str):
+            return bool(value) and not _REFERENCE.fullmatch(value.strip())
+        return self.key in _SECRET or abs(value) >= _LEAST_SECRET
 
 
 class Redaction:
@@ -46,7 +105,7 @@ class Redaction:
         Raises ValueError if it is no JSON: nobody knows then what in it is secret.
         """
         before = len(self.left_out)
-        value = self._value(json.loads(text), "", "", within=False)
+        value = self._value(_parsed(text), _Place())
         if len(self.left_out) == before:
             return text
         return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
@@ -55,7 +114,7 @@ class Redaction:
         """Return a table of devices without secrets; the same text if there is none in it.
 
         A row with more or fewer cells than columns is left out: each cell of it may be a secret.
-        Raises ValueError if it is no table.
+        Raises ValueError if it is no table: nobody knows then which cells are secret.
         """
         delimiter = delimiter_of(text)
         try:
@@ -64,6 +123,8 @@ class Redaction:
             raise ValueError(str(error)) from None
         before = len(self.left_out)
         columns = [column.strip() for column in rows[0]] if rows else []
+        if rows and "deviceName" not in columns:
+            raise ValueError("its first line names no column deviceName")
         kept = rows[:1]
         for number, cells in enumerate(rows[1:], 2):
             if len(cells) == len(columns):
@@ -76,60 +137,55 @@ class Redaction:
         csv.writer(written, delimiter=delimiter, lineterminator="\n").writerows(kept)
         return written.getvalue()
 
-    def _cells(self, columns: list[str], cells: list[str], place: str) -> Iterator[str]:
-        by_column = dict(zip(columns, cells, strict=True))
-        device = by_column.get("deviceName", "").strip()
+    def _cells(self, columns: Sequence[str], cells: Sequence[str], row: str) -> Iterator[str]:
+        device = dict(zip(columns, cells, strict=True)).get("deviceName", "").strip()
         for column, cell in zip(columns, cells, strict=True):
-            path, text = f"{place}, {column}", cell.strip()
-            within = column.partition(".")[0] == "dlms"
-            if text[:1] in ("[", "{"):
-                try:
-                    value = json.loads(text)
-                except ValueError:
-                    yield self._instead(path, device or place, column) if within else cell
-                    continue
-                new = self._value(value, path, device, within=within)
-                yield cell if new == value else json.dumps(new, ensure_ascii=False)
-            elif text and self._is_secret(column.rpartition(".")[2], within=within, value=text):
-                yield self._instead(path, device or place, column.rpartition(".")[2])
-            else:
-                yield cell
+            place = _Place(device=device or row)
+            for key in column.split("."):
+                place = place.of(key)
+            yield self._cell(cell, replace(place, path=f"{row}, {column}"))
 
-    def _value(self, value: Any, path: str, device: str, *, within: bool) -> Any:
-        """Return a value without secrets; `within` a block `dlms`, or something in it."""
+    def _cell(self, cell: str, place: _Place) -> str:
+        text = cell.strip()
+        if text[:1] not in ("[", "{"):
+            return str(self._value(text, place)) if place.may_be_secret(text) else cell
+        try:
+            value = _parsed(text)
+        except (ValueError, RecursionError):  # so it is a text, and may be a password
+            return self._instead(place) if place.known is not None or place.hides else cell
+        new = self._value(value, place)
+        return cell if new == value else json.dumps(new, ensure_ascii=False)
+
+    def _value(self, value: Any, place: _Place) -> Any:
+        """Return a value without secrets."""
         if isinstance(value, list):
-            return [
-                self._value(inner, f"{path}[{index}]", device, within=within)
-                for index, inner in enumerate(value)
-            ]
-        if not isinstance(value, Mapping):
-            return value
-        name = value.get("deviceName")
-        device = name if isinstance(name, str) else device
-        found = {}
-        for key, inner in value.items():
-            there = f"{path}.{key}" if path else key
-            if self._is_secret(key, within=within, value=inner):
-                found[key] = self._instead(there, device or path or "configuration", key)
-            else:
-                found[key] = self._value(inner, there, device, within=within or key == "dlms")
-        return found
+            return [self._value(inner, place.at(index)) for index, inner in enumerate(value)]
+        if isinstance(value, Mapping):
+            if isinstance(name := value.get("deviceName"), str):
+                place = replace(place, device=name)
+            return {key: self._value(inner, place.of(key)) for key, inner in value.items()}
+        return self._instead(place) if place.may_be_secret(value) else value
 
-    @staticmethod
-    def _is_secret(key: str, *, within: bool, value: Any) -> bool:
-        """Whether a value must not be shown: within `dlms` that of a misspelt key neither."""
-        if isinstance(value, bool | list | Mapping) or value is None:
-            return False
-        if isinstance(value, str) and (not value or _REFERENCE.fullmatch(value.strip())):
-            return False
-        return key in _SECRET or (within and isinstance(value, str) and key not in _KNOWN)
-
-    def _instead(self, path: str, owner: str, key: str) -> str:
-        plain = _ODD.sub("_", f"{owner}.{key}".replace(".", "-")).strip("_")[:100]
+    def _instead(self, place: _Place) -> str:
+        owner = place.device or place.around or "configuration"
+        plain = _ODD.sub("_", f"{owner}.{place.key}".replace(".", "-")).strip("_")[:100]
         file, number = f"{FOLDER}/{plain}", 1
         while file in self._names:
             number += 1
             file = f"{FOLDER}/{plain}-{number}"
         self._names.add(file)
-        self.left_out.append(LeftOut(path, file))
+        self.left_out.append(LeftOut(place.path, file))
         return f"${{file:{file}}}"
+
+
+def _parsed(text: str) -> Any:
+    """Read JSON. Raises ValueError also for a key that is twice: one of them would not be seen."""
+    return json.loads(text, object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        (twice, _), *_ = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"the key {twice!r} is twice in one object")
+    return made

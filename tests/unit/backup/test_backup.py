@@ -83,6 +83,64 @@ def test_no_secret_is_in_it_unless_asked_for(gateway: Gateway) -> None:
     assert b"the-token" not in content
 
 
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"dlms": {"password": ["of-house-7"]}},
+        {"dlms": {"pasword": 12345678}},
+        {"dlms": {"pw": {"low": ["of-house-7"]}}},
+        {"dlms": {"blockCipherKey": 12345678}},
+        {"platform": {"url": "https://tb.example.com", "pasword": "of-house-7"}},
+    ],
+    ids=["a list", "a number", "an object", "a number as key", "of the platform"],
+)
+def test_what_may_be_a_secret_in_a_wrong_place_is_left_out(
+    gateway: Gateway, section: dict[str, Any]
+) -> None:
+    (gateway.config / "dlms.json").write_text(
+        json.dumps({"devices": [{"deviceName": "A"}, section]})
+    )
+    made = backed_up(gateway)
+    content = gzip.decompress(made.path.read_bytes())
+    assert b"of-house-7" not in content
+    assert b"12345678" not in content
+    assert len([one for one in made.left_out if "fleet.csv" not in one.path]) == 1
+
+
+def test_what_is_no_secret_stays(gateway: Gateway) -> None:
+    dlms = {
+        "modeE": {"address": "12345678", "startBaudrate": 300},
+        "timeZone": "Europe/Berlin",
+        "clientAdress": 16,
+        "password": "${env:METER_A}",
+    }
+    document = {"devices": [{"deviceName": "A", "dlms": dlms}]}
+    (gateway.config / "dlms.json").write_text(json.dumps(document))
+    opened = Opened.of(backed_up(gateway).path)
+    assert json.loads(opened.contents["config/dlms.json"]) == document
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("dlms.json", '{"dlms": {"password": "x", "password": "${env:METER_A}"}}', "'password' is"),
+        ("dlms.json", '{"devices": [', "no valid JSON"),
+        ("fleet.csv", "A;10.0.0.1;of-house-7\nB;10.0.0.2;of-house-8\n", "deviceName"),
+        ("fleet.csv", 'deviceName;dlms.password\nA;"of-house-7\n', "no table"),
+    ],
+    ids=["a key twice", "half of it", "no heading", "an open quote"],
+)
+def test_nothing_is_kept_of_which_it_is_not_known_what_is_secret(
+    gateway: Gateway, name: str, text: str, told: str
+) -> None:
+    document = {"devicesFile": "fleet.csv", "devices": []}
+    (gateway.config / "dlms.json").write_text(json.dumps(document))
+    (gateway.config / name).write_text(text)
+    with pytest.raises(BackupError, match=told):
+        backed_up(gateway)
+    assert not list((gateway.root / "backups").glob("*.tar.gz"))
+
+
 def test_a_configuration_without_secrets_is_kept_octet_by_octet(gateway: Gateway) -> None:
     text = '{ "devices":\n\n [] ,  "journal": false}'
     (gateway.config / "dlms.json").write_text(text)
