@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,8 @@ _DISCONNECT = re.compile(
     r"disconnected by server with reason code|[Dd]isconnected unexpectedly|result code 7\b|"
     r"\bcode 7\b"
 )
+#: What stands behind the name of a meter.
+_BEHIND = ": "
 _COMPLAINT = re.compile(r"\|?\b(?:WARNING|ERROR)\b\|?")
 
 
@@ -72,23 +74,40 @@ def news(
 
     A line without a time of its own has that of the line before.
     """
-    names = re.compile("|".join(f"{re.escape(name)}: " for name in sorted(devices, reverse=True))
-                       or "(?!)")  # fmt: skip
+    names, lengths = frozenset(devices), sorted({len(name) for name in devices})
     disconnects, silent, recent = 0, dict[str, str](), True
     for line in lines:
         if match := _TIME.search(line):
             recent = (now - datetime.fromisoformat(match[1])).total_seconds() <= _WITHIN_S
         if recent and _DISCONNECT.search(line):
             disconnects += 1
-        elif told := names.search(line):
-            name, rest = told[0][:-2], line[told.end():]  # fmt: skip
+        elif (told := _name_in(line, names, lengths)) is not None:
+            start, end = told
+            name, rest = line[start:end], line[end + len(_BEHIND) :]
             if "answering again after" in rest:
                 silent.pop(name, None)
-            elif _COMPLAINT.search(line[: told.start()]) and not _is_of_an_object(rest):
+            elif _COMPLAINT.search(line[:start]) and not _is_of_an_object(rest):
                 silent[name] = rest[:_LONGEST_REASON]
         elif "meters are polled" in line:
             silent.clear()  # a start: what was before is over
     return disconnects, silent
+
+
+def _name_in(line: str, names: Collection[str], lengths: Sequence[int]) -> tuple[int, int] | None:
+    """Return where the first name of a meter begins and ends, the longest that begins there.
+
+    A pattern of all names would be tried at each character, for minutes with thousands of meters.
+    """
+    found = [
+        (end - length, -end)
+        for end in (match.start() for match in re.finditer(_BEHIND, line))
+        for length in lengths
+        if length <= end and line[end - length : end] in names
+    ]
+    if not found:
+        return None
+    start, end = min(found)
+    return start, -end
 
 
 def _is_of_an_object(rest: str) -> bool:
