@@ -84,10 +84,10 @@ class PushedCounters:
             return
         except OSError as error:
             self._complain(f"cannot be read: {error}")
-            if self._unread:
-                put_aside(self._path)  # it was not for a moment only
-            self._unread, self._changed, self._seen = True, True, _UNREAD
-            return
+            if not self._unread:  # perhaps for a moment only
+                self._unread, self._changed, self._seen = True, True, _UNREAD
+                return
+            highest, whole = {}, False
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             highest, whole = {}, False
             self._complain(f"cannot be read: {error}")
@@ -107,6 +107,8 @@ class PushedCounters:
                 return
             if _state_of(self._path) != self._seen:
                 self.load()  # a command beside the gateway has written it
+                if self._unread:
+                    return  # what it has written must not be lost: the next time
             with self._memory:
                 highest, self._changed = dict(self._highest), False
             try:

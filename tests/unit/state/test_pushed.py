@@ -165,3 +165,27 @@ def test_a_file_that_cannot_be_read_for_a_while_is_not_forgotten(
     counters.store()
     assert counters.highest(SENDER) == 9
     assert not list(tmp_path.glob("*unreadable*"))
+
+
+def test_what_a_command_wrote_is_not_overwritten_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "pushed.json"
+    other = PushedCounters.sender(b"MMM\0\0\0\0\2", bytes(16))
+    counters, command = PushedCounters(path, LOG), PushedCounters(path, LOG)
+    counters.note(SENDER, 9)
+    counters.store()
+    command.note(other, 4)
+    command.store()
+    counters.note(SENDER, 10)
+
+    def fails(*_: object) -> Any:
+        raise OSError(EMFILE, "too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(private_files, "load", fails)
+        counters.store()
+    counters.store()
+    again = PushedCounters(path, LOG)
+    again.load()
+    assert (again.highest(SENDER), again.highest(other)) == (10, 4)
