@@ -2,7 +2,8 @@
 
 Secrets are passwords, keys, challenges and proofs of authentication: with a challenge and its
 proof, passwords can be tried without the meter. A meter is identified by its serial number, system
-title and logical device name. Ciphered parts stay as they are.
+title and logical device name. Encrypted parts stay as they are; what is only authenticated is not
+encrypted.
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ _KEY_HOLDERS = frozenset({12, 15, 44, 45, 64, 72, 100, 111})
 #: Serial numbers, device ids, logical device names (IEC 62056-6-1).
 _IDENTITIES = re.compile(rb".(?:.\x60\x01.|.\x2a\x00\x00|.\x00\x00.).", re.DOTALL)
 _GET, _SET, _ACTION, _ACCESS = 0xC0, 0xC1, 0xC3, 0xD9
+#: Of the security control octet; what follows it, with the invocation counter; and the tag.
+_ENCRYPTED, _SECURITY_HEADER, _TAG_SIZE = 0x20, 5, 12
+#: APDUs within APDUs: signed, ciphered, and the service itself.
+_MOST_WITHIN = 4
 #: Titles, qualifiers (which may be certificates) and authentication values of ACSE APDUs.
 _ACSE = {
     0x60: frozenset({0xA2, 0xA3, 0xA6, 0xA7, 0xAC}),
@@ -92,17 +97,21 @@ class Redactor:
         self._open: bool | None = None
         #: For each object of the last request, whether it must not be seen.
         self._closed: list[bool] = []
+        #: How many APDUs the one that is redacted is within, and itself.
+        self._within = 0
 
     def apdu(self, apdu: bytes) -> bytes:
         """Return an APDU of the same length."""
         octets = bytearray(apdu)
         if octets and not self._everything:
+            self._within += 1
             try:
                 self._apply(octets, apdu[0])
             except (UnclearError, IndexError):
                 fill(octets, min(3, len(octets)))
-        tag = apdu[0] if apdu else 0
-        return bytes(octets) if tag in CIPHERED else self._masked(bytes(octets))
+            finally:
+                self._within -= 1
+        return self._masked(bytes(octets))
 
     def text(self, line: bytes) -> bytes:
         """Return a line of text, maybe with parity bits."""
@@ -126,6 +135,8 @@ class Redactor:
     # By kind of APDU
 
     def _apply(self, octets: bytearray, tag: int) -> None:
+        if self._within > _MOST_WITHIN:
+            raise UnclearError
         if 0x60 <= tag <= 0x63:
             self._acse(octets, tag)
         elif tag in (0x01, 0x08):
@@ -143,14 +154,14 @@ class Redactor:
         elif tag in (0x0F, 0xC2):
             self._notification(octets, tag)
         elif tag in (0xDB, 0xDC):
-            self._title(octets, 1)
+            self._sealed(octets, self._title(octets, 1))
         elif tag in (0xDD, 0xDF):
             self._general(octets, tag)
         elif tag == 0xE0:
             _, at = length(octets, 6)
             fill(octets, at)
         elif tag in CIPHERED:
-            self._open, self._closed = None, []
+            self._sealed(octets, 1)
         elif tag not in (0x0D, 0x0E, 0x10, 0xD8):
             fill(octets, 1)
 
@@ -237,6 +248,15 @@ class Redactor:
         self._learn(bytes(octets[start : start + size]))
         fill(octets, start, start + size)
         return start + size
+
+    def _sealed(self, octets: bytearray, at: int) -> None:
+        """Redact what is authenticated only."""
+        size, at = length(octets, at)
+        if octets[at] & _ENCRYPTED:
+            self._open, self._closed = None, []
+            return
+        start, end = at + _SECURITY_HEADER, at + size - _TAG_SIZE
+        octets[start:end] = self.apdu(bytes(octets[start:end]))
 
     def _general(self, octets: bytearray, tag: int) -> None:
         size, at = length(octets, 1)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dlms_connector.protocol.data.ber import encode_length
 from dlms_connector.tracing.redaction import Redactor
 
 SERIAL = bytes.fromhex("C001C1 0001 0000600100FF 02 00")
@@ -82,6 +83,27 @@ def test_the_dedicated_key_of_an_association_is_replaced() -> None:
 def test_titles_of_ciphered_messages_are_replaced_and_their_content_stays() -> None:
     apdu = b"\xdb\x08SIM56789" + bytes.fromhex("0B30 00000001 0102030405")
     assert Redactor().apdu(apdu) == b"\xdb\x08********" + apdu[10:]
+
+
+@pytest.mark.parametrize("head", [b"\xc9", b"\xdb\x08SIM56789"])
+def test_what_is_authenticated_only_is_replaced_as_in_clear(head: bytes) -> None:
+    secret = bytes.fromhex("C101C1 000F 0000280000FF 07 00 090A") + TEXT
+    sealed = bytes.fromhex("10 00000001") + secret + bytes(12)
+    hidden = Redactor().apdu(head + bytes((len(sealed),)) + sealed)
+    assert TEXT not in hidden
+    assert secret[:13] in hidden
+    known = Redactor([TEXT], everything=True)
+    assert TEXT not in known.apdu(head + bytes((len(sealed),)) + sealed)
+
+
+def test_apdus_within_apdus_are_redacted_up_to_a_depth() -> None:
+    apdu = bytes.fromhex("C101C1 000F 0000280000FF 07 00 090A") + TEXT
+    for depth in range(2000):
+        apdu = b"\xdf" + bytes(5) + encode_length(len(apdu)) + apdu + b"\0"
+        if depth in (0, 2, 7, 1999):
+            hidden = Redactor().apdu(apdu)
+            assert TEXT not in hidden
+            assert len(hidden) == len(apdu)
 
 
 @pytest.mark.parametrize(
