@@ -124,6 +124,7 @@ def _shared_numbers(name: str, directory: Path | None, owner: str, log: logging.
         _numbers[key] = numbers
         if folder is not None:
             _folders.add(folder)
+    numbers.serve(name)
     return numbers
 
 

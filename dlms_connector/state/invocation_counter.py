@@ -27,7 +27,7 @@ from dlms_connector.errors import DlmsError, ProtocolError, RefusedError, StateB
 from dlms_connector.hints import Symptom
 from dlms_connector.state.counter_files import LAST
 from dlms_connector.state.heard import STEP, Heard
-from dlms_connector.state.numbers import DOING, MARGIN, Numbers, not_kept, refused
+from dlms_connector.state.numbers import DOING, FIRST, MARGIN, Numbers, not_kept, refused
 from dlms_connector.within import within
 
 #: From this number on a warning is logged: there is still time to change the key.
@@ -175,8 +175,7 @@ class InvocationCounter:
         """Continue after the value of the meter's own counter object; never goes back."""
         self.known  # noqa: B018 - reads the files: where they tell more, that counts
         value = last_used + 1
-        elsewhere = any(each.elsewhere for each in self._numbers)
-        margin = _FAR_UNDER_WAY if elsewhere else _UNDER_WAY
+        margin = self._under_way
         if not self._begun and value + margin < LAST:
             value += margin
         before = self._peek()
@@ -185,6 +184,14 @@ class InvocationCounter:
         for each in self._numbers:
             each.resolve()
         self._known = True
+
+    @property
+    def _under_way(self) -> int:
+        """How many numbers may have been used beyond the one that the meter tells."""
+        if any(each.shared and each.unsure for each in self._numbers):
+            return FIRST  # with other meters, of which this one knows nothing
+        elsewhere = any(each.elsewhere for each in self._numbers)
+        return _FAR_UNDER_WAY if elsewhere else _UNDER_WAY
 
     def resync(self, value: int) -> None:
         """Continue at the number that the meter asked for in an exception; never goes back.

@@ -95,6 +95,10 @@ class Numbers:
         self.elsewhere = False
         #: Whether numbers may be used without reading the meter's counter.
         self.countable = path is None
+        #: Whether that was not so when the files were first read.
+        self.unsure = False
+        #: Whether several meters use them.
+        self.shared = False
 
     def open(self) -> bool:
         """Read the files once; false if they cannot be read, so that nothing is known."""
@@ -114,8 +118,13 @@ class Numbers:
             self._tenure = tenure
             if tenure is not None and found.tenure != tenure:
                 self.elsewhere, self.kept, self.countable = True, False, False
+            self.unsure = not self.countable
             self._opened = True
             return True
+
+    def serve(self, name: str) -> None:
+        """Note a meter that uses them."""
+        self.shared = self.shared or name != self._name
 
     @property
     def opened(self) -> bool:

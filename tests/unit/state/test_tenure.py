@@ -19,7 +19,7 @@ from dlms_connector.state.tenure import FILE, note_tenure, tenure_of
 KEY = bytes(range(16))
 
 
-def counter(folder: Path, *, readable: bool = True) -> InvocationCounter:
+def counter(folder: Path, *, readable: bool = True, name: str = "m") -> InvocationCounter:
     dlms = Dlms(
         security="AUTHENTICATION_ENCRYPTION",
         block_cipher_key=Secret(KEY),
@@ -27,7 +27,7 @@ def counter(folder: Path, *, readable: bool = True) -> InvocationCounter:
         invocation_counter=Obis.parse("0-0:43.1.0") if readable else None,
     )
     device = Device.model_validate(
-        {"device_name": "m", "connection": {"type": "tcp", "host": "h"}, "dlms": dlms}
+        {"device_name": name, "connection": {"type": "tcp", "host": "h"}, "dlms": dlms}
     )
     found = counter_of(device, folder)
     assert found is not None
@@ -70,6 +70,19 @@ def test_with_another_share_the_meter_is_asked(tmp_path: Path, share: str) -> No
     one.learn(70_000)
     # What the other one sent and the meter never got counts, too.
     assert one.next() >= 80_000
+
+
+def test_a_meter_tells_nothing_of_another_one_with_the_same_key(tmp_path: Path) -> None:
+    """The other gateway may have used numbers with that one which this one has not seen."""
+    begin_tenure(tmp_path, "0 of 2", anew=False)
+    used(tmp_path)
+    begin_tenure(tmp_path, "0 of 2", anew=True)
+    one, other = counter(tmp_path), counter(tmp_path, name="other")
+    one.learn(5_000)
+    numbers = [one.next() for _ in range(5)]
+    other.learn(90_000)
+    assert numbers[0] > 90_000 + 10_000
+    assert other.next() > numbers[-1]
 
 
 def test_where_the_meter_tells_less_it_never_goes_back(tmp_path: Path) -> None:
