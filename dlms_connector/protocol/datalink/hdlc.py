@@ -3,8 +3,9 @@
 We are the primary station in normal response mode: the meter sends only when polled
 and finishes with the final bit. `Transfer` is the state of one request APDU and one
 reply APDU. Each received frame advances it and decides the frames to send next, which
-may be none. Frames that do not fit (foreign addresses, late replies, echoes) change
-nothing, so noise can at worst cause a repetition after the timeout.
+may be none. `Reception` gives the frames that are for us. What is not (foreign addresses,
+echoes), and late replies, change nothing, so noise can at worst cause a repetition after the
+timeout.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from dlms_connector.errors import (
     ProtocolError,
     UnreadyError,
 )
-from dlms_connector.hints import Symptom, looks_like
-from dlms_connector.protocol.datalink.addressing import is_broadcast, split_server_address
+from dlms_connector.hints import Symptom
+from dlms_connector.protocol.datalink.addressing import is_broadcast
 from dlms_connector.protocol.datalink.hdlc_frame import (
     DISC,
     DM,
@@ -28,10 +29,10 @@ from dlms_connector.protocol.datalink.hdlc_frame import (
     SNRM,
     UA,
     Frame,
-    FrameReader,
     information_control,
 )
 from dlms_connector.protocol.datalink.hdlc_parameters import HdlcParameters
+from dlms_connector.protocol.datalink.hdlc_reception import Reception
 from dlms_connector.protocol.datalink.hdlc_refusals import (
     disconnected,
     misnumbered,
@@ -50,10 +51,6 @@ from dlms_connector.protocol.directive import Pause
 from dlms_connector.protocol.remarks import Remarks
 from dlms_connector.protocol.talk import Talk
 
-# Bounds of one exchange.
-_MOST_OCTETS = 1 << 20
-_MOST_FRAMES = 4096
-_MOST_KEPT = 64  # octets, for the message if no answer comes
 _MOST_POLLS = 200  # polls of a meter that has no answer yet
 _MOST_MORE = 5  # polls for another answer, after a first one
 _POLL_PAUSE_S = 0.05
@@ -75,22 +72,11 @@ class Hdlc:
         remarks: Remarks | None = None,
     ) -> None:
         """Without `counted`, frames are taken in the order in which they come."""
-        self.server = server
-        self._client = client
         self._retries = retries
         self._proposal = proposal
         self._skip_snrm, self._counted = skip_snrm, counted
-        self._unasked = UnaskedFrames(remarks or Remarks())
-        self._reader = FrameReader()
-        self._commands: list[Frame] = []  # the frames sent last
-        self._echoes: list[Frame] = []  # those of them that may still come back
-        self._echoing = False
+        self._reception = Reception(client, server, UnaskedFrames(remarks or Remarks()))
         self._usable = False
-        self._octets = self._frames = 0
-        self._stranger = ""  # another station that has answered us
-        self._seen: Symptom | None = None  # what frames that are not for us were
-        self._address = ""  # where they came from
-        self._heard, self._came, self._asked = b"", 0, True  # what came after the last sending
         self._linked = self._answered = False  # what the meter has done in this session
         self._sent = self._received = 0  # V(S) and V(R)
         self._set_up(HdlcParameters())
@@ -111,8 +97,8 @@ class Hdlc:
         for _ in range(self._retries + 1):
             frame = yield from self._reply(snrm, (UA, DM), doing)
             if frame and frame.control == UA:
-                if is_broadcast(self.server):
-                    self.server = frame.source
+                if is_broadcast(self._reception.server):
+                    self._reception.server = frame.source
                 self._set_up(HdlcParameters.decode(frame.information))
                 self._linked = True
                 return
@@ -144,13 +130,14 @@ class Hdlc:
         """
         size, heard = self._sizes.info_receive, None
         if self._is_usual and len(LLC_COMMAND) + len(apdu) <= size:
-            self._begin()
+            reception, self._usable = self._reception, False
+            reception.begin()
             sent, received = self._sent, self._received
             control = information_control(sent, received, poll=True)
-            heard = yield frame(self.server, self._client, control, apdu)
+            heard = yield frame(reception.server, reception.client, control, apdu)
             sent, received = (sent + 1) & 7, (received + 1) & 7
             due = information_control(self._received, sent, poll=True)
-            answer = apdu_of(heard, self._client, self.server, due)
+            answer = apdu_of(heard, reception.client, reception.server, due)
             if answer is not None:
                 self._sent, self._received = sent, received
                 self._usable = self._answered = True
@@ -208,7 +195,7 @@ class Hdlc:
         """Exchange frames until the reply is there. Raises LinkError."""
         # Without numbers, the answer to a repetition could not be told from that to what follows.
         retries = self._retries if self._counted else 0
-        frame = yield from self._next(self._frames_of(transfer.batch()), heard)
+        frame = yield from self._reception.next(self._frames_of(transfer.batch()), heard)
         silences = 0
         while True:
             if frame is None:
@@ -229,7 +216,7 @@ class Hdlc:
                 yield from self._rest(transfer.polls, most_polls)
             if transfer.repeats > retries:
                 raise misnumbered(transfer.misnumbered)
-            frame = yield from self._next(self._frames_of(commands))
+            frame = yield from self._reception.next(self._frames_of(commands))
 
     def _taken(self, transfer: Transfer, frame: Frame) -> list[Command]:
         """Process a frame, and what came with it; return the frames to send next.
@@ -240,7 +227,7 @@ class Hdlc:
         refuse_unnumbered(frame)
         commands = transfer.take(frame)
         while frame.is_information and not transfer.complete:
-            following = self._waiting()
+            following = self._reception.waiting()
             if following is None:
                 break
             frame = following
@@ -251,7 +238,7 @@ class Hdlc:
     @property
     def _is_usual(self) -> bool:
         """Whether the next exchange may go as usual: it is counted, and no echo is expected."""
-        return self._usable and self._counted and not self._echoing
+        return self._usable and self._counted and not self._reception.echoes
 
     def _mirrored_proposal(self) -> HdlcParameters:
         """Return our proposal as seen by the meter, in place of a UA."""
@@ -276,139 +263,38 @@ class Hdlc:
         self._usable = True
 
     def _begin(self, *, keep: bool = False) -> None:
-        """Discard the rest of earlier exchanges; the link is unusable until this one succeeds.
-
-        `keep` keeps frames that have arrived.
-        """
+        """Begin an exchange; the link is unusable until this one succeeds."""
         self._usable = False
-        if not keep:
-            self._reader.reset()
-        self._octets = self._frames = 0
-        self._stranger, self._seen = "", None
-        self._heard, self._came, self._asked = b"", 0, True
+        self._reception.begin(keep=keep)
 
     def _command(self, control: int, information: bytes = b"") -> Frame:
-        return Frame(self.server, self._client, control, information)
+        return Frame(self._reception.server, self._reception.client, control, information)
 
     def _frames_of(self, commands: list[Command]) -> list[Frame]:
-        return [Frame(self.server, self._client, *command) for command in commands]
+        server, client = self._reception.server, self._reception.client
+        return [Frame(server, client, *command) for command in commands]
 
     def _reply(self, command: Frame, wanted: tuple[int, ...], doing: str) -> Talk[Frame | None]:
         """Send an unnumbered command and return a wanted reply; None is silence.
 
         Late frames of an earlier session are ignored. Raises ProtocolError on FRMR.
         """
-        frame = yield from self._next([command])
+        frame = yield from self._reception.next([command])
         while frame is not None:
             control = frame.control | POLL_FINAL
             if control in wanted:
                 return frame._replace(control=control)
             if control == FRMR:
                 raise rejection(doing, frame.information)
-            frame = yield from self._next([])
+            frame = yield from self._reception.next([])
         return None
-
-    def _next(self, commands: list[Frame], heard: bytes | None = None) -> Talk[Frame | None]:
-        """Send frames, if any, and return the next frame for us; None is silence.
-
-        With `heard` they were sent already, and this came.
-        """
-        if commands:
-            self._commands, self._asked = commands, True
-            self._echoes = list(commands) if self._echoing else []
-            if heard is None:
-                heard = yield b"".join(command.encode() for command in commands)
-            data = heard
-        elif (frame := self._waiting()) is not None:
-            return frame
-        else:
-            data = yield b""
-        while data:
-            self._take(data)
-            if (frame := self._waiting()) is not None:
-                return frame
-            data = yield b""
-        self._reader.reset()
-        return None
-
-    def _take(self, data: bytes) -> None:
-        self._octets += len(data)
-        self._keep(data)
-        if self._octets > _MOST_OCTETS:
-            raise _noise(f"{self._octets} octets without a complete reply")
-        self._reader.feed(data)
-
-    def _keep(self, data: bytes) -> None:
-        """Keep the first octets that came after the last sending."""
-        if self._asked:
-            self._heard, self._came, self._asked = b"", 0, False
-        self._came += len(data)
-        if (room := _MOST_KEPT - len(self._heard)) > 0:
-            self._heard += data[:room]
-
-    def _waiting(self) -> Frame | None:
-        """Return the next received frame for us, if there is one."""
-        while (frame := self._reader.next()) is not None:
-            self._frames += 1
-            if self._frames > _MOST_FRAMES:
-                raise _noise(f"{self._frames} frames without a complete reply")
-            if self._unasked.takes(frame, self.server):
-                continue
-            if self._is_for_us(frame) and not self._is_echo(frame):
-                return frame
-            self._see(frame)
-        return None
-
-    def _see(self, frame: Frame) -> None:
-        """Note what a frame is that is not for us: it may be all that comes."""
-        if frame in self._commands:
-            self._seen = self._seen or Symptom.ECHO
-        elif frame.destination != self._client:
-            self._seen = Symptom.OTHERS_SESSION
-        elif self._stranger:
-            self._seen = Symptom.OTHER_SENDER
-
-    def _is_for_us(self, frame: Frame) -> bool:
-        if frame.destination != self._client:
-            return False
-        if frame.source == self.server or is_broadcast(self.server):
-            return True
-        # Some meters answer with another address size: four octets where two were used.
-        theirs, ours = split_server_address(frame.source), split_server_address(self.server)
-        if theirs != ours:
-            self._stranger = "from logical address {} and physical address {}".format(*theirs)
-            self._address = "logicalAddress {} and physicalAddress {}".format(*theirs)
-        return theirs == ours
 
     def _timeout(self, tries: int) -> LinkTimeoutError:
-        error = LinkTimeoutError(tries, self._octets, self._stranger)
-        return error.showing(self._looked_like(), address=self._address)
-
-    def _looked_like(self) -> Symptom:
-        """Return what all of this exchange looked like, which brought no answer."""
-        if self._seen:
-            return self._seen
-        if self._octets and not self._frames:
-            sent = b"".join(command.encode() for command in self._commands)
-            return looks_like(self._heard, "HDLC", sent, self._came)
-        if self._octets:
-            return Symptom.SLOW
         if self._answered:
-            return Symptom.SILENCE_IN_SESSION
-        return Symptom.SILENCE_TO_ASSOCIATION if self._linked else Symptom.SILENCE
-
-    def _is_echo(self, frame: Frame) -> bool:
-        """Return whether this is an echo of our frame; needed if both addresses are equal.
-
-        No server sends SNRM or DISC, so an echo of these shows that the line echoes all frames.
-        """
-        if frame.control in (SNRM, DISC) and frame in self._commands:
-            self._echoing = True
-            return True
-        if frame in self._echoes:
-            self._echoes.remove(frame)
-            return True
-        return False
+            silence = Symptom.SILENCE_IN_SESSION
+        else:
+            silence = Symptom.SILENCE_TO_ASSOCIATION if self._linked else Symptom.SILENCE
+        return self._reception.timeout(tries, silence)
 
     def _rest(self, polls: int, most: int) -> Talk[None]:
         """Give a busy meter time before it is polled again."""
@@ -419,8 +305,4 @@ class Hdlc:
             raise UnreadyError(sum(pauses))
         data = yield Pause(pauses[-1], waited_s=sum(pauses))
         if data:
-            self._take(data)
-
-
-def _noise(problem: str) -> ProtocolError:
-    return ProtocolError(EXCHANGING, problem).showing(Symptom.NOISE)
+            self._reception.take(data)

@@ -11,6 +11,7 @@ from typing import Any
 from dlms_connector.errors import ProtocolError
 from dlms_connector.protocol.datalink.hdlc import Hdlc
 from dlms_connector.protocol.datalink.hdlc_frame import POLL_FINAL, UI, Frame
+from dlms_connector.protocol.datalink.hdlc_reception import Reception
 from dlms_connector.protocol.datalink.hdlc_refusals import refuse_unnumbered
 from dlms_connector.protocol.datalink.hdlc_transfer import EXCHANGING, LLC_COMMAND, Transfer
 from dlms_connector.protocol.datalink.hdlc_unasked import UnaskedFrames
@@ -34,7 +35,7 @@ class ConnectionlessHdlc(Hdlc):
         **more: Any,
     ) -> None:
         super().__init__(client, server, **more)
-        self._unasked = UnaskedFrames(remarks or Remarks(), client)
+        self._reception = Reception(client, server, UnaskedFrames(remarks or Remarks(), client))
         self._repeats = repeats
 
     def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:
@@ -57,12 +58,12 @@ class ConnectionlessHdlc(Hdlc):
         self._begin(keep=not commands)
         for _ in range(repeats + 1):
             transfer = Transfer([], 0, 0, 1)
-            frame = yield from self._next(commands)
+            frame = yield from self._reception.next(commands)
             while frame is not None:
                 refuse_unnumbered(frame)
                 if frame.is_information or frame.control | POLL_FINAL == UI:
                     transfer.add(frame.information)
                     if not frame.segmented:
                         return transfer.apdu()
-                frame = yield from self._next([])
+                frame = yield from self._reception.next([])
         raise self._timeout(repeats + 1)

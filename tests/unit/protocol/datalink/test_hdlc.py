@@ -236,9 +236,9 @@ def test_who_answers_a_broadcast_is_talked_to() -> None:
         return from_meter(UA).encode() if len(heard) == 1 else meter(sent)
 
     drive(hdlc.connect(), peer)
-    assert hdlc.server == SERVER
     meter.connected = True
     assert drive(hdlc.exchange(b"x"), peer) == b"<x>"
+    assert meter.heard[-1].destination == SERVER
 
 
 # ---- exchanging
