@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 PATIENCE_S = 10.0
 #: A relay is not switched again before the last call to it is over in any case.
 _RELAY_REST_S = 120.0
+#: Calls that are remembered, and values of a shared attribute of one device.
+_REMEMBERED = 2000
 
 
 @dataclass(slots=True)
@@ -68,6 +70,8 @@ class Caller:
         self._next += 1
         wanted = self.wanted.setdefault(site.name, {})
         wanted[self._next] = 0
+        if len(wanted) > _REMEMBERED:
+            del wanted[next(iter(wanted))]
         values = {"emergencyLimit": self._next}
         self._world.journal.note("shared", site.name, self._next)
         # The platform repeats shared attributes when a device connects, and whenever it likes.
@@ -84,8 +88,8 @@ class Caller:
                 return
         call = Call(number, site, method, kind, World.hub.now, number)
         self.calls[number] = call
-        if len(self.calls) > 2000:
-            self.calls.pop(next(iter(self.calls)))
+        if len(self.calls) > _REMEMBERED:
+            self._forget(next(iter(self.calls)))
         if kind == "write":
             self.writing[number] = call
         if kind == "relay":
@@ -97,6 +101,10 @@ class Caller:
             World.hub.call_later(
                 again_s, self._world.platform.call, site.name, number, method, params
             )
+
+    def _forget(self, number: int) -> None:
+        self.calls.pop(number)
+        self.writing.pop(number, None)
 
     def _content(self, kind: str, number: int) -> tuple[str, Any]:
         if kind == "write":

@@ -171,7 +171,7 @@ class Judge:
             raise self._broken("no key that is not configured", f"{device} {key}")
         if (measure := _ROWS[key]) is None:
             return
-        for meter in self._meters(device):
+        for meter in self._world.at_site[device]:
             if ts_ms % (QUARTER * 1000) == 0 and _number(value) == int(
                 measure(meter, ts_ms / 1000)
             ):
@@ -181,10 +181,7 @@ class Judge:
         )
 
     def _meter(self, device: str) -> SimulatedMeter:
-        return next(meter for meter in self._world.meters if meter.name == device)
-
-    def _meters(self, device: str) -> list[SimulatedMeter]:
-        return [meter for meter in self._world.ever if meter.name == device]
+        return self._world.at_site[device][0]
 
     # Changes
 
@@ -241,7 +238,7 @@ class Judge:
         told = self._told.setdefault(name, set())
         if "answering again" in rest:
             told.clear()
-        elif level in ("WARNING", "ERROR") and any(name == m.name for m in self._world.meters):
+        elif level in ("WARNING", "ERROR") and name in self._world.at_site:
             kind = _NUMBERS.sub("#", rest)
             if kind in told:
                 raise self._broken("an outage is told once", text)

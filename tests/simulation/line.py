@@ -23,7 +23,7 @@ from tests.simulation.journal import Journal
 from tests.simulation.substitutes import EPOCH_S, VirtualLoop, World
 
 #: How many answers of a meter are remembered of one object.
-_REMEMBERED = 4000
+_REMEMBERED = 1000
 _REGISTER = 3
 _LOAD_PROFILE = Obis.parse("1-0:99.1.0").octets
 

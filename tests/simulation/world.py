@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import random
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from typing import Any
 from dlms_connector.config import Device
 from dlms_connector.connector import DLMSConnector
 from dlms_connector.fleet import Fleet
-from dlms_connector.gateway import parts
+from dlms_connector.gateway import garbage, parts
 from dlms_connector.link import Link
 from dlms_connector.protocol.association import association
 from dlms_connector.records import alone
@@ -32,8 +34,13 @@ from tests.simulation.scenario import Fault, Plan, make, options_of
 from tests.simulation.substitutes import VirtualLoop, World
 
 #: How often the connector looks at the gateway's session: ten times a second would be most of
-#: what a simulated day costs.
-_LOOK_S = 20.0
+#: what a simulated day costs. It looks more often for some time after something has happened.
+_LOOK_S, _QUIET_LOOK_S = 20.0, 60.0
+_NEWS_S = 900.0
+#: Meters that are remembered of one site; of those that were there before, nothing comes any more.
+_AT_SITE = 4
+#: Objects that are made until Python searches the youngest of them for garbage.
+_GARBAGE = 100_000
 
 _DISK = Disk()
 _INSTALLED = False
@@ -57,6 +64,13 @@ class _Log(logging.Handler):
         self._journal.note("log", record.levelname, text)
 
 
+class _NoSearch:
+    """Stands for Python's search for garbage where the connector calls it."""
+
+    def __getattr__(self, name: str) -> Callable[..., bool]:
+        return lambda *_: False
+
+
 class Simulated:
     """The world of one run."""
 
@@ -78,9 +92,11 @@ class Simulated:
             SimulatedMeter(site.name, options_of(site, site.serial), self.journal)
             for site in self.scenario.sites
         ]
-        #: All meters that there ever were.
-        self.ever = list(self.meters)
         by_name = {meter.name: meter for meter in self.meters}
+        #: The meter of each device, and before it those that were there lately, the newest first.
+        self.at_site = {
+            meter.name: deque([meter], maxlen=_AT_SITE) for meter in self.meters
+        }
         self.places = [
             Place(f"place {number}", [by_name[site.name] for site in sites], self.journal,
                   f"{plan.seed} {number}")
@@ -105,11 +121,11 @@ class Simulated:
         self.caller = Caller(self)
         self.hub.crash = lambda: self.crash(1.0)
         self._down_s = 1.0
+        self._quiet_at = 0.0
 
     def run(self) -> None:
         """Run to the end, and judge it. Raises Violation."""
-        for fault in self.scenario.faults:
-            self.hub.call_at(fault.at, self._begin, fault)
+        self._next(iter(sorted(self.scenario.faults, key=lambda fault: fault.at)))
         self.start()
         try:
             self.hub.run(self.plan.end_s)
@@ -130,6 +146,7 @@ class Simulated:
         if self.process is not None:
             return
         self.starts += 1
+        self._news()
         process = self.process = Process(self.starts)
         self.up_since = self.hub.now
         self.journal.note("start", self.starts)
@@ -207,13 +224,31 @@ class Simulated:
 
     # Faults
 
+    def _next(self, faults: Iterator[Fault]) -> None:
+        """Let the next fault begin in its time, and then those behind it."""
+        if (fault := next(faults, None)) is not None:
+            self.hub.call_at(fault.at, self._begin, fault)
+            self.hub.call_at(fault.at, self._next, faults)
+
+    def _news(self) -> None:
+        """Let the connector look more often for some time."""
+        parts.IDLE_S = _LOOK_S
+        self._quiet_at = self.hub.now + _NEWS_S
+        self.hub.call_at(self._quiet_at, self._quiet)
+
+    def _quiet(self) -> None:
+        if self.hub.now >= self._quiet_at:
+            parts.IDLE_S = _QUIET_LOOK_S
+
     def _begin(self, fault: Fault) -> None:
+        self._news()
         self.journal.note("fault", fault.kind, fault.where, fault.detail, f"{fault.lasts_s:.0f} s")
         undo = self._do(fault)
         if undo is not None:
             self.hub.call_later(fault.lasts_s, self._undo, fault, undo)
 
     def _undo(self, fault: Fault, undo: Callable[[], object]) -> None:
+        self._news()
         self.journal.note("mended", fault.kind, fault.where)
         undo()
 
@@ -263,7 +298,7 @@ class Simulated:
             meter = SimulatedMeter(site.name, options_of(site, serial), self.journal)
             meter.given = before.given
             self.meters[fault.where] = meter
-            self.ever.append(meter)
+            self.at_site[site.name].appendleft(meter)
             place.meters[place.meters.index(before)] = meter
             place.off -= 1
             self.judge.replaced(site.name)
@@ -367,7 +402,10 @@ def _disk() -> Disk:
     if not _INSTALLED:
         _INSTALLED = True
         disks.install(_DISK)
-        parts.IDLE_S = parts.STARTING_S = _LOOK_S
+        parts.STARTING_S = _LOOK_S
+        # Nobody waits here for a search that finds nothing.
+        garbage.gc = _NoSearch()
+        gc.set_threshold(_GARBAGE, 20, 50)
     _DISK.full, _DISK.slow_s = False, 0.0
     return _DISK
 
