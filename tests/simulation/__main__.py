@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
+import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from tests.simulation import substitutes
 
 _cpu = time.process_time
+#: From so many days on each of them is told.
+_MANY_DAYS = 7
 
 
 def main() -> int:
@@ -39,6 +44,8 @@ def main() -> int:
         began, world = _cpu(), Simulated(plan)
         if options.verbose:
             _show(world)
+        if options.days >= _MANY_DAYS:
+            _tell_days(world, began)
         try:
             world.run()
             said = "ok"
@@ -52,7 +59,8 @@ def main() -> int:
                 import traceback
 
                 traceback.print_exc()
-            print(f"again: make simulate SEED={each} DAYS={options.days:g} METERS={meters}")
+            more = f'SIMULATE="--period {period_s:g} --faults {options.faults:g}"'
+            print(f"again: make simulate SEED={each} DAYS={options.days:g} METERS={meters} {more}")
         print(
             f"seed {each}: {said}, digest {world.journal.digest}, {world.journal.count} events, "
             f"{world.judge.values} values, {world.judge.rows} row values, "
@@ -61,6 +69,29 @@ def main() -> int:
             flush=True,
         )
     return worst
+
+
+def _tell_days(world: Any, began: float) -> None:
+    """Tell at the end of each day how it goes, and whether anything grows."""
+    from tests.simulation.substitutes import VirtualLoop
+
+    def tell(day: int) -> None:
+        tasks = sum(len(asyncio.all_tasks(loop)) for loop in VirtualLoop.living.values())
+        print(
+            f"day {day}: {_cpu() - began:.0f} s of CPU, {_memory_mb()} MB, {tasks} tasks, "
+            f"{len(os.listdir('/proc/self/fd'))} files, {world.starts} starts, "  # noqa: PTH208
+            f"{world.journal.count} events, {world.judge.values} values, "
+            f"{world.judge.rows} row values",
+            flush=True,
+        )
+        world.hub.call_at((day + 1) * 86_400.0, tell, day + 1)
+
+    world.hub.call_at(86_400.0, tell, 1)
+
+
+def _memory_mb() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") // 1_000_000
 
 
 def _show(world: Any) -> None:

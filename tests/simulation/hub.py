@@ -9,9 +9,9 @@ run.
 
 from __future__ import annotations
 
-import heapq
 import random
 from collections.abc import Callable
+from heapq import heappop, heappush
 from typing import Any
 
 import greenlet
@@ -93,11 +93,11 @@ class Hub:
         self._at_once = 0
         self._threads = 0
         self._main: Any = greenlet.getcurrent()
-        self._by_greenlet: dict[Any, Thread] = {}
+        #: The running thread; None in the hub itself.
+        self.current: Thread | None = None
         #: How many steps of threads until the next crash; 0: none is planned.
         self.steps_left = 0
         self.crash: Callable[[], None] = lambda: None
-        self.events = 0
         #: What went wrong outside of the connector: it ends the run.
         self.failure: BaseException | None = None
 
@@ -107,7 +107,7 @@ class Hub:
         """Call something at a time."""
         timer = Timer(call, args)
         self._order += 1
-        heapq.heappush(self._heap, (max(self.now, at), self._order, timer))
+        heappush(self._heap, (at if at > self.now else self.now, self._order, timer))
         return timer
 
     def call_later(self, seconds: float, call: Callable[..., Any], *args: Any) -> Timer:
@@ -118,13 +118,12 @@ class Hub:
         """Run what is due until a time."""
         heap = self._heap
         while heap and heap[0][0] <= until:
-            at, _, timer = heapq.heappop(heap)
+            at, _, timer = heappop(heap)
             if (call := timer.call) is None:
                 continue
             if at > self.now:
                 self.now, self._at_once = at, 0
             self._at_once += 1
-            self.events += 1
             if self._at_once > _MOST_AT_ONCE:
                 raise LivelockError(f"{_MOST_AT_ONCE} events at {self.now:.3f} s: {call!r}")
             call(*timer.args)
@@ -133,11 +132,6 @@ class Hub:
         self.now = max(self.now, until)
 
     # Threads
-
-    @property
-    def current(self) -> Thread | None:
-        """The running thread; None in the hub itself."""
-        return self._by_greenlet.get(greenlet.getcurrent())
 
     def spawn(
         self, process: Process, name: str, body: Callable[[], object], delay_s: float | None = None
@@ -157,12 +151,10 @@ class Hub:
             finally:
                 thread.ended = True
                 process.threads.pop(thread.number, None)
-                self._by_greenlet.pop(thread.greenlet, None)
                 for waiter in thread.joining:
                     waiter.wake()
 
         thread.greenlet = greenlet.greenlet(run, self._main)
-        self._by_greenlet[thread.greenlet] = thread
         process.threads[thread.number] = thread
         self.call_later(self._jitter() if delay_s is None else delay_s, self.switch_to, thread)
         return thread
@@ -172,8 +164,9 @@ class Hub:
         thread = self._living()
         waiter = Waiter(self, thread)
         waiting(waiter)
-        self.step()
-        timer = None if timeout is None else self.call_later(max(0.0, timeout), waiter.over)
+        if self.steps_left:
+            self.step()
+        timer = None if timeout is None else self.call_later(timeout, waiter.over)
         value: bool = self._main.switch()
         if timer is not None:
             timer.call = None
@@ -197,7 +190,7 @@ class Hub:
         thread = self._living()
         self._order += 1  # before whatever else is due at this instant
         order = -self._order
-        heapq.heappush(self._heap, (self.now, order, Timer(self._crash_now, (thread.process,))))
+        heappush(self._heap, (self.now, order, Timer(self._crash_now, (thread.process,))))
         self._main.switch()
         raise greenlet.GreenletExit
 
@@ -213,9 +206,10 @@ class Hub:
                 if not thread.greenlet:  # it was never begun: nothing of it will run
                     thread.ended = True
                     process.threads.pop(thread.number, None)
-                    self._by_greenlet.pop(thread.greenlet, None)
                 else:
+                    self.current = thread
                     thread.greenlet.throw(greenlet.GreenletExit)
+                    self.current = None
         raise AssertionError(f"threads do not end: {[t.name for t in process.threads.values()]}")
 
     def resume(self, thread: Thread, value: bool) -> None:
@@ -226,10 +220,12 @@ class Hub:
         """Run a thread until it waits."""
         if thread.ended or not thread.process.alive:
             return
+        self.current = thread
         if thread.greenlet:
             thread.greenlet.switch(value)
         else:
             thread.greenlet.switch()
+        self.current = None
 
     def _crash_now(self, process: Process) -> None:
         if process.alive:

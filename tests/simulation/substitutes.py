@@ -20,6 +20,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
+from heapq import heappop
 from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.ciphers import aead
@@ -259,20 +260,6 @@ class ThreadPoolExecutor(concurrent.futures.Executor):
             self._running[process.number] -= 1
 
 
-class _Selector:
-    """Waits in the hub; there are no sockets."""
-
-    def __init__(self, loop: VirtualLoop) -> None:
-        self._loop = loop
-
-    def select(self, timeout: float | None) -> list[Any]:
-        self._loop.rest(timeout)
-        return []
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
 class VirtualLoop(asyncio.BaseEventLoop):
     """An event loop in a thread of the hub."""
 
@@ -281,7 +268,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def __init__(self) -> None:
         super().__init__()
-        self._selector = _Selector(self)
         self._sleeping: Waiter | None = None
         self._woken = False
         self._busy = 0
@@ -295,14 +281,45 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Any = None
     ) -> asyncio.Handle:
-        if self.dead:
-            return asyncio.Handle(callback, args, self, context)
-        return super().call_soon(callback, *args, context=context)
+        handle = asyncio.Handle(callback, args, self, context)
+        if not self.dead:
+            self._check_closed()
+            self._ready.append(handle)
+        return handle
 
-    def rest(self, timeout: float | None) -> None:
+    def call_soon_threadsafe(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> asyncio.Handle:
+        handle = self.call_soon(callback, *args, context=context)
+        self._write_to_self()
+        return handle
+
+    def get_debug(self) -> bool:
+        return False
+
+    def _run_once(self) -> None:
+        """Wait, and run what is due: as in asyncio, without a look at sockets."""
+        ready, scheduled = self._ready, self._scheduled
+        while scheduled and scheduled[0]._cancelled:
+            heappop(scheduled)._scheduled = False
+        if ready or self._stopping:
+            self._rest(0.0)
+        else:
+            self._rest(scheduled[0]._when - World.hub.now if scheduled else None)
+        end = World.hub.now + _RESOLUTION_S
+        while scheduled and scheduled[0]._when < end:
+            handle = heappop(scheduled)
+            handle._scheduled = False
+            ready.append(handle)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
+
+    def _rest(self, timeout: float | None) -> None:
         """Wait until something is due, or comes from elsewhere."""
         hub = World.hub
-        if timeout == 0 or self._woken:
+        if self._woken or (timeout is not None and timeout <= 0):
             self._woken = False
             self._busy += 1
             if self._busy > 100_000:
@@ -324,13 +341,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
         elif not self._sleeping.done:
             self._sleeping.wake()
 
-    def _process_events(self, event_list: Any) -> None:
-        """Do nothing: there are no sockets."""
-
     def close(self) -> None:
         VirtualLoop.living.pop(id(self), None)
         super().close()
 
+
+#: How early a timer of a loop may be due.
+_RESOLUTION_S = 1e-9
 
 #: Libraries that keep Python's own threads and clocks.
 _OTHERS = (
