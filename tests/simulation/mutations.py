@@ -17,6 +17,8 @@ from tests.simulation import substitutes
 substitutes.install()
 
 from dlms_connector.commands import object_calls  # noqa: E402
+from dlms_connector.commands.ledger import Ledger  # noqa: E402
+from dlms_connector.delivery.window import Window  # noqa: E402
 from dlms_connector.fleet import member  # noqa: E402
 from dlms_connector.fleet.availability import Availability  # noqa: E402
 from dlms_connector.fleet.line import Line  # noqa: E402
@@ -109,6 +111,11 @@ def _send_anew(keep: Any) -> Any:
 
 
 _DEAD = (Fault(3600.0, 30_000.0, "swallowed", 0),)
+#: A platform that restarts while the past is sent to it, which takes it long to store.
+_BREAKS = (Fault(0.0, 300.0, "slow platform", 0),
+           *(Fault(5.0 + 7 * n, 0.0, "restarted", 0) for n in range(20)))  # fmt: skip
+#: A seed whose platform sends no receipts.
+_UNPROVED = Plan(2, 0.3, 2, 900.0, quiet_s=0.0, faults=0.0, calls=0.0)
 _CALLS = Plan(3, 0.5, 2, 3600.0, quiet_s=0.0, faults=0.0, calls=200.0)
 
 MUTATIONS = (
@@ -135,6 +142,11 @@ MUTATIONS = (
     Mutation("scalers are kept over an exchange", Meter, "doubt_scalers",
              lambda doubt: lambda self: None, "no value that the meter did not hold",
              (Fault(3500.0, 500.0, "finer", 1), Fault(3500.0, 500.0, "finer", 0))),
+    Mutation("a call that is delivered twice is carried out twice", Ledger, "_same",
+             lambda same: lambda self, before, call: False, "nothing is done twice", (), _CALLS),
+    Mutation("what was lost with a connection is not sent again", Window, "lost",
+             lambda lost: lambda self, *args, **keys: None, "every row reaches the platform",
+             _BREAKS, _UNPROVED),
 )  # fmt: skip
 
 
