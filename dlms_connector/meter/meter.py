@@ -85,9 +85,11 @@ class Meter:
         """`unasked` gets the device's name and each APDU that answers nothing, as received."""
         self.device = device
         self._unasked = unasked
-        #: What was refused beside the true answer since the last poll, and when it was last told.
+        #: What was refused beside the true answer since the last poll, when that was, and when it
+        #: last was before.
         self._refused: DlmsError | None = None
-        self._refused_at, self._log = -inf, log
+        self._refused_at = self._refused_before = -inf
+        self._log = log
         self.statistics = Statistics()
         self.learned = Learned(
             device.device_name, log, single_reads=device.workarounds.single_reads
@@ -306,13 +308,12 @@ class Meter:
         error, self._refused = self._refused, None
         if error is None or outage:
             return
-        now = asyncio.get_running_loop().time()
-        if now - self._refused_at > _REFUSED_AGAIN_S:
+        if self._refused_at - self._refused_before > _REFUSED_AGAIN_S:
             self._log.warning(
                 "%s: refused beside the true answer: %s (%s)",
                 self.device.device_name, error, error.hint,
             )  # fmt: skip
-        self._refused_at = now
+        self._refused_before = self._refused_at
 
     def _on_quirk(self, what: str) -> None:
         """Log what the meter does; it is told once."""
@@ -329,7 +330,7 @@ class Meter:
         self.statistics.forged += 1
         if isinstance(error, SecurityError):
             error.counted = True
-        self._refused = error
+        self._refused, self._refused_at = error, asyncio.get_running_loop().time()
         name = self.device.device_name
         self._log.debug("%s: %s; the true answer is waited for", name, error)
 
