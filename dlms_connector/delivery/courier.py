@@ -25,7 +25,7 @@ from dlms_connector.delivery.watermarks import WATERMARK_KEY, Failed, Publish, W
 from dlms_connector.delivery.ways import Outbox, Platform, Settings
 from dlms_connector.delivery.window import Batch, Bounds, Way, Window
 from dlms_connector.platform_keys import DELIVERY
-from dlms_connector.records import Entry
+from dlms_connector.records import Entry, Source
 
 #: Client attribute with what confirms the entries of a device.
 WAY_KEY = DELIVERY.name
@@ -55,10 +55,12 @@ class Courier:
         unix: Callable[[], float] = time,
         bounds: Bounds | None = None,
         numbers: Iterator[int] | None = None,
+        lacks: Callable[[Source], None] = lambda source: None,
     ) -> None:
+        """`lacks` is called with each profile of which the platform turns out to lack rows."""
         self._platform, self._settings, self._log = platform, settings, log
         self._clock, self._unix = clock, unix
-        self._work = OutboxWork(outbox, devices, settings.journal, log, unix)
+        self._work = OutboxWork(outbox, devices, settings.journal, log, unix, lacks)
         self._window = Window(bounds)
         numbers = numbers or count(1 + randbelow(1 << 31))
         self._receipts = Receipts(numbers)
@@ -122,11 +124,15 @@ class Courier:
         self._work.adopt(device)
 
     def deleted(self, device: str) -> None:
-        """Note that a device was deleted on the platform: what is on its way may be lost."""
+        """Note that a device was deleted on the platform.
+
+        What is on its way may be lost; the rows that were sent before are, and are read again.
+        """
         self._receipts.forget(device)
         self._ways.pop(device, None)
         self._watermarks.forget(device)
         self._window.lost(device)
+        self._work.deleted(device)
 
     # What is due
 

@@ -9,7 +9,7 @@ from logging import Logger
 from typing import TypeVar
 
 from dlms_connector.delivery.ways import JournalLimits, Outbox
-from dlms_connector.records import Entry, EntryError
+from dlms_connector.records import Entry, EntryError, Source
 
 T = TypeVar("T")
 
@@ -23,11 +23,15 @@ COUNT_S = 20.0
 _MOST_UNWRITTEN = 20_000
 
 _UNNOTED = "what the platform has stored cannot be noted, and will be sent again"
+_UNLOST = "which rows the platform lacks cannot be noted, which is tried again"
 _UNKEPT = "polled readings cannot be kept, and are sent without being kept"
 
 
 class OutboxWork:
-    """Collects what is to be written. `now` is in seconds of any clock, `unix` Unix time."""
+    """Collects what is to be written. `now` is in seconds of any clock, `unix` Unix time.
+
+    `lacks` is called with each profile of which the platform turns out to lack rows.
+    """
 
     def __init__(
         self,
@@ -36,12 +40,16 @@ class OutboxWork:
         limits: JournalLimits | None,
         log: Logger,
         unix: Callable[[], float],
+        lacks: Callable[[Source], None],
     ) -> None:
+        self._lacks = lacks
         self._outbox, self._devices, self._limits = outbox, set(devices), limits
         self._log, self._unix = log, unix
         self._unwritten: deque[Entry] = deque()
         self._confirmed: list[int] = []
         self._released: list[int] = []
+        #: Devices that were deleted on the platform, which is not noted yet.
+        self._deleted: dict[str, None] = {}
         self._commit_at = self._trim_at = self._read_at = 0.0
         self._cursor = 0
         #: Whether the disk may hold entries that are not in memory.
@@ -75,6 +83,11 @@ class OutboxWork:
         """Take numbers of entries that leave without proof, for the next commit."""
         self._released.extend(numbers)
 
+    def deleted(self, device: str) -> None:
+        """Take a device that was deleted on the platform, and its rows with it."""
+        self._deleted[device] = None
+        self._commit_at = 0.0
+
     def refuse(self, number: int, reason: str) -> None:
         """Set an entry aside for good."""
         self._try(
@@ -83,7 +96,7 @@ class OutboxWork:
 
     def due(self) -> float | None:
         """Return when `commit` has something to do; None if nothing."""
-        if self._unwritten or self._confirmed or self._released:
+        if self._unwritten or self._confirmed or self._released or self._deleted:
             return self._commit_at
         return max(self._count_at, self._commit_at) if self.pending else None
 
@@ -105,7 +118,7 @@ class OutboxWork:
             self._count_at = now + COUNT_S
             count = self._try("the records cannot be read", self._outbox.devices_pending)
             self.pending = self.pending if count is None else count
-        if not (self._unwritten or self._confirmed or self._released):
+        if not (self._unwritten or self._confirmed or self._released or self._deleted):
             return ()
         self._commit_at = now + COMMIT_S
         for numbers, leave in (
@@ -117,6 +130,8 @@ class OutboxWork:
                     self._commit_at = now + ERROR_S
                 else:
                     numbers.clear()
+        if not self._note_deleted():
+            self._commit_at = now + ERROR_S
         journal = tuple(self._unwritten)
         self._unwritten.clear()
         if journal:
@@ -138,6 +153,19 @@ class OutboxWork:
         if entries:
             self._cursor = entries[-1].number
         return entries
+
+    def _note_deleted(self) -> bool:
+        """Note which rows are gone, behind what was confirmed before; false if that failed."""
+        for device in () if self._confirmed else tuple(self._deleted):
+            if (lost := self._try(_UNLOST, partial(self._outbox.lost, device))) is None:
+                return False
+            del self._deleted[device]
+            if lost:
+                self._log.info("%s was deleted on the platform: %d rows of its profiles are read "
+                               "and sent again", device, sum(lost.values()))  # fmt: skip
+            for source in lost:
+                self._lacks(source)
+        return True
 
     def _kept(self, journal: tuple[Entry, ...]) -> tuple[Entry, ...]:
         """Write polled readings; one that cannot be written costs none of the others."""

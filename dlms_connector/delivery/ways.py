@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from dlms_connector.records import Entry
+from dlms_connector.records import Entry, Source
 
 #: How it is found out that the platform has stored what was sent.
 Confirm = Literal["auto", "receipts", "watermarks", "none"]
@@ -68,6 +68,9 @@ class Outbox(Protocol):
 
     def refused(self, numbers: Iterable[int], reason: str) -> int:
         """Let entries leave the outbox that the platform will not store."""
+
+    def lost(self, device: str) -> Mapping[Source, int]:
+        """Note that the platform has nothing of a device; returns how many rows it lacks."""
 
     def trim(self, *, oldest_ms: int, most_bytes: int) -> int:
         """Drop the oldest of the journal; returns how many."""

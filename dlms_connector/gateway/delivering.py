@@ -134,8 +134,9 @@ class Delivering:
             self._log.error("profiles are not read and no journal is kept: %s", error)
             return
         self._courier = Courier(
-            self.records, self._platform, self._devices, self._settings, self._log
-        )
+            self.records, self._platform, self._devices, self._settings, self._log,
+            lacks=lambda source: self.lacks(source),
+        )  # fmt: skip
         self._thread = CourierThread(self._courier, self._log)
         self._thread.start(f"{name} delivering")
         self._upkeep = Upkeep(
@@ -214,7 +215,7 @@ class Delivering:
 
         It comes back with its next data. Its profiles are read again, as far as they are wanted.
         """
-        self._put(lambda courier: self._deleted(courier, device))
+        self._put(lambda courier: courier.deleted(device))
 
     def reconcile(self) -> None:
         """Notice that a connection began or ended, and that upkeep is due; called often."""
@@ -238,22 +239,6 @@ class Delivering:
             return {"mode": "none", "reason": "there are no profiles and no journal, or no records"}
         audit = {"audit": self._auditing.last} if self._auditing is not None else {}
         return {**self._courier.status(), **audit}
-
-    def _deleted(self, courier: Courier, device: str) -> None:
-        courier.deleted(device)
-        if self.records is None:
-            return
-        try:
-            lost = self.records.lost(device)
-        except OSError as error:
-            self._log.warning("%s was deleted on the platform; its rows that were sent before are "
-                              "not sent again: %s", device, error)  # fmt: skip
-            return
-        if lost:
-            self._log.info("%s was deleted on the platform: %d rows of its profiles are read and "
-                           "sent again", device, sum(lost.values()))  # fmt: skip
-        for source in lost:
-            self.lacks(source)
 
     def _send_totals(
         self, device: str, device_type: str, ts_ms: int, values: Mapping[str, int]

@@ -14,14 +14,14 @@ from dlms_connector.records.failure import RecordsError
 from dlms_connector.state import acquire_lock, private_files
 
 #: A gateway that is being restarted needs some time to end.
-_WAIT_S = 5.0
+WAIT_S = 5.0
 
 _guard = threading.Lock()
 #: The descriptor of each lock of this process, and how many hold it.
 _held: dict[Path, tuple[int, int]] = {}
 
 
-def take(path: Path, wait_s: float = _WAIT_S) -> Path:
+def take(path: Path, wait_s: float = WAIT_S) -> Path:
     """Take the lock of a file for this process; return what `give_back` needs.
 
     Raises RecordsError if another process has it, OSError if there can be no lock.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EACCES, EIO, ENOSPC
+from errno import EACCES, EDQUOT, EIO, ENOSPC, EROFS
 from pathlib import Path
 
 #: What SQLite says, the number of the operating system's error nearest to it, and what to do.
@@ -14,8 +14,11 @@ _ADVICE = (
     ("locked", EACCES, "end the other program that uses it"),
     ("busy", EACCES, "end the other program that uses it"),
     ("readonly", EACCES, "give the file and its folder to the user that runs the gateway"),
+    ("newer version", EACCES, "run that version, or move the file away"),
     ("unable to open", EACCES, "give the folder to the user that runs the gateway"),
 )
+#: Errors of a disk that passes by itself, or when somebody has made room.
+_PASSING = frozenset((ENOSPC, EDQUOT, EIO, EROFS))
 #: What SQLite says of a file that is none of its own, or is damaged.
 _DAMAGE = ("malformed", "not a database", "file is encrypted", "unsupported file format")
 
@@ -28,6 +31,11 @@ class RecordsError(OSError):
     ) -> None:
         super().__init__(code, problem, str(path))
         self.problem, self.advice, self._path, self._doing = problem, advice, path, doing
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether it is worth trying again: it is the disk's trouble, and nobody's mistake."""
+        return self.errno in _PASSING
 
     def __str__(self) -> str:
         advice = f"; {self.advice}" if self.advice else ""

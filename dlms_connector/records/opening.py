@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing, suppress
-from errno import EISDIR
+from errno import EACCES, EISDIR
 from logging import Logger
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def connect(path: Path, log: Logger) -> sqlite3.Connection:
     )  # fmt: skip
     if aside is None:
         raise RecordsError(
-            path, "opening the records", problem, "move the file away, nothing else can"
+            path, "opening the records", problem, "move the file away, nothing else can", EACCES
         )
     with our_errors(path, "making new records"):
         return _connect(path)

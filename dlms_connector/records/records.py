@@ -41,14 +41,14 @@ class Records:
     raises RecordsError if the file cannot be used; then it has done nothing.
     """
 
-    def __init__(
-        self, path: Path, connection: sqlite3.Connection, log: Logger, clock: Callable[[], float]
-    ) -> None:
+    #: The numbers of sources in the present connection.
+    _sources: Sources
+
+    def __init__(self, path: Path, log: Logger, clock: Callable[[], float]) -> None:
         self._path, self._log, self._clock = path, log, clock
-        self._connection: sqlite3.Connection | None = connection
-        self._sources = Sources(connection, self._now_ms())
+        self._connection: sqlite3.Connection | None = None
         self._lock = RLock()
-        self._inode = _inode(path)
+        self._inode: int | None = None
         self._held: Path | None = None
         self._closing = False
         #: Called, in any thread, when the file was lost while in use: nothing is known any more.
@@ -58,22 +58,19 @@ class Records:
     def open(cls, path: Path, log: Logger, *, clock: Callable[[], float] = time.time) -> Records:
         """Open the records, made if there are none.
 
-        A file that cannot be read is kept aside, told in the log, and made anew. Raises
-        RecordsError or another OSError if another process uses it, or if there can be none.
+        A file that cannot be read is kept aside, told in the log, and made anew. Where the disk
+        is full or broken that is told too, and each method tries again. Raises RecordsError if
+        another process uses the file, or if there can be none.
         """
-        with _system_errors(path):
-            private_files.make_folder(path.parent)
-            held = alone.take(path)
-            try:
-                connection = connect(path, log)
-            except BaseException:
-                alone.give_back(held)
-                raise
-        records = cls(path, connection, log, clock)
-        records._held = held
+        records = cls(path, log, clock)
         try:
-            with records._transaction("opening the records") as opened:
-                outbox.begin_numbers(opened, clock())
+            with records._transaction("opening the records", wait_s=alone.WAIT_S):
+                pass
+        except RecordsError as error:
+            if not error.is_passing:
+                records.close()
+                raise
+            log.error("%s; it is tried again until that succeeds", error)
         except BaseException:
             records.close()
             raise
@@ -270,12 +267,15 @@ class Records:
         return fresh
 
     @contextmanager
-    def _transaction(self, doing: str) -> Iterator[sqlite3.Connection]:
-        """Do something wholly or not at all. Raises RecordsError."""
+    def _transaction(self, doing: str, wait_s: float = 0.0) -> Iterator[sqlite3.Connection]:
+        """Do something wholly or not at all. Raises RecordsError.
+
+        Another process may need `wait_s` until it lets go of the file.
+        """
         with self._lock, self._ending(), our_errors(self._path, doing):
             if self._closing:
                 raise RecordsError(self._path, doing, "the records are closed")
-            connection = self._present()
+            connection = self._present(wait_s)
             self._sources.now_ms = self._now_ms()
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -313,8 +313,8 @@ class Records:
             )  # fmt: skip
         self.on_damage()
 
-    def _present(self) -> sqlite3.Connection:
-        """Return the connection; a new one if the file is another one than it was.
+    def _present(self, wait_s: float) -> sqlite3.Connection:
+        """Return the connection; a new one if there is none, or the file is another than it was.
 
         Another connector of this process has kept a damaged one aside, or somebody removed it:
         what is written to that one would be lost.
@@ -327,11 +327,18 @@ class Records:
             with suppress(sqlite3.Error):
                 connection.close()
         with _system_errors(self._path):
+            if self._held is None:
+                private_files.make_folder(self._path.parent)
+                self._held = alone.take(self._path, wait_s)
             opened = connect(self._path, self._log)
+        try:
             outbox.begin_numbers(opened, self._clock())
+        except BaseException:
+            opened.close()
+            raise
         self._connection, self._sources = opened, Sources(opened, self._now_ms())
         self._inode = _inode(self._path)
-        if connection is not None:  # else it is told already
+        if connection is not None:  # else it is told already, or was not known before
             self.on_damage()
         return opened
 

@@ -48,6 +48,8 @@ class FakeOutbox:
         self.proved: set[int] = set()
         self.unproved: set[int] = set()
         self.set_aside: dict[int, str] = {}
+        #: Devices of which the platform has nothing any more.
+        self.forgotten: list[str] = []
         self.commits = 0
         self.fails = False
         self._numbers = itertools.count((1_700_000_000 << 20) + 1)
@@ -79,6 +81,11 @@ class FakeOutbox:
         count = self._leave(numbers, left)
         self.set_aside.update(dict.fromkeys(left, reason))
         return count
+
+    def lost(self, device: str) -> Mapping[Source, int]:
+        self._commit()
+        self.forgotten.append(device)
+        return {source: 1 for source in {row(device, 1).source}}
 
     def trim(self, *, oldest_ms: int, most_bytes: int) -> int:
         self._check()
@@ -236,6 +243,8 @@ class Delivery:
 
     def __init__(self, devices: Collection[str] = ("M1",), **settings: Any) -> None:
         self.outbox, self.platform = FakeOutbox(), FakePlatform()
+        #: Profiles of which the platform lacks rows, as the courier told.
+        self.lacking: list[Source] = []
         self._devices, self._settings = devices, settings
         self.courier = self.restart()
 
@@ -250,6 +259,7 @@ class Delivery:
             clock=lambda: self.platform.now,
             unix=lambda: NOW_S + self.platform.now,
             bounds=bounds,
+            lacks=self.lacking.append,
         )
         return self.courier
 

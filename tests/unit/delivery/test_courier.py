@@ -342,6 +342,18 @@ def test_a_device_deleted_on_the_platform_is_sent_again() -> None:
     assert len(delivery.outbox.proved) == 1
 
 
+def test_a_device_that_is_deleted_while_the_disk_is_full_is_read_again_later() -> None:
+    delivery = Delivery(confirm="watermarks")
+    delivery.outbox.fails = True
+    delivery.courier.deleted("M1")
+    delivery.run(30)
+    assert delivery.lacking == []
+    delivery.outbox.fails = False
+    delivery.run(30)
+    assert delivery.lacking == [row("M1", 1).source]
+    assert delivery.outbox.forgotten == ["M1"]
+
+
 def test_a_gateway_that_takes_nothing_is_tried_ever_more_rarely() -> None:
     delivery = with_chain(confirm="receipts")
     delivery.platform.takes = False

@@ -109,8 +109,9 @@ def test_rows_are_kept_sent_with_their_number_and_confirmed(
     assert not records.pending()  # read again, and known to be there
 
 
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "just-confirmed"])
 def test_rows_of_a_deleted_device_are_wanted_again(
-    gateway: FakeGateway, start: Callable[..., Delivering]
+    gateway: FakeGateway, start: Callable[..., Delivering], *, noted: bool
 ) -> None:
     delivering = start(confirm="receipts")
     wanted: list[Source] = []
@@ -122,9 +123,10 @@ def test_rows_of_a_deleted_device_are_wanted_again(
         delivering.take_receipts(content)
     records = delivering.records
     assert records is not None
-    gateway.wait_for(lambda: poked(delivering, gateway) and not records.pending())
+    if noted:
+        gateway.wait_for(lambda: poked(delivering, gateway) and not records.pending())
     delivering.deleted("M1")
-    gateway.wait_for(lambda: wanted == [SOURCE])
+    gateway.wait_for(lambda: poked(delivering, gateway) and wanted == [SOURCE])
     delivering.history(*rows(3), lambda good, why: None)
     gateway.wait_for(lambda: len(gateway.telemetry()) == 6)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -27,6 +28,7 @@ from dlms_connector.records import (
     alone,
     opening,
 )
+from dlms_connector.records import records as records_module
 from dlms_connector.records.opening import put_aside
 
 _LOG = logging.getLogger(__name__)
@@ -183,7 +185,7 @@ def test_records_of_a_newer_version_are_left_alone(tmp_path: Path) -> None:
 def test_another_process_that_uses_the_records_is_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alone, "_WAIT_S", 0.0)
+    monkeypatch.setattr(alone, "WAIT_S", 0.0)
     monkeypatch.setattr(alone.take, "__defaults__", (0.0,))
     path = tmp_path / "records.sqlite"
     descriptor = os.open(tmp_path / "records.lock", os.O_CREAT | os.O_RDWR)
@@ -269,6 +271,25 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_done(tmp_path: Path) -> Non
     connection.execute("PRAGMA max_page_count = 1000000")
     assert len(records.journal(many)) == 200
     records.close()
+
+
+def test_a_disk_that_is_full_at_the_start_is_told_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "records.sqlite"
+    with monkeypatch.context() as full:
+        full.setattr(records_module, "connect", _no_room)
+        records = Records.open(path, _LOG)
+        with pytest.raises(RecordsError, match="No space left"):
+            records.size()
+    assert [one.levelname for one in caplog.records] == ["ERROR"]
+    assert len(_kept(records)) == 4
+    assert len(records.pending()) == 4
+    records.close()
+
+
+def _no_room(path: Path, log: logging.Logger) -> sqlite3.Connection:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
