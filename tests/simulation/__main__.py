@@ -15,7 +15,7 @@ from tests.simulation import substitutes
 
 _cpu = time.process_time
 #: From so many days on each of them is told.
-_MANY_DAYS = 7
+_MANY_DAYS = 2
 
 
 def main() -> int:

@@ -32,8 +32,8 @@ _RECOVERY_S = 700.0
 _SLACK_S = 60.0
 #: Connections to a dead meter in an hour: one in five minutes, and more after a restart.
 _MOST_TRIES = 40
-#: When the newest rows must be there at the latest, at the end of a run.
-_LATE_S = HOUR_S + 3 * QUARTER
+#: When the newest rows must be there at the latest, at the end of a run, behind a look for them.
+_LATE_S = 3 * QUARTER
 #: How the key of a number ends that has no scaler: the meter told none.
 _RAW = "_raw"
 #: The keys of a row, and what the meter enters in it; None where all rows have the same.
@@ -305,6 +305,7 @@ class Judge:
     def finish(self) -> None:
         """See that every row that a meter holds is on the platform."""
         now_s = EPOCH_S + self._hub.now
+        late_s = _LATE_S + max(HOUR_S, self._world.plan.period_s)
         for meter in self._world.meters:
             first = EPOCH_S - DAY_S + QUARTER
             if (replaced := self._replaced.get(meter.name)) is not None:
@@ -313,7 +314,7 @@ class Judge:
             missing = [
                 int(at)
                 for at in meter.rows_held()
-                if first <= at <= now_s - _LATE_S and not _has_row(there, int(at) * 1000)
+                if first <= at <= now_s - late_s and not _has_row(there, int(at) * 1000)
             ]
             if missing:
                 first_s = (missing[0] - EPOCH_S) / HOUR_S

@@ -22,7 +22,7 @@ ENERGY, VOLTAGE, POWER = "1-0:1.8.0", "1-0:32.7.0", "1-0:1.7.0"
 ITEMS = {"energy": ENERGY, "voltage": VOLTAGE, "power": POWER}
 #: Days of rows that a meter holds.
 HOLDS_DAYS = 3
-#: How often new rows are looked for.
+#: How often new rows are looked for, unless polls are rarer.
 _LOOKS: tuple[dict[str, int], ...] = ({}, {"pollPeriod": 3_600_000}, {"pollPeriod": 3_600_000})
 _TITLE = b"SIM\0\0\0\0\1"
 _AUTHENTICATION_KEY = bytes(range(0xD0, 0xE0))
@@ -204,7 +204,7 @@ def _site(number: int, place: int, plan: Plan, chance: random.Random) -> Site:
             {"key": key, "obis": obis, "reportStrategy": {"type": "ON_RECEIVED"}}
             for key, obis in ITEMS.items()
         ],
-        "profiles": [{"obis": PROFILE, "backfill": "P1D"} | chance.choice(_LOOKS)],
+        "profiles": [{"obis": PROFILE, "backfill": "P1D"} | _looks(plan, chance)],
         "attributeUpdates": [
             {"key": "emergencyLimit", "obis": LIMITER, "class": "limiter", "attribute": 5}
         ],
@@ -213,6 +213,11 @@ def _site(number: int, place: int, plan: Plan, chance: random.Random) -> Site:
         section["allowWrite"] = [LIMITER, RELAY]
     return Site(name, section, options, place, allows, kind == 0,
                 options["framing"] == "HDLC", serial)  # fmt: skip
+
+
+def _looks(plan: Plan, chance: random.Random) -> dict[str, int]:
+    drawn = chance.choice(_LOOKS)
+    return {"pollPeriod": int(plan.period_s * 1000)} if plan.period_s > HOUR_S else drawn
 
 
 def _make_hdlc(site: Site, physical: int) -> None:

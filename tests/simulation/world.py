@@ -328,9 +328,8 @@ class Simulated:
                 if gateway is not None:
                     gateway.full = True
                     return partial(setattr, gateway, "full", False)
-            case "deleted" if not self.disk.full:  # else it is told, and not sent again
-                name = self.scenario.sites[fault.where].name
-                platform.delete(name)
+            case "deleted":
+                platform.delete(self.scenario.sites[fault.where].name)
             case "crash":
                 self._down_s = fault.lasts_s
                 self.hub.crash = partial(self.crash, fault.lasts_s)
