@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dlms_connector.backup import Made, make
-from dlms_connector.cli.options import gateway_option
+from dlms_connector.cli.gateway_option import gateway_option
 from dlms_connector.config import load_file
 from dlms_connector.errors import ConfigError
 from dlms_connector.installation import configuration_file

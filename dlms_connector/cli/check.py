@@ -14,8 +14,8 @@ import click
 from dlms_connector.cli.options import file_argument
 from dlms_connector.cli.program import FAILED, USER_MISTAKE
 from dlms_connector.cli.sent import hints_of, unsent
+from dlms_connector.cli.silent_log import silent_log
 from dlms_connector.cli.state_folder import state_folder
-from dlms_connector.cli.terminal import silent_log
 from dlms_connector.cli.tracing import trace_options, traces, writing
 from dlms_connector.config import Configuration, Device, Loaded, load_file
 from dlms_connector.errors import DlmsError

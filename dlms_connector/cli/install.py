@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from dlms_connector.cli.options import gateway_option
+from dlms_connector.cli.gateway_option import gateway_option
 from dlms_connector.installation import (
     Change,
     ConnectorType,

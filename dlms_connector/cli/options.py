@@ -1,4 +1,4 @@
-"""Arguments and options that several commands have."""
+"""Arguments and options of the commands that take a configuration."""
 
 from __future__ import annotations
 
@@ -23,14 +23,3 @@ def device_option(what: str) -> Callable[[Command], Command]:
     return click.option(
         "--device", "names", multiple=True, metavar="NAME", shell_complete=offered, help=what
     )
-
-
-def gateway_option(command: Command) -> Command:
-    """Add `--gateway-config`, which becomes `config_dir`."""
-    return click.option(
-        "--gateway-config",
-        "config_dir",
-        required=True,
-        type=click.Path(path_type=Path, file_okay=False),
-        help="The folder with the gateway's tb_gateway.json.",
-    )(command)

@@ -1,8 +1,6 @@
-"""Where commands write tables, and where nothing is written."""
+"""Where commands write tables."""
 
 from __future__ import annotations
-
-import logging
 
 from rich.console import Console
 
@@ -16,11 +14,3 @@ def table_console() -> Console:
     if not console.is_terminal:
         console.width = max(console.width, _PIPE_WIDTH)
     return console
-
-
-def silent_log(command: str) -> logging.Logger:
-    """Return a logger without output, for a command that shows all of it itself."""
-    log = logging.getLogger(f"dlms_connector.{command}")
-    log.propagate = False
-    log.addHandler(logging.NullHandler())
-    return log

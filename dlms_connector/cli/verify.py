@@ -18,7 +18,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from dlms_connector.cli.options import gateway_option
+from dlms_connector.cli.gateway_option import gateway_option
 from dlms_connector.cli.platform_access import API_KEY, PASSWORD, login
 from dlms_connector.cli.program import FAILED
 from dlms_connector.config import PlatformAccess, load_file

@@ -17,8 +17,8 @@ from rich.live import Live
 from dlms_connector.cli.chosen import chosen
 from dlms_connector.cli.options import device_option, file_argument
 from dlms_connector.cli.program import FAILED, USER_MISTAKE
+from dlms_connector.cli.silent_log import silent_log
 from dlms_connector.cli.state_folder import state_folder
-from dlms_connector.cli.terminal import silent_log
 from dlms_connector.cli.watch_table import Watched, Watching, fleet_table, meter_table
 from dlms_connector.config import Device, load_file
 from dlms_connector.errors import DlmsError
