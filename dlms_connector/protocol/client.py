@@ -22,6 +22,7 @@ from dlms_connector.protocol.services import (
     Directory,
     Fence,
     LogicalNames,
+    Naming,
     ObjectList,
     Question,
     Selector,
@@ -138,7 +139,7 @@ class Client:
         fields = workarounds.skip_date_time_fields
         skip = frozenset(fields) if fields else _NO_FIELDS
         select = Selector(from_utc=dlms.deviation_from_utc, skip=skip).encode
-        self._names: ShortNames | None = None
+        self._names: Naming | None = None
         #: The services that keep encoded questions.
         self._posing: LogicalNames | None = LogicalNames(
             conversation, self._room, select, self._allow
@@ -146,9 +147,10 @@ class Client:
         self._services: Services = self._posing
         self._access: Services | None = Access(conversation, self._room, select, self._allow)
         if dlms.referencing == "SN":
-            self._services = self._names = ShortNames(
+            services = ShortNames(
                 conversation, self._room, select, directory, lambda: self.allowance
             )
+            self._services, self._names = services, services.names
             self._access = self._posing = None
         # Frames with numbers tell answers apart, and so do invoke-ids.
         numbers = numbers and not workarounds.uncounted_frames
@@ -189,7 +191,7 @@ class Client:
 
     def lacks_names(self, refs: Sequence[AttributeRef] | None) -> bool:
         """Whether the object list must be read for these attributes; None stands for any."""
-        return self._names is not None and self._names.lacks_names(refs)
+        return self._names is not None and self._names.lacks(refs)
 
     def learn_names(self, refs: Sequence[AttributeRef] | None) -> Talk[None]:
         """Read the object list, which may take a minute, if it is needed for these attributes.
@@ -197,7 +199,7 @@ class Client:
         Raises ServiceError if the meter refuses it.
         """
         if self._names is not None:
-            yield from self._names.learn_names(refs)
+            yield from self._names.learn(refs)
 
     def get(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:
         """GET attributes, several in one request if that was negotiated.

@@ -12,6 +12,7 @@ from dlms_connector.protocol.services.directory import Directory, ObjectList
 from dlms_connector.protocol.services.fence import Fence
 from dlms_connector.protocol.services.listening import LATE, Listening
 from dlms_connector.protocol.services.logical_names import LIST_HEADER, LogicalNames
+from dlms_connector.protocol.services.naming import Naming
 from dlms_connector.protocol.services.question import Question
 from dlms_connector.protocol.services.replies import exception_words
 from dlms_connector.protocol.services.selection import Selector
@@ -30,6 +31,7 @@ __all__ = [
     "Fence",
     "Listening",
     "LogicalNames",
+    "Naming",
     "ObjectList",
     "Question",
     "Selector",
