@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from typing import Any, TypeVar
+
+from tests.support.told_time import Clock, ToldLoop, run_in
 
 T = TypeVar("T")
 
 
-class _Selector(selectors.BaseSelector):
+class _Clock(Clock):
     """Never waits: the time it should have waited has passed."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self._inner = selectors.SelectSelector()
-
-    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        return self._inner.register(fileobj, events, data)
-
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        return self._inner.unregister(fileobj)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = self._inner.select(0)
@@ -31,22 +23,12 @@ class _Selector(selectors.BaseSelector):
             self.now += max(0.0, timeout)
         return ready
 
-    def close(self) -> None:
-        self._inner.close()
 
-    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        return self._inner.get_map()
-
-
-class FakeTimeLoop(asyncio.SelectorEventLoop):
-    """A loop that begins at time 0 and sleeps for nobody."""
+class FakeTimeLoop(ToldLoop):
+    """A loop that sleeps for nobody."""
 
     def __init__(self) -> None:
-        self._clock = _Selector()
-        super().__init__(self._clock)
-
-    def time(self) -> float:
-        return self._clock.now
+        super().__init__(_Clock(selectors.SelectSelector()))
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Any, *args: Any
@@ -60,7 +42,7 @@ class FakeTimeLoop(asyncio.SelectorEventLoop):
         return done
 
     def pass_time(self, seconds: float) -> None:
-        self._clock.now += seconds
+        self._told.now += seconds
 
 
 def skip(seconds: float) -> None:
@@ -72,13 +54,4 @@ def skip(seconds: float) -> None:
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end, in no time."""
-    loop = FakeTimeLoop()
-    try:
-        return loop.run_until_complete(coroutine)
-    finally:
-        pending = asyncio.all_tasks(loop)
-        for task in pending:
-            task.cancel()
-        if pending:
-            loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
-        loop.close()
+    return run_in(FakeTimeLoop(), coroutine)

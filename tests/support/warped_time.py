@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import selectors
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from typing import Any, TypeVar
+
+from tests.support.told_time import Clock, ToldLoop, run_in
 
 T = TypeVar("T")
 
@@ -22,21 +24,11 @@ _HANGS_S = 30.0
 _WORKING_S = 0.01
 
 
-class _Selector(selectors.BaseSelector):
+class _Clock(Clock):
     def __init__(self) -> None:
-        self.now = 0.0
+        super().__init__(selectors.DefaultSelector())
         #: Jobs in threads: they need real time.
         self.working = 0
-        self._inner = selectors.DefaultSelector()
-
-    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        return self._inner.register(fileobj, events, data)
-
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        return self._inner.unregister(fileobj)
-
-    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        return self._inner.modify(fileobj, events, data)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = self._inner.select(0)
@@ -53,22 +45,13 @@ class _Selector(selectors.BaseSelector):
             self.now += min(timeout, _STEP_S)
         return ready
 
-    def close(self) -> None:
-        self._inner.close()
 
-    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        return self._inner.get_map()
-
-
-class WarpedLoop(asyncio.SelectorEventLoop):
-    """A loop that begins at time 0 and skips what it would wait for."""
+class WarpedLoop(ToldLoop):
+    """A loop that skips what it would wait for."""
 
     def __init__(self) -> None:
-        self._clock = _Selector()
+        self._clock = _Clock()
         super().__init__(self._clock)
-
-    def time(self) -> float:
-        return self._clock.now
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Any, *args: Any
@@ -84,14 +67,4 @@ class WarpedLoop(asyncio.SelectorEventLoop):
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end."""
-    loop = WarpedLoop()
-    try:
-        return loop.run_until_complete(coroutine)
-    finally:
-        pending = asyncio.all_tasks(loop)
-        for task in pending:
-            task.cancel()
-        if pending:
-            loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
-        loop.run_until_complete(loop.shutdown_default_executor())
-        loop.close()
+    return run_in(WarpedLoop(), coroutine)
