@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -104,21 +105,20 @@ def read_value(where: str, raw: Any) -> Data:
             f"{where}: type {raw.get('type')!r} is none of {', '.join(cosem.TYPE_NAMES)}"
         )
     value = raw.get("value")
+    if tag in (cosem.ARRAY, cosem.STRUCTURE):
+        items = _expect(where, value, list, "a list")
+        value = tuple(read_value(f"{where}[{index}]", item) for index, item in enumerate(items))
     try:
-        made = Data(tag, _plain(where, tag, value))
+        made = Data(tag, _plain(tag, value))
         cosem.encode(made)
-    except (TypeError, ArithmeticError, OSError) as error:
-        raise ValueError(f"{where}: {value!r} does not fit {raw['type']}: {error}") from error
-    except ValueError:
-        raise
-    except Exception as error:  # struct.error, a direct subclass of Exception
-        raise ValueError(f"{where}: {value!r} does not fit {raw['type']}: {error}") from error
+    except (TypeError, ValueError, ArithmeticError, OSError, struct.error) as error:
+        raise ValueError(
+            f"{where}: {raw.get('value')!r} does not fit {raw['type']}: {error}"
+        ) from error
     return made
 
 
-def _plain(where: str, tag: int, value: Any) -> Any:
-    if tag in (cosem.ARRAY, cosem.STRUCTURE):
-        return tuple(read_value(f"{where}[{index}]", item) for index, item in enumerate(value))
+def _plain(tag: int, value: Any) -> Any:
     if tag in (cosem.TEXT, cosem.UTF8):
         return str(value).encode()
     if tag in (cosem.OCTETS, cosem.DATE_TIME, cosem.DATE, cosem.TIME, cosem.COMPACT_ARRAY):

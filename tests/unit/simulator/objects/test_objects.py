@@ -133,7 +133,11 @@ def test_overrides() -> None:
         ),
         (
             {"1-0:1.8.0": {"attributes": {"2": {"type": "array", "value": 3}}}},
-            "3 does not fit array",
+            "attribute 2: a list is expected, not 3",
+        ),
+        (
+            {"1-0:1.8.0": {"attributes": {"2": {"type": "octet-string", "value": "zz"}}}},
+            "attribute 2: 'zz' does not fit octet-string",
         ),
         ({"1-0:1.8.0": 5}, "1-0:1.8.0: an object is expected, not 5"),
         ({"1-0:1.8.0": {"attributes": []}}, "attributes: an object is expected"),
