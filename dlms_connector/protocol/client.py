@@ -323,8 +323,7 @@ def ask(
     is asked for alone. Raises ServiceError if the meter refuses every request.
     """
     results: dict[AttributeRef, Data | ObjectError | ServiceError] = {}
-    lists: Lists | None = getattr(client, "lists", None)
-    if len(refs) > 1 and (lists is None or lists.are_proven(refs)):
+    if len(refs) > 1 and (client.lists is None or client.lists.are_proven(refs)):
         with suppress(ServiceError):  # it offers lists but refuses this one
             found = yield from client.get(refs)
             results.update(zip(refs, found, strict=True))

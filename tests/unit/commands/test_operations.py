@@ -28,6 +28,8 @@ DENIED, EXCEPTION = ObjectError("reading", 3), ServiceError("reading", "service-
 class Keeping:
     """A client of a meter that takes what is written, and answers reads as it is told."""
 
+    lists = None
+
     def __init__(self, **answers: Data | DlmsError) -> None:
         self.answers = {VALUE: answers["value"], SCALER: answers["scaler"]}
         self.written: list[Data] = []
