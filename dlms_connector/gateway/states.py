@@ -28,6 +28,8 @@ _REPEAT_AFTER, _REPEATED_AT_ONCE = 600, 20
 #: What was told in the last seconds of a connection may be lost: the client notices its end after
 #: one and a half keep-alive times (60 s) and the time of a reconnection.
 _UNSURE_S = 300.0
+#: Seconds until the gateway is tried again, where its storage took nothing.
+_AGAIN_S = 5.0
 #: Calls of `reconcile` between two writes of the file.
 _WRITE_EVERY = 20
 
@@ -46,12 +48,13 @@ class State(NamedTuple):
 class States:
     """Sends states with `send` (device name, state); `knows` tells if the gateway has a device.
 
-    `put` may be called in another thread than the other methods.
+    `send` returns whether the gateway took it. `put` may be called in another thread than the
+    other methods.
     """
 
     def __init__(
         self,
-        send: Callable[[str, State], None],
+        send: Callable[[str, State], bool],
         knows: Callable[[str], bool],
         log: Logger,
         *,
@@ -71,6 +74,8 @@ class States:
         #: Meters that an earlier run left online.
         self._earlier: dict[str, str] = {}
         self._calls = 0
+        #: When the gateway is tried again, after it took nothing.
+        self._again_at = 0.0
 
     def inherit(self, before: States) -> None:
         """Know which meters were online in what is replaced by this; call it before `open`."""
@@ -105,14 +110,14 @@ class States:
             self._note(name, state)
             if self._shared and state.state == ONLINE:
                 self._repeats.append((self._calls + _REPEAT_AFTER, name))
-        self._send(name, state)
+        self._tell(name, state)
 
     def again(self, name: str) -> None:
         """Tell a meter's state once more: the platform has forgotten it."""
         with self._lock:
             state = self._told.get(name)
         if state is not None:
-            self._send(name, state)
+            self._tell(name, state)
 
     def doubt(self) -> None:
         """Tell again, soon, what was told lately: a connection has ended, and it may be lost."""
@@ -126,13 +131,14 @@ class States:
     def reconcile(self) -> None:
         """Tell a few of the meters that wait; called a few times per second."""
         self._calls += 1
+        most = _NEW_AT_ONCE if self._clock() >= self._again_at else 0
         with self._lock:
-            some = dict(islice(self._waiting.items(), _NEW_AT_ONCE))
+            some = dict(islice(self._waiting.items(), most))
             for name, state in some.items():
                 del self._waiting[name]
                 self._note(name, state)
         for name, state in some.items():
-            self._send(name, state)
+            self._tell(name, state)
         for _ in range(_REPEATED_AT_ONCE):
             if not self._repeats or self._repeats[0][0] > self._calls:
                 break
@@ -152,6 +158,14 @@ class States:
         """Write down which meters are online on the platform."""
         online = {name: state.device_type for name, state in self._online().items()}
         self._remembered.keep({**self._earlier, **online})
+
+    def _tell(self, name: str, state: State) -> None:
+        """Send a state; what the gateway does not take waits."""
+        if not self._send(name, state):
+            self._again_at = self._clock() + _AGAIN_S
+            with self._lock:
+                if self._told.get(name) == state:
+                    self._waiting.setdefault(name, state)
 
     def _note(self, name: str, state: State) -> None:
         self._told[name] = state

@@ -254,11 +254,12 @@ class Uplink:
             self._announcing.put(partial(self._announcer.present, name, device_type))
         self.states.put(name, State(device_type, state, sentence))
 
-    def _send_state(self, name: str, told: State) -> None:
+    def _send_state(self, name: str, told: State) -> bool:
         values = {STATE.name: told.state, LAST_ERROR.name: told.sentence}
-        self._send(diagnostics.attributes(name, told.device_type, values))
+        taken = self._send(diagnostics.attributes(name, told.device_type, values))
         if told.state != ONLINE:
             self._announcing.put(partial(self._announcer.absent, name))
+        return taken is not False
 
 
 def _has_values(data: Any) -> bool:

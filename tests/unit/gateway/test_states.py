@@ -18,10 +18,13 @@ class Platform:
     def __init__(self) -> None:
         self.sent: list[tuple[str, str]] = []
         self.known: set[str] = set()
+        self.full = False
 
-    def send(self, name: str, state: State) -> None:
-        self.sent.append((name, state.state))
-        self.known.add(name)
+    def send(self, name: str, state: State) -> bool:
+        if not self.full:
+            self.sent.append((name, state.state))
+            self.known.add(name)
+        return not self.full
 
     def states(self) -> States:
         return States(self.send, self.known.__contains__, LOG)
@@ -54,6 +57,23 @@ def test_the_newest_state_is_told(platform: Platform) -> None:
     states.reconcile()
     states.reconcile()
     assert platform.sent == [("M2", "online"), ("M1", "refused")]
+
+
+def test_what_a_full_storage_did_not_take_is_told_later(platform: Platform) -> None:
+    now = 0.0
+    states = States(platform.send, platform.known.__contains__, LOG, clock=lambda: now)
+    states.put("M1", ONLINE)
+    states.put("M2", ONLINE)
+    platform.full = True
+    states.put("M1", SILENT)
+    states.put("M2", SILENT)
+    states.put("M2", ONLINE)
+    now = 60.0
+    states.reconcile()
+    platform.full, now = False, 120.0
+    for _ in range(3):
+        states.reconcile()
+    assert platform.sent[2:] == [("M1", "offline"), ("M2", "online")]
 
 
 def test_a_deleted_device_gets_its_state_again(platform: Platform) -> None:
