@@ -191,5 +191,7 @@ def _append(path: Path, numbers: Mapping[bytes, int]) -> None:
         while lines:  # a disk that is nearly full takes a part, and that is no error
             lines = lines[os.write(descriptor, lines) :]
         os.fsync(descriptor)
+        if not end:
+            private_files.sync_names(path.parent)
     finally:
         os.close(descriptor)

@@ -248,6 +248,7 @@ def _marked(folder: Path, *, lost: bool) -> str:
         file.flush()
         os.fsync(descriptor)
     temporary.replace(mark)
+    private_files.sync_names(folder)
     return chosen
 
 

@@ -74,7 +74,12 @@ def write_octets(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    sync_names(path.parent)
+
+
+def sync_names(folder: Path) -> None:
+    """Write the names in a folder to the disk: without them a power cut may cost whole files."""
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(directory)
     finally:
@@ -82,7 +87,7 @@ def write_octets(path: Path, content: bytes) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and its missing parents, as private folders."""
+    """Create a folder and its missing parents, as private folders that outlive a power cut."""
     if folder.is_dir():
         return
     if folder != folder.parent:
@@ -91,6 +96,7 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700)
         if (owner := _other_owner(folder.parent)) is not None:
             os.chown(folder, *owner, follow_symlinks=False)
+        sync_names(folder.parent)
 
 
 def create(path: Path) -> int:
