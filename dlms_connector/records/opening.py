@@ -147,7 +147,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
     )
     try:
-        # A power cut may cost the last commits, never the file: those rows are read again.
+        # A power cut may cost commits that were not synced since, never the file.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA journal_size_limit = 8388608")

@@ -12,6 +12,7 @@ from errno import EIO
 from logging import Logger
 from pathlib import Path
 from threading import RLock
+from time import monotonic
 
 from dlms_connector.records import alone, housekeeping, outbox, tables
 from dlms_connector.records.completeness import DayCount
@@ -29,6 +30,8 @@ from dlms_connector.state import private_files
 
 #: Beyond any instant.
 _EVER_MS = 1 << 52
+#: Seconds of transactions that a power cut may cost.
+_SYNC_S = 10.0
 #: States of rows that are not to be sent again.
 _GIVEN = ("sent", "confirmed", "refused")
 
@@ -37,7 +40,8 @@ class Records:
     """The file of records. Thread-safe; any method may wait for the disk.
 
     Each method is one transaction: after a crash all of it is there, or nothing. A power cut may
-    cost the last transactions, so that rows are read, and entries sent, once more. Every method
+    cost those of the last ten seconds, so that rows are read, and entries sent, once more; but not
+    those that note an exchanged meter or what the platform lacks, nor those before. Every method
     raises RecordsError if the file cannot be used; then it has done nothing.
     """
 
@@ -51,6 +55,8 @@ class Records:
         self._inode: int | None = None
         self._held: Path | None = None
         self._closing = False
+        #: When the next transaction is synced, by the monotonic clock.
+        self._sync_at = 0.0
         #: Called, in any thread, when the file was lost while in use: nothing is known any more.
         self.on_damage: Callable[[], None] = lambda: None
 
@@ -182,7 +188,7 @@ class Records:
         `serial` is the OBIS code of an object with its identity, a blank, and the identity.
         Then what was not read of the former one is not asked of this one.
         """
-        with self._transaction(f"noting the meter of {device}") as connection:
+        with self._transaction(f"noting the meter of {device}", sure=True) as connection:
             return tables.note_meter(connection, self._sources.device(device), serial, now_ms)
 
     def held_from(self, source: Source, oldest_ms: int) -> None:
@@ -198,7 +204,7 @@ class Records:
 
         Returns how many those are: not those of which entries wait.
         """
-        with self._transaction(f"noting what lacks of {_named(source)}") as connection:
+        with self._transaction(f"noting what lacks of {_named(source)}", sure=True) as connection:
             number = self._sources.find(source)
             if number is None:
                 return 0
@@ -209,7 +215,7 @@ class Records:
 
         Returns how many intervals of which profiles those are: not those of which entries wait.
         """
-        with self._transaction(f"noting that {device} was deleted") as connection:
+        with self._transaction(f"noting that {device} was deleted", sure=True) as connection:
             return lose_all(connection, self._sources, device)
 
     def confirmed_instants(
@@ -267,17 +273,22 @@ class Records:
         return fresh
 
     @contextmanager
-    def _transaction(self, doing: str, wait_s: float = 0.0) -> Iterator[sqlite3.Connection]:
+    def _transaction(
+        self, doing: str, wait_s: float = 0.0, *, sure: bool = False
+    ) -> Iterator[sqlite3.Connection]:
         """Do something wholly or not at all. Raises RecordsError.
 
-        Another process may need `wait_s` until it lets go of the file.
+        Another process may need `wait_s` until it lets go of the file. What is `sure` outlives a
+        power cut.
         """
         with self._lock, self._ending(), our_errors(self._path, doing):
             if self._closing:
                 raise RecordsError(self._path, doing, "the records are closed")
             connection = self._present(wait_s)
             self._sources.now_ms = self._now_ms()
+            syncs, before = sure or monotonic() >= self._sync_at, connection.total_changes
             try:
+                connection.execute(f"PRAGMA synchronous = {'FULL' if syncs else 'NORMAL'}")
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
                 connection.execute("COMMIT")
@@ -289,6 +300,8 @@ class Records:
                 if is_damage(error):
                     self._begin_anew(connection, error)
                 raise
+            if syncs and connection.total_changes != before:  # else there was nothing to sync
+                self._sync_at = monotonic() + _SYNC_S
 
     @contextmanager
     def _ending(self) -> Iterator[None]:
