@@ -107,7 +107,7 @@ class Hub:
         """Call something at a time."""
         timer = Timer(call, args)
         self._order += 1
-        heappush(self._heap, (at if at > self.now else self.now, self._order, timer))
+        heappush(self._heap, (max(self.now, at), self._order, timer))
         return timer
 
     def call_later(self, seconds: float, call: Callable[..., Any], *args: Any) -> Timer:

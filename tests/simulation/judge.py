@@ -8,6 +8,7 @@ import os
 import re
 from bisect import bisect_right
 from decimal import Decimal
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from dlms_connector.obis import Obis
@@ -36,6 +37,8 @@ _MOST_TRIES = 40
 _LATE_S = 3 * QUARTER
 #: How the key of a number ends that has no scaler: the meter told none.
 _RAW = "_raw"
+#: How long it takes at most until a deleted device is noted on the disk.
+_NOTED_WITHIN_S = 15.0
 #: The keys of a row, and what the meter enters in it; None where all rows have the same.
 _ROWS: dict[str, Any] = {
     "load_active_energy": energy,
@@ -90,8 +93,11 @@ class Judge:
         #: Until when a place is disturbed, by name.
         self._disturbed: dict[str, float] = {}
         self._disk_until = 0.0
-        #: When a meter was replaced.
+        #: When a meter was replaced; when a process died that knew alone of a deleted device.
         self._replaced: dict[str, float] = {}
+        self._forgotten: dict[str, float] = {}
+        #: Until when a deleted device may not be noted on the disk.
+        self._unnoted: dict[str, float] = {}
         self._told: dict[str, set[str]] = {}
         self._files: int | None = None
         self._objects: list[int] = []
@@ -102,6 +108,7 @@ class Judge:
         journal.watch("reply", self._replied)
         journal.watch("log", self._logged)
         journal.watch("exception", self._failed)
+        journal.watch("told", self._deleted)
         journal.watch("start", lambda number: self._told.clear())
         self._hub.call_later(world.plan.period_s, self._look)
         self._hub.call_later(HOUR_S, self._count)
@@ -130,6 +137,21 @@ class Judge:
     def replaced(self, name: str) -> None:
         """Note that another meter is there now."""
         self._replaced[name] = self._hub.now
+
+    def _deleted(self, name: str) -> None:
+        self._unnoted[name] = inf if self._world.disk.full else self._hub.now + _NOTED_WITHIN_S
+
+    def room(self) -> None:
+        """Note that the disk takes again what is written."""
+        until = self._hub.now + _NOTED_WITHIN_S
+        self._unnoted = {name: min(until, at) for name, at in self._unnoted.items()}
+
+    def died(self) -> None:
+        """Note that the process died, and with it what was on no disk yet."""
+        for name, until in self._unnoted.items():
+            if self._hub.now < until:
+                self._forgotten[name] = self._hub.now
+        self._unnoted.clear()
 
     # Values
 
@@ -310,6 +332,7 @@ class Judge:
             first = EPOCH_S - DAY_S + QUARTER
             if (replaced := self._replaced.get(meter.name)) is not None:
                 first = EPOCH_S + replaced + QUARTER
+            first = max(first, EPOCH_S + self._forgotten.get(meter.name, -DAY_S))
             there = self._world.platform.device(meter.name)
             missing = [
                 int(at)

@@ -24,7 +24,9 @@ from dlms_connector.fleet.availability import Availability  # noqa: E402
 from dlms_connector.fleet.line import Line  # noqa: E402
 from dlms_connector.fleet.schedule import Agenda  # noqa: E402
 from dlms_connector.meter.meter import Meter  # noqa: E402
+from dlms_connector.records import records  # noqa: E402
 from dlms_connector.records.records import Records  # noqa: E402
+from dlms_connector.state import private_files  # noqa: E402
 from dlms_connector.state.numbers import Numbers  # noqa: E402
 from tests.simulation.judge import Violation  # noqa: E402
 from tests.simulation.scenario import Fault, Plan  # noqa: E402
@@ -147,6 +149,15 @@ MUTATIONS = (
     Mutation("what was lost with a connection is not sent again", Window, "lost",
              lambda lost: lambda self, *args, **keys: None, "every row reaches the platform",
              _BREAKS, _UNPROVED),
+    Mutation("names of files are not synced", private_files, "sync_names",
+             lambda sync: lambda folder: None, "no counter twice with one key",
+             (Fault(400.0, 5.0, "power cut", 0, 1),),
+             replace(_UNPROVED, seed=6, days=0.1)),  # one of its meters shows no counter
+    Mutation("the records are not synced", records, "_SYNC_S", lambda seconds: 1e9,
+             "every row reaches the platform",
+             (Fault(18_000.0, 5.0, "power cut", 0, 1),
+              Fault(30_000.0, 0.0, "deleted", 0), Fault(30_000.0, 0.0, "deleted", 1)),
+             replace(_UNPROVED, days=0.5, period_s=1800.0)),
 )  # fmt: skip
 
 

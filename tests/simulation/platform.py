@@ -144,16 +144,21 @@ class Platform:
     def delete(self, device: str) -> None:
         """Delete a device with all that was stored of it."""
         self.devices.pop(device, None)
+        if device not in self._deleted:
+            self._deleted.append(device)
         if self.gateway is not None:
             self.gateway.hear("deleted", device)
-        else:
-            self._deleted.append(device)
+
+    def told(self, device: str) -> None:
+        """Note that the gateway was told of a deleted device."""
+        if device in self._deleted:
+            self._deleted.remove(device)
 
     def begin(self, gateway: Gateway) -> None:
         """Begin a session: the gateway is told which devices were deleted meanwhile."""
         self.gateway = gateway
-        while self._deleted:
-            gateway.hear("deleted", self._deleted.pop(0))
+        for device in self._deleted:
+            gateway.hear("deleted", device)
 
 
 class Client:
@@ -257,6 +262,8 @@ class Gateway:
                 if handler is not None:
                     handler(self.client, content)
             case "deleted":
+                self.platform.told(content)
+                self.platform.journal.note("told", content)
                 self.connector.device_deleted(content)
             case "answer":
                 callback, values = content

@@ -56,7 +56,7 @@ Kind = Literal[
     # the platform and the gateway before it
     "away", "restarted", "receipts lost", "slow platform", "storage full", "deleted",
     # the host
-    "crash", "restart", "disk full", "disk slow", "clock",
+    "crash", "power cut", "restart", "disk full", "disk slow", "clock",
 ]  # fmt: skip
 
 #: How often each kind of fault is drawn.
@@ -66,7 +66,7 @@ WEIGHTS: dict[Kind, float] = {
     "meter": 6, "replaced": 0.4, "finer": 0.4,
     "away": 2, "restarted": 1, "receipts lost": 0.5, "slow platform": 0.5, "storage full": 0.5,
     "deleted": 0.2,
-    "crash": 3, "restart": 0.7, "disk full": 0.7, "disk slow": 0.7, "clock": 0.7,
+    "crash": 2, "power cut": 2, "restart": 0.7, "disk full": 0.7, "disk slow": 0.7, "clock": 0.7,
 }  # fmt: skip
 
 #: Faults of a meter, with the range of their value. Their noise carries no wrong value.
@@ -247,7 +247,7 @@ def _faults(scenario: Scenario, chance: random.Random) -> Iterator[Fault]:
                 detail = name, float(round(low + (high - low) * chance.random()))
             case "damaged" | "doubled" if not site.hdlc:
                 continue  # nothing but the check sequence of HDLC could tell
-            case "crash":
+            case "crash" | "power cut":
                 detail = chance.choice([1, chance.randrange(1, 30), chance.randrange(1, 400)])
                 lasts_s = chance.choice([0.5, 5.0, 60.0, 1800.0])
             case "clock":

@@ -263,6 +263,11 @@ class ThreadPoolExecutor(concurrent.futures.Executor):
 class VirtualLoop(asyncio.BaseEventLoop):
     """An event loop in a thread of the hub."""
 
+    # Of asyncio's own loop, whose workings are replaced here.
+    _ready: deque[Any]
+    _scheduled: list[Any]
+    _stopping: bool
+
     #: All loops that are not closed, with the number of their process.
     living: dict[int, VirtualLoop] = {}  # noqa: RUF012
 
@@ -283,7 +288,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
     ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
         if not self.dead:
-            self._check_closed()
+            if self.is_closed():
+                raise RuntimeError("Event loop is closed")
             self._ready.append(handle)
         return handle
 

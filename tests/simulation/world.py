@@ -30,6 +30,7 @@ from tests.simulation.journal import Journal
 from tests.simulation.judge import Judge
 from tests.simulation.line import Place, SimulatedMeter, WireLink
 from tests.simulation.platform import Gateway, Platform
+from tests.simulation.power import Platter
 from tests.simulation.scenario import Fault, Plan, make, options_of
 from tests.simulation.substitutes import VirtualLoop, World
 
@@ -94,9 +95,7 @@ class Simulated:
         ]
         by_name = {meter.name: meter for meter in self.meters}
         #: The meter of each device, and before it those that were there lately, the newest first.
-        self.at_site = {
-            meter.name: deque([meter], maxlen=_AT_SITE) for meter in self.meters
-        }
+        self.at_site = {meter.name: deque([meter], maxlen=_AT_SITE) for meter in self.meters}
         self.places = [
             Place(f"place {number}", [by_name[site.name] for site in sites], self.journal,
                   f"{plan.seed} {number}")
@@ -106,6 +105,8 @@ class Simulated:
         self.folder = Path(tempfile.mkdtemp(prefix="simulated-", dir=disks.memory()))
         self.journal.hidden.append((str(self.folder), "…"))
         (self.folder / "config").mkdir()
+        self._platter = self.disk.platter = Platter(self.folder, f"power {plan.seed}")
+        self._platter.sync_names(self.folder)
         self.process: Process | None = None
         self.gateway: Gateway | None = None
         self.connector: DLMSConnector | None = None
@@ -119,8 +120,7 @@ class Simulated:
         library.propagate, library.handlers = False, [_Log(self.journal)]
         self.judge = Judge(self)
         self.caller = Caller(self)
-        self.hub.crash = lambda: self.crash(1.0)
-        self._down_s = 1.0
+        self.hub.crash = partial(self.crash, 1.0)
         self._quiet_at = 0.0
 
     def run(self) -> None:
@@ -174,11 +174,19 @@ class Simulated:
         site = next(one for one in self.scenario.sites if one.name == device.device_name)
         return WireLink(self.places[site.place], device.connection.connect_timeout_ms / 1000)
 
-    def crash(self, down_s: float | None = None) -> None:
+    def crash(self, down_s: float) -> None:
         """Let the process die at once, and start another one later."""
         self.journal.note("crash")
         self._kill()
-        self.hub.call_later(down_s or self._down_s, self.start)
+        self.hub.call_later(down_s, self.start)
+
+    def fail_power(self, down_s: float) -> None:
+        """Let the process die, and with it what is not on the disk."""
+        self.journal.note("power cut")
+        left = self._platter.cut()
+        self._kill()
+        self._platter.restore(left)
+        self.hub.call_later(down_s, self.start)
 
     def close(self, down_s: float) -> None:
         """Have the gateway close the connector, and start again."""
@@ -202,6 +210,7 @@ class Simulated:
     def _kill(self) -> None:
         process = self.process
         assert process is not None
+        self.judge.died()
         self.hub.steps_left = 0
         self.process = self.connector = self.gateway = None
         self.up_since = None
@@ -306,6 +315,10 @@ class Simulated:
 
         return new
 
+    def _room(self) -> None:
+        self.disk.full = False
+        self.judge.room()
+
     def _do_to_host(self, fault: Fault) -> Callable[[], object] | None:
         platform, gateway = self.platform, self.gateway
         match fault.kind:
@@ -330,16 +343,16 @@ class Simulated:
                     return partial(setattr, gateway, "full", False)
             case "deleted":
                 platform.delete(self.scenario.sites[fault.where].name)
-            case "crash":
-                self._down_s = fault.lasts_s
-                self.hub.crash = partial(self.crash, fault.lasts_s)
+            case "crash" | "power cut":
+                die = self.crash if fault.kind == "crash" else self.fail_power
+                self.hub.crash = partial(die, fault.lasts_s)
                 self.hub.steps_left = int(fault.detail)
             case "restart":
                 self.close(min(fault.lasts_s, 60.0))
             case "disk full":
                 self.disk.full = True
                 self.judge.disk_trouble(fault.lasts_s)
-                return partial(setattr, self.disk, "full", False)
+                return self._room
             case "disk slow":
                 self.disk.slow_s = 3.0
                 self.judge.disk_trouble(fault.lasts_s)
@@ -403,7 +416,7 @@ def _disk() -> Disk:
         disks.install(_DISK)
         parts.STARTING_S = _LOOK_S
         # Nobody waits here for a search that finds nothing.
-        garbage.gc = _NoSearch()
+        garbage.gc = _NoSearch()  # type: ignore[attr-defined,assignment]
         gc.set_threshold(_GARBAGE, 20, 50)
     _DISK.full, _DISK.slow_s = False, 0.0
     return _DISK
