@@ -13,7 +13,7 @@ import click
 
 from dlms_connector.cli.options import file_argument
 from dlms_connector.cli.program import FAILED, USER_MISTAKE
-from dlms_connector.cli.sent import hints_of, unsent
+from dlms_connector.cli.sent import hints_of, unsent, with_hint
 from dlms_connector.cli.silent_log import silent_log
 from dlms_connector.cli.state_folder import state_folder
 from dlms_connector.cli.tracing import trace_options, traces, writing
@@ -144,8 +144,8 @@ class _FirstAnswers:
             text = f"{device.device_name}: answers; nothing to read is configured"
             self._answered(device, text, good=True)
         if error is not None:
-            hint = f"\n  hint: {error.hint}" if error.hint else ""
-            self._answered(device, f"{device.device_name}: {state}: {error}{hint}", good=False)
+            text = f"{device.device_name}: {state}: {with_hint(error)}"
+            self._answered(device, text, good=False)
 
     def history(self, *slice_: object) -> None:
         """Do nothing: without records no profile is read."""
@@ -189,5 +189,9 @@ async def _read_all(
         task.cancel()
     await asyncio.gather(running, finished, return_exceptions=True)
     for name in sorted(sink.waiting):
-        click.echo(f"{name}: no answer within {timeout_s:g} s", err=True)
+        click.echo(
+            f"{name}: no answer within {timeout_s:g} s\n  hint: --timeout waits longer; "
+            f"dlms-connector read --device asks this meter alone",
+            err=True,
+        )
     return not sink.waiting and not sink.failed

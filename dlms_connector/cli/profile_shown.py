@@ -55,9 +55,10 @@ def tell(rows: Rows, error: BaseException | None) -> None:
     """Say on stderr what the rows do not show."""
     for remark in rows.remarks:
         click.echo(f"note: {remark}", err=True)
-    if error is not None and rows:
-        what = "interrupted" if isinstance(error, KeyboardInterrupt) else "the reading ended early"
-        click.echo(f"{what}: {len(rows.lines)} rows were read before", err=True)
-    elif error is None and not rows:
-        reader = rows.reader
-        click.echo(f"{reader.device.device_name}: {reader.profile.obis} has no such rows", err=True)
+    name, profile = rows.reader.device.device_name, rows.reader.profile.obis
+    if error is not None:
+        what = "interrupted" if isinstance(error, KeyboardInterrupt) else "ended early"
+        count = len(rows.lines)
+        click.echo(f"{what}: {name}, {profile}: {count} rows were read before", err=True)
+    elif not rows:
+        click.echo(f"{name}: {profile} has no such rows", err=True)

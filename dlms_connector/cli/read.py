@@ -17,7 +17,7 @@ from dlms_connector.cli.chosen import chosen
 from dlms_connector.cli.options import device_option, file_argument
 from dlms_connector.cli.program import FAILED, USER_MISTAKE
 from dlms_connector.cli.read_formats import FORMATS, object_failures
-from dlms_connector.cli.sent import as_sent, hints_of, items_of, text_of, unsent
+from dlms_connector.cli.sent import as_sent, hints_of, items_of, text_of, unsent, with_hint
 from dlms_connector.cli.state_folder import state_folder
 from dlms_connector.cli.terminal import table_console
 from dlms_connector.cli.tracing import now_ms, trace_options, traces, writing
@@ -180,9 +180,7 @@ def _show(results: Sequence[tuple[Device, Outcome]]) -> None:
         for reading, why in unsent(device, outcome.poll):
             click.echo(f"{device.device_name}: {reading.key} ({reading.obis}) {why}", err=True)
         if outcome.error:
-            click.echo(f"{device.device_name}: {outcome.error}", err=True)
-            if outcome.error.hint:
-                click.echo(f"  hint: {outcome.error.hint}", err=True)
+            click.echo(f"{device.device_name}: {with_hint(outcome.error)}", err=True)
 
 
 def _table(device: Device, outcome: Outcome) -> Table:

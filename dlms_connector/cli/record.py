@@ -18,6 +18,7 @@ from dlms_connector.cli.at_meter import at_meter
 from dlms_connector.cli.chosen import named
 from dlms_connector.cli.options import file_argument
 from dlms_connector.cli.program import FAILED
+from dlms_connector.cli.sent import with_hint
 from dlms_connector.cli.state_folder import state_folder
 from dlms_connector.cli.tracing import now_ms
 from dlms_connector.config import Device, load_file
@@ -65,7 +66,7 @@ def command(file: Path, name: str, output: Path | None, timeout_s: float) -> Non
         json.dump(content, target, indent=1, ensure_ascii=False)
     click.echo(f"{output}: {len(content['exchanges'])} exchanges", err=True)
     if failure is not None:
-        click.echo(f"{name}: {failure}", err=True)
+        click.echo(f"{name}: {with_hint(failure)}", err=True)
         sys.exit(FAILED)
 
 

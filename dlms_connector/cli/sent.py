@@ -12,6 +12,7 @@ from dlms_connector.config import (
     Item,
     ProfileColumn,
 )
+from dlms_connector.errors import DlmsError
 from dlms_connector.meter import wanted
 from dlms_connector.reading import Failure, Kind, Poll, Reading, Value
 from dlms_converters.shaping import shaped
@@ -23,6 +24,11 @@ Items = Mapping[tuple[Kind, str], Item]
 def hints_of(failures: Iterable[Failure]) -> list[str]:
     """Return what to try about failures of objects, each sentence once."""
     return list(dict.fromkeys(each.error.hint for each in failures if each.error.hint))
+
+
+def with_hint(error: DlmsError) -> str:
+    """Return what an error says, and in a line of its own what to try."""
+    return f"{error}\n  hint: {error.hint}" if error.hint else str(error)
 
 
 def items_of(device: Device) -> Items:

@@ -118,7 +118,7 @@ def test_connect_tells_which_meter_fails_and_why(check: Callable[..., Result]) -
     assert "k (1-0:1.8.0): reading: object-undefined (4)" in result.stderr
     assert result.stderr.count("silent: offline: no complete reply, asked 3 times") == 1
     assert "hint: silence usually means a wrong address" in result.stderr
-    assert "mute: no answer within 1 s" in result.stderr
+    assert "mute: no answer within 1 s\n  hint: --timeout waits longer" in result.stderr
 
 
 @pytest.mark.usefixtures("fleet")

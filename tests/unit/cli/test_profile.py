@@ -231,5 +231,6 @@ async def test_what_is_not_installed_is_told_before_the_meter_is_asked(
 async def test_a_meter_that_is_not_there_is_told(tmp_path: Path) -> None:
     result = await run(put(tmp_path, entry(1)), "--obis", LOAD)
     assert result.exit_code == 1
+    assert "M, 1-0:99.1.0: 0 rows were read" in result.stderr
     assert "error: cannot connect" in result.stderr
     assert "Traceback" not in result.output

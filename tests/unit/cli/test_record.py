@@ -190,4 +190,6 @@ async def test_a_meter_that_refuses_is_recorded_too(tmp_path: Path) -> None:
     async with simulate([MeterOptions(faults=["refuse-association"])]) as (server,):
         result, output = await record(tmp_path, server.port, {})
     assert result.exit_code == 1
+    assert "House 1: " in result.stderr
+    assert "hint: " in result.stderr
     assert content_of(output)["failure"]
