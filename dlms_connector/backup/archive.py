@@ -169,35 +169,10 @@ class Opened:
     @classmethod
     def of(cls, path: Path) -> Opened:
         """Read a backup and prove it. Raises BackupError, or OSError if it cannot be read."""
-        contents: dict[str, bytes] = {}
-        sums: dict[str, tuple[int, str]] = {}
-        held = 0
-        with _members(path) as members:
-            for name, stream in members:
-                if name in sums or len(sums) >= _MOST_MEMBERS:
-                    raise BackupError(f"{path}: {name} is in it twice, or there are too many files")
-                digest, size, pieces = hashlib.sha256(), 0, []
-                while piece := stream.read(_PIECE):
-                    digest.update(piece)
-                    size += len(piece)
-                    if name == RECORDS:
-                        continue
-                    pieces.append(piece)
-                    if (held := held + len(piece)) > _MOST_HELD:
-                        raise BackupError(f"{path} is too large for a backup of this connector")
-                sums[name] = size, digest.hexdigest()
-                contents[name] = b"".join(pieces)
-        try:
-            manifest = Manifest.of(json.loads(contents.pop(MANIFEST)))
-        except KeyError:
-            raise BackupError(
-                f"{path} has no manifest: it is no backup of this connector, or only a part of one"
-            ) from None
-        except (ValueError, RecursionError):
-            raise BackupError(f"{path} is damaged: its manifest is no JSON") from None
-        except BackupError as error:
-            raise BackupError(f"{path}: {error}") from None
-        del sums[MANIFEST]
+        contents, sums = _read(path)
+        manifest = _manifest(path, contents.pop(MANIFEST, None))
+        sums.pop(MANIFEST, None)
+        contents.pop(RECORDS, None)
         if sums != dict(manifest.files):
             bad = [name for name in {*sums, *manifest.files}
                    if sums.get(name) != manifest.files.get(name)]  # fmt: skip
@@ -205,7 +180,6 @@ class Opened:
                 f"{path} is damaged: {', '.join(sorted(bad)[:3])} "
                 f"{'is' if len(bad) == 1 else 'are'} not as the manifest says; use another backup"
             )
-        contents.pop(RECORDS, None)
         return cls(path, manifest, contents)
 
     @property
@@ -224,6 +198,42 @@ class Opened:
                         to.write(piece)
         if digest.hexdigest() != self.manifest.files[RECORDS][1]:
             raise BackupError(f"{self.path} has changed while it was restored")
+
+
+def _read(path: Path) -> tuple[dict[str, bytes], dict[str, tuple[int, str]]]:
+    """Return what is in an archive, but for the octets of the records, and the checksums."""
+    contents: dict[str, bytes] = {}
+    sums: dict[str, tuple[int, str]] = {}
+    held = 0
+    with _members(path) as members:
+        for name, stream in members:
+            if name in sums or len(sums) >= _MOST_MEMBERS:
+                raise BackupError(f"{path}: {name} is in it twice, or there are too many files")
+            digest, size, pieces = hashlib.sha256(), 0, []
+            while piece := stream.read(_PIECE):
+                digest.update(piece)
+                size += len(piece)
+                if name == RECORDS:
+                    continue
+                pieces.append(piece)
+                if (held := held + len(piece)) > _MOST_HELD:
+                    raise BackupError(f"{path} is too large for a backup of this connector")
+            sums[name] = size, digest.hexdigest()
+            contents[name] = b"".join(pieces)
+    return contents, sums
+
+
+def _manifest(path: Path, content: bytes | None) -> Manifest:
+    if content is None:
+        raise BackupError(
+            f"{path} has no manifest: it is no backup of this connector, or only a part of one"
+        )
+    try:
+        return Manifest.of(json.loads(content))
+    except (ValueError, RecursionError):
+        raise BackupError(f"{path} is damaged: its manifest is no JSON") from None
+    except BackupError as error:
+        raise BackupError(f"{path}: {error}") from None
 
 
 @contextmanager

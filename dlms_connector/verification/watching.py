@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dlms_connector.config import Loaded, load_file
+from dlms_connector.config import Loaded
 from dlms_connector.verification.checks import judge
 from dlms_connector.verification.finding import Finding
 from dlms_connector.verification.gathering import Sources, gather
@@ -50,7 +50,7 @@ class Watch:
     def _load(self, path: Path, *, environment: Mapping[str, str] | None = None) -> Loaded:
         key = (_looks_of(path), environment)
         if self._loaded is None or self._loaded[0] != key:
-            self._loaded = key, load_file(path, environment=environment)
+            self._loaded = key, self._dear.load(path, environment=environment)
         return self._loaded[1]
 
 
