@@ -11,7 +11,7 @@ from thingsboard_gateway.gateway.entities.telemetry_entry import TelemetryEntry
 from dlms_converters.device_data import DeviceData
 from dlms_converters.json_value import json_value
 from dlms_converters.message_size import LARGEST_ENTRY, LARGEST_VALUE, chunks
-from dlms_converters.report_strategy import ON_RECEIVED
+from dlms_converters.report_strategy import ON_RECEIVED, is_on_received
 
 #: The values of one instant by key, ready for JSON, after the Unix time in ms.
 Instant = tuple[int, Mapping[str, Any]]
@@ -51,7 +51,7 @@ def split(data: Any) -> tuple[list[Instant], Any]:
     rest.metadata = data.metadata
     rest.add_to_attributes(data.attributes.values)
     for entry in data.telemetry:
-        ours = {key: value for key, value in entry.values.items() if _is_always_sent(key)}
+        ours = {key: value for key, value in entry.values.items() if is_on_received(key)}
         others = {key: value for key, value in entry.values.items() if key not in ours}
         if ours:
             kept.append((entry.ts, _plain(ours)))
@@ -69,11 +69,6 @@ def telemetry(device: str, device_type: str, entries: Sequence[Instant]) -> Devi
         always = {DatapointKey(key, ON_RECEIVED): value for key, value in values.items()}
         result.add_to_telemetry(TelemetryEntry(always, ts_ms))
     return result
-
-
-def _is_always_sent(key: Any) -> bool:
-    strategy = getattr(key, "report_strategy", None)
-    return strategy is not None and strategy.report_strategy is ON_RECEIVED.report_strategy
 
 
 def _plain(values: Mapping[Any, Any]) -> dict[str, Any]:

@@ -22,10 +22,11 @@ def is_always_sent(data: Any) -> bool:
     if not isinstance(data, ConvertedData):
         return False
     keys = (key for entry in data.telemetry for key in entry.values)
-    return all(map(_is_on_received, keys)) and all(map(_is_on_received, data.attributes))
+    return all(map(is_on_received, keys)) and all(map(is_on_received, data.attributes))
 
 
-def _is_on_received(key: Any) -> bool:
+def is_on_received(key: Any) -> bool:
+    """Whether the value of a key is sent each time, by a strategy of the key's own."""
     strategy = getattr(key, "report_strategy", None)
     return strategy is not None and strategy.report_strategy is ReportStrategy.ON_RECEIVED
 
