@@ -103,7 +103,7 @@ class FleetDocument:
             yield Layer(place, values if isinstance(values, dict) else {}), values
         if self._table is None:
             return
-        rows = fleet_file.rows(self._table, base)
+        rows = tuple(fleet_file.rows(self._table, base))  # first: it tells whether it is a table
         lines = _records(document.read(base / self._table))
         self._heading = next(lines, "")
         for row, text in zip(rows, lines, strict=True):

@@ -149,6 +149,15 @@ def test_wrong_weights(tmp_path: Path, weights: str) -> None:
     assert "expected 3 numbers" in result.output
 
 
+@pytest.mark.parametrize("table", ['"a"b,deviceName\n', 'deviceName\n"A\n', "A,B\n"])
+def test_what_is_no_table(tmp_path: Path, table: str) -> None:
+    (tmp_path / "dlms.json").write_text('{"devicesFile": "meters.csv"}')
+    (tmp_path / "meters.csv").write_text(table)
+    result = CliRunner().invoke(main, ["shard", str(tmp_path / "dlms.json"), "--over", "2"])
+    assert result.exit_code == 2
+    assert result.output.startswith("error: meters.csv line ")
+
+
 @pytest.mark.parametrize(
     "text",
     [
