@@ -11,10 +11,25 @@ from pathlib import Path
 from dlms_connector.cli.tracing import now_ms
 from dlms_connector.config import Device
 from dlms_connector.fleet import Reception
-from dlms_connector.link import DialInLink, make_link
+from dlms_connector.link import DialInLink, Link, make_link
 from dlms_connector.meter import AnyMeter, meter_of
 from dlms_connector.protocol import make_client
 from dlms_connector.state import NoPlace
+
+
+def meter_over(
+    link: Link, device: Device, state_dir: Path | NoPlace | None, log: logging.Logger
+) -> AnyMeter:
+    """Return a meter over a link, which others of its line may use after it."""
+    return meter_of(
+        device,
+        link,
+        open_link=link.open,
+        make_client=make_client,
+        now_ms=now_ms,
+        log=log,
+        state_dir=state_dir,
+    )
 
 
 @asynccontextmanager
@@ -34,15 +49,7 @@ async def at_meter(
             reception.expect([device], link)
             receiving = asyncio.ensure_future(reception.run())
             await link.arrival(device.connection.connect_timeout_ms / 1000)
-        meter = meter_of(
-            device,
-            link,
-            open_link=link.open,
-            make_client=make_client,
-            now_ms=now_ms,
-            log=log,
-            state_dir=state_dir,
-        )
+        meter = meter_over(link, device, state_dir, log)
         yield meter
         await meter.session.release()
     finally:

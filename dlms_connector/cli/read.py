@@ -13,6 +13,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from dlms_connector.cli.at_meter import meter_over
 from dlms_connector.cli.chosen import chosen
 from dlms_connector.cli.options import device_option, file_argument
 from dlms_connector.cli.program import FAILED, USER_MISTAKE
@@ -20,12 +21,12 @@ from dlms_connector.cli.read_formats import FORMATS, object_failures
 from dlms_connector.cli.sent import as_sent, hints_of, items_of, text_of, unsent, with_hint
 from dlms_connector.cli.state_folder import state_folder
 from dlms_connector.cli.terminal import table_console
-from dlms_connector.cli.tracing import now_ms, trace_options, traces, writing
+from dlms_connector.cli.tracing import trace_options, traces, writing
 from dlms_connector.config import Device, load_file
 from dlms_connector.errors import ConfigError, DlmsError
 from dlms_connector.fleet import Reception
 from dlms_connector.link import DialInLink, Link, make_link
-from dlms_connector.meter import Outcome, Tap, meter_of, wanted
+from dlms_connector.meter import Outcome, Tap, wanted
 from dlms_connector.protocol import make_client
 from dlms_connector.reading import Poll
 from dlms_connector.state import NoPlace
@@ -144,15 +145,7 @@ async def _read_line(
 ) -> None:
     try:
         for device in devices:
-            meter = meter_of(
-                device,
-                link,
-                open_link=link.open,
-                make_client=make_client,
-                now_ms=now_ms,
-                log=log,
-                state_dir=state_dir,
-            )
+            meter = meter_over(link, device, state_dir, log)
             tap = taps.get(device.device_name)
             meter.session.trace(tap)
             outcome = await meter.poll(wanted(device))
