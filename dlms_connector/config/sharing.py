@@ -41,7 +41,7 @@ def _index(value: Any) -> int:
 def _weight(value: Any) -> float:
     try:
         weight = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         weight = math.nan
     if not 0 <= weight <= _MOST:
         raise ValueError(f"{shown(value)} is not a weight from 0 to {_MOST}")

@@ -64,6 +64,7 @@ def test_an_empty_variable_says_nothing() -> None:
         ({"index": 0, "count": 2, "weights": [1]}, {}, "1 weights for 2 gateways"),
         ({"index": 0, "count": 2, "weights": [0, 0]}, {}, "more than 0"),
         ({"index": 0, "count": 2, "weights": [1, -1]}, {}, "-1 is not a weight"),
+        ({"index": 0, "count": 2, "weights": [1, 10**400]}, {}, "is not a weight"),
         ({"index": 0, "count": 0}, {}, "shard.count"),
         ({"index": "gateway", "count": 2}, {}, "not the number of a gateway"),
         ({"index": 0, "cuont": 2}, {}, "shard.cuont: unknown"),
