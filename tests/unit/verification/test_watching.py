@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -89,6 +90,33 @@ def test_the_count_is_read_from_the_text_of_prometheus(served: str) -> None:
     assert readings(f"{served}/metrics") == 12
     with pytest.raises(ValueError, match="no metric"):
         readings(f"{served}/other")
+
+
+def test_no_proxy_is_asked_for_what_is_on_this_host(
+    served: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("urllib.request._opener", None)  # as in a new process
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert readings(f"{served}/metrics") == 12
+
+
+def test_who_speaks_no_http_is_told_as_a_failure() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet() -> None:
+            peer, _ = server.accept()
+            with peer:
+                peer.sendall(b"SSH-2.0-other\r\n")
+                peer.recv(4096)
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/metrics"
+        finding = Progress().judge(replace(HEALTHY, file=replace(FILE, metrics=url)), 0)
+        thread.join()
+    assert finding.mark == "failed"
+    assert "not one of HTTP" in finding.text
 
 
 def test_what_costs_much_is_done_again_only_if_something_changed(tmp_path: Path) -> None:
