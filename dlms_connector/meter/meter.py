@@ -7,7 +7,6 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from math import inf
 from typing import TypeVar
 
 from dlms_connector.config import Device
@@ -22,7 +21,6 @@ from dlms_connector.errors import (
     OutOfStepError,
     ProtocolError,
     RefusedError,
-    SecurityError,
     ServiceError,
 )
 from dlms_connector.interpret import options_of
@@ -33,6 +31,7 @@ from dlms_connector.meter.diagnostics import Statistics
 from dlms_connector.meter.exchange import in_slices
 from dlms_connector.meter.idleness import IdleLimit
 from dlms_connector.meter.learned import Learned
+from dlms_connector.meter.noticed import Noticed
 from dlms_connector.meter.outcome import Outcome, clock_answer, outcomes
 from dlms_connector.meter.plan import Limits, Wanted
 from dlms_connector.meter.session import MakeClient, Session
@@ -40,7 +39,6 @@ from dlms_connector.meter.steady import Turn
 from dlms_connector.meter.unread import unread_of
 from dlms_connector.protocol import CIPHERING_OVERHEAD, Client
 from dlms_connector.protocol.data import Data
-from dlms_connector.protocol.remarks import Remarks
 from dlms_connector.protocol.services import ASKED, POLLED, Directory
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.reading import LARGEST_VALUE
@@ -54,8 +52,6 @@ _MARGIN = 0.9
 _LEAST_BUDGET_S = 30.0
 #: The object list of a meter with short names may take this long, if parts of it keep coming.
 _LIST_BUDGET_S = 600.0
-#: Replies that may be forged are told again when there were none for so long.
-_REFUSED_AGAIN_S = 3600.0
 #: Requests of a poll that may stay unanswered, each with all its retries.
 _SILENCES = 4
 
@@ -84,17 +80,12 @@ class Meter:
     ) -> None:
         """`unasked` gets the device's name and each APDU that answers nothing, as received."""
         self.device = device
-        self._unasked = unasked
-        #: What was refused beside the true answer since the last poll, when that was, and when it
-        #: last was before.
-        self._refused: DlmsError | None = None
-        self._refused_at = self._refused_before = -inf
-        self._log = log
         self.statistics = Statistics()
+        self._noticed = Noticed(device.device_name, self.statistics, log, unasked)
         self.learned = Learned(
             device.device_name, log, single_reads=device.workarounds.single_reads
         )
-        remarks = Remarks(self._on_quirk, self._on_unasked, self._on_refused)
+        remarks = self._noticed.remarks
         self._directory = Directory(remarks=remarks)
         self._short_names = short_names
         if short_names is not None:
@@ -163,7 +154,7 @@ class Meter:
             )
             result = await in_slices(work)
         statistics = self.statistics
-        self._tell_refused(outage=result.error is not None)
+        self._noticed.tell_refused(outage=result.error is not None)
         if result.error:
             statistics.polls_failed += 1
         else:
@@ -302,37 +293,6 @@ class Meter:
             )
             await loop.run_in_executor(None, save)
         return loop.time() - start
-
-    def _tell_refused(self, *, outage: bool) -> None:
-        """Tell of refused replies, unless an outage is told that they have led to."""
-        error, self._refused = self._refused, None
-        if error is None or outage:
-            return
-        if self._refused_at - self._refused_before > _REFUSED_AGAIN_S:
-            self._log.warning(
-                "%s: refused beside the true answer: %s (%s)",
-                self.device.device_name, error, error.hint,
-            )  # fmt: skip
-        self._refused_before = self._refused_at
-
-    def _on_quirk(self, what: str) -> None:
-        """Log what the meter does; it is told once."""
-        self._log.info("%s: %s; this is taken as it is meant", self.device.device_name, what)
-
-    def _on_unasked(self, apdu: bytes) -> None:
-        name = self.device.device_name
-        self.statistics.unasked += 1
-        self._unasked(name, apdu)
-        tag = apdu[:1].hex().upper() or "nothing"
-        self._log.debug("%s: sent %d octets unasked (tag %s)", name, len(apdu), tag)
-
-    def _on_refused(self, error: DlmsError) -> None:
-        self.statistics.forged += 1
-        if isinstance(error, SecurityError):
-            error.counted = True
-        self._refused, self._refused_at = error, asyncio.get_running_loop().time()
-        name = self.device.device_name
-        self._log.debug("%s: %s; the true answer is waited for", name, error)
 
     async def _get(
         self, client: Client, end: float, refs: Sequence[AttributeRef]
