@@ -136,6 +136,8 @@ def _of_folder(folder: Path) -> tuple[Callable[[], bool], Callable[[], str | Non
 
 def _elsewhere(numbers: Sequence[Numbers]) -> list[Numbers]:
     """Return those of the same keys and titles that an event loop uses in other folders."""
+    if len(_folders) < 2:  # this is asked before each talk
+        return []
     # By name, not by a look at all of them: a fleet of thousands has as many.
     paths = [one.path for one in numbers if one.path]
     with _sharing:
