@@ -211,10 +211,6 @@ class Window:
         name = self._where.get(number)
         return name is not None and self._devices[name].alone == number
 
-    def of_device(self, device: str) -> bool:
-        """Whether anything of a device is in memory."""
-        return device in self._devices
-
     def _queue(self, entry: Entry, *, live: bool, first: bool = False) -> None:
         name = entry.source.device
         device = self._devices.setdefault(name, _Device())
