@@ -85,7 +85,7 @@ class FakeOutbox:
     def lost(self, device: str) -> Mapping[Source, int]:
         self._commit()
         self.forgotten.append(device)
-        return dict.fromkeys({row(device, 1).source}, 1)
+        return {row(device, 1).source: 1}
 
     def trim(self, *, oldest_ms: int, most_bytes: int) -> int:
         self._check()
