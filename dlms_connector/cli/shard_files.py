@@ -49,7 +49,8 @@ def write(folder: Path, part: Files, *, like: Path, dry_run: bool) -> Written:
     for name, text in part.texts.items():
         path = folder / name
         paths.append(path)
-        content = text.encode()
+        # A document may have halves of surrogate pairs in it, which JSON writes as escapes.
+        content = text.encode("utf-8", "backslashreplace")
         if path.is_file() and path.read_bytes() == content:
             lines.append(f"{path} is as it was")
         elif dry_run:

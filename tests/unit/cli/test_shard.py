@@ -126,13 +126,14 @@ def test_listeners_are_at_one_gateway(shard: Callable[..., Result], tmp_path: Pa
 
 
 def test_what_cannot_be_read_is_not_lost(shard: Callable[..., Result], tmp_path: Path) -> None:
-    odd = [{"deviceName": "no connection"}, "nonsense", 5, {}]
+    odd = [{"deviceName": "no connection"}, "nonsense", 5, {}, {"deviceName": "half \ud800"}]
     (tmp_path / "dlms.json").write_text(json.dumps({"devices": odd}))
     split = told(shard("--over", "2", "--json"))
     assert sorted(split["unreadable"]) == [
         "devices[1]",
         "devices[2]",
         "devices[3]",
+        "half \ud800",
         "no connection",
     ]
     written = [json.loads(Path(one["files"][0]).read_text()) for one in split["gateways"]]
