@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import importlib.util
+import io
 import sys
 from typing import Any
 
@@ -67,6 +68,16 @@ class LazyGroup(click.Group):
         names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
         found = [CompletionItem(name, help=COMMANDS[name]) for name in names]
         return found + click.Command.shell_complete(self, ctx, incomplete)
+
+    def main(self, *args: Any, **more: Any) -> Any:
+        """Run the program; what the terminal's encoding does not have is written as an escape.
+
+        A traceback for an arrow would hide what was to be said.
+        """
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*args, **more)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; print errors that the user can solve on stderr."""

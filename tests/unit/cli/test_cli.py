@@ -35,6 +35,12 @@ def test_every_command_has_help(name: str) -> None:
     assert "Usage:" in result.output
 
 
+def test_a_terminal_that_has_no_arrows_gets_escapes() -> None:
+    result = CliRunner(charset="latin-1").invoke(main, ["migrate", "--help"])
+    assert result.exit_code == 0
+    assert "old \\u2192 new" in result.stdout
+
+
 def test_help_imports_no_command() -> None:
     code = (
         "import sys; from dlms_connector.cli import main\n"
