@@ -15,6 +15,7 @@ from dlms_connector.protocol.security import needs_keys
 from dlms_connector.state import counter_files
 from dlms_connector.state.heard import Heard
 from dlms_connector.state.invocation_counter import WARN_AT, InvocationCounter
+from dlms_connector.state.joint_numbers import JointNumbers
 from dlms_connector.state.no_place import NoPlace
 from dlms_connector.state.numbers import Numbers
 from dlms_connector.state.place import is_lost
@@ -75,8 +76,7 @@ def counter_of(
         return InvocationCounter(
             name,
             must_read=directory is None or dlms.invocation_counter is not None,
-            numbers=numbers,
-            elsewhere=_elsewhere,
+            numbers=JointNumbers(numbers, _elsewhere),
             marks=_marks(device),
             heard=_shared_heard(name, path, log) if path else Heard(name, None, log),
             log=log,

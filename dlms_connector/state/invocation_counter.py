@@ -27,6 +27,7 @@ from dlms_connector.errors import DlmsError, ProtocolError, RefusedError, StateB
 from dlms_connector.hints import Symptom
 from dlms_connector.state.counter_files import LAST
 from dlms_connector.state.heard import STEP, Heard
+from dlms_connector.state.joint_numbers import JointNumbers
 from dlms_connector.state.numbers import DOING, FIRST, MARGIN, Numbers, not_kept, refused
 from dlms_connector.within import within
 
@@ -71,24 +72,20 @@ class InvocationCounter:
         first: int = 1,
         margin: int = MARGIN,
         log: logging.Logger = _LOG,
-        numbers: Sequence[Numbers] = (),
-        elsewhere: Callable[[Sequence[Numbers]], Sequence[Numbers]] = lambda numbers: (),
+        numbers: JointNumbers | None = None,
         heard: Heard | None = None,
         marks: Sequence[str] = ("",),
         why_not: DlmsError | None = None,
     ) -> None:
         """`name` is the meter's; with `must_read` the first number is read from the meter.
 
-        `first` is the lowest number to begin with. With `numbers`, `path` is not used; they are
-        several if the meter's APDUs are ciphered with several lasting keys. `elsewhere` returns
-        those of the same keys that are used in other folders: they matter, but cannot hinder.
-        `marks` tell the meter from others with the same key and title. With `why_not`, no number is
-        given out.
+        `first` is the lowest number to begin with. With `numbers`, `path` is not used. `marks` tell
+        the meter from others with the same key and title. With `why_not`, no number is given out.
         """
-        own = Numbers(name, path, first=lambda: first, margin=margin, log=log)
-        self._numbers, self._elsewhere = tuple(numbers) or (own,), elsewhere
-        self._beside: tuple[Numbers, ...] = ()
-        self._all = self._numbers
+        if numbers is None:
+            own = Numbers(name, path, first=lambda: first, margin=margin, log=log)
+            numbers = JointNumbers([own])
+        self._numbers = numbers
         #: The last title that was asked for, and the names under which its numbers are kept.
         self._hashed: tuple[bytes, tuple[bytes, ...]] | None = None
         self._heard, self._marks = heard or Heard(name, None, log), tuple(marks)
@@ -109,16 +106,17 @@ class InvocationCounter:
     @property
     def known(self) -> bool:
         """Whether the next number is certain."""
-        if self._known is None and all(_opened(each) for each in self._numbers):
-            kept = all(each.kept for each in self._numbers)
+        if self._known is None and self._numbers.try_open():
+            own = self._numbers.own
+            kept = all(each.kept for each in own)
             self._begun = self._begun or kept
-            countable = all(each.countable for each in self._numbers)
+            countable = all(each.countable for each in own)
             self._known = countable and (kept or not self._must_read)
         return bool(self._known) or self._why_not is not None
 
     def is_fresh(self, now: float) -> bool:
         """Whether `begin` has nothing to do at this time of the loop's clock."""
-        if now < self._fresh_until and self._known and not self._is_low:
+        if now < self._fresh_until and self._known and not self._numbers.is_low:
             return True
         return self._why_not is not None or now < self._rest_until
 
@@ -133,7 +131,7 @@ class InvocationCounter:
         if self.is_fresh(start):
             return
         self._fresh_until, self._unstored = start + _FRESH_S, 0
-        if not await self._aside(self._prepare) or any(each.hindered for each in self._numbers):
+        if not await self._aside(self._prepare) or self._numbers.hindered:
             self._fresh_until = 0.0
         if (took_s := loop.time() - start) > _SLOW_S:
             self._rest_until = start + 2 * took_s
@@ -143,14 +141,14 @@ class InvocationCounter:
         for _ in range(3):
             if not self.is_short:
                 return
-            if any(each.hindered for each in self._numbers):
+            if self._numbers.hindered:
                 return
             await self._aside(self._prepare)
 
     @property
     def is_short(self) -> bool:
         """Whether `top_up` has something to do."""
-        return bool(self._known) and self._is_low and self._why_not is None
+        return bool(self._known) and self._numbers.is_low and self._why_not is None
 
     def next(self) -> int:
         """Return the next number.
@@ -163,7 +161,7 @@ class InvocationCounter:
         if not self.known:
             raise self._unknown()
         try:
-            number = self._take()
+            number = self._numbers.take()
         except RefusedError:
             self._disbelieve()
             raise
@@ -178,19 +176,18 @@ class InvocationCounter:
         margin = self._under_way
         if not self._begun and value + margin < LAST:
             value += margin
-        before = self._peek()
+        before = self._numbers.peek()
         self._raise(min(value, LAST))
         self._before = None if self._begun else before
-        for each in self._numbers:
-            each.resolve()
+        self._numbers.resolve()
         self._known = True
 
     @property
     def _under_way(self) -> int:
         """How many numbers may have been used beyond the one that the meter tells."""
-        if any(each.shared and each.unsure for each in self._numbers):
+        if any(each.shared and each.unsure for each in self._numbers.own):
             return FIRST  # with other meters, of which this one knows nothing
-        elsewhere = any(each.elsewhere for each in self._numbers)
+        elsewhere = any(each.elsewhere for each in self._numbers.own)
         return _FAR_UNDER_WAY if elsewhere else _UNDER_WAY
 
     def resync(self, value: int) -> None:
@@ -224,7 +221,7 @@ class InvocationCounter:
 
     def heard(self, title: bytes) -> int:
         """Return the highest number that a meter used with our key; -1 before the first."""
-        wait = not self._numbers[0].managed
+        wait = not self._numbers.own[0].managed
         return max([self._heard.highest(each, wait=wait) for each in self._meters(title)])
 
     def hear(self, title: bytes, number: int, *, opening: bool) -> None:
@@ -243,74 +240,25 @@ class InvocationCounter:
 
     def _prepare(self) -> None:
         self._heard.store()
-        for each in self._all:
-            each.open()
+        self._numbers.open()
         if self.known:
-            for each in self._all:
-                each.prepare(self._peek())
+            self._numbers.prepare()
 
     async def _aside(self, job: Callable[[], None]) -> bool:
         """Do what waits for the disk in a thread; return whether it was done in time."""
         loop = asyncio.get_running_loop()
-        self._look_around()
+        self._numbers.look_around()
         try:
             await within(_PATIENCE_S, loop.run_in_executor(_THREADS, job))
         except asyncio.TimeoutError:
-            busy = StateBusyError(DOING, f"no answer within {_PATIENCE_S:g} s")
-            for each in self._numbers:
-                each.blocked(busy)
+            self._numbers.blocked(StateBusyError(DOING, f"no answer within {_PATIENCE_S:g} s"))
             return False
         return True
-
-    def _look_around(self) -> None:
-        """Find who uses the same keys in other folders.
-
-        Our own can be found before we look: of two who begin at the same moment at least one finds
-        the other, and takes each number out of both folders.
-        """
-        for each in self._numbers:
-            each.managed = True
-        self._beside = tuple(self._elsewhere(self._numbers))
-        self._all = self._numbers + self._beside
-
-    def _take(self) -> int:
-        """Return a number that is unused with each of the keys."""
-        if len(self._all) == 1:
-            return self._numbers[0].take()
-        while True:
-            least = self._peek()
-            taken = {each.take(least) for each in self._numbers}
-            taken |= self._taken_beside(max(taken))
-            if len(taken) == 1:
-                return taken.pop()
-
-    def _taken_beside(self, least: int) -> set[int]:
-        taken = set()
-        for each in self._beside:
-            try:
-                taken.add(each.take(least))
-            except DlmsError:
-                each.raise_to(least + 1)
-        return taken
-
-    def _peek(self) -> int:
-        least = 0
-        for each in self._all:  # this is done for each request, and a generator costs more
-            if (number := each.peek()) > least:
-                least = number
-        return least
-
-    @property
-    def _is_low(self) -> bool:
-        if len(self._all) == 1:
-            return self._all[0].is_low()
-        least = self._peek()
-        return any(each.is_low(least) for each in self._numbers)
 
     def _raise(self, value: int) -> None:
         if not 0 <= value <= LAST:
             raise ProtocolError(DOING, f"{value} is no invocation counter")
-        lowest = self._peek()
+        lowest = self._numbers.peek()
         jump = max(0, value - lowest)
         if self._begun:
             if self._jumped + jump > _LARGEST_JUMP:
@@ -320,31 +268,28 @@ class InvocationCounter:
                     Symptom.COUNTER_LEAPS,
                 )
             self._jumped += jump
-        for each in self._numbers:
-            each.raise_to(value)
+        self._numbers.raise_to(value)
 
     def _disbelieve(self) -> None:
         """Forget a number that the meter told, if none could be used: it may have been forged."""
         if self._before is not None:
-            raised = self._peek()
-            for each in self._numbers:
-                each.unraise(self._before, raised)
+            self._numbers.unraise(self._before)
             self._before, self._known = None, False
 
     def _unknown(self) -> DlmsError:
         """Return the error that tells why the next number is unknown."""
-        for each in self._numbers:
+        for each in self._numbers.own:
             if each.path is not None and each.fault is not None:
                 return not_kept(each.path, each.fault)
             if not each.opened:
                 return StateBusyError(DOING, "its file was not read in time")
-        if any(each.elsewhere for each in self._numbers):
+        if any(each.elsewhere for each in self._numbers.own):
             return refused(
                 "another gateway may have counted since",
                 Symptom.COUNTER_UNKNOWN,
                 remedy=_HOW_TO_GO_ON,
             )
-        path = next((each.path for each in self._numbers if not each.kept), None)
+        path = next((each.path for each in self._numbers.own if not each.kept), None)
         remedy = _how_to_go_on(path)
         problem = "it is unknown where to go on"
         return refused(problem, Symptom.COUNTER_UNKNOWN, remedy=remedy)
@@ -356,10 +301,6 @@ class InvocationCounter:
                 "%s: invocation counter at %d of %d: change the keys before it ends",
                 self._name, number, LAST,
             )  # fmt: skip
-
-
-def _opened(numbers: Numbers) -> bool:
-    return numbers.opened or (not numbers.managed and numbers.open())
 
 
 _HOW_TO_GO_ON = "set dlms.invocationCounter so that it is read from the meter"
