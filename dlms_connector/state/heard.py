@@ -110,12 +110,17 @@ class Heard:
                 for meter, number in self._highest.items()
                 if meter not in self._stored or number >= self._stored[meter] + STEP
             }
+            self._stored.update(new)  # before it is written: what is noted meanwhile is news
         if not new:
             return
-        _append(path, new)
+        try:
+            _append(path, new)
+        except OSError:
+            with self._memory:
+                for meter in new:
+                    self._stored.pop(meter, None)
+            raise
         self._lines += len(new)
-        with self._memory:
-            self._stored.update(new)
 
     def _shorten(self, path: Path) -> None:
         """Write the file anew if it is long, without the numbers that count no more.

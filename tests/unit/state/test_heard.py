@@ -118,6 +118,24 @@ def test_the_file_does_not_grow_while_it_is_used(tmp_path: Path) -> None:
     assert {again.highest(meter) for meter in meters} == {19}
 
 
+def test_an_association_that_opens_while_the_disk_writes_is_written_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "heard-x.log"
+    one, sync = heard(path), os.fsync
+    one.note(SERVER_TITLE, 100, opening=True)
+
+    def slowly(descriptor: int) -> None:
+        if one.highest(SERVER_TITLE) == 100:
+            one.note(SERVER_TITLE, 105, opening=True)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slowly)
+    one.store()
+    one.store()
+    assert heard(path).highest(SERVER_TITLE) == 105
+
+
 def test_a_file_that_cannot_be_read_for_a_while_is_not_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
