@@ -7,6 +7,7 @@ import gc
 import os
 import re
 from bisect import bisect_right
+from collections import deque
 from decimal import Decimal
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ _MOST_TRIES = 40
 _LATE_S = 3 * QUARTER
 #: How the key of a number ends that has no scaler: the meter told none.
 _RAW = "_raw"
+#: Pushes of a meter that are remembered.
+_PUSHES = 100
 #: How long it takes at most until a deleted device is noted on the disk.
 _NOTED_WITHIN_S = 15.0
 #: The keys of a row, and what the meter enters in it; None where all rows have the same.
@@ -47,6 +50,8 @@ _ROWS: dict[str, Any] = {
     "load_status": None,
     "load_quality": None,
 }
+#: How a line ends that tells the end of an outage of a profile.
+_GOES_ON = ("is read again", "what is read is kept again")
 _NUMBERS = re.compile(r"[0-9]+(\.[0-9]+)?( (s|min|h|ms))?")
 
 
@@ -99,6 +104,8 @@ class Judge:
         #: Until when a deleted device may not be noted on the disk.
         self._unnoted: dict[str, float] = {}
         self._told: dict[str, set[str]] = {}
+        #: When meters pushed.
+        self._pushed: dict[str, deque[int]] = {}
         self._files: int | None = None
         self._objects: list[int] = []
         journal = world.journal
@@ -152,6 +159,10 @@ class Judge:
             if self._hub.now < until:
                 self._forgotten[name] = self._hub.now
         self._unnoted.clear()
+
+    def pushed(self, name: str, ts_ms: int) -> None:
+        """Note that a meter has pushed."""
+        self._pushed.setdefault(name, deque(maxlen=_PUSHES)).append(ts_ms)
 
     # Values
 
@@ -260,6 +271,9 @@ class Judge:
         told = self._told.setdefault(name, set())
         if "answering again" in rest:
             told.clear()
+        elif rest.endswith(_GOES_ON):
+            profile = rest.partition(" is ")[0].removesuffix(": what")
+            told -= {kind for kind in told if kind.startswith(_NUMBERS.sub("#", profile))}
         elif level in ("WARNING", "ERROR") and name in self._world.at_site:
             kind = _NUMBERS.sub("#", rest)
             if kind in told:
@@ -345,12 +359,22 @@ class Judge:
                     "every row reaches the platform",
                     f"{meter.name}: {len(missing)} are missing, the first of {first_s:.2f} h",
                 )
+            self._check_pushes(meter.name, there)
             if not there.connected:
                 raise self._broken("a living meter is connected", meter.name)
             if there.attributes.get("dlmsState") != "online":
                 raise self._broken(
                     "the platform knows the state", f"{meter.name}: {there.attributes}"
                 )
+
+    def _check_pushes(self, name: str, there: Any) -> None:
+        """See that what was pushed in the quiet end is there."""
+        quiet_s = EPOCH_S + self._hub.now - self._world.plan.quiet_s
+        for ts_ms in () if name in self._replaced else self._pushed.get(name, ()):
+            if quiet_s + HOUR_S < ts_ms / 1000 < EPOCH_S + self._hub.now - HOUR_S and (
+                "energy" not in there.series or ts_ms not in there.series["energy"]
+            ):
+                raise self._broken("a push reaches the platform", f"{name}: of {ts_ms}")
 
 
 def _has_row(there: Any, ts_ms: int) -> bool:

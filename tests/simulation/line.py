@@ -67,10 +67,13 @@ class SimulatedMeter(Meter):
         value = self._finer(name, value)
         if isinstance(value.value, int) and not self._own:
             now = World.hub.now
-            known = self.given.setdefault(name, deque(maxlen=_REMEMBERED))
-            known.append(Held(now, value.value, self.scaler(name), World.wall_off_s))
+            self.gave(name, Held(now, value.value, self.scaler(name), World.wall_off_s))
             self.last_given = now
         return value
+
+    def gave(self, name: bytes, held: Held) -> None:
+        """Note what was given of a register."""
+        self.given.setdefault(name, deque(maxlen=_REMEMBERED)).append(held)
 
     def scaler(self, name: bytes) -> int:
         """Return the scaler of a register as it stands now."""

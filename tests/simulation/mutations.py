@@ -28,6 +28,7 @@ from dlms_connector.records import records  # noqa: E402
 from dlms_connector.records.records import Records  # noqa: E402
 from dlms_connector.state import private_files  # noqa: E402
 from dlms_connector.state.numbers import Numbers  # noqa: E402
+from dlms_connector.state.pushed import PushedCounters  # noqa: E402
 from tests.simulation.judge import Violation  # noqa: E402
 from tests.simulation.scenario import Fault, Plan  # noqa: E402
 from tests.simulation.world import Simulated  # noqa: E402
@@ -149,6 +150,9 @@ MUTATIONS = (
     Mutation("what was lost with a connection is not sent again", Window, "lost",
              lambda lost: lambda self, *args, **keys: None, "every row reaches the platform",
              _BREAKS, _UNPROVED),
+    Mutation("a push is taken for one of before", PushedCounters, "highest",
+             lambda highest: lambda self, sender: 1 << 32, "a push reaches the platform",
+             (), replace(_UNPROVED, quiet_s=20_000.0)),
     Mutation("names of files are not synced", private_files, "sync_names",
              lambda sync: lambda folder: None, "no counter twice with one key",
              (Fault(400.0, 5.0, "power cut", 0, 1),),

@@ -20,6 +20,10 @@ PROFILE = "1-0:99.1.0"
 ENERGY, VOLTAGE, POWER = "1-0:1.8.0", "1-0:32.7.0", "1-0:1.7.0"
 #: The keys of polled items, and their objects.
 ITEMS = {"energy": ENERGY, "voltage": VOLTAGE, "power": POWER}
+#: The objects in a push of the simulated meters.
+_PUSHED: dict[str, Any] = {"objects": [
+    {"obis": "0-0:1.0.0", "class": 8}, {"obis": "0-0:42.0.0", "class": 1}, {"obis": ENERGY},
+]}  # fmt: skip
 #: Days of rows that a meter holds.
 HOLDS_DAYS = 3
 #: How often new rows are looked for, unless polls are rarer.
@@ -152,6 +156,7 @@ def make(plan: Plan) -> Scenario:
         "confirm": "auto" if scenario.receipts else chance.choice(["auto", "watermarks"]),
         "confirmPeriod": chance.choice([60_000, 300_000]),
         "devices": [site.section for site in scenario.sites],
+        "push": [{"type": "udp", "port": 4059, "allow": ["10.0.0.0/8"]}],
     }
     scenario.faults = sorted(_faults(scenario, chance), key=lambda fault: fault.at)
     return scenario
@@ -209,6 +214,9 @@ def _site(number: int, place: int, plan: Plan, chance: random.Random) -> Site:
             {"key": "emergencyLimit", "obis": LIMITER, "class": "limiter", "attribute": 5}
         ],
     }  # fmt: skip
+    if kind == 0:
+        section["push"] = {"systemTitle": MeterOptions(serial=serial).title().hex(),
+                           "unlisted": False, "layouts": [_PUSHED]}  # fmt: skip
     if allows:
         section["allowWrite"] = [LIMITER, RELAY]
     return Site(name, section, options, place, allows, kind == 0,

@@ -278,6 +278,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._busy = 0
         #: Whether its process has died: what is left of its tasks schedules nothing more.
         self.dead = False
+        #: The port on which it listens for pushes.
+        self.ear: Ear | None = None
         VirtualLoop.living[id(self)] = self
 
     def time(self) -> float:
@@ -347,9 +349,35 @@ class VirtualLoop(asyncio.BaseEventLoop):
         elif not self._sleeping.done:
             self._sleeping.wake()
 
+    async def create_datagram_endpoint(  # type: ignore[override]
+        self, protocol_factory: Callable[[], Any], local_addr: Any = None, **_: Any
+    ) -> tuple[Any, Any]:
+        """Listen for datagrams, which come by `Ear.hear`."""
+        ear = self.ear = Ear(self, protocol_factory())
+        return ear, ear.protocol
+
     def close(self) -> None:
         VirtualLoop.living.pop(id(self), None)
         super().close()
+
+
+class Ear:
+    """A UDP port on which the connector listens; what it answers gets lost."""
+
+    def __init__(self, loop: VirtualLoop, protocol: Any) -> None:
+        self._loop, self.protocol = loop, protocol
+        self._open = True
+
+    def hear(self, data: bytes, host: str) -> None:
+        """Let a datagram arrive, if the port is still open."""
+        if self._open and not self._loop.dead:
+            self._loop.call_soon_threadsafe(self.protocol.datagram_received, data, (host, 4059))
+
+    def sendto(self, data: bytes, address: Any) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        self._open = False
 
 
 #: How early a timer of a loop may be due.
@@ -402,6 +430,7 @@ def install() -> None:
     time.time_ns = lambda: int(unix_s() * 1e9)
     time.monotonic = lambda: World.hub.now
     time.monotonic_ns = lambda: int(World.hub.now * 1e9)
+    time.thread_time = lambda: 0.0
     time.sleep = lambda seconds: World.hub.sleep(float(seconds))
     secrets.token_bytes = _token
     secrets.token_hex = lambda nbytes=None: _token(nbytes).hex()

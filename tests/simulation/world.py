@@ -20,6 +20,7 @@ from dlms_connector.fleet import Fleet
 from dlms_connector.gateway import garbage, parts
 from dlms_connector.link import Link
 from dlms_connector.protocol.association import association
+from dlms_connector.push import push
 from dlms_connector.records import alone
 from dlms_connector.state import counters
 from tests.simulation import disk as disks
@@ -31,6 +32,7 @@ from tests.simulation.judge import Judge
 from tests.simulation.line import Place, SimulatedMeter, WireLink
 from tests.simulation.platform import Gateway, Platform
 from tests.simulation.power import Platter
+from tests.simulation.pushes import Pushes
 from tests.simulation.scenario import Fault, Plan, make, options_of
 from tests.simulation.substitutes import VirtualLoop, World
 
@@ -120,6 +122,7 @@ class Simulated:
         library.propagate, library.handlers = False, [_Log(self.journal)]
         self.judge = Judge(self)
         self.caller = Caller(self)
+        self.pushes = Pushes(self)
         self.hub.crash = partial(self.crash, 1.0)
         self._quiet_at = 0.0
 
@@ -414,7 +417,7 @@ def _disk() -> Disk:
     if not _INSTALLED:
         _INSTALLED = True
         disks.install(_DISK)
-        parts.STARTING_S = _LOOK_S
+        parts.STARTING_S = push._SWEEP_S = _LOOK_S
         # Nobody waits here for a search that finds nothing.
         garbage.gc = _NoSearch()  # type: ignore[attr-defined,assignment]
         gc.set_threshold(_GARBAGE, 20, 50)
