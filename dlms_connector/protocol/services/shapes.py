@@ -45,7 +45,7 @@ class Shapes:
 
     def __init__(self) -> None:
         self._known: dict[bytes, set[Shape]] = {}
-        self._doubted: dict[bytes, Shape] = {}
+        self._expected: dict[bytes, Shape] = {}
 
     def fits(self, variable: bytes, result: Result) -> bool:
         """Whether this may be the value of a variable."""
@@ -53,20 +53,20 @@ class Shapes:
         if isinstance(result, int) or not known or len(known) > _MOST:
             return True
         shape = shape_of(result)
-        return shape in known or self._doubted.get(variable) == shape
+        return shape in known or self._expected.get(variable) == shape
 
     def learn(self, variable: bytes, result: Result) -> None:
         """Note a value that was taken."""
-        self._doubted.pop(variable, None)
+        self._expected.pop(variable, None)
         if not isinstance(result, int) and variable[:1] == _BY_NAME:
             known = self._known.setdefault(variable, set())
             if len(known) <= _MOST:
                 known.add(shape_of(result))
 
-    def doubt(self, variable: bytes, result: Result) -> None:
-        """Note a value that was not taken: if it comes once more, it is."""
+    def expect(self, variable: bytes, result: Result) -> None:
+        """Let a value of this shape be taken next: it came once already, or is being written."""
         if not isinstance(result, int):
-            self._doubted[variable] = shape_of(result)
+            self._expected[variable] = shape_of(result)
 
 
 class Fit:
@@ -102,7 +102,7 @@ class Fit:
             return None
         for variable, result in zip(self._variables, self._odd, strict=True):
             if not self._shapes.fits(variable, result):
-                self._shapes.doubt(variable, result)
+                self._shapes.expect(variable, result)
         return ProtocolError(
             doing, "the value has another type or size than before: perhaps it is a late answer"
         )

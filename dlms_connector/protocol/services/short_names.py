@@ -85,6 +85,8 @@ class ShortNames:
         codes: Iterator[int] = iter(())
         if known:
             names = [self.descriptor(ref) for ref, _ in known]
+            for name, (_, value) in zip(names, known, strict=True):
+                self._directory.shapes.expect(name, value)
             doing = f"writing {known[0][0]}" if len(known) == 1 else f"writing {len(known)} at once"
             found = yield from self._variables.write(names, [value for _, value in known], doing)
             codes = iter(found)  # in turn: the same attribute may be written twice

@@ -507,6 +507,13 @@ class TestLateAnswers:
         assert self.read(meter, "0C 01 00 11 05").value == 5
         assert self.read(meter, "0C 01 00 06 00000009").value == 9
 
+    def test_what_was_written_is_believed_at_once(self, meter: Meter) -> None:
+        self.read(meter, "0C 01 00 09 03 010203")
+        longer = Data(DataType.OCTET_STRING, h("01020304"))
+        assert meter.hold(meter.services.set(ENERGY, longer), in_turn(h("0D 01 00"))) is None
+        assert self.read(meter, "0C 01 00 09 04 01020304") == longer
+        assert self.read(meter, "0C 01 00 11 05", "0C 01 00 09 03 010203").value == h("010203")
+
     def test_what_was_believed_wrongly_once_is_doubted_again(self, meter: Meter) -> None:
         self.read(meter, "0C 01 00 06 00000007")
         with pytest.raises(ProtocolError):
