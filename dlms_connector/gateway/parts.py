@@ -30,6 +30,7 @@ from dlms_connector.gateway.device_filter import denied_by
 from dlms_connector.gateway.downlink import Downlink
 from dlms_connector.gateway.duty import Duty
 from dlms_connector.gateway.file_watch import FileWatch
+from dlms_connector.gateway.free_memory import FreeMemory
 from dlms_connector.gateway.handover import until_taken
 from dlms_connector.gateway.known_devices import load_each_once
 from dlms_connector.gateway.meters_thread import MetersThread
@@ -139,6 +140,7 @@ class Parts:
         )
         is_read = load_each_once(gateway)
         self._device_file = DeviceFile(gateway, self._log, monotonic, is_read)
+        self._memory = FreeMemory()
         self._announcing = UplinkQueue(
             self._log,
             idle=self._reconcile,
@@ -376,6 +378,7 @@ class Parts:
         self.delivering.reconcile()
         self.duty.tell(self._gateway)
         self._device_file.write()
+        self._memory.look()
         if monotonic() >= self._look_at:
             self._look_at = monotonic() + LOOK_S
             if self.watch.changed():

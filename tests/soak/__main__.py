@@ -43,9 +43,9 @@ def lines(result: Result, meters: int) -> Iterator[tuple[str, object]]:
     yield "days of the fleet at 60 s", round(polls / meters * 60 / _SECONDS_A_DAY, 1)
     yield "days of the fleet at 900 s", round(polls / meters * 900 / _SECONDS_A_DAY, 1)
     yield "minutes measured", round(result.measured_s / 60, 1)
-    yield "memory MB, middle", round(result.rss.middle, 1)
+    yield "memory MB, middle", round(result.memory.middle, 1)
     for name, slope, digits in (
-        ("memory MB", result.rss, 2),
+        ("memory MB", result.memory, 2),
         ("objects", result.objects, 0),
         ("threads", result.threads, 2),
         ("descriptors", result.files, 2),
@@ -57,7 +57,7 @@ def lines(result: Result, meters: int) -> Iterator[tuple[str, object]]:
     grown = ", ".join(f"{name} {count:+}" for name, count in result.more_objects.most_common(5))
     yield "objects that became most", grown
     before, after = result.before.process, result.after.process
-    yield "memory MB at rest", f"{before.rss_mb:.1f} before, {after.rss_mb:.1f} after"
+    yield "memory MB at rest", f"{before.own_mb:.1f} before, {after.own_mb:.1f} after"
     yield "threads at rest", f"{before.threads} before, {after.threads} after"
     yield "descriptors at rest", f"{before.files} before, {after.files} after"
     if took := result.recoveries:
@@ -83,7 +83,7 @@ def problems(result: Result) -> Iterator[str]:
     if result.after.process.files > result.before.process.files:
         yield "descriptors are left behind"
     if result.measured_s >= _JUDGED_S:
-        if result.rss.low * result.measured_s > _GROWTH * result.rss.middle:
+        if result.memory.low * result.measured_s > _GROWTH * result.memory.middle:
             yield "memory grows"
         if result.objects.low * result.measured_s > _GROWTH * result.objects.middle:
             yield "objects become more"

@@ -54,7 +54,7 @@ class Result:
     unconfirmed: int
     before: Rest
     after: Rest
-    rss: Slope
+    memory: Slope
     threads: Slope
     files: Slope
     objects: Slope
@@ -170,7 +170,7 @@ class _Run:
             unconfirmed=unconfirmed,
             before=before,
             after=after,
-            rss=theil_sen([(one.at, one.rss_mb) for one in late]),
+            memory=theil_sen([(one.at, one.own_mb) for one in late]),
             threads=theil_sen([(one.at, one.threads) for one in late]),
             files=theil_sen([(one.at, one.files) for one in late]),
             objects=theil_sen(count),

@@ -19,10 +19,13 @@ _EVERY_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The process at an instant; `at` is in seconds since 1970."""
+    """The process at an instant; `at` is in seconds since 1970.
+
+    Memory is what the process has for itself: of files the system keeps in memory what it likes.
+    """
 
     at: float
-    rss_mb: float
+    own_mb: float
     threads: int
     files: int
     cpu_s: float
@@ -32,10 +35,10 @@ def sample(pid: int) -> Sample:
     """Look at a process now."""
     process = psutil.Process(pid)
     with process.oneshot():
-        times = process.cpu_times()
+        times, memory = process.cpu_times(), process.memory_info()
         return Sample(
             time.time(),
-            process.memory_info().rss / 1e6,
+            (memory.rss - memory.shared) / 1e6,
             process.num_threads(),
             process.num_fds(),
             times.user + times.system,
