@@ -25,6 +25,15 @@ class Slope:
     middle: float
 
 
+def least(points: Sequence[tuple[float, float]], stretch_s: float) -> Sequence[tuple[float, float]]:
+    """Return the lowest point of each stretch: what comes and goes within one does not grow."""
+    found: dict[int, tuple[float, float]] = {}
+    for at, value in points:
+        number = int((at - points[0][0]) // stretch_s)
+        found[number] = min(found.get(number, (at, value)), (at, value), key=lambda one: one[1])
+    return list(found.values())
+
+
 def theil_sen(points: Sequence[tuple[float, float]]) -> Slope:
     """Return the median of the slopes between all pairs of points (Theil 1950, Sen 1968).
 

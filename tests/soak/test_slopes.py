@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.soak.slopes import theil_sen
+from tests.soak.slopes import least, theil_sen
 
 
 def test_a_line() -> None:
@@ -26,6 +26,17 @@ def test_what_does_not_grow_lies_within_the_interval() -> None:
     rng = random.Random(2)
     slope = theil_sen([(float(x), 100 + rng.gauss(0, 3)) for x in range(1000)])
     assert slope.low < 0 < slope.high
+
+
+def test_what_waits_for_a_while_does_not_grow_and_what_stays_does() -> None:
+    rng = random.Random(3)
+    waiting = [0 if x % 120 == 60 else rng.randrange(20 * x + 1) for x in range(0, 1200, 10)]
+    rests = [(10.0 * n, 1000.0 + each) for n, each in enumerate(waiting)]
+    stays = [(at, value + 2 * at) for at, value in rests]
+    assert theil_sen(rests).each_s > 0
+    assert theil_sen(least(rests, 120.0)).each_s == 0
+    assert theil_sen(least(stays, 120.0)).each_s == pytest.approx(2.0, abs=0.1)
+    assert least([], 120.0) == []
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
