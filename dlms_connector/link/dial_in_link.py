@@ -65,7 +65,7 @@ class DialInLink(StreamLink):
     def __init__(self, name: str, *, door: str = "", now: Callable[[], float] = time.time) -> None:
         super().__init__()
         self.name, self.door = name, door
-        self.arrived: Callable[[], None] = lambda: None
+        self.arrived: Callable[[], None] = _nothing
         self.said: Callable[[bytes], None] = _ignored
         self._now = now
         self._since = now()
@@ -143,6 +143,10 @@ class DialInLink(StreamLink):
         if self._kept is call.stream:
             self._kept, self._since = None, self._now()
 
+    def forget(self) -> None:
+        """Tell nobody any more that the meter has called, or what it says."""
+        self.arrived, self.said = _nothing, _ignored
+
     async def hang_up(self) -> None:
         """End the call."""
         kept, self._kept, self._stream = self._kept, None, None
@@ -152,6 +156,10 @@ class DialInLink(StreamLink):
 
     def _since_text(self) -> str:
         return datetime.fromtimestamp(self._since).astimezone().isoformat(" ", "seconds")
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _ignored(_octets: bytes) -> None:

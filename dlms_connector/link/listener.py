@@ -65,16 +65,28 @@ class Listener:
         hung_up: Callable[[str, str], None] = lambda address, reason: None,
         contested: Callable[[str, str], None] = lambda name, address: None,
     ) -> None:
-        self._links, self._identify = links, identify
+        self.expect(links, identify, allow=allow, identify_within_s=identify_within_s)
         self._host, self._port = host, port
-        self._allow: list[IPv4Network | IPv6Network] = [ip_network(each) for each in allow]
         self._most_strangers = most_strangers or room_for_strangers()
         self._most_from_one = most_from_one or max(1, self._most_strangers // 2)
-        self._identify_within_s, self._greeting_s = identify_within_s, greeting_s
+        self._greeting_s = greeting_s
         self._hung_up, self._contested = hung_up, contested
         self._server: asyncio.Server | None = None
         self._calls: dict[Call, asyncio.Task[None]] = {}
         self._strangers: Counter[str] = Counter()
+
+    def expect(
+        self,
+        links: Mapping[str, DialInLink],
+        identify: Identify,
+        *,
+        allow: Iterable[str] = EVERYBODY,
+        identify_within_s: float = IDENTIFY_WITHIN_S,
+    ) -> None:
+        """Take the calls of these meters from now on; those that have called stay connected."""
+        self._links, self._identify = links, identify
+        self._allow: list[IPv4Network | IPv6Network] = [ip_network(each) for each in allow]
+        self._identify_within_s = identify_within_s
 
     @property
     def port(self) -> int:

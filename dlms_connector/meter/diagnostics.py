@@ -8,6 +8,12 @@ from decimal import Decimal
 from dlms_connector import platform_keys
 from dlms_connector.reading import Value
 
+#: The counters, which only grow.
+_COUNTED = (
+    *("polls_ok", "polls_failed", "retries", "reconnects"),
+    *("bytes_in", "bytes_out", "unasked", "forged"),
+)
+
 
 @dataclass(slots=True, kw_only=True)
 class Statistics:
@@ -37,6 +43,11 @@ class Statistics:
     def repeated(self) -> None:
         """Count a frame that is sent again after silence."""
         self.retries += 1
+
+    def add(self, other: Statistics) -> None:
+        """Add what another has counted."""
+        for name in _COUNTED:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def telemetry(self) -> dict[str, Value]:
         """Return the counters under their keys on the platform; unknown values are left out."""

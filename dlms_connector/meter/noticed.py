@@ -46,6 +46,10 @@ class Noticed:
             )
         self._refused_before = self._refused_at
 
+    def dismantle(self) -> None:
+        """Let go of what holds this in turn: nothing is noticed any more."""
+        self.remarks = Remarks()
+
     def _on_quirk(self, what: str) -> None:
         """Log what the meter does; it is told once."""
         self._log.info("%s: %s; this is taken as it is meant", self._name, what)

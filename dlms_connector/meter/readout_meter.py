@@ -91,6 +91,9 @@ class ReadoutMeter:
     def doubt_scalers(self) -> None:
         """Do nothing: a readout has no scalers."""
 
+    def dismantle(self) -> None:
+        """Do nothing: its parts do not hold each other."""
+
     async def poll(self, due: Sequence[Wanted], *, hurried: bool = False) -> Outcome:
         """Read the meter out and return what is due; never raises DlmsError."""
         loop = asyncio.get_running_loop()

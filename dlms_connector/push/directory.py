@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -33,6 +33,8 @@ class Pusher:
 
     def __init__(self, device: Device) -> None:
         self.device = device
+        #: The address at which it is polled, if it is written as one.
+        self.host = _host(device)
         self.least = PROTECTIONS[device.push.security or device.dlms.security]
         dlms = device.dlms
         self._secrets: Mapping[str, bytes | None] = {
@@ -87,16 +89,40 @@ class Directory:
         self._by_title: dict[bytes, Pusher] = {}
         self._by_name: dict[bytes, Pusher] = {}
         self._by_peer: dict[str, Pusher] = {}
-        devices = tuple(devices)
-        hosts = Counter(host for device in devices if (host := _host(device)))
-        for device in devices:
-            self.add(device)
-            if (host := _host(device)) and hosts[host] == 1:
-                self._by_peer.setdefault(host, self._by_device[device.device_name])
+        #: Those that there were before a change, while it is made.
+        self._known: dict[str, Pusher] = {}
+        self._fill(tuple(devices))
+
+    def change(self, devices: Iterable[Device]) -> None:
+        """Have these devices from now on, and no others."""
+        self._known = self._by_device.copy()
+        for each in (self._by_device, self._by_title, self._by_name, self._by_peer):
+            each.clear()
+        self._fill(tuple(devices))
+        self._known = {}
+
+    def is_free(self, device: Device) -> bool:
+        """Whether no other device has the name of this one, or a mark of it."""
+        taken = (
+            device.device_name in self._by_device,
+            title_of(device) in self._by_title,
+            (device.push.logical_device_name or "").encode() in self._by_name,
+            device.push.peer in self._by_peer,
+        )
+        return not any(taken)
+
+    def _fill(self, devices: Sequence[Device]) -> None:
+        pushers = [self.add(device) for device in devices]
+        hosts = Counter(pusher.host for pusher in pushers)
+        for pusher in pushers:
+            if pusher.host and hosts[pusher.host] == 1:
+                self._by_peer.setdefault(pusher.host, pusher)
 
     def add(self, device: Device) -> Pusher:
         """Add a device; of two with the same mark, the first one has it."""
-        pusher = self._by_device[device.device_name] = Pusher(device)
+        known = self._known.get(device.device_name)
+        pusher = known if known is not None and known.device is device else Pusher(device)
+        self._by_device[device.device_name] = pusher
         if title := title_of(device):
             self._by_title.setdefault(title, pusher)
         if name := device.push.logical_device_name:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from dlms_connector.config import Device, acceptable
@@ -20,7 +21,9 @@ class Made:
         self, directory: Directory, adopt: Callable[[Device], bool], log: logging.Logger
     ) -> None:
         self._directory, self._adopt, self._log = directory, adopt, log
-        self._count: dict[str, int] = {}
+        self._count: Counter[str] = Counter()
+        #: The devices that were made, and the doors for which.
+        self._devices: dict[str, tuple[Device, str]] = {}
 
     def prototype(self, caller: Caller, title: bytes | None) -> Pusher:
         """Return who a ciphered push of a stranger may be from; UnknownMeterError if nobody."""
@@ -47,6 +50,21 @@ class Made:
                 return self._make(caller, PEER, caller.peer, {"peer": caller.peer})
         raise UnknownMeterError(f"{name[:32]!r}" if name else "that sent it in clear")
 
+    def settle(self) -> tuple[Device, ...]:
+        """Take the devices up again into a directory that has changed; return those that fit not.
+
+        Those have their name, or a mark, in common with a device of the configuration.
+        """
+        left = []
+        for name, (device, door) in list(self._devices.items()):
+            if self._directory.is_free(device):
+                self._directory.add(device)
+            else:
+                del self._devices[name]
+                self._count[door] -= 1
+                left.append(device)
+        return tuple(left)
+
     def _make(self, caller: Caller, mark: str, value: str, known: Mapping[str, object]) -> Pusher:
         rule = caller.rule
         assert rule is not None
@@ -56,9 +74,13 @@ class Made:
         device = rule.prototype.model_copy(update={"device_name": name, "push": push})
         if mark != TITLE and Pusher(device).least:
             raise SecurityError(DOING, f"{name} pushes in clear where ciphering is agreed")
-        count = self._count.get(caller.door, 0)
-        if count >= rule.most or name in self._directory or not self._adopt(device):
+        if (
+            self._count[caller.door] >= rule.most
+            or name in self._directory
+            or not self._adopt(device)
+        ):
             raise UnknownMeterError(f"{value[:32]}, and no device {name!r} may be made for it")
-        self._count[caller.door] = count + 1
+        self._devices[name] = device, caller.door
+        self._count[caller.door] += 1
         self._log.info("%s: made for a meter that pushes to %s", name, caller.door)
         return self._directory.add(device)

@@ -71,6 +71,12 @@ class Push:
         #: Set when a polled meter has said something for the first time.
         self._said = asyncio.Event()
 
+    def change(self, devices: Sequence[Device]) -> None:
+        """Receive for these devices from now on, and for those that were made by rule."""
+        self.receiver.change(devices)
+        known = self.receiver.knows
+        self._callers = {name: each for name, each in self._callers.items() if known(name)}
+
     async def run(self) -> None:
         """Listen until cancelled; `close` must be called afterwards."""
         loop = asyncio.get_running_loop()

@@ -91,6 +91,20 @@ class Receiver:
         #: Notifications that were taken, and that were refused.
         self.counts = {"taken": 0, "refused": 0}
 
+    def change(self, devices: Sequence[Device]) -> None:
+        """Take the pushes of these devices from now on, and of those that were made by rule."""
+        before = [pusher.device for pusher in self._directory]
+        self._directory.change(devices)
+        for device in self._made.settle():
+            if device.device_name not in self._directory:  # else its state is the other's now
+                error = ProtocolError(DOING, "another device of the configuration has its marks")
+                self._sink.state(device, "offline", error)
+        for device in before:
+            now = self._directory.named(name := device.device_name)
+            if now is None or (now.device is not device and now.device != device):
+                for each in (self._lists, self.heard, self._states):
+                    each.pop(name, None)
+
     def take(self, apdu: bytes, caller: Caller, source: bytes = b"") -> Taken:
         """Take an APDU from a frame with this source address; never raises."""
         try:

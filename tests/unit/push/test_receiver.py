@@ -457,3 +457,62 @@ def test_data_of_any_shape_is_taken_or_refused(sink: Collected) -> None:
     for body in bodies:
         receiver.take(data_notification(body), caller())
     assert sink.values == {}
+
+
+# Other devices
+
+
+def test_devices_are_exchanged(sink: Collected) -> None:
+    """Who is as before stays known; who has left, or has other keys, is not taken any more."""
+    other = {"deviceName": "B", "push": {"peer": "10.0.0.9"}}
+    first, second = device_of(CIPHERED), device_of(other)
+    receiver = receiver_of(first, second, sink=sink)
+    receiver.take(general_glo(data_notification(NAMED), TITLE, 1), Caller("x", "10.9.9.9"))
+    receiver.take(data_notification(NAMED), caller())
+    assert sink.states == [("Meter", "online"), ("B", "online")]
+    receiver.change([first.model_copy(deep=True)])
+    assert receiver.state("Meter") == "online"
+    assert receiver.state("B") is None
+    assert not receiver.knows("B")
+    assert receiver.take(data_notification(NAMED), caller()) == Taken()
+    receiver.take(general_glo(data_notification(NAMED), TITLE, 2), Caller("x", "10.9.9.9"))
+    keys = {**KEYS, "blockCipherKey": "00" * 15 + "01"}
+    receiver.change([device_of({**CIPHERED, "dlms": keys})])
+    sealed = general_glo(data_notification(NAMED), TITLE, 3)
+    assert receiver.take(sealed, Caller("x", "10.9.9.9")) == Taken()
+    assert sink.states == [("Meter", "online"), ("B", "online")]
+    # A counter that was taken stays taken.
+    receiver.change([first, second])
+    before = len(sink.readings)
+    for counter in (1, 2):
+        receiver.take(general_glo(data_notification(NAMED), TITLE, counter), caller())
+    assert len(sink.readings) == before
+    receiver.take(general_glo(data_notification(NAMED), TITLE, 4), Caller("x", "10.9.9.9"))
+    receiver.take(data_notification(NAMED), caller())
+    assert sink.states[2:] == [("Meter", "online"), ("B", "online")]
+
+
+def test_what_was_made_by_rule_stays_until_the_configuration_has_it(sink: Collected) -> None:
+    made: list[Device] = []
+    receiver = receiver_of(sink=sink, adopt=_adopting(made))
+    who = caller(rule=rule_of("Meter {systemTitle}", {"dlms": KEYS}, most=1))
+    receiver.take(general_glo(data_notification(NAMED), TITLE, 1), who)
+    (device,) = made
+    receiver.change([device_of({"deviceName": "B", "push": {"peer": "10.0.0.8"}})])
+    receiver.take(general_glo(data_notification(NAMED), TITLE, 2), who)
+    assert len(made) == 1
+    assert sink.states == [(device.device_name, "online")]
+    # Under a name of its own: the one that was made does not stay online.
+    receiver.change([device_of(CIPHERED)])
+    receiver.take(general_glo(data_notification(NAMED), TITLE, 3), who)
+    assert sink.states[1:] == [(device.device_name, "offline"), ("Meter", "online")]
+    assert not receiver.knows(device.device_name)
+    # Under the same name: that one's state is told from now on.
+    receiver.change([])
+    receiver.take(general_glo(data_notification(NAMED), TITLE, 4), who)
+    assert len(made) == 2, "there is room again for one that is made"
+    same = device_of({**CIPHERED, "deviceName": device.device_name, "deviceType": "House"})
+    receiver.change([same])
+    assert len(sink.states) == 4
+    receiver.take(general_glo(data_notification(NAMED), TITLE, 5), who)
+    assert sink.states[4:] == [(device.device_name, "online")]
