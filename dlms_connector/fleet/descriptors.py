@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from logging import Logger
 
 from dlms_connector.config import Device, ListenConnection
@@ -61,23 +62,32 @@ def descriptors(wanted: int) -> Descriptors:
     return Descriptors(None if soft == resource.RLIM_INFINITY else soft, used)
 
 
-def room(devices: Sequence[Device], log: Logger) -> int | None:
-    """Return how many lines may be open at once, None for all; say in one line what is missing."""
-    polled = [device for device in devices if device.is_polled]
-    endpoints = {device.connection.endpoint: device.connection for device in polled}
-    callers = sum(isinstance(each, ListenConnection) for each in endpoints.values())
-    lines = len(endpoints) - callers
-    found = descriptors(len(endpoints))
-    places = found.places(lines, callers)
-    if places is not None:
-        needed = found.used + found.reserve + len(endpoints)
-        log.warning(
-            "%d meters on %d connections need %d file descriptors, and the process may have %s: "
-            "%d connections are open at a time and the meters take turns; set LimitNOFILE=%d in "
-            "the gateway's service (or --ulimit nofile of its container) for all of them",
-            len(polled), len(endpoints), needed, found.limit, places, _rounded(needed),
-        )  # fmt: skip
-    return places
+class Room:
+    """Tells how many lines may be open at once, also when some of them are open."""
+
+    def __init__(self) -> None:
+        #: How many descriptors the rest of the process has: the fewest that were ever open.
+        self._others = sys.maxsize
+
+    def __call__(self, devices: Sequence[Device], log: Logger) -> int | None:
+        """Return how many, None for all; say in one line what is missing."""
+        polled = [device for device in devices if device.is_polled]
+        endpoints = {device.connection.endpoint: device.connection for device in polled}
+        callers = sum(isinstance(each, ListenConnection) for each in endpoints.values())
+        found = descriptors(len(endpoints))
+        self._others = min(self._others, found.used)
+        found = replace(found, used=self._others)
+        places = found.places(len(endpoints) - callers, callers)
+        if places is not None:
+            needed = found.used + found.reserve + len(endpoints)
+            log.warning(
+                "%d meters on %d connections need %d file descriptors, and the process may have "
+                "%s: %d connections are open at a time and the meters take turns; set "
+                "LimitNOFILE=%d in the gateway's service (or --ulimit nofile of its container) for "
+                "all of them",
+                len(polled), len(endpoints), needed, found.limit, places, _rounded(needed),
+            )  # fmt: skip
+        return places
 
 
 def _rounded(needed: int) -> int:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 from dlms_connector.config import Connection, Device, ListenConnection
 from dlms_connector.errors import ConnectError
@@ -27,7 +29,7 @@ _NEWS_AGAIN_S = 86_400.0
 
 
 class Reception:
-    """The ports where meters dial in; call `expect` first, then `run`."""
+    """The ports where meters dial in; tell it whom to `expect`, then `run` it."""
 
     def __init__(
         self,
@@ -37,16 +39,30 @@ class Reception:
     ) -> None:
         """`state_dir` is the folder of the invocation counters; None stores them nowhere."""
         self._log, self._make_client, self._state_dir = log, make_client, state_dir
-        self._devices: dict[str, list[Device]] = {}
-        self._links: dict[str, dict[str, DialInLink]] = {}
+        self._expected: dict[str, _Expected] = {}
+        self._doors: dict[str, tuple[Listener, asyncio.Task[None]]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
         self._listeners: dict[str, Listener] = {}
+        self._is_running = False
 
     def expect(self, devices: Sequence[Device], link: DialInLink) -> None:
         """Hand the calls of the meters behind one caller to their link."""
         connection = devices[0].connection
         assert isinstance(connection, ListenConnection)
-        self._devices.setdefault(connection.door, []).append(devices[0])
-        self._links.setdefault(connection.door, {})[connection.endpoint] = link
+        self._expected.setdefault(connection.door, _Expected()).add(devices[0], link)
+
+    def change(self, callers: Iterable[tuple[Sequence[Device], DialInLink]]) -> None:
+        """Expect these callers from now on; those that were expected before stay connected."""
+        before, self._expected = self._expected, {}
+        for devices, link in callers:
+            self.expect(devices, link)
+        for door, (listener, task) in list(self._doors.items()):
+            if (now := self._expected.get(door)) is None:
+                self._close(door, listener, task)
+            elif now != before.get(door):
+                listener.expect(now.links, self._introduction(now), **now.guests)
+        if self._is_running:
+            self._open_doors()
 
     @property
     def listeners(self) -> Mapping[str, Listener]:
@@ -54,18 +70,45 @@ class Reception:
         return self._listeners
 
     async def run(self) -> None:
-        """Begin to listen on all ports; `close` ends it, also after `run` was cancelled."""
-        await asyncio.gather(*(self._listen(door) for door in self._devices))
+        """Listen on all ports until cancelled; call `close` afterwards."""
+        self._is_running = True
+        self._open_doors()
+        await asyncio.Event().wait()
 
     async def close(self) -> None:
         """Stop listening and hang up all calls."""
-        listeners, self._listeners = self._listeners, {}
-        await asyncio.gather(*(one.close() for one in listeners.values()))
+        self._is_running = False
+        for door, (listener, task) in list(self._doors.items()):
+            self._close(door, listener, task)
+        if self._closing:
+            await asyncio.gather(*self._closing, return_exceptions=True)
 
-    async def _listen(self, door: str) -> None:
+    def _open_doors(self) -> None:
+        for door in self._expected.keys() - self._doors.keys():
+            listener = self._listener(door)
+            self._doors[door] = listener, asyncio.create_task(self._listen(door, listener))
+
+    def _close(self, door: str, listener: Listener, task: asyncio.Task[None]) -> None:
+        async def close() -> None:
+            task.cancel()
+            await asyncio.wait({task})
+            await listener.close()
+
+        del self._doors[door]
+        self._listeners.pop(door, None)
+        closing = asyncio.create_task(close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+    async def _listen(self, door: str, listener: Listener) -> None:
+        try:
+            await self._open(door, listener)
+        except Exception:
+            self._log.exception("%s: a fault of the connector: no meter can dial in there", door)
+
+    async def _open(self, door: str, listener: Listener) -> None:
         """Open a port, and if it is not free yet, try again."""
         failures = 0
-        listener = self._listener(door)
         while True:
             try:
                 await listener.open()
@@ -76,24 +119,53 @@ class Reception:
                 await asyncio.sleep(backoff_s(failures, spread(door)))
             else:
                 self._listeners[door] = listener
-                self._log.info("%s: listening for %d callers", door, len(self._links[door]))
+                callers = len(self._expected[door].links)
+                self._log.info("%s: listening for %d callers", door, callers)
                 return
 
     def _listener(self, door: str) -> Listener:
-        devices = self._devices[door]
-        first = devices[0].connection
+        expected = self._expected[door]
+        first = expected.devices[0].connection
         assert isinstance(first, ListenConnection)
         news = News(door, self._log)
         return Listener(
-            self._links[door],
-            Introduction(devices, self._make_client, self._log, self._state_dir),
+            expected.links,
+            self._introduction(expected),
             host=first.host,
             port=first.port,
-            allow=welcome(each.connection for each in devices),
-            identify_within_s=max(each.connection.connect_timeout_ms for each in devices) / 1000,
             hung_up=news.refused,
             contested=news.contested,
+            **expected.guests,
         )
+
+    def _introduction(self, expected: _Expected) -> Introduction:
+        return Introduction(expected.devices, self._make_client, self._log, self._state_dir)
+
+
+class _Guests(TypedDict):
+    """What a listener must know of those whom it expects."""
+
+    allow: tuple[str, ...]
+    identify_within_s: float
+
+
+@dataclass(slots=True)
+class _Expected:
+    """Whose calls are expected at one port: a device of each caller, and the links by endpoint."""
+
+    devices: list[Device] = field(default_factory=list)
+    links: dict[str, DialInLink] = field(default_factory=dict)
+
+    def add(self, device: Device, link: DialInLink) -> None:
+        self.devices.append(device)
+        self.links[device.connection.endpoint] = link
+
+    @property
+    def guests(self) -> _Guests:
+        """From where they call, and how long each may take to tell who it is."""
+        connections = [device.connection for device in self.devices]
+        timeouts = (each.connect_timeout_ms for each in connections)
+        return {"allow": welcome(connections), "identify_within_s": max(timeouts) / 1000}
 
 
 def welcome(connections: Iterable[Connection]) -> tuple[str, ...]:

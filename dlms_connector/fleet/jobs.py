@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from dlms_connector.errors import LinkError
 from dlms_connector.fleet.member import CallTimeoutError, Member
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.talk import Talk
@@ -15,6 +16,13 @@ from dlms_connector.protocol.talk import Talk
 _IN_A_ROW = 8
 #: Extra time in seconds: a job's own error tells more than CallTimeoutError.
 _GRACE_S = 0.05
+
+
+class ReplacedError(LinkError):
+    """The meter's configuration has changed while it was talked with."""
+
+    def __init__(self) -> None:
+        super().__init__("the configuration of the meter has changed meanwhile")
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +58,8 @@ class Jobs:
     def __init__(self) -> None:
         #: A list, as it is empty in almost all of thousands of lines, and short in the others.
         self._waiting: list[Job] = []
+        #: The job that has its turn.
+        self._present: Job | None = None
         self._in_a_row = 0
 
     def __bool__(self) -> bool:
@@ -64,6 +74,11 @@ class Jobs:
         self._waiting.append(job)
         return job
 
+    def inherit(self, job: Job, member: Member) -> None:
+        """Take a job that another line has not begun, for the same meter, which is here now."""
+        job.member = member
+        self._waiting.append(job)
+
     def take(self, *, polls_wait: bool) -> Job | None:
         """Return the next job, None if there is none or if it is the polls' turn."""
         while self._waiting and self._waiting[0].future.done():
@@ -71,7 +86,14 @@ class Jobs:
         if not self._waiting or (polls_wait and self._in_a_row >= _IN_A_ROW):
             return None
         self._in_a_row += 1
-        return self._waiting.pop(0)
+        self._present = self._waiting.pop(0)
+        return self._present
+
+    def done(self, job: Job) -> None:
+        """Note that a job's turn is over: if it has no result by now, it gets none."""
+        if job is self._present:
+            self._present = None
+            job.future.cancel()
 
     def polled(self) -> None:
         """Note that a poll had its turn."""
@@ -81,3 +103,13 @@ class Jobs:
         """Cancel all waiting jobs."""
         for job in self._waiting:
             job.future.cancel()
+
+    def leave(self) -> list[Job]:
+        """Give away the jobs that have not begun, in order; the one that has fails."""
+        left, self._waiting = self._waiting, []
+        present, self._present = self._present, None
+        if present is not None and present.begun:
+            present.fail(ReplacedError())
+        elif present is not None:
+            left.insert(0, present)
+        return left

@@ -79,7 +79,7 @@ class Line:
 
         `demands` are what the line's polls demand of more than the line.
         """
-        self._log, self._link, self._polled = log, link, polled
+        self._log, self.link, self._polled = log, link, polled
         self._spread_s = spread_s
         self._shared = len(devices) > 1
         self._wake = Alarm()
@@ -179,10 +179,31 @@ class Line:
                 self._schedule.set(member.name, now)
         self._wake.ring()
 
+    def serves(self, devices: Sequence[Device]) -> bool:
+        """Whether these are its meters, as they are configured."""
+        ours = {name: member.device for name, member in self.members.items()}
+        return ours == {device.device_name: device for device in devices}
+
+    def leave(self) -> list[Job]:
+        """Note that `run` has been cancelled for good; return the jobs that have not begun."""
+        for member in self.members.values():
+            member.pace.end()
+        return self._jobs.leave()
+
+    def dismantle(self) -> None:
+        """Take the meters apart, when the line is closed for good."""
+        for member in self.members.values():
+            member.dismantle()
+
+    def inherit(self, job: Job) -> None:
+        """Take a job that the line before has left, for a meter that is here now."""
+        self._jobs.inherit(job, self.members[job.member.name])
+        self._wake.ring()
+
     @property
     def is_engaged(self) -> bool:
         """Whether the link is open, or jobs are waiting."""
-        return bool(self._jobs) or self._link.is_open
+        return bool(self._jobs) or self.link.is_open
 
     async def farewell(self) -> None:
         """Cancel jobs and release the open association; call this after `run` has ended."""
@@ -192,7 +213,7 @@ class Line:
 
     async def close(self) -> None:
         """Close the link."""
-        await self._link.close()
+        await self.link.close()
         self._seat.leave()
 
     # The turns
@@ -250,8 +271,7 @@ class Line:
             if not job.future.done():
                 await self._do(job)
         finally:
-            # If there is no result by now, there will be none.
-            job.future.cancel()
+            self._jobs.done(job)
             self._linger_until = asyncio.get_running_loop().time() + _LINGER_S
 
     async def _visit(self, member: Member, visit: Visit) -> None:
@@ -302,7 +322,7 @@ class Line:
         # Before the release, which takes a while: a job that comes meanwhile must wake us.
         self._wake.clear()
         await self._settle()
-        if self._link.is_open:
+        if self.link.is_open:
             self._seat.rest()
         else:
             self._seat.leave()
@@ -330,7 +350,7 @@ class Line:
         self._linger_until = inf
         if speaker is not None:
             await speaker.meter.session.release()
-        await self._link.close()
+        await self.link.close()
         self._seat.leave()
 
     async def _settle(self) -> None:
@@ -347,4 +367,4 @@ class Line:
             await speaker.meter.session.release()
             self._speaker = None
         if not self._jobs and (due is None or due > now):
-            await self._link.close()
+            await self.link.close()

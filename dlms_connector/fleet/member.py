@@ -106,6 +106,11 @@ class Member:
                 spread_s=spread_s,
             )
 
+    def dismantle(self) -> None:
+        """Take it apart, when it is not used any more: its parts hold each other."""
+        self.history = None
+        self.meter.dismantle()
+
     @property
     def device(self) -> Device:
         """The configured meter."""

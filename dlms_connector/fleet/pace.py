@@ -39,6 +39,10 @@ class Demand:
         """Add a meter, which demands nothing yet."""
         self._members.append(member)
 
+    def leave(self, member: Pace) -> None:
+        """Forget a meter, which demands nothing any more."""
+        self._members.remove(member)
+
     def change(self, by: float) -> None:
         """Note that a meter demands more, or less."""
         self._total = max(0.0, self._total + by)
@@ -108,6 +112,13 @@ class Pace:
     def silent(self) -> None:
         """Note that the meter did not answer: it demands nothing until it does."""
         self._demand(0.0)
+
+    def end(self) -> None:
+        """Leave the line and the group: the meter is not polled any more."""
+        self._demand(0.0)
+        for each in self._demands:
+            each.leave(self)
+        self._demands = ()
 
     def _demand(self, share: float) -> None:
         for each in self._demands:

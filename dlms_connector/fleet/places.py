@@ -10,18 +10,19 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from math import inf
 
 
 class Places:
-    """A number of places that seats share; used in one event loop.
+    """A number of places that seats share, None for as many as there are; used in one event loop.
 
     Lines whose meters do not answer hold half of the places at most: each of them waits out its
     timeouts there, and those that answer would come late.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = max(1, most)
-        self._most_silent = max(1, most // 2)
+    def __init__(self, most: int | None) -> None:
+        self._most, self._most_silent = _limits(most)
         #: Who has a place, and whether as a silent one.
         self._held: dict[Seat, bool] = {}
         self._silent = 0
@@ -39,6 +40,12 @@ class Places:
         """How many places are taken."""
         return len(self._held)
 
+    def resize(self, most: int | None) -> None:
+        """Have so many places from now on; if they are fewer, nobody is driven out at once."""
+        self._most, self._most_silent = _limits(most)
+        self._grant()
+        self._ask()
+
     async def take(self, seat: Seat, *, silent: bool) -> None:
         """Wait for a place; one that is held already is kept. `silent`: no answer is expected."""
         if seat in self._held:
@@ -47,14 +54,16 @@ class Places:
             return
         self._coming += 1
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queues[silent].append((self._coming, seat, future))
+        waiting = (self._coming, seat, future)
+        self._queues[silent].append(waiting)
         self._grant()
         self._ask()
         try:
             await future
         except asyncio.CancelledError:
-            if seat in self._held:
-                self.leave(seat)
+            with suppress(ValueError):  # else others would make room for nobody
+                self._queues[silent].remove(waiting)
+            self.leave(seat)
             raise
 
     def rest(self, seat: Seat) -> None:
@@ -81,7 +90,7 @@ class Places:
     def _wanting(self) -> int:
         """How many of those who wait would get a place that is given up now."""
         silent = min(len(self._queues[True]), max(0, self._most_silent - self._silent))
-        return len(self._queues[False]) + silent
+        return len(self._queues[False]) + int(silent)
 
     def _mark(self, seat: Seat, *, silent: bool) -> None:
         self._silent += silent - self._held[seat]
@@ -109,6 +118,11 @@ class Places:
                 self._held[seat] = silent
                 self._silent += silent
                 future.set_result(None)
+
+
+def _limits(most: int | None) -> tuple[float, float]:
+    """Return how many may have a place, and how many of them may be silent."""
+    return (inf, inf) if most is None else (max(1, most), max(1, most // 2))
 
 
 class Seat:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from dlms_connector.config import Device, PushListener
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import CommandError, LinkError
-from dlms_connector.fleet.line import Line
+from dlms_connector.fleet.lines import Lines
 from dlms_connector.hints import Symptom
 from dlms_connector.interpret import ScalerUnit
 from dlms_connector.meter import Meter
@@ -40,14 +40,13 @@ class PushesOnlyError(CommandError):
 
 
 class Pushing:
-    """The pushes of a fleet; `lines` are those of the polled meters, by device."""
+    """The pushes of a fleet; `lines` are those of the polled meters."""
 
     def __init__(
         self,
-        devices: Sequence[Device],
         sink: Sink,
         log: logging.Logger,
-        lines: Mapping[str, Line],
+        lines: Lines,
         *,
         listeners: Sequence[PushListener],
         state_dir: Path | NoPlace | None,
@@ -55,11 +54,10 @@ class Pushing:
         adopt: Callable[[Device], bool],
     ) -> None:
         self._log, self._lines = log, lines
-        self._pushers = {device.device_name for device in devices if not device.is_polled}
         self._asked: dict[str, float] = {}
         self._adopt = adopt
         self.push = Push(
-            devices,
+            (),
             sink,
             log,
             listeners=listeners,
@@ -70,6 +68,11 @@ class Pushing:
             unlisted=self._ask,
         )
 
+    def change(self, devices: Sequence[Device]) -> None:
+        """Receive for these meters from now on, and for those that were made by rule."""
+        self._asked.clear()
+        self.push.change(devices)
+
     async def run(self) -> None:
         """Receive pushes until cancelled; a fault of ours does not stop the polls."""
         try:
@@ -79,22 +82,19 @@ class Pushing:
 
     def only(self, device_name: str) -> bool:
         """Whether a meter only pushes."""
-        return device_name in self._pushers
+        return device_name not in self._lines.of and self.push.receiver.knows(device_name)
 
     def _adopted(self, device: Device) -> bool:
-        if device.device_name in self._lines or not self._adopt(device):
-            return False
-        self._pushers.add(device.device_name)
-        return True
+        return device.device_name not in self._lines.of and self._adopt(device)
 
     def _scaler(self, device_name: str, ref: AttributeRef) -> ScalerUnit | None:
-        line = self._lines.get(device_name)
+        line = self._lines.of.get(device_name)
         meter = line.members[device_name].meter if line else None
         return meter.learned.scalers.get(ref) if isinstance(meter, Meter) else None
 
     def _ask(self, device_name: str) -> None:
         """Read a meter's push setup, for what it pushes next; once, if it answers."""
-        line, now = self._lines.get(device_name), asyncio.get_running_loop().time()
+        line, now = self._lines.of.get(device_name), asyncio.get_running_loop().time()
         if line is None or now < self._asked.get(device_name, 0.0):
             return
         self._asked[device_name] = now + _AGAIN_S

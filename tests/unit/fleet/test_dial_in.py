@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from dlms_connector.config.model import Device, DevicePush, ListenConnection
-from dlms_connector.errors import AbsentError, LinkClosedError
+from dlms_connector.errors import AbsentError, ConnectError, LinkClosedError
 from dlms_connector.fleet.dial_in import News, welcome
 from dlms_connector.fleet.fleet import Fleet, UnavailableError
 from dlms_connector.link.listener import EVERYBODY
@@ -148,6 +148,54 @@ async def test_two_meters_on_one_port_by_serial_number(site: Site) -> None:
             async with call(site, framing="WRAPPER", serial=7, greeting=b"IMEI 4711\r\n"):
                 await site.until_states(M7="online")
                 await site.until_polled("M7", "M8", times=2)
+
+
+async def test_callers_change_while_others_are_connected(site: Site) -> None:
+    """Who has called stays connected; who is new is recognised, and who has left is hung up on."""
+
+    def expect(*numbers: int, **more: Any) -> list[Device]:
+        site.devices.clear()
+        for number in numbers:
+            site.expect(f"M{number}", {"serialNumber": f"{number:08}"} | more,
+                        interfaceType="WRAPPER")  # fmt: skip
+        return list(site.devices)
+
+    expect(7, 8)
+    async with site.running() as fleet, AsyncExitStack() as callers:
+        seven, eight = [
+            await callers.enter_async_context(call(site, framing="WRAPPER", serial=number))
+            for number in (7, 8)
+        ]
+        await site.until_states(M7="online", M8="online")
+        before, told = seven.seen["aarq"], len(site.sink.state_names("M7"))
+        listener = fleet.reception.listeners[f"{HERE}:{site.port}"]
+        fleet.change(expect(7, 9))
+        await site.until_polled("M7", times=3)
+        async with call(site, framing="WRAPPER", serial=9):
+            await site.until_states(M9="online")
+            await site.until_polled("M7", "M9", times=2)
+        assert seven.seen["aarq"] == before
+        assert site.sink.state_names("M7")[-1:] == ["online"]
+        assert len(site.sink.state_names("M7")) == told
+        assert fleet.reception.listeners[f"{HERE}:{site.port}"] is listener
+        asked = eight.seen["get"]
+        # In another configuration it is hung up on, and served when it calls again.
+        fleet.change(expect(7, timeoutMs=800))
+        async with call(site, framing="WRAPPER", serial=7):
+            await site.until_polled("M7", times=2)
+        assert eight.seen["get"] == asked
+        # Nobody is expected there any more, and then somebody is again.
+        fleet.change([])
+        await asyncio.wait(fleet.reception._closing)
+        with pytest.raises(ConnectError):
+            await TcpLink(HERE, site.port).open()
+        fleet.change(expect(8))
+        for _ in range(3000):
+            if fleet.reception.listeners:
+                break
+            await asyncio.sleep(0.01)
+        async with call(site, framing="WRAPPER", serial=8):
+            await site.until_polled("M8", times=2)
 
 
 async def test_by_system_title(site: Site) -> None:

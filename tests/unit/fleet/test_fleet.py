@@ -12,7 +12,8 @@ import pytest
 
 from dlms_connector.config.model import Device
 from dlms_connector.errors import ConnectError
-from dlms_connector.fleet.fleet import Fleet, Gate
+from dlms_connector.fleet.fleet import Fleet, GoneError
+from dlms_connector.fleet.gate import Gate
 from dlms_connector.fleet.line import Line
 from dlms_connector.link import Link
 from dlms_connector.simulator import MeterOptions, microstar, simulate
@@ -227,7 +228,7 @@ def test_a_line_that_fails_by_our_fault_starts_again_and_the_others_never_notice
 ) -> None:
     caplog.set_level(logging.ERROR)
     bench = Bench(device("A", host="x"), device("B", host="y"))
-    line: Line = bench.fleet._lines["tcp://x:4059"]
+    line: Line = bench.fleet._lines.at("tcp://x:4059")
     sound = line._rest
     faults = [ZeroDivisionError("our fault")] * 2
 
@@ -265,8 +266,8 @@ def test_jobs_reach_their_meter_and_statistics_are_kept() -> None:
         bench.fleet.reconnect("M1")
         await asyncio.sleep(1)
         assert bench.fakes["M1"].count("connect") == 2
-        with pytest.raises(KeyError):
-            bench.fleet.submit("nobody", lambda client: client.get([]), timeout_s=5)
+        with pytest.raises(GoneError, match="nobody is not polled any more"):
+            await bench.fleet.submit("nobody", lambda client: client.get([]), timeout_s=5)
         await stop(running)
 
     fake_time.run(body())

@@ -16,7 +16,7 @@ import pytest
 
 from dlms_connector.config.model import ConnectionGroup, Device
 from dlms_connector.fleet import descriptors
-from dlms_connector.fleet.descriptors import Descriptors, room
+from dlms_connector.fleet.descriptors import Descriptors, Room
 from dlms_connector.fleet.fleet import Fleet
 from dlms_connector.fleet.places import Places, Seat
 from dlms_connector.link import Link
@@ -210,12 +210,26 @@ def test_arithmetic_of_places(
     assert Descriptors(limit, used=24).places(lines, callers) == expected
 
 
+async def test_who_waits_no_more_drives_nobody_out() -> None:
+    asked: list[str] = []
+    places = Places(1)
+    there, gone = Seat((places,), lambda: asked.append("there")), Seat((places,), lambda: None)
+    await there.take(silent=False)
+    waiting = asyncio.ensure_future(gone.take(silent=False))
+    await asyncio.sleep(0)
+    assert there.is_wanted
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    there.rest()
+    assert (there.is_wanted, asked) == (False, [])
+
+
 def test_what_is_missing_is_told_in_one_line(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(descriptors, "descriptors", lambda wanted: Descriptors(256, used=56))
     devices = [device(f"M{n}", host=f"h{n // 2}") for n in range(1000)]
-    assert room(devices, LOG) == 256 - 56 - 64
+    assert Room()(devices, LOG) == 256 - 56 - 64
     assert caplog.messages == [
         "1000 meters on 500 connections need 620 file descriptors, and the process may have 256: "
         "136 connections are open at a time and the meters take turns; set LimitNOFILE=1024 in "
