@@ -60,12 +60,34 @@ class AttributeUpdates:
         self._meters, self._report, self._audit, self._log = meters, report, audit, log
         self._held: dict[tuple[str, str], Any] = {}
         self._wanted: dict[tuple[str, str], Any] = {}
-        self._refused: dict[str, dict[str, str]] = {name: {} for name in contexts}
+        self._refused: dict[str, dict[str, str]] = {}
         self._told: dict[str, str] = {}
         self._busy: set[str] = set()
         self._retries: dict[str, int] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def serve(self, contexts: Mapping[str, Context]) -> None:
+        """Keep the attributes of these devices from now on.
+
+        Of a device that is configured otherwise it is not known any more what it holds; what is
+        still to be written to it stays so, if it is configured yet.
+        """
+        before, self._contexts = self._contexts, contexts
+        for device in before.keys() - contexts.keys():
+            if timer := self._timers.pop(device, None):
+                timer.cancel()
+        changed = {name for name, context in before.items() if contexts.get(name) is not context}
+        for each in (self._refused, self._told, self._retries):
+            for device in each.keys() & changed:
+                del each[device]
+        self._held = {key: value for key, value in self._held.items() if key[0] not in changed}
+        self._wanted = {key: value for key, value in self._wanted.items() if self._has(*key)}
+
+    def _has(self, device: str, key: str) -> bool:
+        context = self._contexts.get(device)
+        updates = context.device.attribute_updates if context is not None else ()
+        return any(one.key == key for one in updates)
 
     def update(self, device: str, data: Mapping[str, Any]) -> None:
         """Take shared attributes; ignore those that are not configured."""
@@ -100,10 +122,11 @@ class AttributeUpdates:
 
     def wrote(self, device: str, ref: AttributeRef) -> None:
         """Report the value of an attribute anew, as something else has written it."""
-        for one in self._contexts[device].device.attribute_updates:
+        context = self._contexts[device]
+        for one in context.device.attribute_updates:
             if (one.class_id, one.obis, one.attribute) == (ref.class_id, ref.obis, ref.attribute):
                 self._held.pop((device, one.key), None)
-                self._spawn(self._show(self._contexts[device], one))
+                self._spawn(self._show(context, one))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -182,20 +205,21 @@ class AttributeUpdates:
             self._done(key, value)
             event = Event(device, who, what, f"refused: {error}", attempt.old, attempt.new)
             self._audit.note(event)
-            self._refused[device][update.key] = f"{update.key}: {shortened(str(error))}"
+            refused = self._refused.setdefault(device, {})
+            refused[update.key] = f"{update.key}: {shortened(str(error))}"
             self._tell(context, {})
             return True
         self._done(key, value)
         if written.changed:
             self._audit.note(Event(device, who, what, "done", written.old, written.new))
-        self._refused[device].pop(update.key, None)
+        self._refused.get(device, {}).pop(update.key, None)
         self._tell(context, {update.key: _told(written.new)})
         return True
 
     def _tell(self, context: Context, values: Mapping[str, Value]) -> None:
         """Report what the meter holds, and the refusals if they have changed."""
         device = context.device.device_name
-        refusals = "; ".join(self._refused[device].values())
+        refusals = "; ".join(self._refused.get(device, {}).values())
         if self._told.get(device) != refusals:
             self._told[device] = refusals
             values = {**values, ERROR_KEY: refusals}

@@ -7,6 +7,7 @@ nothing is raised.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -69,8 +70,14 @@ class Dispatcher:
             "getStatistics": Method(self._counting),
             **(more or {}),
         }
-        self._waiting = dict.fromkeys(contexts, 0)
+        #: How many calls wait or run, by device.
+        self._waiting = Counter[str]()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def serve(self, contexts: Mapping[str, Context]) -> None:
+        """Carry out the calls to these devices from now on."""
+        self._contexts = contexts  # another mapping: any thread may look at it
+        self._waiting = +self._waiting
 
     def call(self, request: Request, answer: Answer, *, age_s: float = 0.0) -> None:
         """Take a call that came `age_s` ago; `answer` is called once, later."""

@@ -8,7 +8,7 @@ does not have.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from logging import Logger
 from pathlib import Path
@@ -260,6 +260,17 @@ class ImageJobs:
     def finished(self, device: str) -> None:
         """Delete the stored state of a transfer: its image is active."""
         self._kept.put(device, None)
+
+    def serve(self, devices: Mapping[str, Device]) -> None:
+        """Go on with the transfers to these devices; others are broken off, and can be resumed."""
+        for name, transfer in list(self._transfers.items()):
+            if (device := devices.get(name)) is not None:
+                transfer.device = device
+                continue
+            del self._transfers[name]
+            if (task := self._tasks.pop(name, None)) is not None:
+                task.cancel()
+            self._shelf.give_back(name)
 
     def online(self, device: str) -> None:
         """Resume at once a transfer that waits for the meter."""

@@ -48,7 +48,7 @@ class Traces:
     def configured(self, devices: Iterable[Device]) -> None:
         """Begin the traces that the configuration has; what fails is told and stops nothing."""
         wanted = [(device, left) for device in devices if (left := _left_s(device)) > 0]
-        for device, left_s in wanted[:MOST_KEPT]:
+        for device, left_s in wanted[: MOST_KEPT - len(self._ends)]:
             most = device.trace.megabytes * _MEGABYTE if device.trace else MOST_OCTETS
             try:
                 if self._state_dir is None:
@@ -59,6 +59,16 @@ class Traces:
         if len(wanted) > MOST_KEPT:
             told = "%d devices have `trace`: the frames of the first %d are traced"
             self._log.warning(told, len(wanted), MOST_KEPT)
+
+    def serve(self, devices: Mapping[str, Device], changed: Iterable[Device]) -> None:
+        """Trace these devices from now on: those that have changed, as they are configured now."""
+        changed = tuple(changed)
+        for name in self._ends.keys() & {one.device_name for one in changed}:
+            self._ends[name].cancel()
+            self._end(name)
+        for name in self._ends.keys() - devices.keys():
+            self._ends.pop(name).cancel()  # the trace has ended with the meter
+        self.configured(changed)
 
     def _tracing(self, context: Context, arguments: Arguments) -> Local:
         """`traceFrames`: trace for `minutes`; 0 ends the trace that is running."""

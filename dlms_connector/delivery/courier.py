@@ -123,6 +123,10 @@ class Courier:
         """Deliver for one more device, which was made for a meter that pushes."""
         self._work.adopt(device)
 
+    def serve(self, devices: Collection[str]) -> None:
+        """Deliver for these devices from now on."""
+        self._work.serve(devices)
+
     def deleted(self, device: str) -> None:
         """Note that a device was deleted on the platform.
 

@@ -68,6 +68,12 @@ class OutboxWork:
             self._devices.add(device)
             self._cursor, self.behind = 0, True
 
+    def serve(self, devices: Collection[str]) -> None:
+        """Take the entries of these devices from now on; what is on its way is not called back."""
+        if not self._devices.issuperset(devices):
+            self._cursor, self.behind = 0, True
+        self._devices = set(devices)
+
     def write(self, entries: Iterable[Entry]) -> None:
         """Take polled readings for the next commit."""
         self._unwritten.extend(entries)

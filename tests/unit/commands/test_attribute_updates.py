@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -316,3 +317,37 @@ def test_a_fault_of_ours_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
 
     fake_time.run(run())
     assert "a shared attribute could not be written" in caplog.text
+
+
+@told
+async def test_what_is_wanted_of_a_device_that_is_another() -> None:
+    """What it holds is not known any more; what is still to be written to it stays so."""
+    bench = Bench(LIMIT, EMERGENCY)
+    bench.update(limit=4000)
+    await bench.settle()
+    bench.meters.down["M1"] = AWAY
+    bench.update(limit=5000, emergency=1)
+    await bench.settle()
+    (context,) = bench.desk.contexts.values()
+    changed = replace(context, device=context.device.model_copy(
+        update={"attribute_updates": context.device.attribute_updates[:1]}))  # fmt: skip
+    bench.updates.serve({"M1": changed})
+    assert bench.updates.wanted == {"M1": {"limit": 5000}}
+    del bench.meters.down["M1"]
+    bench.updates.retry("M1")
+    await bench.settle()
+    assert bench.held() == 5000
+    bench.updates.serve({"M1": context})
+    bench.update(limit=5000)
+    assert bench.updates.wanted == {"M1": {"limit": 5000}}, "it is compared with the meter again"
+    await bench.settle()
+    bench.updates.serve({"M1": context})
+    bench.update(limit=5000)
+    assert bench.updates.wanted == {}, "nothing has changed"
+    bench.meters.down["M1"] = AWAY
+    bench.update(limit=6000)
+    await bench.settle()
+    bench.updates.serve({})
+    bench.updates.retry("M1")
+    await asyncio.sleep(600)
+    assert bench.updates.wanted == {}

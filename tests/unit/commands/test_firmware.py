@@ -469,3 +469,27 @@ async def test_a_file_that_is_known_is_not_read_again(tmp_path: Path) -> None:
     changed = read_image(tmp_path, "one.bin", None, (first,))
     assert changed.octets == FIRMWARE[::-1]
     assert changed.digest != first.digest
+
+
+@told
+async def test_a_transfer_goes_on_while_its_device_is_there(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    name = bench.device.device_name
+    await bench.start()
+    await bench.until_percent(20)
+    changed = bench.device.model_copy(update={"device_type": "another"})
+    bench.jobs.serve({name: changed})
+    await bench.until_percent(40)
+    bench.jobs.serve({})
+    await asyncio.sleep(1)
+    assert bench.jobs.last(name) is None
+    assert bench.jobs._shelf._held == {}, "its octets are given back"
+    said = len(bench.said)
+    await asyncio.sleep(60)
+    assert len(bench.said) == said
+    # When it comes again it can be resumed.
+    bench.jobs.serve({name: bench.device})
+    await bench.start()
+    await bench.until("transferred")
+    assert bench.progress[-5:] != bench.progress[:5]
+    assert bench.meter.image.octets == FIRMWARE

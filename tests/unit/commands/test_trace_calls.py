@@ -164,3 +164,26 @@ def test_a_trace_has_one_end(trace: dict[str, Any], problem: str) -> None:
         "deviceName": "M", "connection": {"host": "127.0.0.1"}, "trace": trace,
     }]}, base=Path())  # fmt: skip
     assert problem in " ".join(loaded.every_problem)
+
+
+async def test_traces_follow_the_configuration(
+    tmp_path: Path, meters: MetersInMemory, context: Any
+) -> None:
+    """A device that is as before is traced on; others as they are configured now."""
+    traces = Traces(meters, tmp_path, LOG)
+    same, changed, gone = (traced(name, minutes=5) for name in ("Same", "Changed", "Gone"))
+    traces.configured([same, changed, gone])
+    await call(traces, context, {})
+    taps = dict(meters.taps)
+    meters.taps.pop("Gone").close()  # as the fleet does
+    again, new = traced("Changed", minutes=7), traced("New", minutes=5)
+    devices = {one.device_name: one for one in (same, again, new, context.device)}
+    traces.serve(devices, [again, new])
+    assert set(meters.taps) == {"Same", "Changed", "New", "House 1/A"}
+    assert meters.taps["Same"] is taps["Same"]
+    assert meters.taps["Changed"] is not taps["Changed"]
+    plain = context.device.model_copy(update={"device_name": "Same"})
+    traces.serve({"Same": plain}, [plain])
+    assert "Same" not in meters.taps
+    with pytest.raises(CommandError, match="no trace"):
+        await call(traces, Context(plain), {"minutes": 0})
