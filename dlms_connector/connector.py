@@ -1,8 +1,9 @@
 """The connector class that the gateway loads: its life cycle, without any DLMS code.
 
-The work is done by the parts (`gateway.Parts`), which are made anew when the table of devices
-changes. Nothing here raises into the gateway: after an exception in a constructor or handler,
-the gateway has no connectors, remote calls or attribute updates until it restarts.
+The work is done by the parts (`gateway.Parts`), which go on with other devices when their table
+changes, and are made anew when the gateway's role does. Nothing here raises into the gateway: after
+an exception in a constructor or handler, the gateway has no connectors, remote calls or attribute
+updates until it restarts.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from threading import Lock, Thread
 from time import time as unix_time
 from typing import Any
@@ -27,7 +27,6 @@ from dlms_connector.gateway import (
     Logs,
     Measuring,
     Parts,
-    changed,
     end_in_order,
     id_of,
     name_of,
@@ -39,6 +38,7 @@ from dlms_converters.message_size import messages
 from dlms_converters.statistics import count_message
 
 _CLOSED = "the connector is closed"
+_AS_BEFORE = "the devices could not be loaded again: polling goes on as before"
 _LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "NONE")
 
 
@@ -59,7 +59,9 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         self._converter_log = self._logger(
             f"{self.name}_converter", section, is_converter_logger=True, attr_name=self.name
         )
-        self._lock = Lock()
+        #: Held while what works changes: by one change after the other, also while it is prepared,
+        #: and by whoever begins or ends.
+        self._changing, self._lock = Lock(), Lock()
         self._opened = self._stopped = False
         logs = Logs(self._log, self._converter_log)
         self._make = partial(Parts, gateway, self, config, logs)
@@ -126,33 +128,38 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         except Exception:
             self._log.exception("metrics cannot be served")
 
+    def _follow_table(self) -> None:
+        """Serve the devices that the table has now."""
+        with self._changing:
+            if not self._go_on():
+                self._begin_anew()
+
+    def _go_on(self) -> bool:
+        """Let the parts go on with the devices that there are now; false if they cannot."""
+        if (parts := self._parts) is None:
+            return True
+        try:
+            said = parts.table.news()  # without the lock: to close does not wait for a large table
+        except Exception:
+            self._log.exception(_AS_BEFORE)
+            return True
+        with self._lock:
+            return said is None or self._stopped or parts.change(said)
+
     def _begin_anew(self) -> None:
-        """Load the configuration again, after a change of its table of devices."""
         with self._lock:
             if self._stopped:
                 return
-            folder = Path(self._gateway.get_config_path())
-            says_else = changed(self._config, folder, self.parts.prepared)
-            if says_else is None:
-                told = "%s has changed and gives no usable device: polling goes on as before"
-                self._log.error(told, self.parts.table)
-                return
-            if not says_else:
-                told = "%s was written anew and says what it said: the meters are polled on"
-                self._log.info(told, self.parts.table)
-                return
-            self._log.info("%s has changed: the devices are loaded again", self.parts.table)
             try:
                 parts = self._make()
             except Exception:
-                told = "the devices could not be loaded again: polling goes on as before"
-                self._log.exception(told)
+                self._log.exception(_AS_BEFORE)
                 return
             self._replace_by(parts)
 
     def _change_role(self) -> None:
         """Serve the meters, or let go of them, as the gateway's role has changed."""
-        with self._lock:
+        with self._changing, self._lock:
             if self._stopped:
                 return
             try:
@@ -268,9 +275,9 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         return type(self).fleet_factory(*args, **keys)
 
     def table_changed(self) -> None:
-        """Load the configuration again, soon: its table of devices has changed."""
-        # Not in this thread: it ends with the parts.
-        Thread(target=self._begin_anew, name=f"{self.name} loading", daemon=True).start()
+        """Serve the devices that the table has now, soon: it has changed."""
+        # Not in this thread, which has other work, and may end with the parts.
+        Thread(target=self._follow_table, name=f"{self.name} loading", daemon=True).start()
 
     def role_changed(self) -> None:
         """Serve the meters, or let go of them, soon."""

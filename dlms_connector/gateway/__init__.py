@@ -8,8 +8,9 @@ are the modules that import the gateway.
 
 from dlms_connector.gateway.log_size import shorten
 from dlms_connector.gateway.measuring import Measuring
-from dlms_connector.gateway.parts import Logs, Parts
-from dlms_connector.gateway.prepared import changed, id_of, name_of
+from dlms_connector.gateway.owner import Logs
+from dlms_connector.gateway.parts import Parts
+from dlms_connector.gateway.prepared import id_of, name_of
 from dlms_connector.gateway.signals import end_in_order
 from dlms_connector.gateway.storing import put_directly
 
@@ -17,7 +18,6 @@ __all__ = [
     "Logs",
     "Measuring",
     "Parts",
-    "changed",
     "end_in_order",
     "id_of",
     "name_of",

@@ -82,6 +82,12 @@ class Announcer:
         self._untold.pop(name, None)
         self._leave(name, self._clock() + DISCONNECT_AFTER_S, 0)
 
+    def renew(self, name: str) -> None:
+        """Announce a meter again when it answers next: it may want other shared attributes now."""
+        self._present.pop(name, None)
+        self._untold.pop(name, None)
+        self._told.discard(name)
+
     def leave(self, before: Announcer) -> None:
         """Disconnect at once what was connected before this: it is another gateway's now."""
         self._session = before._session  # no new one begins with this

@@ -43,6 +43,10 @@ class CallEntry:
         #: The next handler, which gets all other calls.
         self.behind: Handler | None = None
 
+    def serve(self, devices: Collection[str]) -> None:
+        """Take the calls to these devices from now on."""
+        self._devices = frozenset(devices)
+
     def stand(self, client: Any) -> None:
         """Install the entries before a client's handlers; the gateway sets its own per session."""
         first = getattr(client, _HANDLER, self)  # without the attribute: change nothing

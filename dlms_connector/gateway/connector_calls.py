@@ -56,7 +56,9 @@ class ConnectorCalls:
         starting: str = STARTING,
     ) -> None:
         self._starting = starting
-        self._gateway, self._type, self._devices = gateway, connector_type, devices
+        self._gateway, self._type = gateway, connector_type
+        #: By name. Replaced where they change: the threads of the gateway look at it.
+        self.devices = devices
         self._id, self._run, self._take = connector_id, run, take
         self._tell, self._largest, self._itself = tell, largest, itself
 
@@ -118,9 +120,9 @@ class ConnectorCalls:
         """Return our names of the devices that a call is for, by their names for the caller."""
         if call.everyone:
             renamed = renamed_devices(self._gateway)
-            return {renamed.get(name, name): name for name in self._devices}
+            return {renamed.get(name, name): name for name in self.devices}
         found = {called: our_name(self._gateway, called) for called in call.devices or ()}
-        return {called: name for called, name in found.items() if name in self._devices}
+        return {called: name for called, name in found.items() if name in self.devices}
 
     def _refusal(self, call: ConnectorCall) -> str:
         """Return why a call is refused as a whole; an empty text if it is not."""
@@ -178,7 +180,8 @@ class ConnectorCalls:
         if (size := json_size(outcome)) > self._largest():
             sentence = f"{request.device}: the answer has {size} bytes, too much for an attribute"
             outcome = {"method": request.method, "error": f"{sentence}; call the device itself"}
-        self._tell(self._devices[request.device], {CALL_KEY: outcome})
+        if (device := self.devices.get(request.device)) is not None:
+            self._tell(device, {CALL_KEY: outcome})
 
 
 def _request(call: ConnectorCall, name: str) -> Request:

@@ -8,7 +8,7 @@ from logging import Logger
 from pathlib import Path
 from typing import Any
 
-from dlms_connector.config import Configuration
+from dlms_connector.config import Configuration, Device
 from dlms_connector.delivery import (
     RECEIPT_KEY,
     Audit,
@@ -94,7 +94,7 @@ class Delivering:
         log: Logger,
         send: Callable[[Any], bool],
     ) -> None:
-        self._log, self._devices = log, devices
+        self._log, self._devices = log, frozenset(devices)
         self._platform = GatewaysPlatform(gateway, renames, send, self._answer)
         journal = configuration.journal
         limits = journal and JournalLimits(
@@ -105,11 +105,11 @@ class Delivering:
             period_s=configuration.confirm_period_ms / 1000,
             journal=limits or None,
         )
-        self._wanted = bool(journal) or any(one.profiles for one in configuration.devices)
         self._courier: Courier | None = None
         self._thread: CourierThread | None = None
         self._session: object | None = None
         self._configured = configuration.devices
+        self._place: tuple[Path | None, str] | None = None
         self._upkeep: Upkeep | None = None
         self._access, self._name_there = configuration.platform, renames.name_of
         self._audit: Audit | None = None
@@ -119,11 +119,13 @@ class Delivering:
         self.lacks: Callable[[Source], None] = lambda source: None
 
     def open(self, folder: Path | None, name: str) -> None:
-        """Open the records in the folder of the state, and start the thread.
+        """Open the records in the folder of the state, if they are wanted, and start the thread.
 
         Where that is not possible it is told, and polls go on without.
         """
-        if not self._wanted:
+        self._place = folder, name
+        wanted = self._settings.journal or any(one.profiles for one in self._configured)
+        if not wanted or self.records is not None:
             return
         if folder is None:
             self._log.error("profiles are not read and no journal is kept: there is no folder")
@@ -152,6 +154,15 @@ class Delivering:
             self._audit = Audit(self.records, rest, self._name_there, self._log)
             self._auditing = AuditThread(self._audit, self._log, lambda one: self.lacks(one))
             self._auditing.start(f"{name} auditing")
+
+    def serve(self, configured: Sequence[Device], devices: Collection[str]) -> None:
+        """Deliver for these devices from now on; records are opened if the first wants them."""
+        self._configured, self._devices = tuple(configured), frozenset(devices)
+        if self._courier is None and self._place is not None:
+            self.open(*self._place)
+        elif (upkeep := self._upkeep) is not None:
+            self._put(lambda courier: upkeep.serve(configured, devices))
+            self._put(lambda courier: courier.serve(devices))
 
     def close(self, within_s: float) -> None:
         """End the thread; what is not confirmed is sent again at the next start."""
@@ -206,8 +217,9 @@ class Delivering:
 
     def adopt(self, device: str) -> None:
         """Deliver for one more device, which was made for a meter that pushes."""
-        if self._upkeep is not None:
-            self._upkeep.adopt(device)
+        self._devices |= {device}
+        if (upkeep := self._upkeep) is not None:
+            self._put(lambda courier: upkeep.adopt(device))
         self._put(lambda courier: courier.adopt(device))
 
     def deleted(self, device: str) -> None:

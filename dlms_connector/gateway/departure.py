@@ -8,6 +8,7 @@ meters that never answered, take longer than the 5 s that it gives a connector.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from dlms_connector.gateway.renames import renamed_devices
@@ -35,3 +36,13 @@ def depart(gateway: Any, connector: Any, is_connected: Callable[[str], bool]) ->
         devices.pop(name, None)
         for held in _HELD_IN:
             getattr(gateway, held, {}).pop(name, None)
+
+
+def forget_reports(gateway: Any, connector: Any) -> None:
+    """Stop the gateway's periodic reports: it would repeat the last values for ever."""
+    with suppress(Exception):
+        service = gateway.get_report_strategy_service()
+        if service is not None:
+            service.delete_all_records_for_connector_by_connector_id_and_connector_name(
+                connector.get_id(), connector.name
+            )

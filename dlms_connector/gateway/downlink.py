@@ -7,7 +7,7 @@ remote calls for all connectors until the gateway restarts.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from logging import Logger
@@ -117,9 +117,12 @@ class Downlink:
             itself=itself or {},
             starting=refusal or STARTING,
         )
+        self._make_context: Callable[[Device], Context]
+        self._contexts: Mapping[str, Context] = {}
         self._dispatcher: Dispatcher | None = None
         self._updates: AttributeUpdates | None = None
         self._images: ImageJobs | None = None
+        self._traces: Traces | None = None
         #: What came before there are meters, in the meters' loop, which may not run yet.
         self._early_calls: list[Callable[[], None]] = []
         self._early_values: dict[str, dict[str, Any]] = {}
@@ -145,10 +148,10 @@ class Downlink:
         """Begin to serve; called as soon as the fleet exists."""
         audit = Audit(self._log, self._event)
         clock_sets = Kept(state_dir, "clock-sets.json", self._log)
-        contexts = {
-            name: Context(device, self._converters[name], _now, clock_sets, intervals=intervals)
-            for name, device in self._devices.items()
-        }
+        self._make_context = lambda device: Context(
+            device, self._converters[device.device_name], _now, clock_sets, intervals=intervals
+        )
+        contexts = self._made_contexts(self._devices.values())
         self._images = ImageJobs(
             Path(self._gateway.get_config_path()) / FOLDER,
             meters,
@@ -160,7 +163,7 @@ class Downlink:
         self._updates = AttributeUpdates(
             contexts, meters, report=self._tell_attributes, audit=audit, log=self._log
         )
-        traces = Traces(meters, state_dir, self._log)
+        traces = self._traces = Traces(meters, state_dir, self._log)
         self._dispatcher = self._own_calls.dispatcher = Dispatcher(
             contexts,
             meters,
@@ -179,6 +182,23 @@ class Downlink:
         for call in self._early_calls:
             call()
         self._early_calls, self._early_values = [], {}
+
+    def serve(self, devices: Sequence[Device], converters: Mapping[str, Converter]) -> None:
+        """Serve these devices from now on, as the fleet does already; also before `start`.
+
+        What is under way goes on, if its device is still there.
+        """
+        before = self._devices
+        self._devices = {device.device_name: device for device in devices}
+        self._own_calls.devices, self._converters = self._devices, converters
+        if self._dispatcher is None or not (self._updates and self._images and self._traces):
+            return
+        changed = [one for name, one in self._devices.items() if before.get(name) is not one]
+        contexts = self._made_contexts(changed)
+        self._dispatcher.serve(contexts)
+        self._updates.serve(contexts)
+        self._images.serve(self._devices)
+        self._traces.serve(self._devices, changed)
 
     def online(self, device: str) -> None:
         """Resume the work that waited for a meter while it was offline."""
@@ -246,6 +266,13 @@ class Downlink:
 
     # Internals
 
+    def _made_contexts(self, new: Iterable[Device]) -> Mapping[str, Context]:
+        """Return the contexts of all devices, with another for each new one."""
+        made = {device.device_name: self._make_context(device) for device in new}
+        known = {**self._contexts, **made}
+        self._contexts = {name: known[name] for name in self._devices}
+        return self._contexts
+
     def _call(self, request: Request, answer: Answer, came: float) -> None:
         if self._dispatcher is not None:
             self._dispatcher.call(request, answer, age_s=monotonic() - came)
@@ -262,6 +289,8 @@ class Downlink:
 
     def _wrote(self, meters: Meters, device: str, ref: AttributeRef | MethodRef) -> None:
         """Let the platform's values follow what a call has changed."""
+        if device not in self._devices:
+            return
         if self._updates and isinstance(ref, AttributeRef):
             self._updates.wrote(device, ref)
         meters.refresh(device, ref.class_id, ref.obis)
@@ -293,8 +322,8 @@ class Downlink:
             return False
 
     def _event(self, event: Event) -> None:
-        if self._audit_telemetry:
-            self._tell_telemetry(self._devices[event.device], AUDIT_KEY, event.sentence)
+        if self._audit_telemetry and (device := self._devices.get(event.device)) is not None:
+            self._tell_telemetry(device, AUDIT_KEY, event.sentence)
 
 
 def _bounded(value: Value) -> Any:

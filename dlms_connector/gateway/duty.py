@@ -15,6 +15,7 @@ from typing import Any
 from dlms_connector.config import Configuration
 from dlms_connector.gateway.session import session
 from dlms_connector.sharing import WHOLE_FLEET, RoleFile, Share
+from dlms_connector.state import begin_tenure
 
 #: Seconds between two looks at the file: with the time to let go of the meters, a change is done
 #: within a second.
@@ -44,6 +45,7 @@ class Duty:
         self._log, self._changed = log, changed
         self._ended = Event()
         self._told_in: object | None = None
+        self._folder: Path | None = None
         #: Whether the meters are polled.
         self.active = self._file is None or self._file.is_active()
 
@@ -84,6 +86,26 @@ class Duty:
         self._told_in = now
         if told := self.attributes():
             gateway.tb_client.client.send_attributes(dict(told))
+
+    def take(self, folder: Path | None) -> Path | None:
+        """Return the folder of the state for use; None if it cannot be used.
+
+        It is noted there that invocation counters may have been used elsewhere.
+        """
+        self._folder = folder
+        if folder is not None:
+            share = str(self.share) if self.share.count > 1 else ""
+            try:
+                begin_tenure(folder, share, anew=self.is_paired)
+            except OSError as error:
+                self._log.error("nothing is kept in %s: %s", folder, error)
+                self._folder = None
+        return self._folder
+
+    def retire(self) -> None:
+        """Let commands ask the meters for their counters: from now on another gateway counts."""
+        if self.is_paired and self.active:
+            self.take(self._folder)
 
     def begin(self, name: str) -> None:
         """Say what it is, and watch the file, if there is one."""

@@ -105,7 +105,7 @@ class Measuring:
         if fleet is not None:
             yield description.POLLS, _by(fleet.tally.polls)
             yield description.PUSHES, _by(fleet.pushing.push.receiver.counts)
-            yield from _sums([one for _, one in fleet.counters()])
+            yield from _sums([*(one for _, one in fleet.counters()), fleet.departed])
 
     def _stored(self) -> int | None:
         """Return what waits in a storage in memory; to count others reads the disk."""

@@ -14,6 +14,7 @@ from dlms_connector.fleet import Fleet
 from dlms_connector.gateway import garbage
 from dlms_connector.gateway.uplink import Uplink
 from dlms_connector.metrics import Histogram
+from dlms_connector.records import Records
 
 #: Seconds for the fleet to release its associations, and for the thread to end.
 GOODBYE_S = 0.6
@@ -44,7 +45,7 @@ class MetersThread:
     ) -> None:
         """`lateness` gets how late the loop is, once a second."""
         self._make_fleet, self._uplink = make_fleet, uplink
-        self._devices = [device for device in devices if device.is_polled]
+        self._devices = _polled(devices)
         self._log, self._period_s = log, period_s
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(_BLOCKING, "dlms-blocking"))
@@ -78,6 +79,21 @@ class MetersThread:
             return False
         return True
 
+    def change(self, devices: Sequence[Device], records: Records | None) -> None:
+        """Poll these meters from now on, in the loop: see `Fleet.change`."""
+        before, self._devices = self._devices, _polled(devices)
+        if self.fleet is not None:
+            with garbage.uncollected():
+                self.fleet.change(devices, records)
+            new = sum(before.get(name) is not one for name, one in self._devices.items())
+            self._settle(new)
+
+    def _settle(self, new: int) -> None:
+        """Take so many new meters for what stays, when they have their sessions and plans."""
+        asyncio.get_running_loop().call_later(
+            _SETTLED_S + new / _SETTLED_PER_S, garbage.keep_running, new
+        )
+
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
@@ -96,10 +112,7 @@ class MetersThread:
         polling = asyncio.create_task(fleet.run())
         diagnosing = asyncio.create_task(self._diagnose(fleet))
         looking = asyncio.create_task(self._look_how_late())
-        asyncio.get_running_loop().call_later(
-            _SETTLED_S + len(self._devices) / _SETTLED_PER_S,
-            garbage.keep_running, len(self._devices),
-        )  # fmt: skip
+        self._settle(len(self._devices))
         await asyncio.wait({polling, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if polling.done() and not polling.cancelled() and (error := polling.exception()):
             self._log.error("polling failed: nothing is polled until a restart", exc_info=error)
@@ -127,12 +140,18 @@ class MetersThread:
         loop = asyncio.get_running_loop()
         due = loop.time()
         period_s, send = self._period_s or COUNT_S, self._period_s > 0
-        while self._devices:
-            for device in self._devices:
-                due = max(due + period_s / len(self._devices), loop.time())
+        while True:
+            names = [*self._devices] or [""]  # where there is none yet, one may come
+            for name in names:
+                due = max(due + period_s / len(names), loop.time())
                 await asyncio.sleep(due - loop.time())
+                if (device := self._devices.get(name)) is None:  # it has left meanwhile
+                    continue
                 try:
-                    statistics = fleet.statistics(device.device_name)
-                    self._uplink.statistics(device, statistics, send=send)
+                    self._uplink.statistics(device, fleet.statistics(name), send=send)
                 except Exception:
-                    self._log.exception("%s: no diagnostics", device.device_name)
+                    self._log.exception("%s: no diagnostics", name)
+
+
+def _polled(devices: Sequence[Device]) -> dict[str, Device]:
+    return {device.device_name: device for device in devices if device.is_polled}

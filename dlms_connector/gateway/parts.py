@@ -1,49 +1,47 @@
-"""What works for one loaded configuration: made anew when its table of devices changes.
+"""What works between the gateway and the meters, as long as the gateway's role stays the same.
 
-One thread runs all meters (`meters_thread`). One converts their data and passes it to the
-gateway, and one does the work that waits for the platform (`uplink_queue`).
+When the table of devices changes, each part goes on with those that there are then. One thread runs
+all meters (`meters_thread`). One converts their data and passes it to the gateway, and one does the
+work that waits for the platform (`uplink_queue`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from functools import partial
 from logging import Logger
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
-from dlms_connector.config import Configuration, Device
+from dlms_connector.config import Device
 from dlms_connector.errors import ConfigError
 from dlms_connector.fleet import Fleet
 from dlms_connector.gateway import garbage, last_good
 from dlms_connector.gateway.announcer import Announcer
+from dlms_connector.gateway.asking import is_of_another, largest_attribute
 from dlms_connector.gateway.call_entry import CallEntry
 from dlms_connector.gateway.daily_backup import DailyBackup
 from dlms_connector.gateway.delivering import Delivering
-from dlms_connector.gateway.departure import depart
+from dlms_connector.gateway.departure import depart, forget_reports
 from dlms_connector.gateway.device_file import DeviceFile
-from dlms_connector.gateway.device_filter import denied_by
 from dlms_connector.gateway.downlink import Downlink
 from dlms_connector.gateway.duty import Duty
-from dlms_connector.gateway.file_watch import FileWatch
 from dlms_connector.gateway.free_memory import FreeMemory
 from dlms_connector.gateway.handover import until_taken
 from dlms_connector.gateway.known_devices import load_each_once
 from dlms_connector.gateway.meters_thread import MetersThread
-from dlms_connector.gateway.prepared import Prepared, devices_file, prepare, state_directory
+from dlms_connector.gateway.owner import Logs, Owner
+from dlms_connector.gateway.prepared import Prepared, state_directory
 from dlms_connector.gateway.remembered import file_name
 from dlms_connector.gateway.renames import Renames
 from dlms_connector.gateway.session import session
-from dlms_connector.gateway.uplink import Converter, Uplink
+from dlms_connector.gateway.table import Said, Table
+from dlms_connector.gateway.uplink import Uplink
 from dlms_connector.gateway.uplink_queue import UplinkQueue
 from dlms_connector.metrics import LATE_BOUNDS, Histogram
-from dlms_connector.state import begin_tenure
-from dlms_converters.message_size import LARGEST_VALUE
-from dlms_converters.own import downlink_converter, uplink_converter
 
 #: `end` takes at most CLOSE_S: the gateway calls it in a busy loop, for 5 s at most. The time
 #: that is left after the release of the meters, at least FLUSH_S, is for data in the queue.
@@ -56,53 +54,14 @@ IDLE_S, STARTING_S = 0.1, 0.001
 #: How much later a reading may be handed to the gateway, so that those of several meters share a
 #: wake-up of the thread.
 REST_S = 0.02
-#: Pause between two looks at the table of devices; a change counts after two.
-LOOK_S = 5.0
-
 #: How long meters may take to be let go of where others take them: on a busy host longer than
 #: usual, and less than the gateway waits if it closes the connector meanwhile.
 _LET_GO_S = 3.0
 
 #: How many announcements may wait: each meter has several, when a large fleet starts.
 _LEAST_NEWS, _NEWS_PER_DEVICE = 10_000, 4
-#: Bytes that the gateway adds to an attribute: names of up to 255 characters, and metadata.
-_ENVELOPE = 2048
-
-
-class Owner(Protocol):
-    """What the parts need of the connector, which the gateway has loaded and knows."""
-
-    #: The connector's name, which the gateway may set after construction.
-    name: str
-
-    def get_id(self) -> str:
-        """Return the id of the connector in the gateway."""
-
-    def get_type(self) -> str:
-        """Return the type under which the gateway found the class."""
-
-    def make_fleet(self, *args: Any, **keys: Any) -> Fleet:
-        """Make the fleet, as its class does."""
-
-    def send(self, data: Any) -> bool:
-        """Hand converted data to the gateway's storage; false if it did not take all of it."""
-
-    def count(self, name: str, count: int) -> None:
-        """Add to the gateway's statistics of the connector."""
-
-    def table_changed(self) -> None:
-        """Note that the table of devices has changed since these parts were made."""
-
-    def role_changed(self) -> None:
-        """Note that the gateway's role is another than that which these parts have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Logs:
-    """The connector's log, and the one of its converters."""
-
-    connector: Logger
-    converters: Logger
+#: How long the meters' loop may take for a change of the table: it is made between two steps.
+_CHANGE_S = 10.0
 
 
 class Parts:
@@ -117,26 +76,17 @@ class Parts:
         self, gateway: Any, owner: Owner, config: Any, logs: Logs, *, like: Parts | None = None
     ) -> None:
         self._gateway, self._owner, self._config = gateway, owner, config
-        self._log, self._converter_log = logs.connector, logs.converters
+        self._log: Logger = logs.connector
+        self.table: Table = Table(gateway, owner, config, logs, like=like.table if like else None)
         folder = Path(gateway.get_config_path())
-        self.watch: FileWatch = like.watch if like else FileWatch(devices_file(config, folder))
-        self._look_at = monotonic() + LOOK_S
         self._session: object | None = None
-        self.downlink_converters: dict[str, Any] = like.downlink_converters if like else {}
-        self._denied = denied_by(gateway, owner.name, self._log)
-        self.prepared: Prepared = (
-            like.prepared
-            if like
-            else prepare(config, folder, self._log, self._converter, self._denied)
-        )
         configuration, share = self.prepared.configuration, self.prepared.share
         self.duty = Duty(configuration, share, self._log, owner.role_changed)
-        #: The folder of the state, once the meters need it.
-        self._folder: Path | None = None
-        names = [device.device_name for device in self.prepared.devices]
+        names = self.table.said.names
         self._renames = Renames(gateway, names, self._log)
+        self._calls = CallEntry(gateway, owner, names)
         self._announcer = Announcer(
-            gateway, owner, CallEntry(gateway, owner, names), self._renames, self._log, monotonic
+            gateway, owner, self._calls, self._renames, self._log, monotonic
         )
         is_read = load_each_once(gateway)
         self._device_file = DeviceFile(gateway, self._log, monotonic, is_read)
@@ -144,7 +94,7 @@ class Parts:
         self._announcing = UplinkQueue(
             self._log,
             idle=self._reconcile,
-            limit=max(_LEAST_NEWS, _NEWS_PER_DEVICE * len(names)),
+            limit=_most_news(names),
             idle_s=self._idle_s,
         )
         #: Polls that were dropped before their conversion.
@@ -168,9 +118,9 @@ class Parts:
         )
 
     @property
-    def table(self) -> Path | None:
-        """The file of the table of devices, None if there is none."""
-        return self.watch.path
+    def prepared(self) -> Prepared:
+        """The devices that are served, and the others that the configuration has."""
+        return self.table.said.prepared
 
     @property
     def fleet(self) -> Fleet | None:
@@ -212,6 +162,34 @@ class Parts:
             self.uplink.misconfigured(one.name, one.device_type, one.problems)
         self._meters.start(f"{self._owner.name} meters")
 
+    def change(self, said: Said) -> bool:
+        """Serve what the configuration says now; the meters that are as before notice nothing.
+
+        Returns false if that cannot be done: other parts are to be made then. So where more than
+        the devices has changed, where no meter is polled, and after a fault, which is told.
+        """
+        if not self.duty.active or not said.is_alike(self.table.said):
+            return False
+        done: Future[bool] = Future()
+
+        def change() -> None:
+            if not done.set_running_or_notify_cancel():
+                return  # it is too late
+            try:
+                self._serve(said)
+            except Exception:
+                self._log.exception("the devices could not be changed: all meters begin anew")
+                done.set_result(False)
+            else:
+                done.set_result(True)
+
+        if not self._meters.call(change):
+            return False
+        if not wait([done], _CHANGE_S).done and done.cancel():
+            self._log.error("the meters' thread does not take a change: all meters begin anew")
+            return False
+        return done.result()
+
     def end(self, *, for_good: bool = True) -> None:
         """Stop polling and release the meters; return when done, in less than a second.
 
@@ -239,8 +217,8 @@ class Parts:
         if for_good:
             self._depart()
         self._device_file.give_back()
-        self._forget_reports()
-        self._retire()
+        forget_reports(self._gateway, self._owner)
+        self.duty.retire()
         if self._gateway.stopped:
             garbage.ending()
         took_ms = (monotonic() - started) * 1000
@@ -266,7 +244,7 @@ class Parts:
             count=self._owner.count,
             came_online=lambda name: self.downlink.online(name),
             numeric_texts=self.prepared.configuration.numeric_texts,
-            largest_attribute=self._largest_attribute,
+            largest_attribute=partial(largest_attribute, self._gateway),
             keeper=self.delivering,
             shared=self.duty.is_shared,
         )
@@ -276,25 +254,17 @@ class Parts:
             self._gateway,
             self._owner.get_type(),
             self.prepared.devices,
-            self.downlink_converters,
+            self.table.said.downlinks,
             run=lambda job: self._meters.call(job),
             tell_attributes=self.uplink.attributes,
             tell_telemetry=self.uplink.event,
             audit_telemetry=self.prepared.configuration.audit_telemetry,
             log=self._log,
-            largest_attribute=self._largest_attribute,
+            largest_attribute=partial(largest_attribute, self._gateway),
             connector_id=self._owner.get_id(),
             itself={"getDelivery": self.delivering.status, "getRole": self.duty.attributes},
             refusal=self.duty.refusal,
         )
-
-    def _converter(self, device: Device, configuration: Configuration) -> Converter:
-        log, strategy = self._converter_log, configuration.report_strategy
-        connector_type, texts = self._owner.get_type(), configuration.numeric_texts
-        downlink = downlink_converter(device, log, connector_type, texts)
-        self.downlink_converters[device.device_name] = downlink
-        made: Converter = uplink_converter(device, log, connector_type, strategy, texts)
-        return made
 
     def _make_fleet(self) -> Fleet:
         """Make the fleet, in the meters' thread, and what needs the folder of the state."""
@@ -306,14 +276,12 @@ class Parts:
             self._log,
             name,
         )
-        folder = self._folder = self._with_tenure(folder)
+        folder = self.duty.take(folder)
         if folder is not None:
             last_good.keep(self._config, folder, name, self._log)
             self._renames.open(folder / f"renamed-{file_name(name)}.json")
         path = folder / f"online-{file_name(name)}.json" if folder is not None else None
-        names = [device.device_name for device in self.prepared.devices]
-        names += [one.name for one in self.prepared.misconfigured]
-        self.uplink.states.open(path, names, self._is_told_by_another)
+        self.uplink.states.open(path, self.table.said.named, self._is_told_by_another)
         self.delivering.open(folder, name)
         self._backup.open(folder, name)
         fleet = self._owner.make_fleet(
@@ -326,24 +294,47 @@ class Parts:
             records=self.delivering.records,
             groups=self.prepared.configuration.groups,
         )
-        self.delivering.lacks = lambda source: self._reread(partial(fleet.reread, source))
-        if self.delivering.records is not None:
-            self.delivering.records.on_damage = lambda: self._reread(fleet.reread_all)
+        self._let_ask_again(fleet)
         self.downlink.start(fleet, folder, self.delivering.records)
         return fleet
 
-    def _reread(self, job: Callable[[], None]) -> None:
-        self._meters.call(job)
+    def _let_ask_again(self, fleet: Fleet) -> None:
+        """Have meters asked again for what the platform or the disk has lost."""
+
+        def reread(job: Callable[[], None]) -> None:
+            self._meters.call(job)
+
+        self.delivering.lacks = lambda source: reread(partial(fleet.reread, source))
+        if self.delivering.records is not None:
+            self.delivering.records.on_damage = lambda: reread(fleet.reread_all)
+
+    def _serve(self, said: Said) -> None:
+        """Serve what the configuration says now. In the meters' loop, all at once."""
+        before, self.table.said = self.table.said, said
+        now, names, difference = said.prepared, said.names, said.since(before)
+        self._renames.serve(names)
+        self._calls.serve(names)
+        self._announcing.limit = _most_news(names)
+        self.uplink.serve(now.converters, said.named, difference.changed, self._is_told_by_another)
+        self.delivering.serve(now.configuration.devices, {*names, *self.uplink.adopted})
+        self._meters.change(now.devices, self.delivering.records)
+        if self.fleet is not None:
+            self._let_ask_again(self.fleet)
+        self.downlink.serve(now.devices, said.downlinks)
+        for one in now.misconfigured:
+            if one not in before.prepared.misconfigured:
+                self.uplink.misconfigured(one.name, one.device_type, one.problems)
+        self._log.info("%s", difference)
 
     def _adopt(self, device: Device) -> bool:
         """Take a device that was made for a meter that pushes; false if it may not be used."""
         name = device.device_name
-        if name in self.prepared.converters or self._denied(name):
+        if name in self.prepared.converters or self.table.said.denied(name):
             return False
         if self._is_told_by_another(name):
             return False
         try:
-            converter = self._converter(device, self.prepared.configuration)
+            converter = self.table.uplink_converter(device)
         except ConfigError as error:
             self._log.error("%s cannot be made: %s", name, error)
             return False
@@ -379,42 +370,12 @@ class Parts:
         self.duty.tell(self._gateway)
         self._device_file.write()
         self._memory.look()
-        if monotonic() >= self._look_at:
-            self._look_at = monotonic() + LOOK_S
-            if self.watch.changed():
-                self._owner.table_changed()
-
-    def _with_tenure(self, folder: Path | None) -> Path | None:
-        """Note that invocation counters may have been used elsewhere; None if it cannot be."""
-        if folder is not None:
-            share = str(self.duty.share) if self.duty.share.count > 1 else ""
-            try:
-                begin_tenure(folder, share, anew=self.duty.is_paired)
-            except OSError as error:
-                self._log.error("nothing is kept in %s: %s", folder, error)
-                return None
-        return folder
-
-    def _retire(self) -> None:
-        """Let commands ask the meters for their counters: from now on another gateway counts."""
-        if self.duty.is_paired and self.duty.active:
-            self._with_tenure(self._folder)
+        self.table.look()
 
     def _is_told_by_another(self, name: str) -> bool:
         """Whether another connector, or another gateway, tells the state of a device."""
-        return name in self.prepared.elsewhere or self._is_of_another(name)
-
-    def _is_of_another(self, name: str) -> bool:
-        devices: Mapping[str, Mapping[str, Any]] = self._gateway.get_devices()
-        owner = devices.get(name, {}).get("connector")
-        return owner is not None and owner.get_name() != self._owner.name
-
-    def _largest_attribute(self) -> int:
-        """Return the largest attribute in bytes; it depends on the platform's payload size."""
-        most = LARGEST_VALUE["attributes"]
-        with suppress(Exception):  # there is no client yet
-            most = max(most, self._gateway.get_max_payload_size_bytes() - _ENVELOPE)
-        return most
+        elsewhere = name in self.prepared.elsewhere
+        return elsewhere or is_of_another(self._gateway, name, self._owner.name)
 
     def _depart(self) -> None:
         try:
@@ -422,11 +383,6 @@ class Parts:
         except Exception:  # it only takes the gateway longer
             self._log.debug("the devices could not be taken off the gateway", exc_info=True)
 
-    def _forget_reports(self) -> None:
-        """Stop the gateway's periodic reports: it would repeat the last values for ever."""
-        with suppress(Exception):
-            service = self._gateway.get_report_strategy_service()
-            if service is not None:
-                service.delete_all_records_for_connector_by_connector_id_and_connector_name(
-                    self._owner.get_id(), self._owner.name
-                )
+
+def _most_news(names: Sequence[str]) -> int:
+    return max(_LEAST_NEWS, _NEWS_PER_DEVICE * len(names))

@@ -82,31 +82,24 @@ def devices_file(raw: Any, folder: Path) -> Path | None:
     return folder / name if isinstance(name, str) and name else None
 
 
-def changed(raw: Any, folder: Path, before: Prepared) -> bool | None:
-    """Whether a configuration says something else than before; None if it gives no device now.
-
-    Secrets count by their values.
-    """
-    try:
-        loaded = load(raw, base=folder)
-    except ConfigError:
-        return None
-    return loaded != before.loaded if loaded.configuration.devices else None
-
-
 def prepare(
     raw: Any,
     folder: Path,
     log: Logger,
     converter_of: Callable[[Device, Configuration], Converter],
     denied: Callable[[str], bool] = lambda name: False,
+    *,
+    loaded: Loaded | None = None,
 ) -> Prepared:
-    """Read any configuration; every problem becomes a line in the log.
+    """Read any configuration, or take what was `loaded`; every problem becomes a line in the log.
 
     `folder` is the gateway's configuration folder. `converter_of` raises ConfigError.
     Devices that are `denied` are left out and not shown on the platform.
     """
-    loaded = _load(raw, folder, log)
+    loaded = _load(raw, folder, log) if loaded is None else loaded
+    _tell([f"configuration: {problem}" for problem in loaded.problems], log)
+    for note in loaded.notes:
+        log.warning("%s", note)
     refused = [*loaded.refused]
     devices, converters = [], {}
     for device in loaded.configuration.devices:
@@ -168,16 +161,12 @@ def state_directory(
 
 def _load(raw: Any, folder: Path, log: Logger) -> Loaded:
     try:
-        loaded = load(_ID_MARK.sub("", raw) if isinstance(raw, str) else raw, base=folder)
+        return load(_ID_MARK.sub("", raw) if isinstance(raw, str) else raw, base=folder)
     except ConfigError as error:
-        loaded = Loaded(Configuration(), (), error.problems)
+        return Loaded(Configuration(), (), error.problems)
     except Exception:  # our fault must not stop the gateway's other connectors
         log.exception("the configuration could not be read: no meter is polled")
         return Loaded(Configuration())
-    _tell([f"configuration: {problem}" for problem in loaded.problems], log)
-    for note in loaded.notes:
-        log.warning("%s", note)
-    return loaded
 
 
 def _tell(problems: Sequence[str], log: Logger) -> None:

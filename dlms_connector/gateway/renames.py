@@ -49,6 +49,10 @@ class Renames:
         self._earlier = self._remembered.open(path)
         self._opened = True
 
+    def serve(self, devices: Collection[str]) -> None:
+        """Keep the names of these devices from now on."""
+        self._devices = frozenset(devices)
+
     def observe(self) -> None:
         """Give the gateway the names that it has lost since the last run; keep those it has."""
         if not self._opened:

@@ -87,17 +87,28 @@ class States:
         devices: Collection[str],
         of_another: Callable[[str], bool] = lambda name: False,
     ) -> None:
-        """Read which meters were online last; those that are not configured any more are told.
-
-        Not those `of_another` connector: it tells their state. Without a path, nothing is known of
-        earlier runs.
-        """
+        """Read which meters were online last, if there is a path, and `serve` the devices."""
         if path is not None:
             self._earlier = {**self._remembered.open(path), **self._earlier}
-        for name in self._earlier.keys() - set(devices):
-            device_type = self._earlier.pop(name)
+        self.serve(devices, of_another)
+
+    def serve(
+        self, devices: Collection[str], of_another: Callable[[str], bool] = lambda name: False
+    ) -> None:
+        """Know these devices from now on; those that were online and leave are told so.
+
+        Not those `of_another` connector: it tells their state.
+        """
+        names = set(devices)
+        online = {name: state.device_type for name, state in self._online().items()}
+        with self._lock:
+            left = {**self._earlier, **online}
+            for each in (self._told, self._told_at, self._waiting, self._earlier):
+                for name in each.keys() - names:
+                    del each[name]
+        for name in left.keys() - names:
             if not of_another(name):
-                self.put(name, State(device_type, OFFLINE, _REMOVED))
+                self.put(name, State(left[name], OFFLINE, _REMOVED))
 
     def put(self, name: str, state: State) -> None:
         """Tell a state: at once if the gateway knows the meter or it is online, else soon."""

@@ -39,22 +39,31 @@ class Upkeep:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._records, self._log, self._now_s, self._clock = records, log, now_s, clock
-        self._names = frozenset(names)
-        self._types = {one.device_name: one.device_type for one in devices if one.profiles}
-        zones = {one.device_name: options_of(one.dlms).zone for one in devices}
+        self._waiting: list[str] = []
+        self.serve(devices, names)
         self._totals = DailyTotals(
             records,
-            lambda name: zones.get(name) or timezone.utc,
+            lambda name: self._zones.get(name) or timezone.utc,
             lambda name, ts_ms, values: send(name, self._types[name], ts_ms, values),
         )
-        self._waiting: list[str] = []
         self._next = clock() + _FIRST_S
         self._tidy_at = self._next
         self._taken = self._complained = False
 
+    def serve(self, devices: Iterable[Device], names: Collection[str]) -> None:
+        """Note which devices are in use from now on, all of them by `names`.
+
+        Like `step`, in the delivering thread.
+        """
+        devices = tuple(devices)
+        self._names = frozenset(names)
+        self._types = {one.device_name: one.device_type for one in devices if one.profiles}
+        self._zones = {one.device_name: options_of(one.dlms).zone for one in devices}
+        self._waiting = [name for name in self._waiting if name in self._types]
+
     def adopt(self, device: str) -> None:
         """Note one more device that is in use."""
-        self._names |= {device}  # another set: this may be another thread
+        self._names |= {device}
 
     def take(self) -> bool:
         """Whether a step is to be done now; true once for each."""

@@ -7,8 +7,8 @@ behind that, because the gateway's storage takes it at any time.
 
 from __future__ import annotations
 
-from collections import ChainMap, Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from logging import Logger
 from time import time
@@ -93,8 +93,8 @@ class Uplink:
     ) -> None:
         """`shared`: other gateways serve the same devices before or after this one."""
         self._keeper = keeper
-        self._adopted: dict[str, Converter] = {}
-        self._converters: Mapping[str, Converter] = ChainMap(self._adopted, dict(converters))
+        #: By device; `_adopted` are those of devices that were made at run time.
+        self._converters, self._adopted = dict(converters), dict[str, Converter]()
         self._announcer = announcer
         self._queue, self._announcing = queue, announcing
         self._log, self._send, self._count = log, send, count
@@ -111,16 +111,45 @@ class Uplink:
         self._renamed: set[tuple[str, str]] = set()
 
     @property
+    def adopted(self) -> frozenset[str]:
+        """The names of the devices that were made at run time."""
+        return frozenset(self._adopted)
+
+    @property
     def online(self) -> frozenset[str]:
         """The names of the meters that answer."""
         return frozenset(self._online)
+
+    def serve(
+        self,
+        converters: Mapping[str, Converter],
+        named: Collection[str],
+        changed: Collection[str],
+        of_another: Callable[[str], bool] = lambda name: False,
+    ) -> None:
+        """Take what these devices say from now on; call in the loop's thread.
+
+        What came before is still converted as it would have been. `named` are the devices of the
+        configuration, also refused ones: those that are not any more are told so, but those
+        `of_another` connector. The `changed` ones are announced again when they answer next.
+        """
+        for name in self._converters.keys() - converters.keys():
+            self._online.discard(name)
+            self._bytes.pop(name, None)
+            self._deleted.discard(name)
+        self._online -= frozenset(changed)
+        self._converters = dict(converters)
+        for name in self._adopted.keys() & converters.keys():
+            del self._adopted[name]
+        names = {*named, *self._adopted}
+        self._queue.put(partial(self._serve, names, frozenset(changed), of_another))
 
     def polled(self, device: Device, poll: Poll) -> None:
         """Take the outcome of a poll."""
         self._count("connectorMsgsReceived", 1)
         self.readings += len(poll.readings)
         if poll.readings:
-            self._queue.put(partial(self._forward, device, poll))
+            self._queue.put(partial(self._forward, self._converter(device), device, poll))
 
     def history(
         self,
@@ -131,7 +160,8 @@ class Uplink:
         done: Kept,
     ) -> None:
         """Take the rows of a slice of a profile; `done` is called with whether they are kept."""
-        job = partial(self._forward_history, device, part, readings, done)
+        converter = self._converter(device)
+        job = partial(self._forward_history, converter, device, part, readings, done)
         self._queue.put(job, lost=partial(done, False, "closed"))
 
     def state(self, device: Device, state: MeterState, error: DlmsError | None) -> None:
@@ -155,9 +185,10 @@ class Uplink:
 
     def statistics(self, device: Device, statistics: Statistics, *, send: bool = True) -> None:
         """Send a meter's counters; not those of an offline meter, which would look active."""
-        name = device.device_name
-        if (received := statistics.bytes_in - self._bytes[name]) > 0:
-            self._bytes[name] = statistics.bytes_in
+        name, bytes_in = device.device_name, statistics.bytes_in
+        before = self._bytes[name] if bytes_in >= self._bytes[name] else 0  # counted anew since
+        if (received := bytes_in - before) > 0:
+            self._bytes[name] = bytes_in
             self._count("connectorBytesReceived", received)
         if send and name in self._online:
             ts_ms, values = int(time() * 1000), {**statistics.telemetry()}
@@ -194,15 +225,33 @@ class Uplink:
         """Tell, as long as there is time, that no meter is polled any more."""
         self._queue.put(partial(self.states.last_words, in_time))
 
+    def _serve(
+        self, names: Collection[str], changed: Collection[str], of_another: Callable[[str], bool]
+    ) -> None:
+        # Here, since what is told before is told in this thread, too.
+        for name in changed:
+            self._announcing.put(partial(self._announcer.renew, name))
+        self.states.serve(names, of_another)
+
+    def _converter(self, device: Device) -> Converter:
+        """Return the converter as it is now: when a job is done, it may be that of a new device."""
+        name = device.device_name
+        return self._adopted[name] if name in self._adopted else self._converters[name]
+
     def _forward_history(
-        self, device: Device, part: Slice, readings: Sequence[Reading], done: Kept
+        self,
+        converter: Converter,
+        device: Device,
+        part: Slice,
+        readings: Sequence[Reading],
+        done: Kept,
     ) -> None:
         name = device.device_name
         if self._keeper is None:
             done(False, "no records are kept")
             return
         try:
-            data = self._converted(name, device, readings) if readings else None
+            data = self._converted(converter, device, readings) if readings else None
             rows = instants(data)
         except Exception as error:  # the converter may be the user's own
             self._complain(name, error)
@@ -211,15 +260,15 @@ class Uplink:
         entries = [Entry(part.source, device.device_type, ts_ms, row) for ts_ms, row in rows if row]
         self._keeper.history(part, entries, done)
 
-    def _converted(self, name: str, device: Device, readings: Any) -> Any:
-        data, renamed = accepted(self._converters[name].convert(device, readings))
-        self._tell_renamed(name, renamed)
+    def _converted(self, converter: Converter, device: Device, readings: Any) -> Any:
+        data, renamed = accepted(converter.convert(device, readings))
+        self._tell_renamed(device.device_name, renamed)
         return data
 
-    def _forward(self, device: Device, poll: Poll) -> None:
+    def _forward(self, converter: Converter, device: Device, poll: Poll) -> None:
         name = device.device_name
         try:
-            data = self._converted(name, device, poll)
+            data = self._converted(converter, device, poll)
         except Exception as error:  # the converter may be the user's own
             self._count("convertersMsgDropped", 1)
             self._complain(name, error)

@@ -22,10 +22,10 @@ def _nothing() -> None:
 class UplinkQueue:
     """Runs jobs in order of arrival, and `idle`, if any, about every `idle_s()` seconds.
 
-    Holds at most `limit` jobs; then the oldest is dropped, as new readings matter more.
-    `dropped` is called with the number of dropped jobs. When all is done, the thread takes nothing
-    for `rest_s` seconds: to wake it costs as much as several jobs, so that those of many meters
-    share that.
+    Holds at most `limit` jobs, which may be set anew; then the oldest is dropped, as new readings
+    matter more. `dropped` is called with the number of dropped jobs. When all is done, the thread
+    takes nothing for `rest_s` seconds: to wake it costs as much as several jobs, so that those of
+    many meters share that.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class UplinkQueue:
         self._tired = self._resting = False
         self._idle, self._log, self._idle_s, self._dropped = idle, log, idle_s, dropped
         self._jobs: deque[tuple[Job, Job]] = deque()
-        self._limit = limit
+        self.limit = limit
         self._wake = Condition()
         self._closing = False
         self._full = False
@@ -62,7 +62,7 @@ class UplinkQueue:
             if closing := self._closing:
                 dropped.append(lost)
             else:
-                while len(self._jobs) >= self._limit:
+                while len(self._jobs) >= self.limit:
                     dropped.append(self._jobs.popleft()[1])
                 self._jobs.append((job, lost))
                 if not self._resting:
@@ -103,7 +103,7 @@ class UplinkQueue:
             self._log.warning(
                 "the gateway takes data more slowly than the meters give it: "
                 "the oldest of %d waiting polls are dropped",
-                self._limit,
+                self.limit,
             )
         self._dropped(lost)
 

@@ -15,80 +15,18 @@ import pytest
 from thingsboard_gateway.gateway.statistics.statistics_service import StatisticsService
 from thingsboard_gateway.tb_utility.tb_loader import TBModuleLoader
 
-from dlms_connector.config.model import Device
+from dlms_connector.config import Device
 from dlms_connector.connector import DLMSConnector
 from dlms_connector.errors import ConnectError
-from dlms_connector.fleet import Sink
 from dlms_connector.gateway import meters_thread
 from dlms_connector.gateway.meters_thread import MetersThread
-from dlms_connector.meter.diagnostics import Statistics
-from dlms_connector.metrics import Tally
 from dlms_connector.obis import Obis
 from dlms_connector.reading import Poll, Reading
-from dlms_connector.records import Records
+from tests.support.fake_fleet import NOW, FakeFleet, configuration, device, poll
 from tests.support.gateway import FakeGateway
 from tests.support.measured import measured
 
-NOW = 1_767_225_600_000
 SECRET = "12345678"
-
-
-class FakeFleet:
-    """Meters that do what a test says; `behave` runs in the loop's thread."""
-
-    def __init__(
-        self,
-        devices: tuple[Device, ...],
-        sink: Sink,
-        log: logging.Logger,
-        state_dir: Path | None,
-        records: Records | None,
-        **_push: Any,
-    ) -> None:
-        self.devices, self.sink, self.state_dir = devices, sink, state_dir
-        self.records = records
-        self.threads = threading.active_count()
-        self.tally = Tally()
-
-    async def run(self) -> None:
-        await self.behave()
-        await asyncio.Event().wait()
-
-    async def behave(self) -> None:
-        for device in self.devices:
-            self.sink.state(device, "online", None)
-            self.sink.polled(device, poll())
-
-    def statistics(self, name: str) -> Statistics:
-        return Statistics(polls_ok=7, bytes_in=100, poll_ms=12)
-
-
-def poll(value: Any = Decimal("135.19")) -> Poll:
-    obis = Obis.parse("1-1:32.7.0")
-    one = Reading(
-        key="voltage_l1",
-        kind="timeseries",
-        obis=obis,
-        class_id=3,
-        attribute=2,
-        value=value,
-        unit="V",
-        ts_ms=NOW,
-    )
-    return Poll(readings=(one,))
-
-
-def device(name: str = "M1", **keys: Any) -> dict[str, Any]:
-    return {
-        "deviceName": name,
-        "connection": {"type": "tcp", "host": "127.0.0.1", "port": 9},
-        "timeseries": [{"key": "voltage_l1", "obis": "1-1:32.7.0"}],
-        **keys,
-    }
-
-
-def configuration(*devices: dict[str, Any], **keys: Any) -> dict[str, Any]:
-    return {"id": "id-1", "name": "Meters", "devices": list(devices or (device(),)), **keys}
 
 
 Make = Callable[..., DLMSConnector]
@@ -351,168 +289,6 @@ def test_state_directory_in_the_gateways_data_folder(make: Make, gateway: FakeGa
         None,
     ]
     assert (gateway.folder / "data/dlms").stat().st_mode & 0o777 == 0o700
-
-
-def test_nothing_stays_of_what_was_before_a_change_of_the_table(
-    make: Make, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Several fleets that are no more would wait in memory for Python's next full search."""
-    monkeypatch.setattr("dlms_connector.gateway.parts.LOOK_S", 0.01)
-    table = gateway.folder / "config" / "meters.csv"
-    table.write_text("deviceName,connection.host\nM1,127.0.0.1\n")
-    connector = make({"id": "id-1", "name": "Meters", "devicesFile": "meters.csv"})
-    connector.open()
-    gateway.connect()
-    gateway.wait_for(lambda: gateway.telemetry())
-    before = weakref.ref(connector.parts)
-    gc.disable()
-    try:
-        table.write_text("deviceName,connection.host\nM1,127.0.0.1\nM2,127.0.0.1\n")
-        until = monotonic() + 30
-        while before() is not None and monotonic() < until:
-            sleep(0.01)
-        assert before() is None
-    finally:
-        gc.enable()
-
-
-def test_a_changed_table_of_devices_takes_effect(
-    make: Make, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch, caplog: Any
-) -> None:
-    monkeypatch.setattr("dlms_connector.gateway.parts.LOOK_S", 0.01)
-    table = gateway.folder / "config" / "meters.csv"
-    table.write_text("deviceName,connection.host\nM1,h\n")
-    made: list[list[str]] = []
-
-    class Remember(FakeFleet):
-        async def behave(self) -> None:
-            made.append([device.device_name for device in self.devices])
-            gateway.note("fleet", *made[-1])
-
-    raw = {"id": "id-1", "name": "Meters", "devicesFile": "meters.csv"}
-    connector = make(raw, Remember)
-    connector.open()
-    gateway.connect()
-    gateway.wait_for(lambda: len(made) == 1)
-    table.write_text("deviceName,connection.host\nM1,h\nM2,h\n")
-    gateway.wait_for(lambda: len(made) == 2)
-    table.write_text("deviceName,connection.host\nM1,h\n\nM2,h\n")  # nor this, nobody his session
-    while "says what it said" not in caplog.text:
-        threading.Event().wait(0.01)
-    table.write_text("a table without a head\n")  # costs nobody his meters
-    while "polling goes on as before" not in caplog.text:
-        threading.Event().wait(0.01)
-    table.unlink()
-    table.write_text("deviceName,connection.host\nM3,h\n")
-    gateway.wait_for(lambda: len(made) == 3)
-    assert made == [["M1"], ["M1", "M2"], ["M3"]]
-    connector.close()
-    assert connector.is_stopped()
-
-
-@pytest.mark.parametrize("when", ["before", "between"])
-def test_shared_attributes_and_calls_get_over_a_change_of_the_table(
-    make: Make, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch, when: str
-) -> None:
-    """Those that the meter has not got yet, and those that come while the old meters are left."""
-    monkeypatch.setattr("dlms_connector.gateway.parts.LOOK_S", 0.01)
-    table = gateway.folder / "config" / "meters.csv"
-    table.write_text("deviceName,connection.host\nM1,h\n")
-    update = {"device": "M1", "data": {"limit": 4000}}
-    call = {"device": "M1", "data": {"id": 7, "method": "readClock", "params": {}}}
-    fleets: list[FakeFleet] = []
-
-    class Taking(FakeFleet):
-        async def run(self) -> None:
-            fleets.append(self)
-            try:
-                if len(fleets) == 1 and when == "before":
-                    connector.on_attributes_update(update)
-                await super().run()
-            finally:
-                if len(fleets) == 1 and when == "between":
-                    connector.on_attributes_update(update)
-                    connector.server_side_rpc_handler(call)
-
-        def submit(self, name: str, job: Any, *, timeout_s: float) -> asyncio.Future[Any]:
-            gateway.note("submit", str(len(self.devices)), name)
-            return asyncio.get_running_loop().create_future()
-
-    limit = {"key": "limit", "obis": "0-0:17.0.0", "class": "limiter", "attribute": 4}
-    defaults = {"attributeUpdates": [limit]}
-    connector = make({"name": "Meters", "devicesFile": "meters.csv", "defaults": defaults}, Taking)
-    connector.open()
-    gateway.connect()
-    gateway.wait_for(lambda: when == "between" or submitted(gateway, 1))
-    gateway.wait_for(lambda: fleets)
-    table.write_text("deviceName,connection.host\nM1,h\nM2,h\n")
-    gateway.wait_for(lambda: len(submitted(gateway, 2)) == {"before": 1, "between": 2}[when])
-    assert gateway.replies == []
-
-
-def submitted(gateway: FakeGateway, devices: int) -> list[str]:
-    """Return the meters of jobs that a fleet of so many devices was given."""
-    return [one[2] for one in gateway.calls if one[:2] == ("submit", str(devices))]
-
-
-def test_devices_that_cannot_be_loaded_again_cost_nobody_his_meters(
-    make: Make, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch, caplog: Any
-) -> None:
-    monkeypatch.setattr("dlms_connector.gateway.parts.LOOK_S", 0.01)
-    table = gateway.folder / "config" / "meters.csv"
-    table.write_text("deviceName,connection.host\nM1,h\n")
-    polling = threading.Event()
-    ended: list[int] = []
-
-    class Polling(FakeFleet):
-        async def run(self) -> None:
-            try:
-                while True:
-                    self.sink.polled(self.devices[0], poll())
-                    await asyncio.sleep(0.01)
-            finally:
-                ended.append(len(self.devices))
-
-    connector = make({"name": "Meters", "devicesFile": "meters.csv"}, Polling)
-    connector.open()
-    gateway.wait_for(lambda: gateway.sent)
-
-    def fail(*args: Any) -> None:
-        raise RuntimeError("a fault in the making")
-
-    with monkeypatch.context() as broken:
-        broken.setattr("dlms_connector.gateway.parts.Downlink", fail)
-        table.write_text("deviceName,connection.host\nM1,h\nM2,h\n")
-        while "polling goes on as before" not in caplog.text:
-            polling.wait(0.01)
-        before = len(gateway.sent)
-        gateway.wait_for(lambda: len(gateway.sent) > before + 3)
-    assert ended == []
-    table.write_text("deviceName,connection.host\nM1,h\nM2,h\nM3,h\n")
-    gateway.wait_for(lambda: ended)
-    assert ended == [1]
-    assert caplog.text.count("polling goes on as before") == 1
-
-
-@pytest.mark.parametrize("state", ["own", "/dev/null/x"])
-def test_a_meter_that_leaves_the_table_of_devices_does_not_stay_online(
-    make: Make, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch, state: str
-) -> None:
-    """Also if it came online just before, or nothing can be written down."""
-    monkeypatch.setattr("dlms_connector.gateway.parts.LOOK_S", 0.01)
-    table = gateway.folder / "config" / "meters.csv"
-    table.write_text("deviceName,connection.host\nM1,h\nM2,h\n")
-    folder = str(gateway.folder / state)
-    make({"name": "Meters", "devicesFile": "meters.csv", "stateDirectory": folder}).open()
-    gateway.connect()
-
-    def is_shown(name: str, shown: str) -> bool:
-        return gateway.attributes(name).get("dlmsState") == shown
-
-    gateway.wait_for(lambda: is_shown("M2", "online"))
-    table.write_text("deviceName,connection.host\nM1,h\n")
-    gateway.wait_for(lambda: is_shown("M2", "offline"), 5.0)
-    assert is_shown("M1", "online")
 
 
 # Whatever the configuration is

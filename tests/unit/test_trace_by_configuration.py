@@ -32,7 +32,7 @@ async def test_a_change_of_the_table_turns_it_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TB_GW_LOGS_PATH", str(tmp_path))
-    monkeypatch.setattr("dlms_connector.gateway.parts.LOOK_S", 0.05)
+    monkeypatch.setattr("dlms_connector.gateway.table.LOOK_S", 0.05)
     monkeypatch.setenv("METER_1", SECRET)
     gateway = FakeGateway(tmp_path)
     meter = MeterOptions(authentication="LOW", password=SECRET.encode())

@@ -302,3 +302,27 @@ def test_what_is_another_gateways_now_is_disconnected_at_once(
     after.leave(announcer)
     after.reconcile()
     assert gateway.calls == [("disconnect", "M1")]
+
+
+def test_who_is_renewed_is_announced_when_it_answers_next(
+    gateway: FakeGateway, announcer: Announcer
+) -> None:
+    """It may want other shared attributes: the gateway asks for them when a device is added."""
+    added: list[str] = []
+    add_device = gateway.add_device
+
+    def adding(name: str, content: dict[str, str], device_type: str) -> bool:
+        added.append(name)
+        return add_device(name, content, device_type)
+
+    gateway.add_device = adding  # type: ignore[method-assign]
+    gateway.connect()
+    announcer.present("M1", "T")
+    announcer.present("M2", "T")
+    announcer.renew("M1")
+    announcer.renew("M3")
+    announcer.reconcile()
+    assert added == ["M1", "M2"]
+    announcer.present("M1", "T")
+    announcer.present("M2", "T")
+    assert added == ["M1", "M2", "M1"]

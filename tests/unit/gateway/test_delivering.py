@@ -243,3 +243,28 @@ def test_rows_that_json_has_not_are_told_as_not_kept(start: Callable[..., Delive
         part, [replace(entries[0], ts_ms=1 << 70)], lambda good, _: told.append(good)
     )
     assert told == [False, False]
+
+
+def test_what_waits_of_a_device_is_sent_when_it_is_there(
+    gateway: FakeGateway, start: Callable[..., Delivering]
+) -> None:
+    """What of one that has left was sent already is not called back."""
+    delivering = start(confirm="none")
+    other = Source("M2", SOURCE.profile)
+    part, entries = rows(3)
+    records = delivering.records
+    assert records is not None
+    theirs = [Entry(other, "Meter", one.ts_ms, {"load": 2}) for one in entries]
+    records.keep(replace(part, source=other), theirs)
+    delivering.history(part, entries, lambda good, why: None)
+
+    def sent() -> list[str]:
+        return sorted(one["device"] for one in gateway.telemetry())
+
+    gateway.wait_for(lambda: sent() == ["M1"] * 3)
+    delivering.serve((), ["M2"])
+    gateway.wait_for(lambda: sent() == ["M1"] * 3 + ["M2"] * 3)
+    delivering.adopt("M3")
+    delivering.serve((), ["M1", "M3"])
+    gateway.wait_for(lambda: poked(delivering, gateway) and ("poked",) in gateway.calls)
+    assert len(sent()) == 6

@@ -163,3 +163,32 @@ def test_where_others_serve_the_same_meters_online_is_told_once_more(platform: P
     for _ in range(1000):
         states.reconcile()
     assert len(platform.sent) == 30
+
+
+def test_those_that_leave_are_told_so_if_they_were_online(
+    platform: Platform, tmp_path: Path
+) -> None:
+    before = platform.states()
+    before.put("earlier", ONLINE)
+    before.open(tmp_path / "online.json", ["earlier"])
+    before.keep()
+    states = platform.states()
+    names = ["earlier", "online", "silent", "another", "stays", "waits"]
+    platform.known.update(names[:-1])
+    states.open(tmp_path / "online.json", names)
+    for name in ("online", "another", "stays"):
+        states.put(name, ONLINE)
+    states.put("silent", SILENT)
+    states.put("waits", SILENT)
+    platform.sent.clear()
+    states.serve(["stays"], {"another"}.__contains__)
+    assert sorted(platform.sent) == [("earlier", "offline"), ("online", "offline")]
+    for _ in range(30):
+        states.reconcile()
+    assert len(platform.sent) == 2
+    states.serve(["stays"])
+    states.serve(["stays", "online"])
+    assert len(platform.sent) == 2
+    states.again("online")
+    states.again("stays")
+    assert platform.sent[2:] == [("stays", "online")]

@@ -148,3 +148,28 @@ def test_a_fault_does_not_end_upkeep(records: Records) -> None:
     assert upkeep.take()
     upkeep.step()
     assert len(told) > 1
+
+
+def test_devices_that_come_and_go(records: Records, caplog: pytest.LogCaptureFixture) -> None:
+    """Also between two pieces of the work."""
+    time, told = _Time(), set()
+    names = [f"M{number:03}" for number in range(150)]
+    for name in names:
+        _keep(records, name)
+
+    def send(device: str, *_: object) -> bool:
+        told.add(device)
+        return True
+
+    devices = [_device(name) for name in names[:-1]]
+    upkeep = Upkeep(records, devices, names[:-1], send, _LOG, now_s=time.now_s, clock=time.clock)
+    time.now += 61
+    upkeep.step()
+    assert told == {*names[:100]}
+    upkeep.serve([_device(name) for name in names[-30:]], names[-30:])
+    time.now += 2
+    upkeep.step()
+    assert told == {*names[:100], *names[120:-1]}
+    time.now += 3601
+    upkeep.step()
+    assert told == {*names[:100], *names[120:]}
