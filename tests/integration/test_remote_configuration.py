@@ -5,15 +5,16 @@ from __future__ import annotations
 import copy
 import json
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
 
-from dlms_connector.demo.gateway_process import CONNECTOR_FILE, CONNECTOR_NAME
-from dlms_connector.demo.platform_server import RpcError
-from dlms_connector.simulator import MeterOptions
+from dlms_connector.demo.gateway_process import CONNECTOR_FILE, CONNECTOR_NAME, GatewayProcess
+from dlms_connector.demo.platform_server import Platform, RpcError
+from dlms_connector.simulator import MeterOptions, simulate
 from tests.support.leaks import Collector
-from tests.support.site import GATEWAY, START_S, Configuration, Site, site
+from tests.support.site import GATEWAY, START_S, TOKEN, Configuration, Site, sample, site, watch
 
 PASSWORD = "a-password-of-a-meter"
 #: Meters of one configuration, and how many of them the gateway can report in one attribute.
@@ -152,6 +153,34 @@ def with_a_session(running: Site, configuration: Configuration | None) -> bool:
         return push(running, configuration)
     except RpcError:
         return False
+
+
+async def test_sigterm_ends_in_order_where_the_platform_adds_the_first_connector(
+    tmp_path: Path,
+) -> None:
+    """The gateway opens it in another thread than the only one that may handle signals."""
+    async with Platform({TOKEN: GATEWAY}) as platform, simulate(METERS[:1]) as endpoints:
+        configuration = sample(endpoints)
+        gateway = GatewayProcess(
+            tmp_path,
+            platform_port=platform.port,
+            token=TOKEN,
+            configuration=configuration,
+            remote_configuration=True,
+        )
+        entries = gateway.config_dir / "tb_gateway.json"
+        entries.write_text(json.dumps(json.loads(entries.read_text()) | {"connectors": []}))
+        (gateway.config_dir / CONNECTOR_FILE).unlink()
+        async with gateway:
+            running = Site(platform, gateway, endpoints, configuration)
+            await running.until_logged("Remote Configurator started")
+            await watch(lambda: push(running, configuration))
+            await running.until_polled(times=2)
+            seen = endpoints[0].meter.seen
+            before = seen["disc"]
+            assert await gateway.stop(signal.SIGTERM, within_s=START_S) == 0
+            assert seen["disc"] == before + 1
+            assert running.log_lines(r"\| DLMS \| closed within")
 
 
 def push(running: Site, configuration: Configuration) -> bool:

@@ -62,9 +62,36 @@ def test_without_a_handler_of_the_gateways_nothing_is_changed(
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_another_thread_cannot(heard: list[str]) -> None:
+def in_another_thread(gateway: Any) -> bool:
     said: list[bool] = []
-    thread = threading.Thread(target=lambda: said.append(end_in_order(gateway())))
+    thread = threading.Thread(target=lambda: said.append(end_in_order(gateway)))
     thread.start()
     thread.join()
-    assert said == [False]
+    return said[0]
+
+
+def test_another_thread_cannot(heard: list[str]) -> None:
+    assert not in_another_thread(gateway())
+
+
+def test_the_main_thread_does_it_when_it_waits_for_the_end(heard: list[str]) -> None:
+    """So where the platform adds the first connector."""
+    event = threading.Event()
+    waiting = SimpleNamespace(stopped=False, stop_event=event)
+    assert in_another_thread(waiting)
+    assert not in_another_thread(waiting), "once is enough"
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    # The gateway's other threads wait for it, too.
+    stands_in = waiting.stop_event
+    other = threading.Thread(target=lambda: stands_in.wait(0))
+    other.start()
+    other.join()
+    assert waiting.stop_event is stands_in
+    assert not stands_in.is_set()
+    assert waiting.stop_event.wait(0) is False
+    assert waiting.stop_event is event
+    signal.raise_signal(signal.SIGTERM)
+    assert heard == ["SIGINT"]
+    stands_in.set()  # who has held it all the time
+    assert event.is_set()
+    assert stands_in.wait()
