@@ -47,6 +47,10 @@ class HoldOff:
         """Return when the first of them ends."""
         return min((until for *_, until in self._held), default=None)
 
+    def set_back(self, by_ms: int) -> None:
+        """Note that the clock was set back by so much."""
+        self._held = [(start, end, until - by_ms) for start, end, until in self._held]
+
     def clear(self) -> None:
         """Hold off nothing."""
         self._held.clear()

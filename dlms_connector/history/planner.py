@@ -83,7 +83,8 @@ class Planner:
         if not self._period_s and self._poll_ms is None:
             self._poll_ms = _IRREGULAR_POLL_S * 1000
         self._next_look_ms = 0
-        self._ahead_ms = 0
+        #: How far the meter's clock is ahead of ours, and what ours showed when it was read last.
+        self._ahead_ms, self._latest_ms = 0, now_ms
         self._rhythm = Rhythm(self._period) if self._period else None
         self._off, self._gaps_off = HoldOff(), HoldOff()
         self._silence = HoldOff()
@@ -110,6 +111,7 @@ class Planner:
     def errand(self, now_ms: int, most_rows: int) -> Errand | None:
         """Return what to read now, at most so many rows, as far as that is known; None: nothing."""
         self._errand = None
+        self._look_at_clock(now_ms)
         if now_ms >= CLOCK_IS_SET_MS:
             edge, oldest = self._edge(now_ms), self._oldest(now_ms)
             unread = self._unread(oldest, edge, now_ms)
@@ -173,6 +175,7 @@ class Planner:
 
     def progress(self, now_ms: int) -> Progress:
         """Return how far it is."""
+        self._look_at_clock(now_ms)
         edge, oldest = self._edge(now_ms), self._oldest(now_ms)
         unit = self._period or _HOUR_MS
         unread = sum((end - start) // unit for start, end in self._coverage.unread(oldest, edge))
@@ -181,6 +184,15 @@ class Planner:
         return Progress(unread, gaps, oldest, self._coverage.newest_ms)
 
     # What is wanted, and what is held off
+
+    def _look_at_clock(self, now_ms: int) -> None:
+        """Notice that our clock was set back, and not the meter's: nothing waits longer for it."""
+        before, self._latest_ms = self._latest_ms, now_ms
+        if (by_ms := before - now_ms) > _MINUTE_MS:
+            self._ahead_ms += by_ms
+            self._next_look_ms -= by_ms
+            for held in (self._off, self._gaps_off, self._silence):
+                held.set_back(by_ms)
 
     def _edge(self, now_ms: int) -> int:
         """Return the end of what there can be: the meter's present, and never our future."""

@@ -177,6 +177,18 @@ def test_the_clock_of_a_meter_may_be_told() -> None:
     assert errand.end_ms == _DAY_0
 
 
+def test_nothing_waits_for_a_clock_of_ours_that_was_set_back() -> None:
+    site = Site(_grid(_DAY_0 - DAY_MS, _DAY_0 + DAY_MS), backfill_s=86_400, poll_s=3600.0)
+    site.run(_DAY_0 + _HOUR)
+    site.now += 5 * _HOUR
+    site.planner.clock(-5 * _HOUR)
+    site.run(site.now + 30 * _MINUTE)
+    site.now -= 5 * _HOUR
+    site.run(_DAY_0 + 4 * _HOUR)
+    wanted = {at for at in site.rows if _DAY_0 <= at < site.now - _HOUR - 2 * _Q}
+    assert wanted - set(site.taken) == set()
+
+
 def test_a_gap_is_asked_for_once_more() -> None:
     rows = _grid(_DAY_0 - 2 * DAY_MS, _DAY_0 + DAY_MS) - {_DAY_0 - 10 * _Q, _DAY_0 - 12 * _Q}
     site = Site(rows, backfill_s=2 * 86_400)
