@@ -417,7 +417,7 @@ def _disk() -> Disk:
     if not _INSTALLED:
         _INSTALLED = True
         disks.install(_DISK)
-        parts.STARTING_S = push._SWEEP_S = _LOOK_S
+        parts.STARTING_S, push._SWEEP_S = _LOOK_S, _QUIET_LOOK_S
         # Nobody waits here for a search that finds nothing.
         garbage.gc = _NoSearch()  # type: ignore[attr-defined,assignment]
         gc.set_threshold(_GARBAGE, 20, 50)
