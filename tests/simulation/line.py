@@ -22,8 +22,8 @@ from dlms_connector.simulator.serving.connection import Connection
 from tests.simulation.journal import Journal
 from tests.simulation.substitutes import EPOCH_S, VirtualLoop, World
 
-#: How many answers of a meter are remembered of one object.
-_REMEMBERED = 1000
+#: How long answers of a meter are remembered: a journal keeps values for two days.
+_REMEMBERED_S = 4 * 86_400.0
 _REGISTER = 3
 _LOAD_PROFILE = Obis.parse("1-0:99.1.0").octets
 
@@ -73,7 +73,10 @@ class SimulatedMeter(Meter):
 
     def gave(self, name: bytes, held: Held) -> None:
         """Note what was given of a register."""
-        self.given.setdefault(name, deque(maxlen=_REMEMBERED)).append(held)
+        known = self.given.setdefault(name, deque())
+        known.append(held)
+        while known[0].at < held.at - _REMEMBERED_S:
+            known.popleft()
 
     def scaler(self, name: bytes) -> int:
         """Return the scaler of a register as it stands now."""
