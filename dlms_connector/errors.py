@@ -202,7 +202,7 @@ class DroppedError(ProtocolError):
 
 
 class OutOfStepError(ProtocolError):
-    """An answer too many came: the one that was taken last may belong to another request."""
+    """An answer too many came: those that were taken may belong to other requests."""
 
     symptoms = (Symptom.LATE_ANSWER,)
 

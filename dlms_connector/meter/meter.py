@@ -204,7 +204,7 @@ class Meter:
         return result
 
     async def _check_step(self, client: Client, end: float) -> None:
-        """Raise OutOfStepError if what was read last may be the answer to another request.
+        """Raise OutOfStepError if what was read may be the answers to other requests.
 
         Any other failure costs the association, and not what was read.
         """
@@ -260,8 +260,8 @@ class Meter:
             except RefusedError as error:  # no number to cipher the next request with
                 return error, turn.data_count == 0
             except LinkError as error:
-                if isinstance(error, OutOfStepError):
-                    turn.doubt_last()
+                if isinstance(error, OutOfStepError) or client.is_in_doubt:
+                    turn.doubt()
                 over = (
                     not spare
                     or self.session.patience.is_over

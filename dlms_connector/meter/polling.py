@@ -37,8 +37,6 @@ class Round:
         self.answers: dict[AttributeRef, Answer] = {}
         self.asked = refs(due, learned.scalers)
         self._arrived_ms = now_ms()
-        #: What was read last.
-        self._last: tuple[AttributeRef, ...] = ()
         self._rest_killers()
 
     @property
@@ -46,18 +44,17 @@ class Round:
         """The number of attributes for which the meter returned data."""
         return sum(not isinstance(answer.data, DlmsError) for answer in self.answers.values())
 
-    def doubt_last(self) -> None:
-        """Read again what was read last: the answer may have been to another request."""
-        for ref in self._last:
-            self.answers.pop(ref, None)
+    def doubt(self) -> None:
+        """Read all again: one answer too many, and each may have been to the request before."""
+        self.answers.clear()
+        self._rest_killers()
 
     def take(
         self, batch: Sequence[AttributeRef], results: Sequence[Data | ObjectError], ts_ms: int
     ) -> None:
-        """Take answers from which nothing is to be learned, as read last."""
+        """Take answers from which nothing is to be learned."""
         for ref, result in zip(batch, results, strict=True):
             self.answers[ref] = Answer(result, ts_ms)
-        self._last = tuple(batch)
 
     async def read(self, get: Get, limits: Limits) -> None:
         """Read all attributes without an answer; raises LinkError if the association breaks."""
@@ -141,12 +138,10 @@ class Round:
 
     async def _get(self, batch: Sequence[AttributeRef], get: Get) -> Sequence[Data | ObjectError]:
         try:
-            results = await get(batch)
-            self._last = tuple(batch)
-            return results
+            return await get(batch)
         except LinkError as error:
             if isinstance(error, OutOfStepError):
-                self.doubt_last()
+                self.doubt()
                 raise  # what is asked now is not the cause
             self._learned.in_flight = tuple(batch)
             if len(batch) > 1:

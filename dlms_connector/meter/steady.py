@@ -56,9 +56,9 @@ class Turn:
         """Whether the meter's clock may be among the answers."""
         return self._compiled is None or self._compiled.has_clock
 
-    def doubt_last(self) -> None:
-        """Read again what was read last: the answer may have been to another request."""
-        self._plain().doubt_last()
+    def doubt(self) -> None:
+        """Read all again: one answer too many, and each may have been to the request before."""
+        self._plain().doubt()
 
     def outcome(self) -> Outcome | None:
         """Return the result if all was read as compiled, and it can be told at once."""

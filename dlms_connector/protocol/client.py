@@ -169,12 +169,17 @@ class Client:
         """Whether only their order tells answers apart: no number is in frames or APDUs."""
         return self._fence is not None
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether that order is in doubt: an answer was passed over, as one to another request."""
+        return self._fence is not None and self._conversation.passed_over
+
     def check_step(self) -> Talk[None]:
         """Where only their order tells answers apart: make sure that none was one too many.
 
         Behind the last answer that is to be believed. Raises OutOfStepError, LinkError.
         """
-        if self._fence is not None and not self._fence.off:
+        if self._fence is not None:
             yield from self._fence.check()
 
     def connect(self) -> Talk[None]:

@@ -199,6 +199,7 @@ class FakeClient:
     """The conversations of `Client` with a meter in memory."""
 
     only_order_tells = False
+    is_in_doubt = False
 
     def __init__(self, meter: FakeMeter, retries: int = 1) -> None:
         self._meter, self._retries = meter, retries

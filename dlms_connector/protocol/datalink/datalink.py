@@ -40,7 +40,7 @@ def make_datalink(
             sends="little" if order == "little" else "big",
             expects="big" if order == "big" else "little",
             remarks=remarks,
-            unmarked=dlms.referencing == "SN" or workarounds.fixed_invoke_id is not None,
+            unmarked=_is_unmarked(dlms, workarounds),
         )
     hdlc = _hdlc(dlms, connection_retries, workarounds, remarks)
     if dlms.interface_type == "HDLC_WITH_MODE_E":
@@ -65,8 +65,16 @@ def _hdlc(dlms: Dlms, retries: int, workarounds: Workarounds, remarks: Remarks) 
     if workarounds.connectionless:
         # As with the wrapper: only the invoke-id tells answers apart.
         repeats = retries if workarounds.fixed_invoke_id is None else 0
-        return ConnectionlessHdlc(*addresses, repeats=repeats, **settings)
-    return Hdlc(*addresses, counted=not workarounds.uncounted_frames, **settings)
+        unmarked = _is_unmarked(dlms, workarounds)
+        return ConnectionlessHdlc(*addresses, repeats=repeats, unmarked=unmarked, **settings)
+    counted = not workarounds.uncounted_frames
+    unmarked = not counted and _is_unmarked(dlms, workarounds)
+    return Hdlc(*addresses, counted=counted, unmarked=unmarked, **settings)
+
+
+def _is_unmarked(dlms: Dlms, workarounds: Workarounds) -> bool:
+    """Whether no invoke-id tells answers apart."""
+    return dlms.referencing == "SN" or workarounds.fixed_invoke_id is not None
 
 
 def _proposal(workarounds: Workarounds) -> HdlcParameters | None:

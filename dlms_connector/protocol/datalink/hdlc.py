@@ -16,6 +16,7 @@ from dlms_connector.errors import (
     LinkClosedError,
     LinkError,
     LinkTimeoutError,
+    OutOfStepError,
     ProtocolError,
     UnreadyError,
 )
@@ -28,6 +29,7 @@ from dlms_connector.protocol.datalink.hdlc_frame import (
     POLL_FINAL,
     SNRM,
     UA,
+    UI,
     Frame,
     information_control,
 )
@@ -47,7 +49,7 @@ from dlms_connector.protocol.datalink.hdlc_transfer import (
 )
 from dlms_connector.protocol.datalink.hdlc_unasked import UnaskedFrames
 from dlms_connector.protocol.datalink.hdlc_usual import apdu_of, frame
-from dlms_connector.protocol.directive import Pause
+from dlms_connector.protocol.directive import Drain, Pause
 from dlms_connector.protocol.remarks import Remarks
 from dlms_connector.protocol.talk import Talk
 
@@ -69,10 +71,14 @@ class Hdlc:
         proposal: HdlcParameters | None = None,
         skip_snrm: bool = False,
         counted: bool = True,
+        unmarked: bool = False,
         remarks: Remarks | None = None,
     ) -> None:
-        """Without `counted`, frames are taken in the order in which they come."""
-        self._retries = retries
+        """Without `counted`, frames are taken in the order in which they come.
+
+        `unmarked` says that only this order tells answers apart.
+        """
+        self._retries, self._unmarked = retries, unmarked
         self._proposal = proposal
         self._skip_snrm, self._counted = skip_snrm, counted
         self._reception = Reception(client, server, UnaskedFrames(remarks or Remarks()))
@@ -126,7 +132,8 @@ class Hdlc:
 
         After a timeout the request is repeated. A request that is not `repeatable` is repeated
         only if the meter reports that it did not receive it. Raises LinkTimeoutError and
-        ProtocolError; after either, the link must be set up again.
+        ProtocolError, such as OutOfStepError if an answer before this one may have been to another
+        request; after any, the link must be set up again.
         """
         size, heard = self._sizes.info_receive, None
         if self._is_usual and len(LLC_COMMAND) + len(apdu) <= size:
@@ -165,6 +172,8 @@ class Hdlc:
         """Carry out a transfer; with `heard`, its first frame was sent, and this came."""
         if not self._usable:
             raise ProtocolError(EXCHANGING, "the link is not set up, or failed before")
+        if segments:
+            yield from self._expect_nothing()
         self._begin()
         window = self._sizes.window_receive
         # A meter that does not count its frames may not set their final bit either: with a window
@@ -261,6 +270,19 @@ class Hdlc:
             )
         self._sent = self._received = 0
         self._usable = True
+
+    def _expect_nothing(self) -> Talk[None]:
+        """Raise OutOfStepError if an answer has arrived before its request, and nothing marks it.
+
+        Then the one that was taken before may have been to an earlier request.
+        """
+        if not self._unmarked:
+            return
+        self._usable = False
+        self._reception.take((yield Drain()))
+        while (frame := self._reception.waiting()) is not None:
+            if frame.is_information or frame.control | POLL_FINAL == UI:
+                raise OutOfStepError(EXCHANGING)
 
     def _begin(self, *, keep: bool = False) -> None:
         """Begin an exchange; the link is unusable until this one succeeds."""

@@ -41,7 +41,8 @@ class ConnectionlessHdlc(Hdlc):
     def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:
         """Send an APDU in one frame and return the next one that arrives.
 
-        Raises ProtocolError if it is too long, LinkTimeoutError on silence.
+        Raises ProtocolError if it is too long, LinkTimeoutError on silence, and OutOfStepError if
+        an answer before this one may have been to another request.
         """
         data, room = LLC_COMMAND + apdu, self._sizes.info_receive
         if len(data) > room:
@@ -55,6 +56,8 @@ class ConnectionlessHdlc(Hdlc):
         return (yield from self._ask([], 0))
 
     def _ask(self, commands: list[Frame], repeats: int) -> Talk[bytes]:
+        if commands:
+            yield from self._expect_nothing()
         self._begin(keep=not commands)
         for _ in range(repeats + 1):
             transfer = Transfer([], 0, 0, 1)

@@ -139,6 +139,8 @@ class Conversation:
         self._remarks = remarks or Remarks()
         #: Number of requests that were answered (also with an error code), not refused as a whole.
         self.answered = 0
+        #: Whether an answer was passed over, as one to another request.
+        self.passed_over = False
 
     def next_invoke_id(self) -> int:
         """Return the invoke-id of the next request: the next in turn, or the fixed one."""
@@ -178,6 +180,7 @@ class Conversation:
                     self.answered += 1
                     return plain
                 _raise_refusal(plain, doing)
+                self.passed_over = True
                 answer = yield from self._datalink.receive()
             except LinkTimeoutError as error:
                 if error.begun:

@@ -3,7 +3,7 @@
 Where nothing tells answers apart, one answer too many shifts all that follow, and each is taken
 for that to the question after. The next question shows it; behind the last of a poll there is
 none. So the logical name of the association is asked for then: it fits no other question, and
-never changes. If anything else comes, the answer before it may be to another question.
+never changes. If anything else comes, the answers before it may be to other questions.
 """
 
 from __future__ import annotations
@@ -52,13 +52,15 @@ class Fence:
         self._conversation, self._mark = conversation, mark
         self._by_short_names = by_short_names
 
-    @property
-    def off(self) -> bool:
-        """Whether the meter does not answer this question, so that it is not asked."""
-        return self._mark.off
-
     def check(self) -> Talk[None]:
-        """Ask. Raises OutOfStepError if something else is answered, and LinkError."""
+        """Ask, if the meter answers it. Raises OutOfStepError if something else came, LinkError.
+
+        An answer that was passed over is enough: those before it may have been one too late.
+        """
+        if self._conversation.passed_over:
+            raise OutOfStepError(DOING)
+        if self._mark.off:
+            return
         if self._by_short_names:
             request = _READ
         else:
