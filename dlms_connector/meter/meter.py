@@ -34,6 +34,7 @@ from dlms_connector.meter.learned import Learned
 from dlms_connector.meter.noticed import Noticed
 from dlms_connector.meter.outcome import Outcome, clock_answer, outcomes
 from dlms_connector.meter.plan import Limits, Wanted
+from dlms_connector.meter.refusals import Refusals
 from dlms_connector.meter.session import MakeClient, Session
 from dlms_connector.meter.steady import Turn
 from dlms_connector.meter.unread import unread_of
@@ -105,6 +106,7 @@ class Meter:
         )
         self._options = options_of(device.dlms)
         self._clock_news = ClockNews(device.device_name, self._options, log)
+        self._refusals = Refusals(device.device_name, log)
         self._compilations = Compilations(self.learned, self._options)
         #: The limits of requests, for the client and the findings that they hold for.
         self._limited: tuple[Client, int, Limits] | None = None
@@ -149,7 +151,13 @@ class Meter:
         turn = Turn(due, self.learned, self._now_ms, self._compilations)
         broken, down = await self._read(turn, start + self._budget_s(len(due)))
         result = turn.outcome()
-        if result is None:
+        if result is not None:
+            self._refusals.given(due)
+        else:
+            if broken is None:
+                self.session.renew |= self._refusals.call_for_another(
+                    due, turn.answers, self.learned.scalers
+                )
             work = outcomes(
                 due,
                 turn.answers,
