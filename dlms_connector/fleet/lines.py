@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -200,15 +200,21 @@ class Lines:
             job.fail(ReplacedError())
 
     async def _let_go(self, lines: Sequence[Line], tasks: Sequence[asyncio.Task[None]]) -> None:
-        """Release what is open on lines whose tasks are cancelled, and hang up."""
+        """Release what is open on lines whose tasks are cancelled, and hang up; within seconds."""
         try:
             await asyncio.wait(tasks, timeout=_LET_GO_S / 5)
-            await _farewell(lines, _LET_GO_S * 3 / 5)
+            await _at_most(_LET_GO_S, _farewell(lines, _LET_GO_S * 3 / 5))
         finally:
-            await asyncio.gather(*map(_hang_up, lines), return_exceptions=True)
+            hanging_up = asyncio.gather(*map(_hang_up, lines), return_exceptions=True)
+            await _at_most(_LET_GO_S / 5, hanging_up)
             if all(task.done() for task in tasks):
                 for line in lines:
                     line.dismantle()
+
+
+async def _at_most(seconds: float, work: Awaitable[object]) -> None:
+    """Wait for something so long at most; it goes on if it takes longer."""
+    await asyncio.wait({asyncio.ensure_future(work)}, timeout=seconds)
 
 
 async def _hang_up(line: Line) -> None:

@@ -244,6 +244,23 @@ def test_what_begins_waits_for_what_ends() -> None:
     run(bench, test)
 
 
+def test_a_link_that_does_not_close_keeps_nobody_waiting() -> None:
+    """A serial port, say, whose driver hangs."""
+    bench = Bench(*meters(0, 1))
+
+    async def test() -> None:
+        await asyncio.sleep(11)
+        (stuck,) = bench.links["tcp://h0:4059"]
+        close = stuck.close
+        stuck.close = asyncio.Event().wait  # type: ignore[method-assign,assignment]
+        bench.fleet.change([*meters(1), device("M2", host="h2")])
+        await asyncio.sleep(5)
+        assert bench.connects() == {"M0": 1, "M1": 1, "M2": 1}
+        await close()
+
+    run(bench, test)
+
+
 def test_a_change_before_the_start_and_at_the_end() -> None:
     bench = Bench(*meters(0, 1))
     bench.fleet.change(meters(1, 2))
