@@ -48,7 +48,8 @@ class Traces:
     def configured(self, devices: Iterable[Device]) -> None:
         """Begin the traces that the configuration has; what fails is told and stops nothing."""
         wanted = [(device, left) for device in devices if (left := _left_s(device)) > 0]
-        for device, left_s in wanted[: MOST_KEPT - len(self._ends)]:
+        room = max(0, MOST_KEPT - len(self._ends))
+        for device, left_s in wanted[:room]:
             most = device.trace.megabytes * _MEGABYTE if device.trace else MOST_OCTETS
             try:
                 if self._state_dir is None:
@@ -56,9 +57,9 @@ class Traces:
                 self._write(device, self._state_dir, left_s, most)
             except DlmsError as error:
                 self._log.warning("%s: its frames are not traced: %s", device.device_name, error)
-        if len(wanted) > MOST_KEPT:
+        if len(wanted) > room:
             told = "%d devices have `trace`: the frames of the first %d are traced"
-            self._log.warning(told, len(wanted), MOST_KEPT)
+            self._log.warning(told, len(wanted), room)
 
     def serve(self, devices: Mapping[str, Device], changed: Iterable[Device]) -> None:
         """Trace these devices from now on: those that have changed, as they are configured now."""
