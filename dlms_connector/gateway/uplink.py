@@ -231,6 +231,9 @@ class Uplink:
         # Here, since what is told before is told in this thread, too.
         for name in changed:
             self._announcing.put(partial(self._announcer.renew, name))
+        same = set(names) - set(changed)
+        self._complained = {one for one in self._complained if one[0] in same}
+        self._renamed = {one for one in self._renamed if one[0] in same}
         self.states.serve(names, of_another)
 
     def _converter(self, device: Device) -> Converter:

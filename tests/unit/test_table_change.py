@@ -250,6 +250,27 @@ def test_what_was_read_before_is_converted_as_it_would_have_been(
     assert made == ["M0", "M1", "M2", "M1"]  # the one of M0 stays, and what it may remember
 
 
+def test_a_converter_that_fails_is_told_of_again_once_it_is_another(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Own:
+        def __init__(self, device: Device, log: Any) -> None:
+            """Take what the gateway gives."""
+
+        def convert(self, config: Any, data: Any) -> Any:
+            raise ValueError("a fault of the user's own")
+
+    def told(name: str) -> int:
+        return caplog.text.count(f"{name}: the converter failed: ValueError")
+
+    monkeypatch.setattr(TBModuleLoader, "import_module", lambda *_: Own)
+    site.open("M1", "M2", defaults={"uplinkConverter": "Own"})
+    site.until(lambda: told("M1") == told("M2") == 1)
+    site.write("M1", "M2,elsewhere")
+    site.until(lambda: told("M2") == 2)
+    assert told("M1") == 1
+
+
 @pytest.mark.parametrize("where", ["news", "fleet", "downlink", "loop"])
 def test_a_fault_costs_nobody_his_meters(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, where: str
