@@ -11,7 +11,7 @@ from dlms_connector.simulator import MeterOptions
 from tests.simulation.line import meter_time, true_time
 
 #: Poll periods and numbers of meters that seeds take in turn.
-PERIODS_S = (1800.0, 900.0, 3600.0, 600.0, 3600.0)
+PERIODS_S = (1800.0, 900.0, 3600.0, 1200.0, 3600.0)
 METERS = (2, 1, 4, 1, 2, 1, 3)
 HOUR_S, DAY_S = 3600.0, 86_400.0
 LIMITER = "0-0:17.0.0"
