@@ -65,9 +65,12 @@ class Platter:
             self._contents[status.st_ino] = Content(_read(path), status.st_mtime_ns)
 
     def sync_names(self, folder: str | Path) -> None:
-        """Note that the names in a folder are on the disk."""
+        """Note that the names in a folder are on the disk; what has none any more is gone."""
+        before = self._names.get(str(folder), {})
         with os.scandir(folder) as entries:
-            self._names[str(folder)] = {one.name: one.inode() for one in entries}
+            names = self._names[str(folder)] = {one.name: one.inode() for one in entries}
+        for inode in set(before.values()) - set(names.values()):
+            self._contents.pop(inode, None)
 
     def committed(self, path: str, *, surely: bool) -> None:
         """Note what SQLite has synced with a transaction; all of it if `surely`."""

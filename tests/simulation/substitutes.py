@@ -137,6 +137,8 @@ class Condition:
         try:
             return World.hub.wait(timeout, self._waiting.append)
         finally:
+            while self._waiting and self._waiting[0].done:  # its time was over
+                self._waiting.popleft()
             self._lock.acquire()
 
     def wait_for(self, predicate: Callable[[], T], timeout: float | None = None) -> T:
