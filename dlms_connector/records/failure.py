@@ -20,7 +20,10 @@ _ADVICE = (
 #: Errors of a disk that passes by itself, or when somebody has made room.
 _PASSING = frozenset((ENOSPC, EDQUOT, EIO, EROFS))
 #: What SQLite says of a file that is none of its own, or is damaged.
-_DAMAGE = ("malformed", "not a database", "file is encrypted", "unsupported file format")
+_DAMAGE = (
+    "malformed", "not a database", "file is encrypted", "unsupported file format",
+    "Could not decode to UTF-8",
+)  # fmt: skip
 
 
 class RecordsError(OSError):
@@ -43,7 +46,12 @@ class RecordsError(OSError):
 
 
 def is_damage(error: BaseException | None) -> bool:
-    """Whether SQLite's error says that the content of the file is not what it should be."""
+    """Whether SQLite's error says that the content of the file is not what it should be.
+
+    Where it quotes what is damaged, its words may be no text, and Python's error takes their place.
+    """
+    if isinstance(error, UnicodeDecodeError):
+        return True
     return isinstance(error, sqlite3.DatabaseError) and any(
         words in str(error) for words in _DAMAGE
     )
@@ -54,7 +62,7 @@ def our_errors(path: Path, doing: str) -> Iterator[None]:
     """Turn what SQLite raises into a RecordsError."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         text = str(error)
         code, advice = next(
             ((code, advice) for words, code, advice in _ADVICE if words in text), (EIO, "")

@@ -12,6 +12,7 @@ from pathlib import Path
 from dlms_connector.records import tables
 from dlms_connector.records.completeness import DayCount, day_counts
 from dlms_connector.records.entry import Source
+from dlms_connector.records.examining import suspecting
 from dlms_connector.records.failure import our_errors
 from dlms_connector.records.opening import connect_to_read
 from dlms_connector.records.tables import Sources
@@ -50,7 +51,11 @@ class Ledger:
 @contextmanager
 def reading(path: Path, clock: Callable[[], float] = time.time) -> Iterator[Ledger]:
     """Read a file of records beside a gateway that writes it. Raises RecordsError."""
-    with our_errors(path, "reading the records"), closing(connect_to_read(path)) as connection:
+    with (
+        our_errors(path, "reading the records"),
+        closing(connect_to_read(path)) as connection,
+        suspecting(connection),
+    ):
         yield Ledger(connection, clock)
 
 

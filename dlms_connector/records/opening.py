@@ -6,6 +6,7 @@ import os
 import sqlite3
 from contextlib import closing, suppress
 from errno import EACCES, EISDIR
+from functools import cache
 from logging import Logger
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def connect(path: Path, log: Logger) -> sqlite3.Connection:
     with our_errors(path, "opening the records"):
         try:
             return _connect(path)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if not is_damage(error):
                 raise
             problem = str(error)
@@ -167,9 +168,8 @@ def _make_tables(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+            _fill(connection)
             with closing(connection.cursor()) as cursor:
-                for statement in _SCHEMA.split(";\n"):
-                    cursor.execute(statement)
                 cursor.execute(f"PRAGMA application_id = {_APPLICATION}")
                 cursor.execute(f"PRAGMA user_version = {VERSION}")
         _check_ours(connection)
@@ -178,6 +178,24 @@ def _make_tables(connection: sqlite3.Connection) -> None:
             connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def _fill(connection: sqlite3.Connection) -> None:
+    with closing(connection.cursor()) as cursor:
+        for statement in _SCHEMA.split(";\n"):
+            cursor.execute(statement)
+
+
+@cache
+def _tables() -> frozenset[tuple[str, str]]:
+    """Return the tables and indices of a new file, each with the statement that makes it."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as new:
+        _fill(new)
+        return _found(new)
+
+
+def _found(connection: sqlite3.Connection) -> frozenset[tuple[str, str]]:
+    return frozenset(connection.execute("SELECT name, sql FROM sqlite_master"))
 
 
 def _check_ours(connection: sqlite3.Connection) -> None:
@@ -190,6 +208,8 @@ def _check_ours(connection: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError(
             f"it was written by a newer version of the connector (format {version})"
         )
+    if not _tables() <= _found(connection):
+        raise sqlite3.DatabaseError("malformed: its tables are not those that were made")
 
 
 def _make_private(path: Path) -> None:

@@ -18,6 +18,7 @@ from dlms_connector.records import alone, housekeeping, outbox, tables
 from dlms_connector.records.completeness import DayCount
 from dlms_connector.records.days import DAY_MS, grid, runs
 from dlms_connector.records.entry import Entry, Slice, Source
+from dlms_connector.records.examining import suspecting
 from dlms_connector.records.failure import RecordsError, is_damage, our_errors
 from dlms_connector.records.housekeeping import Dropped
 from dlms_connector.records.known import CLOCK_IS_SET_MS, Known
@@ -290,7 +291,8 @@ class Records:
             try:
                 connection.execute(f"PRAGMA synchronous = {'FULL' if syncs else 'NORMAL'}")
                 connection.execute("BEGIN IMMEDIATE")
-                yield connection
+                with suspecting(connection):
+                    yield connection
                 connection.execute("COMMIT")
             except BaseException as error:
                 with suppress(sqlite3.Error):

@@ -27,6 +27,7 @@ from dlms_connector.records import (
     Source,
     alone,
     opening,
+    reading,
 )
 from dlms_connector.records import records as records_module
 from dlms_connector.records.opening import put_aside
@@ -169,6 +170,91 @@ def test_damage_that_shows_later_is_told_and_mended(
     assert lost == [True]
     assert len(_kept(records)) == 4
     records.close()
+
+
+_SPOILS = {
+    "a counter has another name": "UPDATE meta SET name = 'nexu' WHERE name = 'next'",
+    "values are no JSON": "UPDATE outbox SET body = '{'",
+    "values are no text": "UPDATE outbox SET body = CAST(X'7B22FF227D' AS TEXT)",
+    "an instant is a text": "UPDATE outbox SET ts_ms = 'a'",
+    "nobody has the rows": "UPDATE outbox SET source = 99",
+    "a profile is no OBIS code": "UPDATE source SET profile = '1-0:99.x'",
+    "spans are no pairs": "UPDATE source SET covered = '[[1]]'",
+    "a period of nothing": "UPDATE day SET period_s = 0",
+    "slots are a number": "UPDATE day SET sent = 7",
+}
+
+
+@pytest.mark.parametrize("spoil", _SPOILS)
+def test_rows_that_nobody_has_written_are_damage(
+    tmp_path: Path, spoil: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SQLite reads them: without a look at them, no row would ever be delivered again."""
+    path = tmp_path / "records.sqlite"
+    records = Records.open(path, _LOG)
+    _kept(records)
+    records.close()
+    with sqlite3.connect(path) as spoilt:
+        spoilt.execute(_SPOILS[spoil])
+    records = Records.open(path, _LOG)
+    with pytest.raises(RecordsError, match=r"malformed|UTF-8"):
+        _used(records)
+    assert "is damaged" in caplog.text
+    _used(records)
+    records.close()
+    assert len(list(tmp_path.glob("records.sqlite.unreadable-?"))) == 1
+
+
+def _used(records: Records) -> None:
+    _kept(records)
+    numbers = [entry.number for entry in records.pending()]
+    records.known(_LOAD)
+    records.size()
+    records.lost("meter")
+    records.journal([Entry(Source("b"), "t", 1, {})])
+    records.confirmed(numbers)
+    records.missing(_LOAD, [_START])
+    records.confirmed_instants(_LOAD, 0, 1 << 52, 900)
+
+
+def test_a_fault_of_ours_is_no_damage(tmp_path: Path) -> None:
+    records = Records.open(tmp_path / "records.sqlite", _LOG)
+    _kept(records)
+    with pytest.raises(KeyError), records._transaction("trying"):
+        raise KeyError("ours")
+    assert len(records.pending()) == 4
+    records.close()
+    assert list(tmp_path.glob("*.unreadable-*")) == []
+
+
+def test_who_reads_beside_a_gateway_is_told_of_rows_that_nobody_has_written(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "records.sqlite"
+    records = Records.open(path, _LOG)
+    _kept(records)
+    records._connection.execute("UPDATE source SET profile = '1-0:99.x'")  # type: ignore[union-attr]
+    with pytest.raises(RecordsError, match="malformed"), reading(path) as ledger:
+        ledger.sources()
+    records.close()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["replace(sql, 'ts_ms INTEGER', 'ts_mz INTEGER')", "CAST(sql || X'FF' AS TEXT)"],
+    ids=["a column has another name", "it is no text"],
+)
+def test_tables_that_nobody_has_made_are_damage(tmp_path: Path, sql: str) -> None:
+    path = tmp_path / "records.sqlite"
+    Records.open(path, _LOG).close()
+    spoilt = sqlite3.connect(path, isolation_level=None)
+    spoilt.execute("PRAGMA writable_schema = ON")
+    spoilt.execute(f"UPDATE sqlite_master SET sql = {sql} WHERE name = 'outbox'")
+    spoilt.close()
+    records = Records.open(path, _LOG)
+    assert len(_kept(records)) == 4
+    records.close()
+    assert (tmp_path / "records.sqlite.unreadable-1").exists()
 
 
 def test_records_of_a_newer_version_are_left_alone(tmp_path: Path) -> None:
