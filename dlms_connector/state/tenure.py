@@ -24,7 +24,7 @@ def note_tenure(folder: Path, share: str, *, anew: bool) -> bool:
     path = folder / FILE
     try:
         found = private_files.load(path)
-        before = found.get("share") if isinstance(found, dict) else None
+        before = found.get("share") if _named(found) is not None else None
     except FileNotFoundError:
         before = ""
     except ValueError:
@@ -46,5 +46,10 @@ def tenure_of(folder: Path) -> str | None:
         return None
     except ValueError:
         return "unreadable"  # no file of a counter is of it, so the meters are asked
+    return _named(found) or "unreadable"
+
+
+def _named(found: object) -> str | None:
+    """Return the tenure that a file names; None if it names none."""
     tenure = found.get("tenure") if isinstance(found, dict) else None
-    return tenure if isinstance(tenure, str) else "unreadable"
+    return tenure if isinstance(tenure, str) and tenure else None

@@ -119,7 +119,10 @@ def test_the_first_time_a_fleet_is_shared(tmp_path: Path) -> None:
     assert not counter(tmp_path).known
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"share": 1, "tenure": 2}', "\0"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", '{"share": 1, "tenure": 2}', "\0", '{"share": "0 of 2", "ten": "a"}'],
+)
 def test_a_spoiled_file_costs_a_question(tmp_path: Path, content: str) -> None:
     begin_tenure(tmp_path, "0 of 2", anew=False)
     used(tmp_path)
@@ -127,4 +130,5 @@ def test_a_spoiled_file_costs_a_question(tmp_path: Path, content: str) -> None:
     assert not counter(tmp_path).known
     begin_tenure(tmp_path, "0 of 2", anew=False)
     assert json.loads((tmp_path / FILE).read_text())["share"] == "0 of 2"
+    assert tenure_of(tmp_path) != "unreadable"
     assert not counter(tmp_path).known
