@@ -17,9 +17,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from dlms_connector.errors import DlmsError
+
+T = TypeVar("T")
 
 FORMAT = "dlms-connector backup"
 VERSION = 1
@@ -93,20 +95,27 @@ class Manifest:
                 created=created,
                 connector=str(found["connector"]),
                 host=str(found["host"]),
-                installation=found["installation"],
+                installation=_optional(str, found["installation"]),
                 document=str(found["configuration"]),
-                table=found["devicesFile"],
-                entry=found["entry"],
+                table=_optional(str, found["devicesFile"]),
+                entry=_optional(dict, found["entry"]),
                 left_out=tuple((str(one["path"]), str(one["file"])) for one in found["leftOut"]),
                 counters=int(found["counters"]),
-                records_version=found["recordsVersion"],
+                records_version=_optional(int, found["recordsVersion"]),
                 files={
                     str(name): (int(one["size"]), str(one["sha256"]))
                     for name, one in found["files"].items()
                 },
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise BackupError(f"its manifest makes no sense: {error!r}") from None
+
+
+def _optional(kind: type[T], value: Any) -> T | None:
+    """Return what may be missing. Raises TypeError if it is something else."""
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
 
 
 class Writing:

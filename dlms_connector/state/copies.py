@@ -85,7 +85,7 @@ def of_json(content: bytes) -> dict[str, Copied]:
             if not 0 <= number <= counter_files.LAST or not 0 <= written_s < _LATEST_S:
                 raise ValueError("it holds no counter")
             found[owner] = Copied(number, written_s, one.get("skipped") is True)
-    except (AttributeError, KeyError, TypeError, RecursionError) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"it holds no counters: {error!r}") from None
     return found
 
@@ -99,7 +99,8 @@ def files_in(folder: Path) -> Iterator[Path]:
 def is_ours(name: str) -> bool:
     """Whether a file of this name may be restored into a folder of state."""
     path = Path(name)
-    return path.name == name and any(path.match(each) for each in (*_PLAIN, heard.FILES, PUSHED))
+    is_plain = path.name == name and "\0" not in name
+    return is_plain and any(path.match(each) for each in (*_PLAIN, heard.FILES, PUSHED))
 
 
 def read_file(path: Path) -> bytes:

@@ -198,6 +198,10 @@ def test_a_damaged_one_is_refused(
         ({"format": "something else"}, "not that of a backup"),
         ({"created": "yesterday"}, "makes no sense"),
         ({"files": {}}, "not as the manifest says"),
+        ({"counters": float("inf")}, "makes no sense"),
+        ({"devicesFile": 5}, "makes no sense"),
+        ({"entry": ["x"]}, "makes no sense"),
+        ({"recordsVersion": "1"}, "makes no sense"),
     ],
 )
 def test_a_foreign_or_newer_one_is_refused(

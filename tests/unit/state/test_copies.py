@@ -216,7 +216,15 @@ def test_what_was_heard_of_meters_does_not_go_down(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "ours"),
     [("names-x-1.json", True), ("pushed-counters.json", True), ("../names-x.json", False),
-     ("tenure.json", False), ("installation.json", False), ("counter-1.json", False)],
+     ("tenure.json", False), ("installation.json", False), ("counter-1.json", False),
+     ("names-\0.json", False)],
 )  # fmt: skip
 def test_which_files_may_be_restored(name: str, ours: bool) -> None:
     assert copies.is_ours(name) is ours
+
+
+@pytest.mark.parametrize("written", ["1e999", "9" * 400, '"yesterday"', "null"])
+def test_a_counter_of_no_time_is_refused(written: str) -> None:
+    content = f'{{"0123456789abcdef": {{"number": 1, "written_s": {written}}}}}'
+    with pytest.raises(ValueError, match=r"counter|float"):
+        copies.of_json(content.encode())
