@@ -5,11 +5,12 @@ Facts: DeviceController and TelemetryController of ThingsBoard 4.3.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from dlms_connector.delivery.rest import Rest, mapping
+from dlms_connector.delivery.rest import Rest, RestError, mapping
 
 #: Rows in one answer, and devices whose id is remembered.
 _MOST_ROWS, _MOST_IDS = 50_000, 20_000
@@ -47,7 +48,8 @@ class PlatformRest(Rest):
         found = self._telemetry(device, query)
         if found is None:
             return None
-        return {int(each["ts"]) // DAY_MS: int(each["value"]) for each in found.get(key, ())}
+        with _understood():
+            return {int(each["ts"]) // DAY_MS: int(each["value"]) for each in found.get(key, ())}
 
     def instants(
         self, device: str, keys: Sequence[str], start_ms: int, end_ms: int
@@ -63,7 +65,8 @@ class PlatformRest(Rest):
         found = self._telemetry(device, query)
         if found is None:
             return None
-        return frozenset(int(each["ts"]) for rows in found.values() for each in rows)
+        with _understood():
+            return frozenset(int(each["ts"]) for rows in found.values() for each in rows)
 
     def newest(self, device: str) -> Mapping[str, int] | None:
         """Return the instant of the newest value of every key, in ms; None without such a device.
@@ -73,7 +76,8 @@ class PlatformRest(Rest):
         found = self._telemetry(device, {})
         if found is None:
             return None
-        return {key: int(rows[0]["ts"]) for key, rows in found.items() if rows}
+        with _understood():
+            return {key: int(rows[0]["ts"]) for key, rows in found.items() if rows}
 
     def client_attributes(self, device: str, keys: Sequence[str]) -> Mapping[str, Any]:
         """Return client attributes of a device, of those keys that it has."""
@@ -84,7 +88,8 @@ class PlatformRest(Rest):
             + urlencode({"keys": ",".join(keys)})
         )
         rows = found if isinstance(found, list) else []
-        return {str(each.get("key")): each.get("value") for each in rows}
+        with _understood():
+            return {str(each.get("key")): each.get("value") for each in rows}
 
     def _telemetry(self, device: str, query: Mapping[str, Any]) -> dict[str, Any] | None:
         for again in (True, False):
@@ -112,3 +117,14 @@ class PlatformRest(Rest):
                 self._ids.clear()
             self._ids[device] = str(mapping(mapping(found).get("id")).get("id"))
         return self._ids[device]
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Raise RestError for an answer of another form."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise RestError(
+            f"an answer of the platform makes no sense: {error!r}; is platform.url a ThingsBoard?"
+        ) from error

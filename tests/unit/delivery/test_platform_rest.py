@@ -24,3 +24,24 @@ def test_a_password_that_is_no_text_is_told_and_not_shown() -> None:
     with pytest.raises(RestError, match=r"check platform\.password") as told:
         rest.counts("M1", "load", 0, 8)
     assert "SECRET" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [{"load": [{"ts": 1, "value": "a few"}]}, {"load": [{"value": "1"}]}, {"load": [7]},
+     {"load": {"ts": 1}}, {"load": 5}, {"load": [{"ts": float("inf"), "value": "1"}]}],
+)  # fmt: skip
+def test_an_answer_of_another_form_is_told(found: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    rest = PlatformRest(_URL, api_key=b"k")
+    answers = {"/api/tenant": {"id": {"id": "0011"}}, "/api/plugins": found}
+    monkeypatch.setattr(rest, "get", lambda path: answers["/".join(path.split("/")[:3])])
+    with pytest.raises(RestError, match=r"makes no sense: .*; is platform\.url a ThingsBoard\?"):
+        rest.counts("M1", "load", 0, 8)
+
+
+def test_attributes_of_another_form_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    rest = PlatformRest(_URL, api_key=b"k")
+    answers = {"/api/tenant": {"id": {"id": "0011"}}, "/api/plugins": ["dlmsState"]}
+    monkeypatch.setattr(rest, "get", lambda path: answers["/".join(path.split("/")[:3])])
+    with pytest.raises(RestError, match="makes no sense"):
+        rest.client_attributes("M1", ["dlmsState"])
