@@ -82,10 +82,11 @@ def survey(client: Client) -> Talk[Survey]:
     if not isinstance(size.value, int) or size.value < 1:
         raise CommandError(f"the meter tells no block size, but {size.value!r}")
     number = status.value if isinstance(status.value, int) else 0
+    first = missing.value if isinstance(missing, Data) else None
     return Survey(
         size.value,
         # Some meters give it only during a transfer, some never.
-        missing.value if isinstance(missing, Data) and isinstance(missing.value, int) else None,
+        first if isinstance(first, int) and first >= 0 else None,
         not isinstance(enabled, Data) or bool(enabled.value),
         number,
         str(interpret(_ref(_STATUS), status)[0]),

@@ -18,7 +18,7 @@ from dlms_connector.commands.image_jobs import ImageJobs
 from dlms_connector.commands.kept import Kept
 from dlms_connector.errors import CommandError, LinkTimeoutError
 from dlms_connector.simulator import Meter
-from dlms_connector.simulator.encoding.data import boolean, u32
+from dlms_connector.simulator.encoding.data import boolean, i8, u32
 from dlms_connector.simulator.objects.cosem_object import DENIED, AccessError
 from tests.support import fake_time
 from tests.support.commands import LOG, Desk, MetersInMemory, device
@@ -227,6 +227,16 @@ async def test_such_a_meter_is_sent_the_rest_after_an_outage(tmp_path: Path) -> 
     await bench.until("transferred")
     assert bench.meter.image.octets == FIRMWARE
     assert bench.meter.seen["action"] == 1 + 100
+
+
+@told
+async def test_a_meter_that_counts_below_zero_is_one_that_does_not_count(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.meter.put(18, "0-0:44.0.0", 4, i8(-5))
+    await bench.start()
+    await bench.until("transferred", "failed")
+    assert bench.states[-1] == "transferred"
+    assert bench.meter.image.octets == FIRMWARE
 
 
 @told
