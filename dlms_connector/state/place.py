@@ -175,14 +175,20 @@ def _entries(note: Path) -> Entries:
         private_files.put_aside(note)
         return {}
     entries = found.items() if isinstance(found, dict) else ()
-    return {
-        key: each
-        for key, each in entries
-        if isinstance(each, dict)
-        and isinstance(each.get("folder"), str)
-        and isinstance(each.get("id"), str)
-        and isinstance(each.get("users"), list)
-    }
+    return {key: each for key, each in entries if _is_entry(each)}
+
+
+def _is_entry(each: object) -> bool:
+    """Whether it is what `_note` writes: a folder that can be, its id, and who uses it."""
+    if not isinstance(each, dict) or not isinstance(each.get("users"), list):
+        return False
+    texts = (each.get("folder"), each.get("id"), *each["users"])
+    if not all(isinstance(text, str) for text in texts):
+        return False
+    try:
+        return b"\0" not in os.fsencode(each["folder"])
+    except UnicodeEncodeError:
+        return False
 
 
 def _carry_over(entry: Mapping[str, Any], folder: Path) -> bool:

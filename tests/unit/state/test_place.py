@@ -190,6 +190,27 @@ def test_a_spoilt_note_hinders_nobody(elsewhere: Site, text: str) -> None:
     assert elsewhere.command() == folder
 
 
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"users": [1, "connector DLMS"]},
+        {"users": [["connector DLMS"]]},
+        {"folder": "state\0"},
+        {"folder": "\ud800"},
+        {"id": 7},
+    ],
+)
+def test_an_entry_that_nobody_has_written_hinders_nobody(
+    elsewhere: Site, spoilt: dict[str, Any]
+) -> None:
+    elsewhere.gateway()
+    note = elsewhere.config / ".dlms-state.json"
+    ((key, entry),) = json.loads(note.read_text()).items()
+    note.write_text(json.dumps({key: {**entry, **spoilt}}))
+    elsewhere.command()
+    assert elsewhere.command() == elsewhere.gateway()
+
+
 def test_two_connectors_with_a_place_each(elsewhere: Site) -> None:
     names = [None, str(elsewhere.elsewhere / "north")]
     for _ in range(2):
