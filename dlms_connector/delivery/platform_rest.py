@@ -84,7 +84,7 @@ class PlatformRest(Rest):
         if (number := self._id(device)) is None:
             return {}
         found = self.get(
-            f"/api/plugins/telemetry/DEVICE/{quote(number)}/values/attributes/CLIENT_SCOPE?"
+            f"/api/plugins/telemetry/DEVICE/{number}/values/attributes/CLIENT_SCOPE?"
             + urlencode({"keys": ",".join(keys)})
         )
         rows = found if isinstance(found, list) else []
@@ -98,8 +98,7 @@ class PlatformRest(Rest):
                 return None
             found = mapping(
                 self.get(
-                    f"/api/plugins/telemetry/DEVICE/{quote(number)}/values/timeseries?"
-                    + urlencode(query)
+                    f"/api/plugins/telemetry/DEVICE/{number}/values/timeseries?" + urlencode(query)
                 )
             )
             if found or not known or not again:
@@ -109,13 +108,15 @@ class PlatformRest(Rest):
         return None
 
     def _id(self, device: str) -> str | None:
+        """Return a device's id, as it stands in a path; None if there is no such device."""
         if device not in self._ids:
             found = self.get("/api/tenant/devices?" + urlencode({"deviceName": device}))
             if found is None:
                 return None
             if len(self._ids) >= _MOST_IDS:
                 self._ids.clear()
-            self._ids[device] = str(mapping(mapping(found).get("id")).get("id"))
+            with _understood():
+                self._ids[device] = quote(str(mapping(mapping(found).get("id")).get("id")))
         return self._ids[device]
 
 

@@ -39,6 +39,13 @@ def test_an_answer_of_another_form_is_told(found: object, monkeypatch: pytest.Mo
         rest.counts("M1", "load", 0, 8)
 
 
+def test_an_id_that_no_path_can_hold_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    rest = PlatformRest(_URL, api_key=b"k")
+    monkeypatch.setattr(rest, "get", lambda path: {"id": {"id": "\ud800"}})
+    with pytest.raises(RestError, match="makes no sense"):
+        rest.newest("M1")
+
+
 def test_attributes_of_another_form_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     rest = PlatformRest(_URL, api_key=b"k")
     answers = {"/api/tenant": {"id": {"id": "0011"}}, "/api/plugins": ["dlmsState"]}
