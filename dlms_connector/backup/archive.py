@@ -88,6 +88,7 @@ class Manifest:
                 f"format {version}): install that version, or a newer one"
             )
         try:
+            json.dumps(found, ensure_ascii=False).encode()  # halves of pairs cannot be written
             created = datetime.fromisoformat(found["created"])
             if created.tzinfo is None or version != VERSION:
                 raise ValueError("no zone, or another format")

@@ -201,6 +201,7 @@ def test_a_damaged_one_is_refused(
         ({"counters": float("inf")}, "makes no sense"),
         ({"devicesFile": 5}, "makes no sense"),
         ({"entry": ["x"]}, "makes no sense"),
+        ({"entry": {"name": "\ud800"}}, "makes no sense"),
         ({"recordsVersion": "1"}, "makes no sense"),
     ],
 )
