@@ -47,8 +47,8 @@ def read_recording(path: Path) -> dict[str, Any]:
         raise ValueError(f"it is damaged: {error!r}") from None
     if not exchanges:
         raise ValueError("nothing was recorded")
-    if not all(request for request, _ in exchanges):
-        raise ValueError("it is damaged: a request is empty")
+    if any(b"" in exchange for exchange in exchanges):
+        raise ValueError("it is damaged: a request or an answer is empty")
     for name, address in options.items():
         if type(address) is not int or not 0 <= address <= _LARGEST_ADDRESS:
             raise ValueError(f"it is damaged: {name} is {address!r}")

@@ -105,6 +105,7 @@ async def test_single_values_lists_and_unknown_ones_are_answered(tmp_path: Path)
         ("device", "physicalAddress", True),
         ("device", "referencing", ["LN"]),
         ("exchanges", "request", ""),
+        ("exchanges", "response", ""),
     ],
 )
 def test_a_damaged_recording_is_refused(part: str, key: str, value: object, tmp_path: Path) -> None:
