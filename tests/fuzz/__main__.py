@@ -1,7 +1,8 @@
 """The long form: `make fuzz`, all targets one after the other; FUZZ="--target hdlc --runs 1000000".
 
 With atheris (the extra `fuzz`) it is guided by coverage; `--plain` changes inputs at random. What
-is found goes into tests/fuzz/corpus, where the tests run it from then on.
+is found goes into tests/fuzz/corpus, where the tests run it from then on. With `--results`, a run
+goes on where those that the file tells of have ended, with a seed that none of them had.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ class Result:
     branches: int
     memory_mb: int
     finds: int
+    guided: bool
+    seed: int
 
     def __str__(self) -> str:
         rate = self.inputs / max(self.seconds, 0.001)
@@ -55,46 +58,72 @@ class Result:
         )
 
 
+@dataclass(frozen=True)
+class Share:
+    """What of a target is to be run: so many inputs, and of which seed."""
+
+    runs: int
+    seed: int
+
+    @classmethod
+    def of(cls, target: str, given: argparse.Namespace, *, guided: bool) -> Share:
+        """Return what the results of earlier runs leave."""
+        if given.results is None or not given.results.exists():
+            return cls(given.runs, given.seed)
+        lines = map(json.loads, given.results.read_text().splitlines())
+        before = [one for one in lines if (one["target"], one["guided"]) == (target, guided)]
+        done = sum(one["inputs"] for one in before)
+        seed = max((one["seed"] + 1 for one in before), default=given.seed)
+        return cls(max(0, given.runs - done), max(seed, given.seed))
+
+
 HEAD = """| target | what | inputs | per second | branches | MB | finds |
 |---|---|---:|---:|---:|---:|---:|"""
 
 
-def _plainly(target: Target, given: argparse.Namespace) -> Result:
+def _plainly(target: Target, given: argparse.Namespace, share: Share) -> Result:
     from tests.fuzz.plain import FindError, fuzz
 
     began, finds, done = time.process_time(), 0, 0
     more = [path.read_bytes() for path in (_WORK / target.name).glob("*")]
     try:
-        done = fuzz(target, given.runs, given.seed, given.seconds, more)
+        done = fuzz(target, share.runs, share.seed, given.seconds, more)
     except FindError as find:
         print(find, file=sys.stderr)
         _keep(target, [find.octets])
-        finds = 1
+        finds, done = 1, find.before
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return Result(target.name, target.what, done, time.process_time() - began, 0, memory, finds)
+    return Result(
+        target.name, target.what, done, time.process_time() - began, 0, memory, finds,
+        guided=False, seed=share.seed,
+    )  # fmt: skip
 
 
-def _guided(target: Target, given: argparse.Namespace) -> Result:
+def _guided(target: Target, given: argparse.Namespace, share: Share) -> Result:
     from tests.fuzz import guided
     from tests.fuzz.table import beginnings
 
     work = _WORK / target.name
-    for octets in beginnings(target):
-        _write(work, octets)
+
+    def begin() -> None:
+        for octets in beginnings(target):
+            _write(work, octets)
+
     done: guided.Run = guided.run(
         target,
         work,
         (
-            *(f"-runs={given.runs}", f"-max_total_time={given.seconds:.0f}"),
-            *(f"-seed={given.seed}", f"-rss_limit_mb={_MOST_MEMORY}"),
+            *(f"-runs={share.runs}", f"-max_total_time={given.seconds:.0f}"),
+            *(f"-seed={share.seed}", f"-rss_limit_mb={_MOST_MEMORY}"),
         ),
+        begin,
     )
     if done.finds:
         print(done.said[-3000:], file=sys.stderr)
         _keep(target, done.finds)
     return Result(
         target.name, target.what, done.inputs, done.seconds, done.branches, done.memory_mb,
-        len(done.finds),
+        len(done.finds), guided=True, seed=share.seed,
     )  # fmt: skip
 
 
@@ -133,7 +162,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--plain", action="store_true", help="without coverage")
     parser.add_argument("--minimize", action="store_true", help="keep what reaches most")
-    parser.add_argument("--results", type=Path, help="add the results to this file, one a line")
+    parser.add_argument(
+        "--results", type=Path, help="go on after the results in this file, and add the new ones"
+    )
     return parser.parse_args()
 
 
@@ -155,7 +186,10 @@ def main() -> None:
     print(HEAD, flush=True)
     finds = 0
     for name in given.target or TARGETS:
-        result = (_guided if is_guided else _plainly)(TARGETS[name], given)
+        share = Share.of(name, given, guided=is_guided)
+        if not share.runs:
+            continue
+        result = (_guided if is_guided else _plainly)(TARGETS[name], given, share)
         finds += result.finds
         print(result, flush=True)
         if given.minimize:

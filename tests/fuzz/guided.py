@@ -1,7 +1,8 @@
 """Fuzzing guided by coverage, with atheris (libFuzzer).
 
 The package is instrumented as it is imported, which takes longer than anything else. So it is
-imported once, and each target runs in a fork, which libFuzzer ends.
+imported once, and each target runs in a fork, which libFuzzer ends. Nothing of the package is run
+before: threads would be missing in the fork.
 """
 
 from __future__ import annotations
@@ -49,8 +50,9 @@ def instrumenting() -> Iterator[None]:
         yield
 
 
-def run(target: Target, work: Path, options: Sequence[str]) -> Run:
-    """Run a target until libFuzzer ends; `work` is the folder of its inputs."""
+def run(target: Target, work: Path, options: Sequence[str], begin: Callable[[], None]) -> Run:
+    """Run a target until libFuzzer ends; `begin` puts the first inputs into the folder `work`."""
+    work.mkdir(parents=True, exist_ok=True)
     more = []
     if target.words:
         words = work.with_suffix(".dict")
@@ -64,7 +66,12 @@ def run(target: Target, work: Path, options: Sequence[str]) -> Run:
         *(*options, *more, str(work), f"-max_len={target.longest}"),
         *("-timeout=60", "-print_final_stats=1", f"-artifact_prefix={work}-"),
     ]
-    status, used = _forked(lambda: _fuzz(target, settings, found), log)
+
+    def fuzz() -> None:
+        begin()
+        _fuzz(target, settings, found)
+
+    status, used = _forked(fuzz, log)
     said = log.read_text("utf-8", "replace")
     finds = [found.read_bytes()] if found.exists() else []
     if status and not finds:

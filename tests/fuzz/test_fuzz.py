@@ -29,7 +29,7 @@ MOST_KEPT = 200_000
 @pytest.mark.parametrize("name", TARGETS)
 def test_nothing_but_errors_of_ours_in_time(name: str) -> None:
     target = TARGETS[name]
-    assert fuzz(target, target.short, SEED) > target.short
+    assert fuzz(target, target.short, SEED) == target.short
 
 
 #: Long ones, which would take the time of all others if they were changed at random.
@@ -40,6 +40,13 @@ LONG = {
     ),
     "data sets without values": ("readout", b"\0" + b"a" * 65536),
     "flags and formats": ("hdlc", b"\xff" + b"\x7e\xa0" * 16384),
+    "blocks without an end": (
+        "notifications",
+        joined(
+            b"\xe0\0" + number.to_bytes(2, "big") + b"\0\0\x82\x07\xd0" + bytes(2000)
+            for number in range(1, 60)
+        ),
+    ),
     "beginnings of long frames": ("framings", b"\2\xff" + b"\x68" * 32768),
 }
 
