@@ -51,7 +51,7 @@ from dlms_connector.protocol.data import (
 from dlms_connector.protocol.notifications import Blocks, envelope, opened, parse
 from dlms_connector.protocol.security import Keys
 from dlms_connector.protocol.security.ciphering import CountUp
-from dlms_connector.protocol.security.protection import Protection, key_of
+from dlms_connector.protocol.security.protection import Protection
 from dlms_connector.protocol.services import ASKED, POLLED, STRANGER, Directory
 from dlms_connector.protocol.services import replies as logical
 from dlms_connector.protocol.services import short_name_replies as short
@@ -219,6 +219,8 @@ def associations(octets: bytes) -> None:
 
 _TITLE, _OURS = b"MTR\0\0\0\0\1", b"GTW\0\0\0\0\2"
 _AUTHENTICATION, _ENCRYPTION, _BOTH = 0x10, 0x20, 0x30
+#: What a meter may tell in clear: exceptions and confirmed service errors.
+_ERRORS = (b"\xd8", b"\x0e")
 _GET = b"\xc4\x01\x41\x00\x06\x00\x00\x59\xe9"
 
 
@@ -260,7 +262,7 @@ def _opened(client: Protection, apdu: bytes, true: bytes) -> None:
         found = client.unprotect(apdu)
     except DlmsError:
         return
-    if found != true and key_of(apdu) is not None:
+    if found != true and apdu[:1] not in _ERRORS:
         raise WrongError(f"{found.hex()} was believed, {true.hex()} was sent")
 
 
@@ -286,17 +288,27 @@ def notifications(octets: bytes) -> None:
 # A whole conversation
 
 
-class _Said:
-    """A data link over which a meter says one APDU after the other, whatever is asked."""
+#: Requests with an invoke-id behind two octets: GET, SET, ACTION.
+_WITH_ID = (b"\xc0", b"\xc1", b"\xc3")
 
-    def __init__(self, apdus: list[bytes]) -> None:
-        self._left = list(apdus)
+
+class _Said:
+    """A data link over which a meter says one APDU after the other, whatever is asked.
+
+    `in_step`, each answer has the invoke-id of its request: others are passed over as late.
+    """
+
+    def __init__(self, apdus: list[bytes], *, in_step: bool) -> None:
+        self._left, self._in_step = list(apdus), in_step
 
     def connect(self) -> Talk[None]:
         yield from ()
 
     def exchange(self, apdu: bytes, *, repeatable: bool = True) -> Talk[bytes]:
-        return (yield from self.receive())
+        answer = yield from self.receive()
+        if self._in_step and apdu[:1] in _WITH_ID and len(apdu) > 2 and len(answer) > 2:
+            return answer[:2] + bytes((answer[2] & 0xF0 | apdu[2] & 0x0F,)) + answer[3:]
+        return answer
 
     def receive(self) -> Talk[bytes]:
         yield from ()
@@ -330,7 +342,7 @@ _START = datetime(2026, 6, 1, tzinfo=timezone.utc)
 
 
 @lru_cache(len(_SETTINGS))
-def _device(number: int) -> Device:
+def device_of(number: int) -> Device:
     made = {"deviceName": "m", "connection": {"host": "h"}, "dlms": _SETTINGS[number]}
     return Device.model_validate(made)
 
@@ -339,20 +351,26 @@ def _ref(class_id: int, attribute: int) -> AttributeRef:
     return AttributeRef(class_id, _REGISTER, attribute)
 
 
+def talking(
+    device: Device,
+    apdus: list[bytes],
+    directory: Directory | None = None,
+    *,
+    in_step: bool = True,
+) -> Client:
+    """Return a client of a meter that says one APDU after the other, whatever is asked."""
+    directory = directory or Directory()
+    association = Association(device.dlms, device.workarounds, CountUp(), directory.remarks)
+    link = _Said(apdus, in_step=in_step)
+    return Client(device.dlms, device.workarounds, link, association, directory)
+
+
 def client(octets: bytes) -> None:
     """An association and all kinds of reading, with whatever a meter answers."""
     source = Input(octets)
     how = source.octet()
-    device = _device(how % len(_SETTINGS))
-    link = _Said(source.parts())
-    directory = Directory()
-    made = Client(
-        device.dlms,
-        device.workarounds,
-        link,
-        Association(device.dlms, device.workarounds, CountUp(), directory.remarks),
-        directory,
-    )
+    device = device_of(how % len(_SETTINGS))
+    made = talking(device, source.parts(), in_step=not how & 0x40)
     made.allowance = (ASKED, POLLED, STRANGER)[how >> 4 & 3 or 0] if how >> 4 & 3 != 3 else ASKED
     refs = (_ref(3, 2), _ref(3, 3), AttributeRef(8, Obis.parse("0-0:1.0.0"), 2))
     talks = (
@@ -389,7 +407,11 @@ def meanings(octets: bytes) -> None:
     except DlmsError:
         return
     with suppress(DlmsError):
-        scaler_unit(data)
+        told = scaler_unit(data)
+        found = examine(_ref(3, 2), Data(D.LONG, 5), told, options)
+        json.dumps(json_value(found.value), allow_nan=False)
+        if not -128 <= told.scaler <= 127:
+            raise WrongError(f"{told} makes {found.value} of 5")
     ref = AttributeRef(class_id, _REGISTER, attribute)
     for unit in (None, ScalerUnit(scaler - 128, "Wh")):
         found = examine(ref, data, unit, options)
@@ -491,7 +513,7 @@ def _of_clients() -> Iterator[bytes]:
     )
     refs = [_ref(3, 2), _ref(3, 3), AttributeRef(8, Obis.parse("0-0:1.0.0"), 2)]
     for number, meter in simulated:
-        made = make_client(_device(number))
+        made = make_client(device_of(number))
 
         def read(made: Client = made) -> Talk[None]:
             yield from made.connect()
@@ -514,6 +536,8 @@ def _of_meanings() -> Iterator[bytes]:
     for value in seeds.values():
         yield bytes((3, 2, 126)) + value
     clock = Data(D.OCTET_STRING, pushes.NOON)
+    for power in (-129, 300):
+        yield bytes((3, 3, 128)) + encode(structure(Data(D.LONG, power), Data(D.ENUM, 30)))
     for class_id in (1, 3, 4, 5, 7, 8, 11, 15, 20, 21, 22, 40, 64, 70, 71):
         yield bytes((class_id, 2, 128)) + encode(structure(clock, Data(D.UNSIGNED, 1), array()))
         yield bytes((class_id, 3, 128)) + encode(array(structure(Data(D.LONG, 1), clock)))

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from dlms_connector.link import Call
 from dlms_connector.obis import Obis
 from dlms_connector.protocol import Client
 from dlms_connector.protocol.client import make_client
+from dlms_connector.protocol.data import structure
 from dlms_connector.protocol.datalink import make_arrivals
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.push.caller import Caller
@@ -31,7 +32,18 @@ from dlms_converters.json_value import json_value
 from tests.fuzz import seeds
 from tests.fuzz.target import Input, Target, WrongError, joined
 from tests.support.fake_time import FakeTimeLoop
-from tests.support.pushes import MAKERS, blocks, data_notification, hdlc, u32, wrapped
+from tests.support.pushes import (
+    MAKERS,
+    MakersPush,
+    blocks,
+    data_notification,
+    hdlc,
+    obis,
+    scale,
+    u32,
+    wrapped,
+)
+from tests.support.pushes import octets as octets_of
 from tests.support.pushing import NOW_MS, Collected, receiver_of
 
 T = TypeVar("T")
@@ -47,6 +59,16 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 def _run(coroutine: Coroutine[Any, Any, T]) -> T:
     return _loop().run_until_complete(coroutine)
+
+
+@contextmanager
+def _within() -> Iterator[None]:
+    """Be within the loop, for what never waits: to run the loop costs as much as the rest."""
+    asyncio._set_running_loop(_loop())
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(None)
 
 
 class _Faults(logging.Handler):
@@ -107,12 +129,25 @@ class _Transport:
 # Pushes
 
 
+#: What a meter says of itself in a push that it must cipher.
+_NAME = "1SAG3100000001"
+
+
+def _is_tagged(push: MakersPush) -> bool:
+    return bool(push.device.get("dlms", {}).get("security") == "AUTHENTICATION_ENCRYPTION")
+
+
 @lru_cache(1)
 def _devices() -> tuple[Device, ...]:
-    """Return a device of each maker."""
+    """Return a device of each maker; one that must have a tag is known by a name in clear, too."""
     made = [
         {"deviceName": push.maker, **push.device}
         | ({} if "template" in push.device else {"connection": {"type": "push"}})
+        | (
+            {"push": {**push.device["push"], "logicalDeviceName": _NAME}}
+            if _is_tagged(push)
+            else {}
+        )
         for push in MAKERS
     ]
     loaded = load({"devices": made}, base=Path(), environment={})
@@ -126,7 +161,7 @@ def _true() -> Mapping[str, Mapping[str, Any]]:
     sink = Collected()
     said: dict[str, Mapping[str, Any]] = {}
     for push in MAKERS:
-        if push.device.get("dlms", {}).get("security") != "AUTHENTICATION_ENCRYPTION":
+        if not _is_tagged(push):
             continue
         sink.readings.clear()
         receiver = receiver_of(*_devices(), sink=sink)
@@ -169,10 +204,9 @@ def _tell(*_: str) -> None:
 
 def pushes_by_tcp(octets: bytes) -> None:
     """A connection to the TCP door: what is taken is JSON, and true where it has a tag."""
-
-    async def run() -> None:
-        source = Input(octets)
-        framing = ("HDLC", "WRAPPER", "MBUS")[source.octet() % 3]
+    source = Input(octets)
+    framing = ("HDLC", "WRAPPER", "MBUS")[source.octet() % 3]
+    with _within():
         door = TcpDoor(_listener("tcp", framing), _receiver().take, _tell)
         door._server = object()  # type: ignore[assignment]
         one = _Connection(door)
@@ -185,18 +219,15 @@ def pushes_by_tcp(octets: bytes) -> None:
             if door.held > _MOST_HELD:
                 raise WrongError(f"{door.held} octets are held")
         one.end()
-        if door.held or door._all or door._strangers.total() or door._known:
-            raise WrongError("something is left of a connection that is over")
-
-    _run(run())
+    if door.held or door._all or door._strangers.total() or door._known:
+        raise WrongError("something is left of a connection that is over")
 
 
 def pushes_by_udp(octets: bytes) -> None:
     """Datagrams to the UDP door."""
-
-    async def run() -> None:
-        source = Input(octets)
-        framing = ("HDLC", "WRAPPER", "MBUS")[source.octet() % 3]
+    source = Input(octets)
+    framing = ("HDLC", "WRAPPER", "MBUS")[source.octet() % 3]
+    with _within():
         door = UdpDoor(_listener("udp", framing), _receiver().take, _tell)
         door._transport = _Transport(door)  # type: ignore[assignment]
         for number, part in enumerate(source.parts()):
@@ -204,8 +235,6 @@ def pushes_by_udp(octets: bytes) -> None:
             door.sweep(number * 20.0)
             if not 0 <= door._held <= _MOST_HELD:
                 raise WrongError(f"{door._held} octets are held")
-
-    _run(run())
 
 
 # Meters that dial in
@@ -266,6 +295,9 @@ def _of_pushes() -> Iterator[bytes]:
         kind = ("HDLC", "WRAPPER", "MBUS").index(push.framing)
         line = push.line
         yield bytes((kind,)) + joined([line[:80], line[80:]])
+    forged = structure(obis("1-0:1.8.0"), u32(7), scale(0, 30), octets_of(_NAME.encode()))
+    yield b"\0" + joined([hdlc(data_notification(forged))])
+    yield b"\1" + joined([wrapped(data_notification(forged))])
     confirmed = data_notification(u32(7), invoke=b"\x40\0\0\7")
     yield b"\1" + joined([wrapped(confirmed), wrapped(confirmed)])
     yield b"\1" + joined(map(wrapped, blocks(confirmed, 7)))

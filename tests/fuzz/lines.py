@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import xor
 from typing import Any
 
 from dlms_connector.errors import DlmsError
@@ -24,6 +25,7 @@ from dlms_connector.protocol.datalink.mode_e import Identification, ModeE, sign_
 from dlms_connector.protocol.datalink.wrapper import Wrapper
 from dlms_connector.protocol.datalink.wrapper_reader import Expected, WrapperReader
 from dlms_connector.protocol.readout import data_sets, find, read_out
+from dlms_connector.protocol.readout.reading_out import crc16
 from dlms_connector.protocol.talk import Talk
 from tests.fuzz import seeds
 from tests.fuzz.target import Input, Target, WrongError, joined
@@ -116,6 +118,12 @@ def hdlc_damage(octets: bytes) -> None:
         raise WrongError(f"{taken.hex()} came of {information.hex()}")
 
 
+def _framed(part: bytes) -> bytes:
+    """Return a frame with right checks; the first octet tells if it is segmented, then control."""
+    head, information = part[:2].ljust(2, b"\0"), part[2 : 2 + LONGEST_INFORMATION]
+    return Frame(CLIENT, SERVER, head[1], information, bool(head[0] & 1)).encode()
+
+
 # Data links
 
 
@@ -124,7 +132,8 @@ def hdlc_link(octets: bytes) -> None:
     source = Input(octets)
     how = source.octet()
     way = _WAYS[how % len(_WAYS)]
-    peer = Script(source.parts())
+    parts = source.parts()
+    peer = Script(map(_framed, parts) if how & 128 else parts)
     options: dict[str, Any] = {
         "retries": how >> 2 & 1,
         "proposal": HdlcParameters(512, 512, 7, 7) if how & 8 else None,
@@ -215,15 +224,41 @@ def readout(octets: bytes) -> None:
     list(data_sets(octets.decode("latin-1")))
 
 
+def readout_damage(octets: bytes) -> None:
+    """A readout with one wrong octet gives some of what it says, or nothing."""
+    source = Input(octets)
+    kind, place, change = source.octet(), source.number(), 1 + source.octet() % 255
+    text = bytes(32 + octet % 95 for octet in source.rest()).replace(b"!", b"")
+    said = b"1-0:1.8.0(" + text + b")\r\n1-0:2.8.0(7*kWh)\r\n!"
+    if kind & 1:
+        first, block = b"/KFM5KAIFA-METER\r\n\r\n", said
+        block += b"%04X\r\n" % crc16(first + block)
+    else:
+        first, block = b"/ISk5MT174-0001\r\n", said + b"\r\n\x03"
+        block = b"\x02" + block + bytes((reduce(xor, block),))
+    damaged = bytearray(block)
+    # A mark of beginning or end that is lost is no wrong octet: what is between is another text.
+    damaged[1 + place % (len(said) - 3)] ^= change
+    with suppress(DlmsError):
+        parts = [first + damaged] if kind & 1 else [first, bytes(damaged)]
+        found = drive(read_out(retries=0), Script(parts))
+        # An octet that became the mark of the end may cut it where its check happens to be right.
+        if not {*data_sets(found)} <= {*data_sets(said.decode("latin-1"))}:
+            raise WrongError(f"{found!r} came of {block!r}")
+
+
 # What comes unasked
 
 
 def framings(octets: bytes) -> None:
     """Whole APDUs out of streams of what meters push, in bounded room."""
     source = Input(octets)
-    framing: Any = ("HDLC", "WRAPPER", "MBUS")[source.octet() % 3]
+    kind = source.octet()
+    framing: Any = ("HDLC", "WRAPPER", "MBUS")[kind % 3]
     reader = make_arrivals(framing)
-    size, stream = 1 + source.octet(), source.rest()
+    size = 1 + source.octet()
+    framed = kind & 128 and framing == "HDLC"
+    stream = b"".join(map(_framed, source.parts())) if framed else source.rest()
     with suppress(DlmsError):
         for portion in _portions(stream, size):
             for arrival in reader.feed(portion):
@@ -257,10 +292,18 @@ def _hdlc_conversation() -> list[bytes]:
     return answers
 
 
+def _unframed(octets: bytes) -> bytes:
+    """Return what `_framed` makes the first of these frames of."""
+    frame = _frames(iter([octets]))[0]
+    return bytes((frame.segmented, frame.control)) + frame.information
+
+
 def _of_hdlc_links() -> Iterator[bytes]:
     for how in (0, 1, 2, 4, 8, 16, 32, 64):
         yield bytes((how,)) + joined(_hdlc_conversation())
     yield b"\0" + joined(seeds.frames_of_transcripts()[:8])
+    for how in (0x80, 0x81, 0x88, 0xA0, 0xC0):
+        yield bytes((how,)) + joined(map(_unframed, _hdlc_conversation()))
 
 
 def _of_usual() -> Iterator[bytes]:
@@ -313,10 +356,18 @@ def _of_readouts() -> Iterator[bytes]:
     yield b"\2" + joined([b"/KFM5KAIFA-METER\r\n\r\n1-3:0.2.8(42)\r\n1-0:1.8.1(001*kWh)\r\n!\r\n"])
 
 
+def _of_damaged_readouts() -> Iterator[bytes]:
+    for kind in range(2):
+        yield bytes((kind, 0, 12, 0)) + b"0001240.1*kWh"
+        yield bytes((kind, 0, 40, 0x7F)) + b"1"
+
+
 def _of_framings() -> Iterator[bytes]:
     for push in MAKERS:
         kind = ("HDLC", "WRAPPER", "MBUS").index(push.framing)
         yield bytes((kind, 255)) + push.line[:700]
+    whole = b"\xe6\xe7\0\x0f" + bytes(9)
+    yield b"\x81\xff" + joined([b"\0\x13" + whole, b"\1\x13" + whole[:5], b"\0\x13" + whole[5:]])
     yield bytes((1, 3)) + wrapped(b"\x0f" + bytes(9)) + wrapped(b"\xdb\x08" + bytes(20))
 
 
@@ -364,6 +415,7 @@ TARGETS = (
         longest=4096,
         short=3200,
     ),
+    Target("readout-damage", "readouts with a wrong octet", readout_damage, _of_damaged_readouts),
     Target(
         "framings", "frames of pushes: HDLC, wrapper, M-Bus", framings, _of_framings, _HDLC_WORDS
     ),

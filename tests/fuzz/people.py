@@ -5,66 +5,40 @@ from __future__ import annotations
 import csv
 import io
 import json
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from dlms_connector.commands.request import device_request
-from dlms_connector.config import Loaded, load
+from dlms_connector.config import load
 from dlms_connector.errors import CommandError, ConfigError
 from dlms_connector.gateway.connector_call import ConnectorCall, Tally
 from dlms_connector.simulator import Connection, Meter, MeterOptions
 from dlms_connector.simulator.recording import read_recording
 from tests.fuzz import seeds
+from tests.fuzz.documents import changed, written
 from tests.fuzz.doors import _run
+from tests.fuzz.files import file, folder
 from tests.fuzz.target import Input, Target, WrongError
 from tests.support.commands import Desk, device
 from tests.support.places import GATEWAY_CONFIG
 
 _SAMPLES = GATEWAY_CONFIG / "samples"
 _FAULT = "a fault of the connector"
-#: What somebody may write where something else should stand.
-_ODD: tuple[Callable[[], Any], ...] = tuple(
-    (lambda value: lambda: json.loads(value))(text)
-    for text in (
-        "null", "true", "0", "-1", "1.5", "1e999", "-0.0", "4711", "NaN", '""', '" "', '"x"',
-        '"\\u0000"', '"\\ud800"', '"1-0:1.8.0"', '"10.0.0.0/8"', '"{systemTitle}"', '"env:HOME"',
-        '"00112233445566778899AABBCCDDEEFF"', "[]", "{}", "[[]]", '[{"key": "k"}]', '{"": ""}',
-        '{"host": "h"}', '{"type": "listen"}', "1" + "0" * 30, '"' + "x" * 300 + '"',
-        "[" * 40 + "]" * 40, '{"a":' * 40 + "1" + "}" * 40,
-    )
-)  # fmt: skip
 
 
-@lru_cache(1)
-def _folder() -> tuple[Path, Any]:
-    """Return a folder for files; it is removed at the end."""
-    made = tempfile.TemporaryDirectory(prefix="fuzz-")
-    return Path(made.name), made
-
-
-def _file(name: str, octets: bytes) -> Path:
-    path = _folder()[0] / name
-    path.write_bytes(octets)
-    return path
-
-
-def _loaded(raw: object) -> Loaded | None:
-    """Load a configuration: problems are sentences on one line, or an error of ours."""
-    loaded: Loaded | None = None
+def _loaded(raw: object) -> tuple[str, ...]:
+    """Load a configuration; return its problems: sentences that a log can hold."""
     try:
-        made = loaded = load(raw, base=_folder()[0], environment={})
-        problems = made.every_problem
+        problems = load(raw, base=folder(), environment={}).every_problem
     except ConfigError as error:
         problems = error.problems
     for problem in problems:
         problem.encode()  # no halves of surrogate pairs: it goes into a log
         if not problem.strip():
             raise WrongError("a problem that says nothing")
-    return loaded
+    return problems
 
 
 def configuration_text(octets: bytes) -> None:
@@ -73,52 +47,26 @@ def configuration_text(octets: bytes) -> None:
         _loaded(octets.decode())
 
 
+#: More devices of a sample are as those.
+_MOST_DEVICES = 2
+
+
 @lru_cache(1)
 def _documents() -> list[str]:
     """Return the samples, without what asks for other files."""
-    texts = [path.read_text("utf-8") for path in sorted(_SAMPLES.glob("*.json"))]
-    return [text for text in texts if "devicesFile" not in text]
+    found = [json.loads(path.read_text("utf-8")) for path in sorted(_SAMPLES.glob("*.json"))]
+    return [
+        json.dumps({**one, "devices": one["devices"][:_MOST_DEVICES]}, separators=(",", ":"))
+        for one in found
+        if "devicesFile" not in one
+    ]
 
 
 def configuration_values(octets: bytes) -> None:
     """A valid configuration with values, keys and lists changed at any place."""
     source = Input(octets)
     documents = _documents()
-    document = json.loads(documents[source.octet() % len(documents)])
-    for _ in range(8):
-        if source.left <= 0:
-            break
-        _change(document, source)
-    _loaded(document)
-
-
-def _change(document: Any, source: Input) -> None:
-    node = document
-    for _ in range(1 + source.octet() % 6):
-        inner = list(node.keys() if isinstance(node, dict) else range(len(node)))
-        if not inner:
-            return
-        key = inner[source.octet() % len(inner)]
-        if not isinstance(node[key], dict | list):
-            break
-        if source.octet() % 4 == 0:
-            break
-        node = node[key]
-        if not node:
-            return
-        key = next(iter(node)) if isinstance(node, dict) else 0
-    what, odd = source.octet() % 6, _ODD[source.octet() % len(_ODD)]
-    if what == 0:
-        del node[key]
-    elif what == 1 and isinstance(node, dict):
-        node[("x", "", "\0", "\ud800", "devices", "dlms", "host")[source.octet() % 7]] = odd()
-    elif what == 2 and isinstance(node, list):
-        node.append(node[0])
-    elif what == 3 and isinstance(node, dict):
-        text = source.take(source.octet() % 24).decode("latin-1")
-        node[key] = text
-    else:
-        node[key] = odd()
+    _loaded(changed(json.loads(documents[source.octet() % len(documents)]), source))
 
 
 _TEMPLATES = {"t": {"dlms": {"interfaceType": "WRAPPER"}, "pollPeriod": 60000}}
@@ -126,14 +74,48 @@ _TEMPLATES = {"t": {"dlms": {"interfaceType": "WRAPPER"}, "pollPeriod": 60000}}
 
 def fleet_table(octets: bytes) -> None:
     """A table of meters: each row is a device, or refused with its line."""
-    _file("fleet.csv", octets)
+    file("fleet.csv", octets)
     _loaded({"devicesFile": "fleet.csv", "templates": _TEMPLATES})
+
+
+#: Digits of an answer of a recording.
+_SHORT = 400
+_SECRET = b"Secret-4711"
+_SECRETS = ("password", "blockCipherKey", "authenticationKey", "signingKey", "broadcastKey")
+
+
+def secret_file(octets: bytes) -> None:
+    """A file with a secret: it is taken or refused, and no problem shows what is in it."""
+    (folder() / "secrets").mkdir(exist_ok=True)
+    file("secrets/one", octets[1:])
+    key = _SECRETS[octets[0] % len(_SECRETS)] if octets else _SECRETS[0]
+    dlms = {"authentication": "LOW", "security": "AUTHENTICATION", key: "${file:one}"}
+    problems = _loaded(
+        {"devices": [{"deviceName": "m", "connection": {"host": "h"}, "dlms": dlms}]}
+    )
+    for shown in (_SECRET.decode(), _SECRET.hex(), repr(_SECRET)[2:-1]):
+        if any(shown in problem for problem in problems):
+            raise WrongError(f"a secret is shown: {problems}")
+
+
+@lru_cache(1)
+def _recordings() -> list[bytes]:
+    """Return the recordings, a few short exchanges of each."""
+    found = [json.loads(path.read_text("utf-8")) for path in seeds.RECORDINGS]
+    for one in found:
+        short = [each for each in one["exchanges"] if len(each["response"] or "") <= _SHORT]
+        one["exchanges"], one["objects"] = short[:3], []
+    return [written(one) for one in found if one["exchanges"]]
 
 
 def recording(octets: bytes) -> None:
     """A recording: it is refused with ValueError, or a simulated meter serves it."""
+    if octets[:1] >= b"\x80":
+        source, documents = Input(octets), _recordings()
+        document = json.loads(documents[source.octet() % len(documents)])
+        octets = written(changed(document, source))
     try:
-        options = read_recording(_file("recording.json", octets))
+        options = read_recording(file("recording.json", octets))
         connection = Connection([Meter(MeterOptions(**options))])
     except ValueError:
         return
@@ -203,7 +185,7 @@ def _call(method: str, params: Any) -> None:
 
 def _of_texts() -> Iterator[bytes]:
     for text in _documents():
-        yield json.dumps(json.loads(text), separators=(",", ":")).encode()[:4096]
+        yield text.encode()
     yield (
         b'{"devices":[{"deviceName":"m","connection":{"host":"h"},'
         b'"timeseries":[{"key":"e","obis":"1-0:1.8.0"}]}]}'
@@ -219,6 +201,7 @@ def _of_changes() -> Iterator[bytes]:
 
 def _of_tables() -> Iterator[bytes]:
     yield b"deviceName,template,connection.host,connection.port\nm1,t,10.0.0.1,4059\nm2,t,h,\n"
+    yield b"deviceName,connection,connection.host\nm1,{},h\n"
     yield b'deviceName;dlms.password;connection\nm1;12345678;{"host":"h"}\n'
     yield b'\xef\xbb\xbfdeviceName\ttimeseries\r\nm1\t[{""key"":""e""}]\r\n'
     for path in sorted(_SAMPLES.glob("*.csv")):
@@ -228,17 +211,26 @@ def _of_tables() -> Iterator[bytes]:
         yield table.getvalue().encode()
 
 
+def _of_secret_files() -> Iterator[bytes]:
+    for number in range(len(_SECRETS)):
+        yield bytes((number,)) + _SECRET + b"\ndevice: m\nhost: h\n"
+        yield bytes((number,)) + b"hex:" + (_SECRET + bytes(5)).hex().encode() + b"\n"
+        yield bytes((number,)) + _SECRET + bytes(5)
+
+
 def _of_recordings() -> Iterator[bytes]:
-    for path in seeds.RECORDINGS:
-        whole = json.loads(path.read_text("utf-8"))
-        whole["exchanges"], whole["objects"] = whole["exchanges"][:3], []
-        yield json.dumps(whole).encode()
+    for number, document in enumerate(_recordings()):
+        yield document
+        for what in range(6):
+            index = -(-0x80 // len(_recordings())) * len(_recordings()) + number
+            yield bytes((index, 2, number, 1, 1, what, 13, 2, 0, 1, what, 3))
 
 
 def _of_calls() -> Iterator[bytes]:
     texts = (
         b"", b"obis=1-0:1.8.0;attribute=2;", b'{"obis":"1-0:1.8.0","class":"register"}',
         b'{"obis":"0-0:1.0.0","class":8,"attribute":2,"value":"2026-06-01T12:00:00Z"}',
+        b'{"obis":"1-0:1.8.0","timeout":"soon"}', b'{"timeout":' + b"9" * 400 + b"}",
         b'{"obis":"0-0:96.3.10","value":[1,{"type":"unsigned","value":7}],"timeout":5}',
         b'{"obis":"1-0:99.1.0","from":"2026-06-01","to":1780308015000,"last":3}',
         b'{"method":"dlms_get","params":{"obis":"1-0:1.8.0"},"devices":["M1"]}', b"true", b"[]",
@@ -258,6 +250,8 @@ _JSON = tuple(
         '"profiles"', '"from"', '"to"', '"last"', '"structure"', '"octet-string"', '"array"',
     )
 )  # fmt: skip
+#: More digits than Python takes for a number, and deeper than it reads.
+_LONG = (b"9" * 4400, b"[" * 2000, b'{"":' * 1400)
 _CELLS = (
     b",",
     b";",
@@ -272,14 +266,16 @@ _CELLS = (
     b"{",
 )
 
+_LINES = (b"hex:", b"device: ", b"host: ", b"\n", b"\r\n", _SECRET, _SECRET.hex().encode())
+
 TARGETS = (
     Target(
         "config",
         "the text of a configuration",
         configuration_text,
         _of_texts,
-        _JSON,
-        4096,
+        (*_JSON, *_LONG),
+        6000,
         short=1280,
     ),
     Target(
@@ -287,9 +283,12 @@ TARGETS = (
         "a configuration with changed values",
         configuration_values,
         _of_changes,
-        short=192,
+        short=144,
     ),
     Target("fleet", "a fleet table", fleet_table, _of_tables, _CELLS, short=240),
+    Target("secrets", "the file of a secret", secret_file, _of_secret_files, _LINES, short=320),
     Target("recording", "a recording to replay", recording, _of_recordings, _JSON, 4096, short=960),
-    Target("rpc", "a call and its parameters", calls, _of_calls, _JSON, 1024, short=4000),
+    Target(
+        "rpc", "a call and its parameters", calls, _of_calls, (*_JSON, *_LONG), 6000, short=2400
+    ),
 )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.fuzz import apdus, doors, lines, people
+from tests.fuzz import apdus, doors, lines, meters, people, platform, stored
 from tests.fuzz.target import Target
 
-TARGETS = {target.name: target for room in (lines, apdus, doors, people) for target in room.TARGETS}
+ROOMS = (lines, apdus, doors, meters, people, platform, stored)
+TARGETS = {target.name: target for room in ROOMS for target in room.TARGETS}
 #: Inputs that were found: each reaches what no other does, or was a find once.
 CORPUS = Path(__file__).with_name("corpus")
 

@@ -25,7 +25,7 @@ class Target:
     seeds: Callable[[], Iterable[bytes]]
     words: tuple[bytes, ...] = field(default=())
     longest: int = 2048
-    short: int = 8000
+    short: int = 6000
 
 
 class Input:
