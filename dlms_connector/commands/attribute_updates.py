@@ -228,7 +228,8 @@ class AttributeUpdates:
     def _done(self, key: tuple[str, str], value: Any) -> None:
         """Note that a value was handled; one that came meanwhile stays pending."""
         self._held[key] = value
-        if self._wanted.get(key, _NOTHING) == value:
+        wanted = self._wanted.get(key, _NOTHING)
+        if wanted is value or wanted == value:  # NaN is not equal to itself
             del self._wanted[key]
 
 

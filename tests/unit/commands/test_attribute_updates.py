@@ -118,6 +118,16 @@ async def test_a_refused_value_is_reported_once() -> None:
 
 
 @told
+async def test_what_is_no_number_is_refused_and_not_tried_for_ever() -> None:
+    bench = Bench()
+    bench.update(limit=float("nan"))
+    await bench.settle()
+    assert bench.updates.wanted == {}
+    assert len(bench.audit) == 1
+    assert "nan is not a number" in bench.audit[0]
+
+
+@told
 async def test_a_refusal_stands_until_that_value_is_written() -> None:
     bench = Bench(LIMIT, EMERGENCY)
     bench.update(limit=-1)
