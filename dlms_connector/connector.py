@@ -185,7 +185,7 @@ class DLMSConnector(Connector):  # type: ignore[misc]
         parts.inherit(before)
 
     def close(self) -> None:
-        """Stop polling and release the meters; return when done, in less than a second."""
+        """Stop polling and release the meters; return when done, in less than the gateway's 5 s."""
         with self._lock:
             if self._stopped:
                 return

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from logging import Logger
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from dlms_connector.config import Configuration, Device
@@ -28,6 +29,8 @@ from dlms_converters import diagnostics
 from dlms_converters.kept import split, telemetry
 
 FILE = "records.sqlite"
+#: The records get this time to close, also if the thread took all there was.
+_LEAST_S = 0.1
 
 #: Called with whether a slice is kept, and why not.
 Kept = Callable[[bool, str], None]
@@ -164,14 +167,18 @@ class Delivering:
             self._put(lambda courier: upkeep.serve(configured, devices))
             self._put(lambda courier: courier.serve(devices))
 
-    def close(self, within_s: float) -> None:
-        """End the thread; what is not confirmed is sent again at the next start."""
+    def close(self, within_s: float) -> bool:
+        """End the thread; what is not confirmed is sent again at the next start.
+
+        Returns false if not all was written in time.
+        """
+        until = monotonic() + within_s
         if self._auditing is not None:
             self._auditing.close()
-        if self._thread is not None:
-            self._thread.close(within_s)
+        written = self._thread is None or self._thread.close(within_s)
         if self.records is not None:
-            self.records.close(within_s)
+            self.records.close(max(_LEAST_S, until - monotonic()))
+        return written
 
     # What happens, in any thread
 

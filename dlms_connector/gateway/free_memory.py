@@ -15,9 +15,11 @@ from time import monotonic
 
 #: It takes some milliseconds for each 100 MB, in which other threads may wait for memory.
 _PERIOD_S = 300.0
+#: What the start has used, or a configuration before, goes earlier.
+_FIRST_S = 20.0
 
 
-def _trim() -> Callable[[int], int] | None:
+def _found() -> Callable[[int], int] | None:
     """Return the C library's way to give back; others (musl, macOS) have none and need none."""
     with suppress(OSError, TypeError, AttributeError):
         trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
@@ -26,15 +28,15 @@ def _trim() -> Callable[[int], int] | None:
 
 
 class FreeMemory:
-    """Gives it back about every five minutes, as long as somebody calls `look`."""
+    """Gives it back soon, and then every five minutes, as long as somebody calls `look`."""
 
     def __init__(
         self,
         trim: Callable[[int], int] | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._trim, self._clock = trim or _trim(), clock
-        self._due = clock() + _PERIOD_S
+        self._trim, self._clock = trim or _found(), clock
+        self._due = clock() + _FIRST_S
 
     def look(self) -> None:
         """Give it back if it is time; call it where waiting for some milliseconds hurts nobody."""

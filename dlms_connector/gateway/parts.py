@@ -43,9 +43,9 @@ from dlms_connector.gateway.uplink import Uplink
 from dlms_connector.gateway.uplink_queue import UplinkQueue
 from dlms_connector.metrics import LATE_BOUNDS, Histogram
 
-#: `end` takes at most CLOSE_S: the gateway calls it in a busy loop, for 5 s at most. The time
-#: that is left after the release of the meters, at least FLUSH_S, is for data in the queue.
-CLOSE_S = 0.9
+#: `end` is done within CLOSE_S, or what was read would be lost: on a busy host that gets time until
+#: LATEST_S, and FLUSH_S at least. The gateway waits for 5 s.
+CLOSE_S, LATEST_S = 0.9, 3.5
 FLUSH_S = 0.1
 #: Pause between two looks at the gateway's session, and before the gateway has a client: it makes
 #: one soon after its connectors, and what the platform tells as soon as it is connected comes some
@@ -193,8 +193,9 @@ class Parts:
     def end(self, *, for_good: bool = True) -> None:
         """Stop polling and release the meters; return when done, in less than a second.
 
-        Unless it is `for_good`, the platform is not told that the meters are not polled, and a host
-        that is busy gets some seconds more to release them.
+        On a busy host it takes up to four, until what was read is handed over and kept. Unless it
+        is `for_good`, the platform is not told that the meters are not polled, and a busy host gets
+        some seconds more to release them.
         """
         started = monotonic()
         self.duty.end()
@@ -207,9 +208,10 @@ class Parts:
         self.downlink.close()
         if for_good:
             self.uplink.last_words(lambda: monotonic() - started < CLOSE_S - FLUSH_S)
-        if not self._queue.close(max(FLUSH_S, CLOSE_S - FLUSH_S - (monotonic() - started))):
+        if not self._queue.close(max(FLUSH_S, LATEST_S - (monotonic() - started))):
             self._log.warning("not all that was read could be handed to the gateway in time")
-        self.delivering.close(FLUSH_S)
+        if not self.delivering.close(max(FLUSH_S, LATEST_S - (monotonic() - started))):
+            self._log.warning("not all that was read could be written into the journal in time")
         if for_good:
             until_taken(self._gateway, CLOSE_S - (monotonic() - started))
         self._announcing.close(FLUSH_S / 2)

@@ -607,11 +607,11 @@ def test_close_hands_over_what_was_read(
     polled, send = threading.Event(), gateway.send_to_storage
 
     def slowly(name: str, connector_id: str, data: Any) -> Any:
-        threading.Event().wait(0.002)
+        threading.Event().wait(0.006)  # more than a second in all
         return send(name, connector_id, data)
 
     gateway.send_to_storage = slowly  # type: ignore[method-assign]
-    monkeypatch.setattr("dlms_connector.gateway.parts.CLOSE_S", 20.0)
+    monkeypatch.setattr("dlms_connector.gateway.parts.LATEST_S", 20.0)
     connector = make(configuration(), Many)
     connector.open()
     assert polled.wait(5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -16,10 +17,10 @@ from thingsboard_gateway.gateway.entities.report_strategy_config import ReportSt
 from thingsboard_gateway.gateway.entities.telemetry_entry import TelemetryEntry
 
 from dlms_connector.config import Configuration
-from dlms_connector.gateway.delivering import Delivering
+from dlms_connector.gateway.delivering import FILE, Delivering
 from dlms_connector.gateway.renames import Renames
 from dlms_connector.obis import Obis
-from dlms_connector.records import Entry, Slice, Source
+from dlms_connector.records import Entry, Records, Slice, Source
 from dlms_converters.device_data import DeviceData
 from dlms_converters.report_strategy import ON_RECEIVED
 from tests.support.gateway import FakeGateway
@@ -86,6 +87,37 @@ def polled(*values: tuple[str, Any, Any], ts_ms: int = 1_700_000_000_000) -> Dev
     points = {DatapointKey(key, strategy): value for key, value, strategy in values}
     data.add_to_telemetry(TelemetryEntry(points, ts_ms))
     return data
+
+
+def test_what_was_read_last_is_written_though_the_disk_is_slow(
+    start: Callable[..., Delivering], tmp_path: Path
+) -> None:
+    delivering = start()
+    records = delivering.records
+    assert records is not None
+    journal, begun, done = records.journal, threading.Event(), threading.Event()
+
+    def slowly(entries: Any) -> Any:
+        begun.set()
+        done.wait(20)
+        return journal(entries)
+
+    records.journal = slowly  # type: ignore[method-assign]
+    delivering.journal(polled(("voltage", 230, ON_RECEIVED)))
+    assert begun.wait(10)
+    assert not delivering.close(0.0)  # which is told: what is lost is not lost silently
+
+    again = start()
+    records = again.records
+    assert records is not None
+    journal = records.journal
+    records.journal = slowly  # type: ignore[method-assign]
+    again.journal(polled(("voltage", 231, ON_RECEIVED)))
+    threading.Timer(0.3, done.set).start()
+    assert again.close(20.0)
+    kept = Records.open(tmp_path / FILE, LOG)
+    assert 231 in [one.values["voltage"] for one in kept.pending()]
+    kept.close()
 
 
 def test_rows_are_kept_sent_with_their_number_and_confirmed(
