@@ -183,8 +183,9 @@ class ProfileHistory:
     def _extended(self, held: Held, seconds: float) -> None:
         self._underway = None
         self._extent_s, self._extent_due = seconds, _now() + _EXTENT_EVERY_S
-        if self._plan.planner is None or held.period_s != self._plan.period_s:
-            self._plan.make(held.period_s)
+        if self._plan.planner is not None and held.period_s != self._plan.period_s:
+            self.recall()  # it was made for another period
+        self._plan.make(held.period_s)
         if held.oldest_ms is not None:
             self._plan.holds_from(held.oldest_ms)
         self._succeeded()

@@ -39,6 +39,7 @@ class ProfilePlan:
         backfill, poll_ms = profile.backfill, profile.poll_period_ms
         self._backfill_s = duration(backfill).total_seconds() if backfill else DEFAULT_BACKFILL_S
         self._poll_s = poll_ms / 1000 if poll_ms else None
+        #: Until the planner is made of it: of a meter that was read for years it is large.
         self._known: Known | None = None
         #: When the profile was first asked for: records that were lost must not move it.
         self._first_ms: int | None = None
@@ -53,7 +54,7 @@ class ProfilePlan:
     @property
     def knows(self) -> bool:
         """Whether the records have told what they know."""
-        return self._known is not None
+        return self._known is not None or self.planner is not None
 
     def recall(self, recalled: Callable[[], None], failed: Callable[[Exception], None]) -> None:
         """Ask the records what they know; one of both is called afterwards."""
@@ -71,7 +72,7 @@ class ProfilePlan:
             self._horizon_ms = None
 
     def make(self, period_s: int | None) -> None:
-        """Make the planner anew, if the period is known."""
+        """Make the planner of what the records have told, if the period is known."""
         if self._known is None or period_s is None:
             return
         self.period_s = period_s
@@ -86,6 +87,7 @@ class ProfilePlan:
             now_ms=self._now_ms(),
             poll_s=self._poll_s,
         )
+        self._known = None
         if self._ahead_ms is not None:
             self.planner.clock(self._ahead_ms)
         if self._horizon_ms is not None:
