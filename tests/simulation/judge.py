@@ -50,8 +50,9 @@ _ROWS: dict[str, Any] = {
     "load_status": None,
     "load_quality": None,
 }
-#: How a line ends that tells the end of an outage of a profile.
+#: How a line ends that tells the end of an outage of a profile, and what is told of a clock.
 _GOES_ON = ("is read again", "what is read is kept again")
+_CLOCK, _RIGHT_AGAIN = "its clock is ", "its clock is right again"
 _NUMBERS = re.compile(r"[0-9]+(\.[0-9]+)?( (s|min|h|ms))?")
 
 
@@ -274,8 +275,11 @@ class Judge:
         elif rest.endswith(_GOES_ON):
             profile = rest.partition(" is ")[0].removesuffix(": what")
             told -= {kind for kind in told if kind.startswith(_NUMBERS.sub("#", profile))}
+        elif rest == _RIGHT_AGAIN:
+            told -= {kind for kind in told if kind.startswith(_CLOCK)}
         elif level in ("WARNING", "ERROR") and name in self._world.at_site:
-            kind = _NUMBERS.sub("#", rest)
+            # Each time that a clock jumps is told, with how far it is off now.
+            kind = rest if rest.startswith(_CLOCK) else _NUMBERS.sub("#", rest)
             if kind in told:
                 raise self._broken("an outage is told once", text)
             told.add(kind)
