@@ -83,20 +83,18 @@ def test_each_pod_has_a_token_and_a_share(pod: dict[str, Any]) -> None:
     assert environment["DLMS_SHARD_COUNT"]["configMapKeyRef"]["key"] == "shard-count"
 
 
-def test_the_configuration_is_valid_in_each_pod(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_configuration_is_valid_in_each_pod(tmp_path: Path) -> None:
     data = named("ConfigMap", "dlms-gateway")["data"]
     secrets = tmp_path / "meters"
     secrets.mkdir()
     for name, value in named("Secret", "dlms-gateway-meters")["stringData"].items():
         (secrets / name).write_text(value)
-    monkeypatch.setenv("DLMS_SECRETS_DIRECTORY", str(tmp_path))
     served = []
     for number in range(int(data["shard-count"])):
         environment = {
             "DLMS_SHARD_INDEX": f"dlms-gateway-{number}",
             "DLMS_SHARD_COUNT": data["shard-count"],
+            "DLMS_SECRETS_DIRECTORY": str(tmp_path),
         }
         loaded = load(data["dlms.json"], base=tmp_path, environment=environment)
         assert loaded.every_problem == ()
