@@ -99,7 +99,14 @@ class Listener:
         """Begin to listen; raises ConnectError."""
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(self._answer, self._host, self._port)
+            # In two steps: who is cancelled behind the first one has the socket, and closes it.
+            self._server = await loop.create_server(
+                self._answer, self._host, self._port, start_serving=False
+            )
+            await self._server.start_serving()
+        except asyncio.CancelledError:
+            await self.close()
+            raise
         except (OSError, UnicodeError) as error:
             endpoint = f"{self._host or '*'}:{self._port}"
             reason = getattr(error, "strerror", None) or str(error)

@@ -58,9 +58,11 @@ class TcpDoor:
         """Begin to listen; raises ConnectError."""
         loop, listener = asyncio.get_running_loop(), self.listener
         try:
+            # In two steps: who is cancelled behind the first one has the socket, and closes it.
             self._server = await loop.create_server(
-                lambda: _Connection(self), listener.host, listener.port
+                lambda: _Connection(self), listener.host, listener.port, start_serving=False
             )
+            await self._server.start_serving()
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise unheard(listener.door, reason) from error

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -84,6 +85,19 @@ async def test_a_meter_calls_and_is_talked_to() -> None:
         await here.listener.close()
         assert await hears_the_end(caller)
         assert repr(here.link) == "<DialInLink meter waiting>"
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_port_whose_opening_is_cancelled_is_free(turns: int) -> None:
+    listener = House(HERE).listener
+    opening = asyncio.ensure_future(listener.open())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    opening.cancel()
+    await asyncio.wait({opening})
+    if not opening.cancelled():
+        await listener.close()
+    gc.collect()  # a socket that nobody has closed is an error here
 
 
 async def test_closing_lets_go_of_the_call_and_keeps_it() -> None:
