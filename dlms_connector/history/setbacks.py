@@ -17,10 +17,13 @@ _MOST = 64
 
 
 class Setbacks:
-    """Counts failures of one profile, by day and kind of errand."""
+    """Counts failures of one profile, by day and kind of errand, those of ours apart.
+
+    After an hour with a full disk of ours, the first failure of the meter is its first.
+    """
 
     def __init__(self) -> None:
-        self._failures: Counter[tuple[str, int]] = Counter()
+        self._failures: Counter[tuple[str, int, bool]] = Counter()
         #: By what the length of a slice is divided.
         self.share = 1
 
@@ -29,7 +32,7 @@ class Setbacks:
 
         `unkept` says that the meter had its part done, and the rows could not be kept.
         """
-        key = errand.kind, errand.start_ms // DAY_MS
+        key = errand.kind, errand.start_ms // DAY_MS, unkept
         if len(self._failures) >= _MOST and key not in self._failures:
             del self._failures[next(iter(self._failures))]
         self._failures[key] += 1
@@ -39,5 +42,6 @@ class Setbacks:
 
     def done(self, errand: Errand) -> None:
         """Forget the failures of an errand that is done."""
-        del self._failures[errand.kind, errand.start_ms // DAY_MS]
+        for unkept in (False, True):
+            del self._failures[errand.kind, errand.start_ms // DAY_MS, unkept]
         self.share = max(1, self.share // 2)

@@ -41,12 +41,7 @@ def test_a_day_of_each_of_a_hundred_seeds(part: int) -> None:
 
 
 def test_a_day_of_a_random_seed() -> None:
-    """One seed in some hundred still breaks a rule: it is told, and two at once are a failure."""
-    try:
-        print(simulate())
-    except AssertionError as broken:
-        print(f"to be looked at: {broken}", file=sys.__stderr__)  # pytest does not catch that
-        print(simulate())
+    print(simulate())
 
 
 def test_a_seed_gives_the_same_run_in_another_process() -> None:
