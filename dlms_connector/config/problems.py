@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -170,6 +170,7 @@ def schema_of(model: type[BaseModel]) -> Schema:
     return model.model_json_schema(by_alias=True)
 
 
+@lru_cache(maxsize=1024)  # the devices of a fleet often have the same problem
 def _locate(model: type[BaseModel], where: tuple[Any, ...]) -> _Place:
     """Follow pydantic's location through the schema, without steps that are not keys."""
     schema = schema_of(model)
