@@ -317,7 +317,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         else:
             self._rest(scheduled[0]._when - World.hub.now if scheduled else None)
         end = World.hub.now + _RESOLUTION_S
-        while scheduled and scheduled[0]._when < end:
+        # Not `<`: from 2**24 s (194 days) on `end` is `now`. A real clock would go on by itself.
+        while scheduled and scheduled[0]._when <= end:
             handle = heappop(scheduled)
             handle._scheduled = False
             ready.append(handle)
