@@ -367,6 +367,8 @@ class Parts:
             self._session = now
             if before is not None:
                 self.uplink.states.doubt()
+            if now is not None:
+                self.uplink.states.connected()
         self.uplink.states.reconcile()
         self.delivering.reconcile()
         self.duty.tell(self._gateway)

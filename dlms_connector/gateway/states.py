@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from itertools import islice
 from logging import Logger
+from math import inf
 from pathlib import Path
 from threading import Lock
 from time import monotonic
@@ -21,10 +22,10 @@ from dlms_connector.gateway.remembered import Remembered
 ONLINE, OFFLINE = "online", "offline"
 #: Most meters told per call of `reconcile`, if the gateway does not know them yet.
 _NEW_AT_ONCE = 2
-#: Calls of `reconcile`, ten a second, until a meter that came online is told once more, if other
-#: gateways serve the same meters: what they told last, that it is not polled, may come late. So
-#: many at once.
-_REPEAT_AFTER, _REPEATED_AT_ONCE = 600, 20
+#: Seconds until a state is told once more where an older one may come after it: if other gateways
+#: serve the same meters, and tell last that they are not polled; and if both waited for the
+#: connection and then went out together. So many at once.
+_REPEAT_AFTER_S, _REPEATED_AT_ONCE = 60.0, 20
 #: What was told in the last seconds of a connection may be lost: the client notices its end after
 #: one and a half keep-alive times (60 s) and the time of a reconnection.
 _UNSURE_S = 300.0
@@ -63,8 +64,12 @@ class States:
     ) -> None:
         self._send, self._knows, self._shared = send, knows, shared
         self._clock = clock
-        #: Meters that are told once more, in this order, and at which call of `reconcile`.
-        self._repeats: deque[tuple[int, str]] = deque()
+        #: Meters that are told once more, in this order, and when.
+        self._repeats: deque[tuple[float, str]] = deque()
+        #: What was told from then on may still be on its way; and meters of which that is so, and
+        #: then something else was told.
+        self._unsure_from = -inf
+        self._told_twice: set[str] = set()
         self._remembered = Remembered(log)
         self._lock = Lock()
         self._told: dict[str, State] = {}
@@ -106,6 +111,7 @@ class States:
             for each in (self._told, self._told_at, self._waiting, self._earlier):
                 for name in each.keys() - names:
                     del each[name]
+            self._told_twice &= names
         for name in left.keys() - names:
             if not of_another(name):
                 self.put(name, State(left[name], OFFLINE, _REMOVED))
@@ -120,7 +126,7 @@ class States:
                 return
             self._note(name, state)
             if self._shared and state.state == ONLINE:
-                self._repeats.append((self._calls + _REPEAT_AFTER, name))
+                self._repeats.append((self._clock() + _REPEAT_AFTER_S, name))
         self._tell(name, state)
 
     def again(self, name: str) -> None:
@@ -132,12 +138,19 @@ class States:
 
     def doubt(self) -> None:
         """Tell again, soon, what was told lately: a connection has ended, and it may be lost."""
-        since = self._clock() - _UNSURE_S
+        since = self._unsure_from = self._clock() - _UNSURE_S
         with self._lock:
             for name, at in reversed(self._told_at.items()):
                 if at < since:
                     break
                 self._waiting.setdefault(name, self._told[name])
+
+    def connected(self) -> None:
+        """Tell once more what changed while there was no connection: old and new go out now."""
+        with self._lock:
+            at, self._unsure_from = self._clock() + _REPEAT_AFTER_S, inf
+            self._repeats.extend((at, name) for name in sorted(self._told_twice))
+            self._told_twice = set()
 
     def reconcile(self) -> None:
         """Tell a few of the meters that wait; called a few times per second."""
@@ -151,7 +164,7 @@ class States:
         for name, state in some.items():
             self._tell(name, state)
         for _ in range(_REPEATED_AT_ONCE):
-            if not self._repeats or self._repeats[0][0] > self._calls:
+            if not self._repeats or self._repeats[0][0] > self._clock():
                 break
             self.again(self._repeats.popleft()[1])
         if self._calls % _WRITE_EVERY == 0:
@@ -179,6 +192,8 @@ class States:
                     self._waiting.setdefault(name, state)
 
     def _note(self, name: str, state: State) -> None:
+        if self._told_at.get(name, -inf) > self._unsure_from and self._told.get(name) != state:
+            self._told_twice.add(name)
         self._told[name] = state
         self._told_at.pop(name, None)  # to the end
         self._told_at[name] = self._clock()

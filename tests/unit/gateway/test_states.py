@@ -101,6 +101,37 @@ def test_what_was_told_at_the_end_of_a_connection_is_told_again(platform: Platfo
     assert platform.sent == [("younger", "online"), ("young", "online")]
 
 
+def test_what_changed_without_a_connection_is_told_once_more_behind_it(
+    platform: Platform,
+) -> None:
+    """The old and the new state go out together then, and the platform may keep the older one."""
+    now = 0.0
+    states = States(platform.send, platform.known.__contains__, LOG, clock=lambda: now)
+    states.connected()
+    for name in ("wavering", "dead", "living"):
+        states.put(name, ONLINE)
+    now = 1000.0
+    states.doubt()
+    now = 2000.0
+    states.put("wavering", SILENT)
+    states.put("dead", SILENT)
+    now = 2010.0
+    states.put("wavering", ONLINE)
+    now = 9000.0
+    states.connected()
+    platform.sent.clear()
+    states.reconcile()
+    assert platform.sent == []
+    now = 9061.0
+    states.put("living", SILENT)
+    states.put("living", ONLINE)
+    platform.sent.clear()
+    states.reconcile()
+    now = 9999.0
+    states.reconcile()
+    assert platform.sent == [("wavering", "online")]
+
+
 def test_last_words(platform: Platform, tmp_path: Path) -> None:
     states = platform.states()
     states.open(tmp_path / "online.json", ["A", "B", "C"])
@@ -148,20 +179,22 @@ def test_without_time_the_rest_is_told_at_the_next_start(
 
 def test_where_others_serve_the_same_meters_online_is_told_once_more(platform: Platform) -> None:
     """What the one before told last, that the meter is not polled, may come after it."""
-    states = States(platform.send, platform.known.__contains__, LOG, shared=True)
+    now = 0.0
+    states = States(platform.send, platform.known.__contains__, LOG, shared=True, clock=lambda: now)
     for number in range(30):
         states.put(f"M{number}", ONLINE)
     states.put("M0", SILENT)
     platform.sent.clear()
-    for _ in range(599):
-        states.reconcile()
+    now = 59.0
+    states.reconcile()
     assert platform.sent == []
+    now = 61.0
     states.reconcile()
     states.reconcile()
     assert platform.sent[0] == ("M0", "offline")
     assert platform.sent[1:] == [(f"M{number}", "online") for number in range(1, 30)]
-    for _ in range(1000):
-        states.reconcile()
+    now = 1000.0
+    states.reconcile()
     assert len(platform.sent) == 30
 
 
