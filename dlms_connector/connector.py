@@ -193,8 +193,10 @@ class DLMSConnector(Connector):  # type: ignore[misc]
                 self.parts.end()
             except Exception:  # else the gateway would repeat the call for 5 s, in vain
                 self._log.exception("the connector did not end cleanly")
-            with suppress(Exception):
+            try:
                 self._measuring.close()
+            except Exception:
+                self._log.exception("metrics did not end cleanly")
             self._stopped = True
             self._parts = None
             for log in (self._converter_log, self._log):

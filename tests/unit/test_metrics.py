@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from dlms_connector.connector import DLMSConnector
 from dlms_connector.metrics import METRICS
 from dlms_connector.metrics.dashboard import FILE, dashboard, filled, written
+from dlms_connector.metrics.server import MetricsServer
 from dlms_connector.simulator import MeterOptions, simulate
 from tests.support.gateway import FakeGateway
 from tests.support.places import DOCS, ROOT
@@ -159,6 +160,27 @@ def test_a_busy_port_is_told_once_and_stops_nothing(
     (told,) = _errors(caplog, "metrics")
     assert f"metrics cannot be served at 127.0.0.1:{port}: Address already in use" in told
     assert "metrics.port" in told
+
+
+def test_a_server_that_does_not_end_is_told_once_and_the_rest_is_closed(
+    gateway: FakeGateway, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configuration(1, {"port": free_port()})
+    connector = DLMSConnector(gateway, config, "custom")
+    connector.open()
+    end = MetricsServer.close
+
+    def broken(server: MetricsServer) -> None:
+        end(server)
+        raise OSError("no such descriptor")
+
+    monkeypatch.setattr(MetricsServer, "close", broken)
+    connector.close()
+    connector.close()
+    assert connector.is_stopped()
+    assert _errors(caplog, "") == ["metrics did not end cleanly"]
+    with pytest.raises(RuntimeError, match="closed"):
+        _ = connector.parts
 
 
 def test_a_missing_library_is_told_with_the_command(
