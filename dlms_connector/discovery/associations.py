@@ -8,7 +8,7 @@ from typing import Any
 
 from dlms_connector.config import Connection, Device
 from dlms_connector.discovery.candidates import Candidate, Referencing, preset_dlms
-from dlms_connector.discovery.draft import Draft, Request, section_of
+from dlms_connector.discovery.draft import Draft, Request, presents_secret, section_of
 from dlms_connector.discovery.gathering import Progress
 from dlms_connector.discovery.opening import Opening, Shown
 from dlms_connector.discovery.probes import minds_referencing, names_other_names
@@ -103,7 +103,8 @@ class Associations:
             if not isinstance(result, DlmsError):
                 return result
             self._note_failure(candidate, dlms, result)
-            if credentials or not self._tries_other(result):
+            secret = presents_secret(self._draft.device(dlms, self._connection).dlms)
+            if secret or not self._tries_other(result):
                 return result
         return result
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dlms_connector.config import Connection, Device, SerialConnection, load, preset
+from dlms_connector.config import Connection, Device, Dlms, SerialConnection, load, preset
 from dlms_connector.discovery.candidates import Candidate, Wanted, preset_dlms
 from dlms_connector.discovery.entry import make_entry
 from dlms_connector.discovery.pace import Pace
@@ -25,8 +25,9 @@ class Request:
     """What to discover, and what is known before.
 
     `connection` is the section of `dlms.json`; `credentials` are keys of its section `dlms`,
-    such as `authentication` and `password`. Both are copied to the entry. References to
-    secrets are looked up below `folder`; invocation counters are kept in `state_dir`.
+    such as `authentication` and `password`, or `referencing` alone. Both are copied to the
+    entry. References to secrets are looked up below `folder`; invocation counters are kept in
+    `state_dir`.
     """
 
     connection: Mapping[str, Any]
@@ -96,6 +97,11 @@ def _credentials(request: Request) -> Mapping[str, Any]:
     return {key: value for key, value in known.items() if key not in _ADDRESS} | dict(
         request.credentials
     )
+
+
+def presents_secret(dlms: Dlms) -> bool:
+    """Whether an association with these keys shows the meter a secret, or makes use of one."""
+    return dlms.authentication != "NONE" or dlms.security != "NONE"
 
 
 def section_of(candidate: Candidate) -> dict[str, Any]:

@@ -17,7 +17,13 @@ from dlms_connector.discovery.candidates import (
     wrapper,
 )
 from dlms_connector.discovery.description import Description
-from dlms_connector.discovery.draft import Draft, Request, device_of, section_of
+from dlms_connector.discovery.draft import (
+    Draft,
+    Request,
+    device_of,
+    presents_secret,
+    section_of,
+)
 from dlms_connector.discovery.entry import device_name, items_of, left_out, name_for
 from dlms_connector.discovery.gathering import Progress
 from dlms_connector.discovery.opening import Shown
@@ -83,8 +89,12 @@ class _Survey:
     ) -> None:
         self._request = request
         self._draft = Draft(request)
-        self._credentials = self._draft.credentials
-        first = self._draft.device(self._credentials)
+        known = self._draft.credentials
+        first = self._draft.device(known)
+        #: Keys without a secret hold for whoever answers; with one, for the client it belongs to.
+        secret = presents_secret(first.dlms)
+        self._credentials: Mapping[str, Any] = known if secret else {}
+        self._plain: Mapping[str, Any] = {} if secret else known
         self._connection: Connection = first.connection
         self._tries = Associations(request, self._draft, make_link, trying, reading)
         self._search = Search(
@@ -122,7 +132,7 @@ class _Survey:
         """
         best: Shown | None = None
         for candidate in self._doors()[:_MOST_OPEN_DOORS]:
-            shown = await self._tries.show(candidate, {}, best.size if best else 0)
+            shown = await self._tries.show(candidate, self._plain, best.size if best else 0)
             if shown is not None and (best is None or shown.rank > best.rank):
                 best = shown
             if best is not None and best.measured >= _PLENTY:

@@ -15,6 +15,7 @@ from dlms_connector.discovery import Discovery, Pace, Request, Server, Wanted, d
 from dlms_connector.errors import ConfigError, ConnectError
 from dlms_connector.simulator import AccessError, Endpoint, MeterOptions, microstar, simulate
 from dlms_connector.simulator.encoding.data import array, octets, structure, u16
+from dlms_connector.simulator.objects import Role
 from tests.support.peers import free_port
 
 FAST = Pace(timeout_s=0.04, per_second=1000, settle_s=0.01, reopen_s=0)
@@ -120,6 +121,35 @@ async def test_a_meter_with_short_names_is_found(framing: Any) -> None:
     assert found.dlms["referencing"] == "SN"
     assert "voltage_l1" in keys(found)
     assert found.advice == ()
+
+
+@pytest.mark.parametrize("known", [{"referencing": "SN"}, {"standard": "DLMS"}, {}])
+@pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
+async def test_the_client_is_the_one_that_answered_whatever_is_known(
+    framing: Any, known: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys without a secret belong to no other client than that which has shown all there is."""
+    async with simulate([MeterOptions(framing=framing, referencing="SN")]) as (server,):
+        everybody = Role("NONE", everything=True)
+        monkeypatch.setattr(server.meter, "role_of", lambda client: everybody)
+        found = await look(server, interfaces=(framing,), credentials=known)
+        asked = server.meter.seen["aarq"]
+    assert found.dlms is not None
+    assert found.dlms["clientAddress"] == 16
+    assert found.dlms["referencing"] == "SN"
+    # By logical names and by short names, in the search over the wrapper too; not once more.
+    most = {"HDLC": 2, "WRAPPER": 3}[framing]
+    assert asked == most - ("referencing" in known)
+    assert found.notes == ()
+
+
+async def test_a_meter_that_knows_one_client_is_asked_for_no_other_without_a_secret() -> None:
+    options = MeterOptions(referencing="SN", faults={"silent-to-wrong-sap": 1})
+    async with simulate([options]) as (server,):
+        found = await look(server, credentials={"referencing": "SN"})
+        assert server.meter.seen["aarq"] == 1
+    assert found.dlms is not None
+    assert found.dlms["clientAddress"] == 16
 
 
 @pytest.mark.parametrize("framing", ["HDLC", "WRAPPER"])
