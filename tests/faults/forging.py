@@ -202,6 +202,8 @@ async def _run(attempt: Attempt, number: int, folder: Path, seed: int) -> Outcom
         lost = sink.states[name][-1]
         outcome.error = type(lost[2]).__name__ if lost[2] else "ok"
         link.forging = False
+        if forgery.forge is not None and not link.forged:
+            outcome.problems.append("it was never sent")
         meter.faults.clear()
         ended, before = loop.time(), good()
         await until(lambda: good() > before)

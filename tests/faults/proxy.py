@@ -122,12 +122,10 @@ class Proxy:
         return self.is_stage(frame) and self.strikes()
 
     def strikes(self) -> bool:
-        """Return whether the fault acts on what belongs to the stage."""
+        """Return whether the fault acts on what belongs to the stage, now or on its answer."""
         if self.left <= 0:
             return False
         self.left -= 1
-        self.hits += 1
-        self.changed.set()
         return True
 
     def joined(self, near: asyncio.Transport) -> Pipe:
@@ -145,6 +143,8 @@ class Proxy:
 
     def act(self, pipe: Pipe, frame: Passing) -> None:
         """Let the fault act on a frame."""
+        self.hits += 1
+        self.changed.set()
         self._effect(pipe, frame)
 
 

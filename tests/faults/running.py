@@ -37,6 +37,7 @@ from tests.faults.victims import (
     PROFILE,
     TIMEOUT_S,
     configured,
+    keys_of,
     make_meter,
     rows,
     to_it,
@@ -51,7 +52,6 @@ _BEHIND_S = 20.0
 _PUSHED_S = 10.0
 #: The results of a cell are there by then, in the time of the loop.
 _PATIENCE_S = 40 * PERIOD_S
-_HEALTHY = 4
 #: Who has cost the other meters of its line time is tried less often.
 _PERIODS_ON_A_LINE = 3
 
@@ -139,10 +139,13 @@ class Victim:
         self.attempts.append(Attempt(asyncio.get_running_loop().time(), name))
         self._told.set()
 
-    def polled(self, readings: Sequence[Reading]) -> None:
+    def polled(self, poll: Poll) -> None:
+        readings = poll.readings
         self.result.problems += filter(None, (wrong(one, self.serial) for one in readings))
-        if any(one.key.startswith(("energy", "message")) for one in readings):
-            self.told("")
+        wanted = keys_of(self.cell)
+        came = wanted & {one.key for one in readings}
+        if came or poll.failures:
+            self.told("" if came == wanted else f"only {sorted(came)}")
 
     def told(self, error: DlmsError | str) -> None:
         if self.cell.stage != "profile":
@@ -177,19 +180,18 @@ class Victim:
             )
         finally:
             if helper is not None:
-                helper.cancel()
-                await asyncio.wait({helper})
+                await _end(helper)
 
     async def _suffer(self) -> None:
         loop, proxy, result = asyncio.get_running_loop(), self.proxy, self.result
         assert proxy is not None
         await self._until(lambda: self._good >= 3)
         proxy.arm(1)
-        result.once = await self._struck(proxy)
+        result.once = await self.struck(proxy)
         await proxy.end()
         await self._recovered()
         proxy.arm()
-        result.lasting = await self._struck(proxy)
+        result.lasting = await self.struck(proxy)
         ended = loop.time()
         await proxy.end()
         await self._recovered()
@@ -198,13 +200,13 @@ class Victim:
             result.problems.append(f"back only {result.back_s:.0f} s after the end of the fault")
         await self._until(lambda: not any(one.error for one in self.attempts[-2:]))
 
-    async def _struck(self, proxy: Proxy) -> str:
+    async def struck(self, proxy: Proxy) -> str:
         """Wait for the fault to act; return what became of the attempt that it met."""
-        hits, done = proxy.hits, len(self.attempts)
+        hits = proxy.hits
         while proxy.hits == hits:
-            done = len(self.attempts)
             proxy.changed.clear()
             await proxy.changed.wait()
+        done = len(self.attempts)
         await self._until(lambda: len(self.attempts) > done)
         return self.attempts[done].error or "ok"
 
@@ -268,21 +270,15 @@ class _Ledger(logging.Handler):
     def __init__(self, victims: Sequence[Victim]) -> None:
         super().__init__()
         self._victims = {victim.name: victim for victim in victims}
-        self.healthy: dict[str, list[float]] = {}
         self.faults: list[str] = []
 
     def polled(self, device: Device, poll: Poll) -> None:
         if victim := self._victims.get(device.device_name):
-            victim.polled(poll.readings)
-        else:
-            now = asyncio.get_running_loop().time()
-            self.healthy.setdefault(device.device_name, []).append(now)
+            victim.polled(poll)
 
     def state(self, device: Device, state: MeterState, error: DlmsError | None) -> None:
         if victim := self._victims.get(device.device_name):
             victim.state(state, error)
-        elif error is not None:
-            self.faults.append(f"the healthy {device.device_name}: {error}")
 
     def history(
         self,
@@ -320,6 +316,13 @@ def _files(count: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+async def _end(task: asyncio.Task[None]) -> None:
+    """End a task; raises what it has failed by before."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
 async def _run(cells: Sequence[Cell], folder: Path, seed: int) -> dict[str, Result]:
     loop = asyncio.get_running_loop()
     victims = [Victim(cell, number + 1, seed) for number, cell in enumerate(cells)]
@@ -352,7 +355,7 @@ async def _run(cells: Sequence[Cell], folder: Path, seed: int) -> dict[str, Resu
         base=folder,
     )  # fmt: skip
     assert loaded.every_problem == (), loaded.every_problem
-    ledger = _Ledger([*victims, *neighbours])
+    ledger = _Ledger([*victims, *neighbours, *healthy])
     LOG.addHandler(ledger)
     LOG.setLevel(logging.INFO)
     LOG.propagate = False
@@ -375,8 +378,10 @@ async def _run(cells: Sequence[Cell], folder: Path, seed: int) -> dict[str, Resu
         LOG.removeHandler(ledger)
         for victim in (*victims, *healthy):
             await victim.stop()
+    await _end(running)
     results = {victim.cell.name: victim.result for victim in victims}
-    results["healthy"] = _neighbours(ledger, loop.time())
+    results["healthy"] = undisturbed(healthy, loop.time())
+    results["healthy"].problems += ledger.faults
     for victim in victims:
         _check_log(victim)
         _check_line(victim)
@@ -392,16 +397,18 @@ def _lasting_port() -> int:
     raise AssertionError("no port is free")
 
 
-def _neighbours(ledger: _Ledger, end: float) -> Result:
+def undisturbed(healthy: Sequence[Victim], end: float) -> Result:
     """Return what became of the meters that nothing disturbed."""
-    result = Result(problems=ledger.faults)
-    if len(ledger.healthy) < _HEALTHY:
-        result.problems.append(f"only {len(ledger.healthy)} of the healthy meters were polled")
-    for name, times in ledger.healthy.items():
-        gaps = [second - first for first, second in zip(times, [*times[1:], end], strict=True)]
-        result.back_s = max(result.back_s, *gaps)
-        if max(gaps) > PERIOD_S + 1:
-            result.problems.append(f"{name}: a gap of {max(gaps):.1f} s")
+    result = Result()
+    for one in healthy:
+        failed = [each.error for each in one.attempts if each.error]
+        times = [each.at for each in one.attempts if not each.error]
+        told = [*one.result.problems, *failed]
+        result.problems += [f"the healthy {one.name}: {each}" for each in told]
+        gap = max(second - first for first, second in pairwise([0.0, *times, end]))
+        result.back_s = max(result.back_s, gap)
+        if gap > PERIOD_S + 1:
+            result.problems.append(f"{one.name}: a gap of {gap:.1f} s")
     return result
 
 

@@ -139,6 +139,11 @@ _LAYOUT = [
 ]
 
 
+def keys_of(cell: Cell) -> set[str]:
+    """Return the keys of the values that each poll, or each push, has to give."""
+    return {"energy"} if cell.stage == "push" else {item["key"] for item in _items(cell)}
+
+
 def _items(cell: Cell) -> list[dict[str, Any]]:
     if cell.stage == "block":
         return [{"key": "message", "obis": _TEXT, "class": "data"}]
