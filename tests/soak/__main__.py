@@ -70,6 +70,11 @@ def lines(result: Result, meters: int) -> Iterator[tuple[str, object]]:
 
 def problems(result: Result) -> Iterator[str]:
     """Yield what must not be."""
+    for when, rest in (("before", result.before), ("after", result.after)):
+        if rest.restless:
+            yield f"{when} the trouble: {rest.restless}"
+    if result.unrecovered:
+        yield f"{result.unrecovered} faults of meters behind which no value came any more"
     if result.unaccounted:
         yield f"{result.unaccounted} values were read that the platform has not"
     if result.account.failed != sum(result.account.reasons.values()):

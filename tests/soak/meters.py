@@ -29,55 +29,70 @@ class Meters:
     """The process, as a context; `ports` are those of the meters, in order."""
 
     def __init__(self, options: Sequence[Mapping[str, Any]]) -> None:
-        self._pipe, theirs = multiprocessing.Pipe()
+        self._pipe, self._theirs = multiprocessing.Pipe()
         self._process = multiprocessing.get_context("spawn").Process(
-            target=_serve, args=(theirs, options), daemon=True
+            target=_serve, args=(self._theirs, options), daemon=True
         )
         self.ports: list[int] = []
 
     def __enter__(self) -> Meters:
+        """Start it; raises EOFError if it fails to."""
         self._process.start()
+        self._theirs.close()  # else nobody would notice its end
         self.ports = self._pipe.recv()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pipe.send(("end",))
+        with suppress(BrokenPipeError):  # it has ended
+            self._pipe.send(("end",))
         self._process.join()
 
     def tell(self, what: str, meter: int, *arguments: Any) -> None:
-        """Let a meter do something: the name of a method of `_Site`."""
+        """Let a meter do something: the name of a method of `Site`."""
         self._pipe.send((what, meter, *arguments))
 
     async def counts(self) -> Counter[str]:
-        """Return what the meters have done on their own."""
+        """Return what the meters have done on their own; raises what a meter could not do."""
         self._pipe.send(("tell",))
-        found: Counter[str] = await asyncio.to_thread(self._pipe.recv)
+        found: Counter[str] | Exception = await asyncio.to_thread(self._pipe.recv)
+        if isinstance(found, Exception):
+            raise found
         return found
 
 
-class _Site:
+class Site:
     """The meters in their process."""
 
     def __init__(self, endpoints: Sequence[Endpoint], pipe: Pipe) -> None:
         self._endpoints, self._pipe = endpoints, pipe
         self._tasks: set[asyncio.Task[None]] = set()
         self._counts: Counter[str] = Counter()
+        #: What a meter could not do that it was told.
+        self._failed: BaseException | None = None
         #: Those in whose place another is.
         self._first: dict[int, tuple[Meter, ...]] = {}
         self.ended = asyncio.Event()
 
     def hear(self) -> None:
-        """Do what was told."""
-        while self._pipe.poll():
-            what, *arguments = self._pipe.recv()
+        """Do what was told; end with whoever tells."""
+        while not self.ended.is_set() and self._pipe.poll():
+            try:
+                what, *arguments = self._pipe.recv()
+            except EOFError:
+                what = "end"
             if what == "end":
                 self.ended.set()
             elif what == "tell":
-                self._pipe.send(self._counts)
+                self._pipe.send(self._failed or self._counts)
             else:
                 task = asyncio.create_task(getattr(self, what)(*arguments))
                 self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            self._failed = self._failed or task.exception()
 
     async def stop(self, meter: int) -> None:
         """Listen no more."""
@@ -145,7 +160,7 @@ def _serve(pipe: Pipe, options: Sequence[Mapping[str, Any]]) -> None:
     async def body() -> None:
         made = [MeterOptions(**each) for each in options]
         async with simulate(made, port=_ports_in_row(len(made))) as endpoints:
-            site = _Site(endpoints, pipe)
+            site = Site(endpoints, pipe)
             pipe.send([endpoint.port for endpoint in endpoints])
             asyncio.get_running_loop().add_reader(pipe.fileno(), site.hear)
             await site.ended.wait()

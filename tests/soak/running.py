@@ -41,10 +41,14 @@ _WARM_UP = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """The gateway at rest: its process, and its threads by name."""
+    """The gateway at rest: its process, and its threads by name.
+
+    `restless` is what its metrics said if it was not at rest in time; else it is empty.
+    """
 
     process: Sample
     threads: Counter[str]
+    restless: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ class Result:
     done: Counter[str]
     meters_did: Counter[str]
     recoveries: Sequence[float]
-    recovered: int
+    #: Faults of meters behind which no value came any more.
+    unrecovered: int
     connects: int
     tracebacks: int
     load: float
@@ -182,7 +187,7 @@ class _Run:
             done=self._trouble.done,
             meters_did=did,
             recoveries=recoveries,
-            recovered=len(self._trouble.mended) - len(recoveries),
+            unrecovered=len(self._trouble.mended) - len(recoveries),
             connects=self._platform.connects,
             tracebacks=log.count("Traceback (most recent call last)"),
             load=sum(watch.loads) / max(1, len(watch.loads)),
@@ -227,10 +232,10 @@ class _Run:
                 and not found.get(("dlms_history_unread_intervals",), 0)
             )
 
-        ends = time.monotonic() + _PATIENCE_S
+        ends, restless = time.monotonic() + _PATIENCE_S, ""
         while not await still():
             if time.monotonic() > ends:
-                print(f"not at rest: {await self._look()}")
+                restless = f"not at rest: {await self._look()}"
                 break
             await asyncio.sleep(0.5)
         least = watching.sample(self._gateway.pid)
@@ -243,7 +248,7 @@ class _Run:
         await self._until(
             lambda: self._objects.exists() and self._objects.stat().st_mtime_ns != counted
         )
-        return Rest(least, watching.thread_names(self._objects))
+        return Rest(least, watching.thread_names(self._objects), restless)
 
     async def _ask_refused(self, asked: set[str]) -> None:
         """Have meters tried again that refused us: they are left alone for minutes."""
