@@ -13,6 +13,8 @@ from dlms_connector.simulator.objects.view import MeterView
 SUCCESS, TEMPORARY_FAILURE, DENIED, UNDEFINED = 0, 2, 3, 4
 CLASS_INCONSISTENT, UNAVAILABLE, TYPE_UNMATCHED, SCOPE_VIOLATED = 9, 11, 12, 13
 NO_LONG_GET, NO_LONG_SET, BLOCK_NUMBER_INVALID, OTHER_REASON = 16, 18, 19, 250
+#: Action-Result, where it differs: it has no code for a wrong number of a block.
+LONG_ACTION_ABORTED, NO_LONG_ACTION = 15, 16
 
 
 class AccessError(Exception):

@@ -12,7 +12,12 @@ from dlms_connector.simulator.encoding.data import (
     encode,
     length,
 )
-from dlms_connector.simulator.objects.cosem_object import BLOCK_NUMBER_INVALID, AccessError
+from dlms_connector.simulator.objects.cosem_object import (
+    LONG_ACTION_ABORTED,
+    NO_LONG_ACTION,
+    OTHER_REASON,
+    AccessError,
+)
 from dlms_connector.simulator.services.blocks import Incoming, Outgoing, WrongBlockError
 from dlms_connector.simulator.services.grant import Grant
 
@@ -52,6 +57,8 @@ class ActionService:
     def _action_reply(self, invoke: bytes, result: bytes) -> bytes:
         if len(result) + 3 <= self._grant.max_pdu:
             return bytes((ACTION_RESPONSE, 1)) + invoke + result
+        if not self._grant.offers("block-transfer-with-action"):
+            return _failed(invoke, OTHER_REASON)
         self._returning = Outgoing(result, self._grant.block_size)
         return self._action_return_block(invoke)
 
@@ -65,12 +72,15 @@ class ActionService:
 
     def _action_next(self, invoke: bytes, reader: Reader) -> bytes:
         wanted = reader.number(4)
-        if self._returning is None or wanted != self._returning.number:
+        if self._returning is None:
+            return _failed(invoke, NO_LONG_ACTION)
+        if wanted != self._returning.number:
             self._returning = None
-            return bytes((ACTION_RESPONSE, 1)) + invoke + bytes((BLOCK_NUMBER_INVALID, 0))
+            return _failed(invoke, LONG_ACTION_ABORTED)
         return self._action_return_block(invoke)
 
     def _action_list(self, invoke: bytes, reader: Reader) -> bytes:
+        self._grant.need("action")
         self._grant.need("multiple-references")
         references = [reader.take(9) for _ in range(reader.length())]
         if reader.length() != len(references):
@@ -79,6 +89,7 @@ class ActionService:
         return bytes((ACTION_RESPONSE, 3)) + invoke + length(len(results)) + b"".join(results)
 
     def _action_first_block(self, invoke: bytes, reader: Reader) -> bytes:
+        self._grant.need("action")
         self._grant.need("block-transfer-with-action")
         self._incoming = Incoming(reader.take(9))
         return self._action_block(invoke, reader)
@@ -87,14 +98,19 @@ class ActionService:
         self._grant.meter.seen["action-block"] += 1
         last, number, part = reader.number(), reader.number(4), reader.string()
         incoming, self._incoming = self._incoming, None
+        if incoming is None:
+            return _failed(invoke, NO_LONG_ACTION)
         try:
-            if incoming is None:
-                raise WrongBlockError
             incoming.add(number, part)
         except WrongBlockError:
-            return bytes((ACTION_RESPONSE, 1)) + invoke + bytes((BLOCK_NUMBER_INVALID, 0))
+            return _failed(invoke, LONG_ACTION_ABORTED)
         if not last:
             self._incoming = incoming
             return bytes((ACTION_RESPONSE, 4)) + invoke + number.to_bytes(4, "big")
         argument = Reader(bytes(incoming.octets)).data()
         return self._action_reply(invoke, self._invoke(incoming.head, argument))
+
+
+def _failed(invoke: bytes, code: int) -> bytes:
+    """Return a response with an Action-Result and no data."""
+    return bytes((ACTION_RESPONSE, 1)) + invoke + bytes((code, 0))

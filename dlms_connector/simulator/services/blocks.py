@@ -31,9 +31,13 @@ class Outgoing:
 
 @dataclass
 class Incoming:
-    """A request that does not fit one APDU; `head` holds the descriptors of its first block."""
+    """A request that does not fit one APDU; `head` holds the descriptors of its first block.
+
+    `is_list` says that they are those of a list, even if it is one.
+    """
 
     head: bytes = b""
+    is_list: bool = False
     number: int = 0
     octets: bytearray = field(default_factory=bytearray)
 

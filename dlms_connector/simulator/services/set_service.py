@@ -37,6 +37,7 @@ class SetService:
         )
 
     def _set_list(self, invoke: bytes, reader: Reader) -> bytes:
+        self._grant.need("set")
         self._grant.need("multiple-references")
         self._grant.meter.seen["set-with-list"] += 1
         references = [take_reference(reader) for _ in range(reader.length())]
@@ -49,17 +50,19 @@ class SetService:
         return bytes(self._grant.write(reference, reader.data()) for reference in references)
 
     def _set_first_block(self, invoke: bytes, reader: Reader) -> bytes:
+        self._grant.need("set")
         self._grant.need("block-transfer-with-set-or-write")
         self._grant.meter.seen["set-block"] += 1
         self._incoming = Incoming(take_reference(reader))
         return self._take_set_block(invoke, reader)
 
     def _set_list_first_block(self, invoke: bytes, reader: Reader) -> bytes:
+        self._grant.need("set")
+        self._grant.need("multiple-references")
         self._grant.need("block-transfer-with-set-or-write")
         self._grant.meter.seen["set-block"] += 1
-        count = reader.length()
-        references = [take_reference(reader) for _ in range(count)]
-        self._incoming = Incoming(b"".join(references))
+        references = [take_reference(reader) for _ in range(reader.length())]
+        self._incoming = Incoming(b"".join(references), is_list=True)
         return self._take_set_block(invoke, reader)
 
     def _set_block(self, invoke: bytes, reader: Reader) -> bytes:
@@ -81,7 +84,7 @@ class SetService:
             return bytes((SET_RESPONSE, 2)) + invoke + numbered
         body = Reader(bytes(incoming.octets))
         references = [incoming.head[at : at + 9] for at in range(0, len(incoming.head), 9)]
-        if len(references) == 1:
+        if not incoming.is_list:
             code = self._grant.write(references[0], body.data())
             return bytes((SET_RESPONSE, 3)) + invoke + bytes((code,)) + numbered
         codes = self._write_all(references, body)

@@ -74,6 +74,7 @@ class ShortNameServices:
     # -- Read
 
     def _read(self, reader: Reader) -> bytes:
+        self._grant.need("read")
         self._meter.seen["read"] += 1
         count = reader.length()
         first = reader.peek(1)
@@ -93,6 +94,8 @@ class ShortNameServices:
             body = body[:-1]
         if len(body) + 1 <= self._grant.max_pdu and "empty-blocks" not in self._meter.faults:
             return bytes((READ_RESPONSE,)) + body
+        if not self._grant.offers("block-transfer-with-get-or-read"):
+            return bytes((READ_RESPONSE, 1, 1, OTHER_REASON))
         self._outgoing = Outgoing(body, self._grant.block_size)
         return self._block()
 
@@ -102,6 +105,7 @@ class ShortNameServices:
             raise MalformedError(f"variable access specification {kind}")
         name, selector, parameters = reader.number(2), 0, NOTHING
         if kind == _PARAMETERIZED:
+            self._grant.need("parameterized-access")
             selector, parameters = reader.number(), reader.data()
         try:
             return b"\x00" + encode(self._value(name, selector, parameters))
@@ -146,6 +150,7 @@ class ShortNameServices:
         return self._block()
 
     def _read_in_blocks(self, reader: Reader) -> bytes:
+        self._grant.need("block-transfer-with-get-or-read")
         last, number = reader.number(), reader.number(2)
         whole = self._collect(last, number, reader.string())
         if whole is None:
@@ -157,12 +162,15 @@ class ShortNameServices:
     # -- Write
 
     def _write(self, reader: Reader) -> bytes:
+        self._grant.need("write")
         self._meter.seen["write"] += 1
         count = reader.length()
         if count == 1 and reader.peek(1) == bytes((_WRITE_BLOCK,)):
             reader.number()
             return self._write_in_blocks(reader)
         self._meter.seen["write-with-list"] += count > 1
+        if count > 1:
+            self._grant.need("multiple-references")
         targets = [self._target(reader) for _ in range(count)]
         if reader.length() != count:
             raise MalformedError("not as many values as variables")
@@ -188,6 +196,7 @@ class ShortNameServices:
         return b"\x00"
 
     def _write_in_blocks(self, reader: Reader) -> bytes:
+        self._grant.need("block-transfer-with-set-or-write")
         self._meter.seen["write-block"] += 1
         last, number = reader.number(), reader.number(2)
         if reader.length() != 1:

@@ -50,6 +50,58 @@ def test_what_was_not_negotiated_is_not_served() -> None:
     assert ask(session, b"\xc3\x01\xc1" + VOLTAGE + b"\x00") == b"\xd8\x02\x02"
 
 
+LIMIT = reference(71, "0-0:17.0.0", 4)
+DISCONNECT = reference(70, "0-0:96.3.10", 1)
+BLOCK = b"\x00\x00\x00\x00\x01\x01\x00"
+
+
+@pytest.mark.parametrize(
+    ("lacks", "request_"),
+    [
+        ("set", b"\xc1\x04\xc1\x01" + LIMIT + b"\x00\x01\x00"),
+        ("multiple-references", b"\xc1\x04\xc1\x01" + LIMIT + b"\x00\x01\x00"),
+        ("set", b"\xc1\x02\xc1" + LIMIT + b"\x00" + BLOCK),
+        ("block-transfer-with-set-or-write", b"\xc1\x02\xc1" + LIMIT + b"\x00" + BLOCK),
+        ("set", b"\xc1\x05\xc1\x01" + LIMIT + b"\x00" + BLOCK),
+        ("multiple-references", b"\xc1\x05\xc1\x01" + LIMIT + b"\x00" + BLOCK),
+        ("action", b"\xc3\x03\xc1\x01" + DISCONNECT + b"\x01\x00"),
+        ("multiple-references", b"\xc3\x03\xc1\x01" + DISCONNECT + b"\x01\x00"),
+        ("action", b"\xc3\x04\xc1" + DISCONNECT + BLOCK),
+        ("block-transfer-with-action", b"\xc3\x04\xc1" + DISCONNECT + BLOCK),
+    ],
+)
+def test_each_form_of_a_service_is_negotiated(lacks: str, request_: bytes) -> None:
+    assert ask(open_session(make_meter()), request_)[:1] != b"\xd8"
+    session = open_session(make_meter(without=frozenset({lacks})))
+    assert ask(session, request_) == b"\xd8\x02\x02"
+
+
+@pytest.mark.parametrize(
+    ("lacks", "request_"),
+    [
+        ("read", b"\x05\x01\x02\xfa\x00"),
+        ("parameterized-access", b"\x05\x01\x04\xfa\x08\x01\x12\x00\x03"),
+        ("block-transfer-with-get-or-read", b"\x05\x01\x06\x00\x00\x01\x01\x01"),
+        ("write", b"\x06\x01\x02\xfa\x00\x01\x00"),
+        ("multiple-references", b"\x06\x02\x02\xfa\x00\x02\xfa\x00\x02\x00\x00"),
+        ("block-transfer-with-set-or-write", b"\x06\x01\x07\x00\x00\x01\x01\x09\x01\x01"),
+    ],
+)
+def test_each_form_of_a_service_by_short_names_is_negotiated(lacks: str, request_: bytes) -> None:
+    made = {"referencing": "SN"}
+    session = open_session(make_meter(**made), context=2)
+    assert ask(session, request_)[:1] != b"\xd8"
+    session = open_session(make_meter(**made, without=frozenset({lacks})), context=2)
+    assert ask(session, request_) == b"\xd8\x02\x02"
+
+
+def test_what_needs_blocks_that_were_not_negotiated_is_refused() -> None:
+    without = frozenset({"block-transfer-with-get-or-read"})
+    meter = make_meter(referencing="SN", without=without)
+    session = open_session(meter, context=2, max_pdu=64)
+    assert ask(session, b"\x05\x01\x02\xfa\x08") == b"\x0c\x01\x01\xfa"
+
+
 @pytest.mark.parametrize(
     ("class_id", "obis", "attribute", "code"),
     [(3, "1-0:99.99.99", 2, 4), (1, "1-0:32.7.0", 2, 9), (3, "1-0:32.7.0", 9, 3)],
@@ -124,6 +176,25 @@ def test_an_action_in_blocks() -> None:
     tail = b"\xc3\x06\xc1\x01\x00\x00\x00\x02" + length(len(argument) - 5) + argument[5:]
     assert ask(session, tail) == b"\xc7\x01\xc1\x00\x00"
     assert meter.image.size == 256
+
+
+def test_an_action_in_blocks_has_results_of_its_own() -> None:
+    """A Data-Access-Result names a wrong number of a block; an Action-Result cannot (5-3)."""
+    session = open_session(make_meter())
+    head = b"\xc3\x04\xc1" + reference(18, "0-0:44.0.0", 1) + b"\x00\x00\x00\x00\x01\x01\x02"
+    assert ask(session, head) == b"\xc7\x04\xc1\x00\x00\x00\x01"
+    last = b"\xc3\x06\xc1\x01\x00\x00\x00\x05\x01\x02"
+    assert ask(session, last) == b"\xc7\x01\xc1\x0f\x00"
+    assert ask(session, last) == b"\xc7\x01\xc1\x10\x00"
+    assert ask(session, b"\xc3\x02\xc1\x00\x00\x00\x01") == b"\xc7\x01\xc1\x10\x00"
+
+
+def test_a_list_of_one_in_blocks_is_a_list() -> None:
+    session = open_session(make_meter())
+    value = b"\x01" + encode(u32(5000))
+    head = b"\xc1\x05\xc1\x01" + LIMIT + b"\x00\x01\x00\x00\x00\x01" + length(len(value))
+    assert ask(session, head + value) == b"\xc5\x04\xc1\x01\x00\x00\x00\x00\x01"
+    assert get(session, 71, "0-0:17.0.0", 4) == u32(5000)
 
 
 def test_access() -> None:
