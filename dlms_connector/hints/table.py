@@ -247,7 +247,7 @@ _OPTICAL: dict[Symptom, Hint] = {
         "the meter identifies itself, and then answers no frame",
         "the meter identified itself as {identification}, and then answered no frame: check "
         "dlms.physicalAddress and dlms.clientAddress, and that the converter or optical head "
-        "follows the change to {identification} and its rate, 8N1",
+        "follows the change to another rate and to 8N1",
     ),
     Symptom.NO_IDENTIFICATION: Hint(
         "text comes that is no identification",

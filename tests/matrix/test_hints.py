@@ -416,6 +416,13 @@ def test_who_has_answered_is_not_asked_for_its_address(symptom: Symptom) -> None
     assert "right" in hint
 
 
+def test_what_the_line_changes_to_is_no_identification() -> None:
+    hint = CONVERSATIONS[Symptom.SIGNED_ON]().hint
+    assert "itself as /" in hint
+    assert hint.count("/") == 1
+    assert "8N1" in hint
+
+
 def test_an_answer_that_came_whole_is_no_noise() -> None:
     assert "noise" not in CONVERSATIONS[Symptom.MALFORMED]().hint
 
