@@ -110,8 +110,10 @@ class DLMSConnector(Connector):  # type: ignore[misc]
             if self._opened or self._stopped:
                 return
             self._opened = True
-            with suppress(Exception):  # then SIGTERM ends the process at once, as before
+            try:
                 end_in_order(self._gateway)
+            except Exception:  # then SIGTERM ends the process at once, as before
+                self._log.debug("SIGTERM is left as it is", exc_info=True)
             self.parts.begin()
             self._measure()
 

@@ -20,6 +20,11 @@ USUAL = Pace()
 #: Seconds that the connector waits for an answer, unless the entry says otherwise.
 _ANSWER_S = 5.0
 
+#: Keys of `dlms` that the search itself tries, and the options that narrow it.
+_SOUGHT = {
+    "interfaceType": "--interface", "clientAddress": "--client", "logicalAddress": "--server",
+    "physicalAddress": "--server", "addressSize": "--server", "serialNumber": "--serial-number",
+}  # fmt: skip
 _SEEN = "a secret on the command line is seen by all users of this computer: "
 
 
@@ -131,6 +136,9 @@ def _credentials(options: Mapping[str, Any]) -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise click.BadParameter(f"{pair!r} is not KEY=VALUE", param_hint="--dlms")
+        if key in _SOUGHT:
+            raise click.BadParameter(f"{key} is searched for; give {_SOUGHT[key]}",
+                                     param_hint="--dlms")  # fmt: skip
         given[key] = value
     password, variable = options["password"], options["password_env"]
     if password and variable:

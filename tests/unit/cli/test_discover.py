@@ -160,6 +160,7 @@ async def test_nobody_there_is_exit_1() -> None:
         (("--host", "h", "--password", "12345678"), "seen by all users"),
         (("--host", "h", "--dlms", "blockCipherKey=00"), "seen by all users"),
         (("--host", "h", "--dlms", "nonsense"), "is not KEY=VALUE"),
+        (("--host", "h", "--dlms", "clientAddress=1"), "give --client"),
         (("--host", "h", "--dlms", "nonsense=1"), "nonsense"),
         (("--host", "h", "--password-env", "DLMS_NOWHERE"), "is not set"),
         (("--host", "h", "--password", "${env:HOME}"), "DLMS_ or METER_"),
