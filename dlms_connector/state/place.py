@@ -15,6 +15,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ LOG = logging.getLogger(__name__)
 
 NOTE = ".dlms-state.json"
 MARK = "installation.json"
+_NO_ROOM = frozenset((ENOSPC, EDQUOT))
 #: Who uses a folder that a command has noted before the gateway did.
 COMMANDS = "commands"
 
@@ -142,9 +144,16 @@ def _follow(note: Path, entries: Entries, wish: Wish) -> Path | NoPlace:
 def _note(note: Path, entries: Entries, wish: Wish, folder: Path, *, lost: bool) -> OSError | None:
     """Note a folder and who uses it, if it is not noted yet; return the error if that fails."""
     users = set(entries.get(wish.key, {}).get("users", ()))
+    try:
+        chosen = _marked(folder, lost=lost)
+    except OSError as error:
+        # Without its mark, the counters of a lost folder would be believed.
+        if lost or error.errno not in _NO_ROOM:
+            raise
+        return error
     own = {
         "folder": str(folder),
-        "id": _marked(folder, lost=lost),
+        "id": chosen,
         "users": sorted(users - {COMMANDS} | {wish.who}),
     }
     new = {key: _without(each, wish.who) for key, each in entries.items()} | {wish.key: own}
@@ -246,14 +255,19 @@ def _marked(folder: Path, *, lost: bool) -> str:
         temporary.unlink()
     descriptor = private_files.create(temporary)
     chosen = secrets.token_hex(16)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(
-            f'{{"id": "{chosen}", "file": "{identity(descriptor)}", '
-            f'"lost": {"true" if lost else "false"}}}'
-        )
-        file.flush()
-        os.fsync(descriptor)
-    temporary.replace(mark)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(
+                f'{{"id": "{chosen}", "file": "{identity(descriptor)}", '
+                f'"lost": {"true" if lost else "false"}}}'
+            )
+            file.flush()
+            os.fsync(descriptor)
+        temporary.replace(mark)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
     private_files.sync_names(folder)
     return chosen
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from dlms_connector.errors import RefusedError
+from dlms_connector.errors import RefusedError, UnkeptError
 from dlms_connector.gateway.prepared import state_directory
 from dlms_connector.obis import Obis
 from dlms_connector.state import NoPlace, commands_folder, counter_of, state_folder
@@ -147,6 +148,37 @@ def test_a_changed_state_directory_goes_on(elsewhere: Site, back: bool) -> None:
         numbers += used(counter(folder), 150)
     assert len(numbers) == 450
     assert len(set(numbers)) == 450
+
+
+def test_a_new_folder_on_a_full_disk_is_used_and_noted_later(
+    elsewhere: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere.runs_in / "data/dlms").mkdir(parents=True, mode=0o700)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", no_room)
+        folder = elsewhere.gateway()
+        assert folder is not None
+        with pytest.raises(UnkeptError, match="No space left"):
+            counter(folder).next()
+    assert [*folder.glob("installation*")] == []
+    numbers = used(counter(folder))
+    assert elsewhere.gateway() == folder
+    assert len({*numbers, *used(counter(folder))}) == 2 * len(numbers)
+    assert elsewhere.command() == folder
+
+
+def test_a_lost_folder_on_a_full_disk_is_not_believed(
+    elsewhere: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = elsewhere.gateway()
+    assert folder is not None
+    vanish(folder)
+    monkeypatch.setattr(os, "fsync", no_room)
+    assert elsewhere.gateway() is None
+
+
+def no_room(descriptor: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def vanish(folder: Path) -> None:
