@@ -17,6 +17,7 @@
     │       │   └── RepeatedError        its counter was used before: the true one may come yet
     │       └── CounterError         our invocation counter is too low: open again with a higher one
     ├── RefusedError         wait for a while: meters lock out clients that try often
+    │   └── UnkeptError          our disk refuses, not the meter: try again sooner
     ├── CommandError         tell the caller: the call itself cannot be carried out
     ├── ServiceError         the meter does not support this service: ask in another way
     │   └── UnfitError           it answered for several attributes, but not as it should
@@ -253,6 +254,12 @@ class RefusedError(DlmsError):
         super().__init__(f"{doing}: refused: {diagnostic}")
         self.doing = doing
         self.diagnostic = diagnostic
+
+
+class UnkeptError(RefusedError):
+    """What has to be on our disk before the meter is asked is not: nothing was sent."""
+
+    symptoms = (Symptom.NOT_KEPT,)
 
 
 class CommandError(DlmsError):

@@ -15,6 +15,7 @@ from dlms_connector.errors import (
     LinkTimeoutError,
     ProtocolError,
     RefusedError,
+    UnkeptError,
 )
 from dlms_connector.fleet.archive import Archive
 from dlms_connector.fleet.availability import Availability, ObjectNews
@@ -37,7 +38,7 @@ class UnavailableError(LinkError):
     """The meter did not answer recently; it is tried again later, not for this call."""
 
     def __init__(self, for_s: float, cause: DlmsError) -> None:
-        does = "refused us" if isinstance(cause, RefusedError) else "not answered"
+        does = "refused us" if _is_refused(cause) else "not answered"
         super().__init__(f"the meter has {does} for {for_s:.0f} s: {cause}")
         self.for_s = for_s
         self.cause = cause
@@ -233,7 +234,7 @@ class Member:
             return now + _MISCONFIGURED_S
         failures = self._availability.failures
         jitter = spread(f"{self.name} {failures}")
-        refused = isinstance(error, RefusedError)
+        refused = _is_refused(error)
         wait = backoff_s(failures, jitter, refused=refused, most_s=self.most_wait_s)
         at = max(now + max(wait, least_s), self.meter.session.quiet_until)
         # Meters with a short period are tried again on their poll grid. A meter that is polled
@@ -243,7 +244,7 @@ class Member:
     def _down_state(self, error: DlmsError, now: float) -> MeterState:
         if isinstance(error, ConfigError):
             return "misconfigured"
-        if isinstance(error, RefusedError):
+        if _is_refused(error):
             return "refused"
         if isinstance(error, AbsentError):
             return "offline"
@@ -258,3 +259,8 @@ class Member:
             self._sink.state(self.device, state, error)
         except Exception:
             self._log.exception("%s: the state %s could not be handed over", self.name, state)
+
+
+def _is_refused(error: DlmsError) -> bool:
+    """Whether the meter says no; what our disk refuses costs no meter its patience."""
+    return isinstance(error, RefusedError) and not isinstance(error, UnkeptError)

@@ -14,7 +14,7 @@ from pathlib import Path
 from secrets import randbelow
 from threading import Lock
 
-from dlms_connector.errors import DlmsError, RefusedError, StateBusyError
+from dlms_connector.errors import DlmsError, RefusedError, StateBusyError, UnkeptError
 from dlms_connector.hints import Symptom
 from dlms_connector.state import counter_files
 from dlms_connector.state.counter_files import LAST, Found, Kind
@@ -313,9 +313,9 @@ def worn(number: int) -> RefusedError:
     return refused(f"{number} is the last one", Symptom.KEY_WORN)
 
 
-def not_kept(path: Path, error: OSError) -> RefusedError:
+def not_kept(path: Path, error: OSError) -> UnkeptError:
     """Return the error for a number that cannot be stored."""
-    return refused(f"cannot keep it in {path.name}: {error.strerror or error}", Symptom.NOT_KEPT)
+    return UnkeptError(DOING, f"cannot keep it in {path.name}: {error.strerror or error}")
 
 
 def _busy(path: Path, why: str) -> StateBusyError:

@@ -70,6 +70,9 @@ class FakeMeter:
     max_pdu: int = 0xFFFF
     silent: bool = False
     refuses: bool = False
+    refusal: RefusedError = field(
+        default_factory=lambda: RefusedError("associating", "authentication failure")
+    )
     #: Attributes to whose reading it answers with silence, or by hanging up.
     mute_on: set[AttributeRef] = field(default_factory=set)
     closes_on: set[AttributeRef] = field(default_factory=set)
@@ -210,7 +213,7 @@ class FakeClient:
     def connect(self) -> Talk[None]:
         yield from self._exchange("connect")
         if self._meter.refuses:
-            raise RefusedError("associating", "authentication failure")
+            raise self._meter.refusal
         self._meter.associated = True
 
     def get(self, refs: Sequence[AttributeRef]) -> Talk[list[Data | ObjectError]]:

@@ -21,6 +21,7 @@ from dlms_connector.errors import (
     LinkTimeoutError,
     ObjectError,
     RefusedError,
+    UnkeptError,
 )
 from dlms_connector.fleet.line import Line
 from dlms_connector.fleet.member import CallTimeoutError, UnavailableError
@@ -528,6 +529,21 @@ def test_a_meter_without_items_is_visited_once_and_does_jobs() -> None:
         assert bench.sink.state_names("M1") == ["online", "refused", "online"]
 
     on(Bench(device(timeseries=[])), test)
+
+
+def test_what_our_disk_refuses_is_tried_again_sooner_than_what_a_meter_does() -> None:
+    async def test(bench: Bench) -> None:
+        bench.fake.refusal = UnkeptError("keeping the invocation counter", "no space")
+        bench.fake.refuses = True
+        await asyncio.sleep(3600)
+        bench.fake.refuses = False
+        asked = len(bench.fake.verbs)
+        await asyncio.sleep(60)
+        assert len(bench.fake.verbs) > asked
+        assert "refused" not in bench.sink.state_names("M1")
+        assert bench.sink.state_names("M1")[-1] == "online"
+
+    on(Bench(device(pollPeriod=1000)), test)
 
 
 def test_a_meter_without_items_is_visited_until_it_answers() -> None:
