@@ -25,6 +25,8 @@ _MOST_UNWRITTEN = 20_000
 _UNNOTED = "what the platform has stored cannot be noted, and will be sent again"
 _UNLOST = "which rows the platform lacks cannot be noted, which is tried again"
 _UNKEPT = "polled readings cannot be kept, and are sent without being kept"
+#: It never ends: it is the fault of a reading, such as a user's own converter made it.
+_UNWRITABLE = "a polled reading cannot be kept, and is sent without being kept"
 
 
 class OutboxWork:
@@ -178,9 +180,9 @@ class OutboxWork:
         try:
             return self._try(_UNKEPT, partial(self._outbox.journal, journal)) or journal
         except EntryError as error:
-            if _UNKEPT not in self._told:
-                self._told.add(_UNKEPT)
-                self._log.error("%s: %s", _UNKEPT, error)
+            if _UNWRITABLE not in self._told:
+                self._told.add(_UNWRITABLE)
+                self._log.error("%s: %s", _UNWRITABLE, error)
         good = tuple(entry for entry in journal if entry.is_writable)
         bad = tuple(entry for entry in journal if not entry.is_writable)
         kept = good and (self._try(_UNKEPT, partial(self._outbox.journal, good)) or good)
@@ -207,7 +209,7 @@ class OutboxWork:
             self.entries = size.history_entries + size.journal_entries
 
     def _try(self, problem: str, work: Callable[[], T]) -> T | None:
-        """Do something with the records; an error is told once until it works again."""
+        """Do something with the records; an error is told once, and its end."""
         try:
             result = work()
         except OSError as error:
@@ -215,5 +217,7 @@ class OutboxWork:
                 self._told.add(problem)
                 self._log.error("%s: %s", problem, error)
             return None
-        self._told.discard(problem)
+        if problem in self._told:
+            self._told.remove(problem)
+            self._log.info("over: %s", problem)
         return result

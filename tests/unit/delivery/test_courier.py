@@ -295,16 +295,23 @@ def test_a_platform_away_for_days_costs_bounded_memory_and_disk(
     assert not delivery.courier.is_full
 
 
-def test_a_full_disk_stops_no_reading() -> None:
+def test_a_full_disk_stops_no_reading(caplog: pytest.LogCaptureFixture) -> None:
+    """It is told once, and so is its end."""
     delivery = with_chain()
     delivery.outbox.fails = True
-    delivery.courier.journal([polled("M1", 1)])
-    delivery.run(5)
-    assert len(delivery.platform.stored) == 1
+    for ts in (1, 2):
+        delivery.courier.journal([polled("M1", ts)])
+        delivery.run(5)
+    assert len(delivery.platform.stored) == 2
     delivery.outbox.fails = False
-    delivery.courier.journal([polled("M1", 2)])
-    delivery.run(20)
-    assert len(delivery.outbox.proved) == 1
+    with caplog.at_level(logging.INFO):
+        for ts in (3, 4):
+            delivery.courier.journal([polled("M1", ts)])
+            delivery.run(20)
+    assert len(delivery.outbox.proved) == 2
+    told = [one.getMessage() for one in caplog.records if "sent without being kept" in one.message]
+    problem = "polled readings cannot be kept, and are sent without being kept"
+    assert told == [f"{problem}: records.sqlite: disk full", f"over: {problem}"]
 
 
 def test_without_proof_entries_leave_after_a_margin() -> None:
