@@ -16,7 +16,8 @@ from dlms_connector.commands.image_jobs import ImageJobs
 from dlms_connector.commands.kept import Kept
 from dlms_connector.config import Device
 from dlms_connector.discovery import Discovery, Pace, Request, Wanted, brief, discover, report
-from dlms_connector.errors import DlmsError, LinkClosedError
+from dlms_connector.discovery.description import FoundObject
+from dlms_connector.errors import DlmsError
 from dlms_connector.meter.meter import Meter as PolledMeter
 from dlms_connector.meter.plan import wanted
 from dlms_connector.obis import Obis
@@ -33,7 +34,7 @@ from tests.fuzz.files import folder
 from tests.fuzz.target import Input, Target, WrongError, joined
 from tests.matrix.oddities import CIPHERED_DLMS, CIPHERED_OPTIONS
 from tests.support.commands import Desk, Link, MetersInMemory, device
-from tests.support.links import SimulatedLink
+from tests.support.links import FakeLink, SimulatedLink
 from tests.support.pushes import wrapped
 from tests.support.simulated import NOW
 from tests.support.talks import Script, drive
@@ -286,39 +287,31 @@ def commands(octets: bytes) -> None:
 # Discovery
 
 
-class _ScriptedLink:
+class _ScriptedLink(FakeLink):
     """A line to a meter that gives one answer after the other; silence takes its time."""
 
     def __init__(self, script: Script, hangs_up: bool) -> None:
-        self.bytes_in = self.bytes_out = 0
-        self.is_open = False
-        self._script, self._hangs_up = script, hangs_up
-        self._waiting = b""
+        super().__init__(script)
+        self.is_open, self._hangs_up = False, hangs_up
 
     async def open(self) -> None:
-        self.is_open = True
+        self.is_open, self._waiting = True, b""
 
     def send(self, data: bytes) -> None:
-        if not self.is_open:
-            raise LinkClosedError
-        answer = self._script(data)
-        self._waiting += answer
-        self.is_open = bool(answer) or not self._hangs_up
+        super().send(data)
+        self.is_open = bool(self._waiting) or not self._hangs_up
 
     async def receive(self, deadline: float) -> bytes:
-        loop = asyncio.get_running_loop()
-        if not self._waiting:
-            if not self.is_open:
-                raise LinkClosedError
-            await asyncio.sleep(max(0.0, min(deadline, loop.time() + 1e6) - loop.time()))
-        return self.drain()
+        if not self._waiting and self.is_open:
+            await asyncio.sleep(max(0.0, deadline - asyncio.get_running_loop().time()))
+        return await super().receive(deadline)
 
-    def drain(self) -> bytes:
-        data, self._waiting = self._waiting, b""
-        return data
+    async def configure(self, *_: object) -> None:
+        pass
 
-    async def close(self) -> None:
-        self.is_open, self._waiting = False, b""
+
+class _SearchedLink(_ChangedLink):
+    """A line to a simulated meter that is searched for."""
 
     async def configure(self, *_: object) -> None:
         pass
@@ -328,7 +321,14 @@ _PACE = Pace(max_probes=12, max_s=20.0)
 _CONNECTION = {"host": "h"}
 
 
-async def _discover(interface: Any, link: _ScriptedLink) -> Discovery | None:
+#: The association is of another class where objects have short names.
+_ASSOCIATION = {(number, Obis.parse("0-0:40.0.0")) for number in (12, 15)}
+#: Profile, framing and referencing of the simulated meters that are found: the household's is read
+#: by lists.
+_FOUND = (("microstar", "HDLC", "LN"), ("household", "WRAPPER", "LN"), ("microstar", "HDLC", "SN"))
+
+
+async def _discover(interface: Any, link: Any) -> Discovery | None:
     request = Request(
         connection=_CONNECTION,
         wanted=Wanted(interfaces=(interface,), clients=(16, 1)),
@@ -339,12 +339,71 @@ async def _discover(interface: Any, link: _ScriptedLink) -> Discovery | None:
     return None
 
 
+#: What a meter of each profile shows for its voltage.
+_SHOWN = {"microstar": ("1-1:32.7.0", "135.19 V"), "household": ("1-0:32.7.0", "230.8 V")}
+
+
+def _sought(kind: int) -> Meter:
+    profile, framing, referencing = _FOUND[kind]
+    options: dict[str, Any] = {"profile": profile, "framing": framing, "referencing": referencing}
+    return Meter(MeterOptions(now=lambda: NOW, hold_at=NOW, **options))
+
+
+def _searched(kind: int, source: Input) -> tuple[Discovery | None, bool]:
+    """Search for a simulated meter; return what is found, and whether that must be true."""
+    framing = _FOUND[kind][1]
+    link = _SearchedLink(_sought(kind), source)
+    return _run(_discover(framing, link)), framing == "HDLC" and not link.foreign
+
+
+@lru_cache(len(_FOUND))
+def _objects(kind: int) -> Mapping[tuple[int, Obis], FoundObject]:
+    """Return what is found of a meter over a good line: all that it has, and each is read."""
+    found, _ = _searched(kind, Input(b""))
+    assert found is not None
+    assert found.description is not None
+    objects = {(one.listed.class_id, one.obis): one for one in found.description.objects}
+    held = {(number, Obis(name)) for number, name in _sought(kind).objects}
+    if {*objects} - _ASSOCIATION != held - _ASSOCIATION or len(objects) != len(held):
+        raise WrongError(f"{objects.keys()} were found of {held}")
+    code, shown = _SHOWN[_FOUND[kind][0]]
+    if (read := objects[3, Obis.parse(code)]) and f"{read.value} {read.unit}" != shown:
+        raise WrongError(f"{read} was read, {shown} is true")
+    problems = {one.problem for one in objects.values()} - {"", "not read: its class has none"}
+    if problems:
+        raise WrongError(f"of a good meter: {problems}")
+    return objects
+
+
+def _check(true: Mapping[tuple[int, Obis], FoundObject], found: Discovery) -> None:
+    """Raise WrongError where something is described that the meter does not hold."""
+    for one in found.description.objects if found.description is not None else ():
+        fact = true.get((one.listed.class_id, one.obis))
+        if fact is None or (one.is_read and not one.raw and _said(one) != _said(fact)):
+            raise WrongError(f"{one} was found, {fact} is true")
+
+
+def _said(one: FoundObject) -> tuple[object, ...]:
+    return one.value, one.unit, one.octets, one.columns
+
+
 def discovery(octets: bytes) -> None:
-    """A search for a meter, with any answers: a report and an entry, or an error of ours."""
+    """A search for a meter, with any answers, or changed ones of a simulated meter.
+
+    There is a report and an entry, or an error of ours. Where frames have a check, what is found
+    is what the meter holds.
+    """
     source = Input(octets)
     how = source.octet()
-    link = _ScriptedLink(Script(source.parts(256)), bool(how & 4))
-    found = _run(_discover(("HDLC", "WRAPPER", "HDLC_WITH_MODE_E")[how % 3], link))
+    if how & 8:
+        kind = how % len(_FOUND)
+        true = _objects(kind)
+        found, is_true = _searched(kind, source)
+        if found is not None and is_true:
+            _check(true, found)
+    else:
+        link = _ScriptedLink(Script(source.parts(256)), bool(how & 4))
+        found = _run(_discover(("HDLC", "WRAPPER", "HDLC_WITH_MODE_E")[how % 3], link))
     if found is not None:
         report(found)
         if found.description is not None:
@@ -421,23 +480,15 @@ def _of_commands() -> Iterator[bytes]:
     yield b"\x0d" + joined([*found, done, *found, *[done] * 6, *found])
 
 
+#: Answers of a search are changed one at a time; so many there are at most.
+_ANSWERS = 36
+
+
 def _of_discovery() -> Iterator[bytes]:
-    for number, framing in enumerate(("HDLC", "WRAPPER")):
-        answers: list[bytes] = []
-        simulated = SimulatedLink(Meter(MeterOptions(framing=framing, hold_at=NOW)))  # type: ignore[arg-type]
-
-        class Tapped(_ScriptedLink):
-            async def open(self, link: SimulatedLink = simulated) -> None:
-                await link.open()
-                self.is_open = True
-
-            def send(self, data: bytes, link: SimulatedLink = simulated) -> None:
-                link.send(data)
-                answers.append(link.drain())  # noqa: B023 (it is used within this turn)
-                self._waiting += answers[-1]  # noqa: B023
-
-        _run(_discover(framing, Tapped(Script(()), hangs_up=False)))
-        yield bytes((number,)) + joined([each for each in answers if len(each) < 400][:24])
+    for how in (8, 9, 10):
+        yield bytes((how,))
+        for step in range(0, 2 * _ANSWERS, 2):
+            yield bytes((how, *bytes(step), 11, step % 10 + 1, 5, 1, 2, 3, 4, 5))
     yield b"\2" + joined([b"/ISk5\\2MT174\r\n", b"\x06252\r\n"])
     yield b"\6" + joined([b"/ABC0old\r\n", b"\x021.8.0(0001240.1*kWh)\r\n!\r\n\x03\x10"])
 
