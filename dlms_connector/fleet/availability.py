@@ -14,6 +14,15 @@ def _sentence(error: DlmsError) -> str:
     return f"{error} ({error.hint})" if error.hint else str(error)
 
 
+def _forgetting_where(error: DlmsError) -> DlmsError:
+    """Return the error without its frames: each dead meter would keep 10 to 22 KB of them."""
+    each: BaseException | None = error
+    while each is not None and each.__traceback__ is not None:
+        each.__traceback__ = None
+        each = each.__cause__ or each.__context__
+    return error
+
+
 def _duration(seconds: float) -> str:
     """Return a duration as a readable text: `45 s`, `12 min`, `3.5 h`."""
     for unit, length in (("h", 3600), ("min", 60)):
@@ -37,7 +46,7 @@ class Availability:
     def failed(self, error: DlmsError, now: float, *, told: bool = False) -> None:
         """Note a failed poll: warn of the first, unless `told` (logged before); debug the rest."""
         self.failures += 1
-        self.error = error
+        self.error = _forgetting_where(error)
         if self.since is None:
             self.since = now
         if self.failures == 1 and not told:

@@ -42,6 +42,25 @@ def test_an_outage_is_one_line_and_its_end_another(caplog: pytest.LogCaptureFixt
     assert meter.since is None
 
 
+def test_the_error_of_an_outage_holds_nothing_of_where_it_came_from() -> None:
+    """Frames with all that is in them, for as long as a meter is dead, and of each dead meter."""
+
+    def connect() -> None:
+        try:
+            raise ConnectionRefusedError("refused")
+        except OSError as cause:
+            raise ConnectError("tcp://h:1", "refused") from cause
+
+    meter = Availability("M1", LOG)
+    with pytest.raises(ConnectError) as caught:
+        connect()
+    meter.failed(caught.value, 0.0)
+    assert isinstance(meter.error, ConnectError)
+    assert meter.error.__traceback__ is None
+    assert isinstance(meter.error.__cause__, ConnectionRefusedError)
+    assert meter.error.__cause__.__traceback__ is None
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(3, "3 s"), (119, "119 s"), (600, "10 min"), (10_000, "2.78 h")]
 )
