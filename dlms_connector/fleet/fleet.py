@@ -15,6 +15,7 @@ from dlms_connector.fleet.archive import Records
 from dlms_connector.fleet.backfill import ProfileProgress
 from dlms_connector.fleet.descriptors import Room
 from dlms_connector.fleet.dial_in import Reception
+from dlms_connector.fleet.line import Line
 from dlms_connector.fleet.lines import Lines
 from dlms_connector.fleet.member import CallTimeoutError, Member, UnavailableError
 from dlms_connector.fleet.pushing import PushesOnlyError, Pushing
@@ -164,17 +165,20 @@ class Fleet:
         return future
 
     def reconnect(self, device_name: str) -> None:
-        """Poll a meter at once over a new association, also during its waiting time."""
+        """Poll a meter at once over a new association, also during its waiting time.
+
+        Raises GoneError if there is no such meter.
+        """
         if not self.pushing.only(device_name):
-            self._lines.of[device_name].reconnect(device_name)
+            self._line(device_name).reconnect(device_name)
 
     def refresh(self, device_name: str, class_id: int, obis: Obis) -> None:
         """Poll a meter's items of an object soon, because a call has changed it."""
-        if not self.pushing.only(device_name):
-            self._lines.of[device_name].refresh(device_name, class_id, obis)
+        if (line := self._lines.of.get(device_name)) is not None:
+            line.refresh(device_name, class_id, obis)
 
     def statistics(self, device_name: str) -> Statistics:
-        """Return a meter's counters; raises KeyError if there is no such meter."""
+        """Return a meter's counters; raises GoneError if there is no such meter."""
         if self.pushing.only(device_name):
             return Statistics()
         member = self._member(device_name)
@@ -189,7 +193,7 @@ class Fleet:
         ]
 
     def history(self, device_name: str) -> tuple[ProfileProgress, ...]:
-        """Return what is read of a meter's profiles; raises KeyError if there is no such meter."""
+        """Return what is read of a meter's profiles; raises GoneError if there is no such meter."""
         if self.pushing.only(device_name):
             return ()
         history = self._member(device_name).history
@@ -198,7 +202,7 @@ class Fleet:
     def trace(self, device_name: str, tap: Tap | None) -> None:
         """Let a tap see what is sent to a meter and received from it; None ends the one before.
 
-        Raises PushesOnlyError, and KeyError if there is no such meter.
+        Raises PushesOnlyError, and GoneError if there is no such meter.
         """
         if self.pushing.only(device_name):
             raise PushesOnlyError(device_name)
@@ -233,4 +237,9 @@ class Fleet:
         self.pushing.push.said(device_name, apdu)
 
     def _member(self, device_name: str) -> Member:
-        return self._lines.of[device_name].members[device_name]
+        return self._line(device_name).members[device_name]
+
+    def _line(self, device_name: str) -> Line:
+        if (line := self._lines.of.get(device_name)) is None:
+            raise GoneError(device_name)
+        return line

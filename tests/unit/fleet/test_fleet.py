@@ -16,6 +16,7 @@ from dlms_connector.fleet.fleet import Fleet, GoneError
 from dlms_connector.fleet.gate import Gate
 from dlms_connector.fleet.line import Line
 from dlms_connector.link import Link
+from dlms_connector.obis import Obis
 from dlms_connector.simulator import MeterOptions, microstar, simulate
 from tests.support import fake_time
 from tests.support.fake_meter import (
@@ -268,6 +269,10 @@ def test_jobs_reach_their_meter_and_statistics_are_kept() -> None:
         assert bench.fakes["M1"].count("connect") == 2
         with pytest.raises(GoneError, match="nobody is not polled any more"):
             await bench.fleet.submit("nobody", lambda client: client.get([]), timeout_s=5)
+        for call in (bench.fleet.reconnect, bench.fleet.statistics, bench.fleet.history):
+            with pytest.raises(GoneError, match="nobody is not polled any more"):
+                call("nobody")
+        bench.fleet.refresh("nobody", 3, Obis.parse("1-0:1.8.0"))  # there is nothing to be read
         await stop(running)
 
     fake_time.run(body())
