@@ -13,6 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 
+from dlms_connector.gateway import garbage
+
 #: It takes some milliseconds for each 100 MB, in which other threads may wait for memory.
 _PERIOD_S = 300.0
 #: What the start has used, or a configuration before, goes earlier.
@@ -40,7 +42,9 @@ class FreeMemory:
 
     def look(self) -> None:
         """Give it back if it is time; call it where waiting for some milliseconds hurts nobody."""
-        if self._trim is None or self._clock() < self._due:
+        if self._clock() < self._due:
             return
-        self._trim(0)
+        garbage.take_away_ended()
+        if self._trim is not None:
+            self._trim(0)
         self._due = self._clock() + _PERIOD_S

@@ -10,9 +10,12 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from weakref import WeakSet
 
 #: From so many meters on it is worth it.
 _MANY = 1000
+#: What is no more, or is about to go.
+_ended: WeakSet[object] = WeakSet()
 
 
 @contextmanager
@@ -47,6 +50,23 @@ def keep_running(meters: int) -> None:
     """Take out what has been added since: sessions and connections that last."""
     if meters >= _MANY:
         gc.collect(1)  # all but the oldest, which would take seconds
+        gc.freeze()
+
+
+def expect(ended: object) -> None:
+    """Note something large that has ended, but that its threads may hold for a while."""
+    _ended.add(ended)
+
+
+def take_away_ended() -> None:
+    """Search once more if that is there still: its threads ended behind the first search."""
+    if not _ended:
+        return
+    _ended.clear()
+    frozen = gc.get_freeze_count() > 0
+    gc.unfreeze()
+    gc.collect()
+    if frozen:
         gc.freeze()
 
 

@@ -221,6 +221,7 @@ class Parts:
         self._device_file.give_back()
         forget_reports(self._gateway, self._owner)
         self.duty.retire()
+        garbage.expect(self)
         if self._gateway.stopped:
             garbage.ending()
         took_ms = (monotonic() - started) * 1000
