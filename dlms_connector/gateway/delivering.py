@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from logging import Logger
@@ -70,15 +71,24 @@ class GatewaysPlatform:
     def ask(self, device: str, key: str) -> None:
         """Request a client attribute, by the device's name on the platform."""
         name = self._renames.name_of(device)
-        answered = partial(self._answered, device, key)
+        # Where no answer comes, the gateway keeps what it would have called: a whole fleet of
+        # before, unless that may go.
+        answered = partial(_answered, weakref.ref(self), device, key)
         self._gateway.request_device_attributes(name, None, [key], answered)
 
-    def _answered(self, device: str, key: str, content: Any, *_: Any) -> None:
+    def answered(self, device: str, key: str, content: Any) -> None:
         """Take the answer, in the MQTT thread; it has no value where the attribute is not set."""
         if isinstance(content, Mapping):
             values = content.get("values")
             found = values.get(key) if isinstance(values, Mapping) else content.get("value")
             self._answer(device, found)
+
+
+def _answered(
+    asked: weakref.ref[GatewaysPlatform], device: str, key: str, content: Any, *_: Any
+) -> None:
+    if (platform := asked()) is not None:
+        platform.answered(device, key, content)
 
 
 class Delivering:

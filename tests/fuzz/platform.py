@@ -216,7 +216,7 @@ def messages(octets: bytes) -> None:
         if what == 4:
             doors.delivering.take_receipts(content)
         elif what == 5:
-            doors.gateway._answered("M1", "dlmsWatermark", content)
+            doors.gateway.answered("M1", "dlmsWatermark", content)
         await doors.bench.work()
 
     _run(take())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -17,7 +18,7 @@ from thingsboard_gateway.gateway.entities.report_strategy_config import ReportSt
 from thingsboard_gateway.gateway.entities.telemetry_entry import TelemetryEntry
 
 from dlms_connector.config import Configuration
-from dlms_connector.gateway.delivering import FILE, Delivering
+from dlms_connector.gateway.delivering import FILE, Delivering, GatewaysPlatform
 from dlms_connector.gateway.renames import Renames
 from dlms_connector.obis import Obis
 from dlms_connector.records import Entry, Records, Slice, Source
@@ -187,6 +188,23 @@ def test_watermarks_are_asked_for_by_the_name_on_the_platform(
     records = delivering.records
     gateway.wait_for(lambda: poked(delivering, gateway) and not records.pending())
     assert delivering.status()["confirmed"] == 2
+
+
+def test_a_question_that_is_never_answered_holds_nobody(gateway: Asked) -> None:
+    """The gateway keeps what it would call for ever, and with it a whole fleet of before."""
+    answers: list[tuple[str, Any]] = []
+    renames = Renames(gateway, ["M1"], LOG)
+    platform = GatewaysPlatform(
+        gateway, renames, lambda data: True, lambda *one: answers.append(one)
+    )
+    platform.ask("M1", "dlmsWatermark")
+    _, _, answer = gateway.requests.pop()
+    answer({"value": 7}, None)
+    gone = weakref.ref(platform)
+    del platform
+    assert gone() is None
+    answer({"value": 8}, None)
+    assert answers == [("M1", 7)]
 
 
 def test_only_receipts_are_taken_out_of_shared_attributes(
