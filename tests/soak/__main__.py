@@ -46,6 +46,8 @@ def lines(result: Result, meters: int) -> Iterator[tuple[str, object]]:
     yield "memory MB, middle", round(result.memory.middle, 1)
     for name, slope, digits in (
         ("memory MB", result.memory, 2),
+        ("C library's MB in use", result.in_use, 2),
+        ("Python's blocks in use", result.blocks, 0),
         ("objects", result.objects, 0),
         ("threads", result.threads, 2),
         ("descriptors", result.files, 2),
@@ -56,6 +58,13 @@ def lines(result: Result, meters: int) -> Iterator[tuple[str, object]]:
         yield f"{name} an hour", f"{each} ({low} to {high})"
     grown = ", ".join(f"{name} {count:+}" for name, count in result.more_objects.most_common(5))
     yield "objects that became most", grown
+    first, last = result.before.counted, result.after.counted
+    yield (
+        "C library's MB in use at rest",
+        f"{first.in_use_mb:.1f} before, {last.in_use_mb:.1f} after",
+    )
+    yield "Python's blocks in use at rest", f"{first.blocks} before, {last.blocks} after"
+    yield "objects at rest", f"{first.objects} before, {last.objects} after"
     before, after = result.before.process, result.after.process
     yield "memory MB at rest", f"{before.own_mb:.1f} before, {after.own_mb:.1f} after"
     yield "threads at rest", f"{before.threads} before, {after.threads} after"
@@ -87,11 +96,17 @@ def problems(result: Result) -> Iterator[str]:
         yield f"threads are left behind: {dict(left)}"
     if result.after.process.files > result.before.process.files:
         yield "descriptors are left behind"
+    if (more := result.after.counted.parts - 1) > 0:
+        yield f"{more} connectors of before are still in memory"
     if result.measured_s >= _JUDGED_S:
-        if result.memory.low * result.measured_s > _GROWTH * result.memory.middle:
-            yield "memory grows"
-        if result.objects.low * result.measured_s > _GROWTH * result.objects.middle:
-            yield "objects become more"
+        for slope, told in (
+            (result.memory, "memory grows"),
+            (result.in_use, "what is in use of the C library's memory grows"),
+            (result.blocks, "what Python has in use grows"),
+            (result.objects, "objects become more"),
+        ):
+            if slope.low * result.measured_s > _GROWTH * slope.middle:
+                yield told
 
 
 def main() -> None:

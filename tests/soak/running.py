@@ -22,7 +22,7 @@ from tests.soak.ledger import Account
 from tests.soak.meters import Meters
 from tests.soak.slopes import Slope, least, theil_sen
 from tests.soak.trouble import Pace, Trouble
-from tests.soak.watching import Sample, Watch
+from tests.soak.watching import Count, Sample, Watch
 from tests.support.places import ROOT
 
 TOKEN = "the-gateway-token"
@@ -33,6 +33,8 @@ _INSIDE = Path(__file__).parent / "inside"
 #: Threads that are started when they are first needed and then kept, for all connectors of a
 #: process: their number has a limit, and is not back where it was.
 _KEPT = ("dlms-state_",)
+#: What a connector of before has left behind goes within this time.
+_GONE_S = 60.0
 #: What waits for the platform is confirmed within this time, on a busy machine, too.
 _WAITS_S = 120.0
 #: Where memory is, is looked at behind this part of the time.
@@ -41,13 +43,13 @@ _WARM_UP = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """The gateway at rest: its process, and its threads by name.
+    """The gateway at rest: its process, and what it has counted.
 
     `restless` is what its metrics said if it was not at rest in time; else it is empty.
     """
 
     process: Sample
-    threads: Counter[str]
+    counted: Count
     restless: str = ""
 
 
@@ -64,6 +66,8 @@ class Result:
     threads: Slope
     files: Slope
     objects: Slope
+    blocks: Slope
+    in_use: Slope
     more_objects: Counter[str]
     measured_s: float
     cores: float
@@ -79,7 +83,7 @@ class Result:
     @property
     def threads_left(self) -> Counter[str]:
         """Threads that were not there before, by name."""
-        left = self.after.threads - self.before.threads
+        left = self.after.counted.threads - self.before.counted.threads
         return Counter({name: count for name, count in left.items() if name not in _KEPT})
 
     @property
@@ -168,8 +172,12 @@ class _Run:
             await self._gateway.stop(signal.SIGINT, within_s=_STOP_S)
         log, store = self._gateway.log(), self._platform.store
         late = [one for one in watch.samples if one.at >= began + seconds * _WARM_UP]
-        count, more = watching.objects(self._objects)
-        count = [one for one in count if late and late[0].at <= one[0] <= late[-1].at]
+        counted = watching.counts(self._objects)
+        judged = [one for one in counted if late and late[0].at <= one.at <= late[-1].at]
+
+        def growth(of: Callable[[Count], float]) -> Slope:
+            return theil_sen(least([(one.at, of(one)) for one in judged], _WAITS_S))
+
         recoveries = ledger.recoveries(store, self._trouble.mended)
         return Result(
             account=ledger.account(log),
@@ -180,8 +188,10 @@ class _Run:
             memory=theil_sen([(one.at, one.own_mb) for one in late]),
             threads=theil_sen([(one.at, one.threads) for one in late]),
             files=theil_sen([(one.at, one.files) for one in late]),
-            objects=theil_sen(least(count, _WAITS_S)),
-            more_objects=more,
+            objects=growth(lambda one: one.objects),
+            blocks=growth(lambda one: one.blocks),
+            in_use=growth(lambda one: one.in_use_mb),
+            more_objects=watching.became_more(counted),
             measured_s=late[-1].at - late[0].at if late else 0.0,
             cores=_cores(late),
             done=self._trouble.done,
@@ -244,11 +254,22 @@ class _Run:
             now = watching.sample(self._gateway.pid)
             if (now.files, now.threads) < (least.files, least.threads):
                 least = now
-        counted = self._objects.stat().st_mtime_ns if self._objects.exists() else 0
-        await self._until(
-            lambda: self._objects.exists() and self._objects.stat().st_mtime_ns != counted
-        )
-        return Rest(least, watching.thread_names(self._objects), restless)
+        return Rest(least, await self._counted(least.at), restless)
+
+    async def _counted(self, behind: float) -> Count:
+        """Return what the gateway counts when all of a configuration before has gone."""
+        counted: list[Count] = []
+
+        def seen() -> bool:
+            counted[:] = [one for one in watching.counts(self._objects) if one.at > behind]
+            return bool(counted)
+
+        await self._until(seen)
+        ends = time.monotonic() + _GONE_S
+        while counted[-1].parts > 1 and time.monotonic() < ends:
+            await asyncio.sleep(0.5)
+            seen()
+        return counted[-1]
 
     async def _ask_refused(self, asked: set[str]) -> None:
         """Have meters tried again that refused us: they are left alone for minutes."""

@@ -61,28 +61,47 @@ class Watch:
             await asyncio.sleep(_EVERY_S)
 
 
-def thread_names(path: Path) -> Counter[str]:
-    """Return how many threads of each name there were when the objects were counted last."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    return _counter(text.splitlines()[-1].rpartition(" | ")[2].split()) if text else Counter()
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What the gateway's process has counted itself (`inside/sitecustomize.py`).
 
-
-def objects(path: Path) -> tuple[list[tuple[float, float]], Counter[str]]:
-    """Return how many objects there were over time, and which types became more.
-
-    Compared are the middle of the second quarter and that of the last, by type.
+    `objects` are those that Python's collector tracks, `blocks` what Python has in use of its own
+    memory, `in_use_mb` what is in use of the C library's; `parts` are all that stands between the
+    gateway and the meters of a configuration, one each. Then numbers by the name of a type, of
+    those there are most of, and of a thread.
     """
-    points, types = [], []
+
+    at: float
+    objects: int
+    blocks: int
+    in_use_mb: float
+    parts: int
+    types: Counter[str]
+    threads: Counter[str]
+
+
+def counts(path: Path) -> list[Count]:
+    """Return all that was counted until now."""
+    found = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        head, kinds, _ = line.split(" | ")
-        at, count = map(float, head.split())
-        points.append((at, count))
-        types.append(_counter(kinds.split()))
-    quarter = len(types) // 4
+        head, types, threads = line.split(" | ")
+        at, objects, blocks, octets, parts = map(int, head.split())
+        found.append(
+            Count(
+                at, objects, blocks, octets / 1e6, parts,
+                _counter(types.split()), _counter(threads.split()),
+            )
+        )  # fmt: skip
+    return found
+
+
+def became_more(counted: list[Count]) -> Counter[str]:
+    """Return which types became more, from the second quarter of the counts to the last."""
+    quarter = len(counted) // 4
     if not quarter:
-        return points, Counter()
-    early, late = types[quarter : 2 * quarter], types[-quarter:]
-    return points, Counter({name: _mean(late, name) - _mean(early, name) for name in late[-1]})
+        return Counter()
+    early, late = counted[quarter : 2 * quarter], counted[-quarter:]
+    return Counter({name: _mean(late, name) - _mean(early, name) for name in late[-1].types})
 
 
 async def metrics(port: int) -> dict[tuple[str, ...], float]:
@@ -108,6 +127,6 @@ def _counter(cells: Iterable[str]) -> Counter[str]:
     return Counter({name: int(count) for name, _, count in pairs})
 
 
-def _mean(counts: list[Counter[str]], name: str) -> int:
-    known = [one[name] for one in counts if name in one]
+def _mean(counted: list[Count], name: str) -> int:
+    known = [one.types[name] for one in counted if name in one.types]
     return sum(known) // len(known) if known else 0
