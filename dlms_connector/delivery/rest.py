@@ -112,7 +112,7 @@ class Rest:
         try:
             with self._opener.open(request, timeout=TIMEOUT_S) as answer:
                 content = answer.read(_LARGEST + 1)
-                with suppress(TypeError, ValueError):
+                with suppress(TypeError, ValueError, OverflowError):
                     self.date_s = parsedate_to_datetime(answer.headers["Date"]).timestamp()
         except HTTPError:
             raise

@@ -34,6 +34,9 @@ _MARK = "Where the gateway finds the DLMS connector"
 SCHEMA_FILE = "dlms.schema.json"
 _SCHEMA_TITLE = "DLMS connector"
 
+#: Characters of a name that a message shows.
+_MOST_SHOWN = 80
+
 
 def install(
     config_dir: Path, extensions: Path | None = None, connector_type: ConnectorType | None = None
@@ -142,7 +145,20 @@ def with_entry(config_dir: Path, entry: Mapping[str, Any]) -> list[Change]:
 
 
 def _own_file(config_dir: Path, entry: Mapping[str, Any]) -> Path:
-    return config_dir / str(entry.get("configuration") or "dlms.json")
+    """Return the file that an entry names, be it there or not. Raises InstallationError."""
+    name = str(entry.get("configuration") or "dlms.json")
+    path = config_dir / name
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return path
+    except (OSError, ValueError) as error:  # too long a name, or one that no file can have
+        shown = name if len(name) <= _MOST_SHOWN else f"{name[:_MOST_SHOWN]}…"
+        raise InstallationError(
+            f"{config_dir / MAIN_FILE}: the connector's configuration {shown!r} cannot be read: "
+            f"{getattr(error, 'strerror', None) or error}; name a file in this folder"
+        ) from None
+    return path
 
 
 def _shims(extensions: Path) -> Iterator[Change]:

@@ -58,6 +58,21 @@ def entries(gateway: Path) -> list[dict[str, str]]:
     return found
 
 
+@pytest.mark.parametrize("name", ["d" * 300 + ".json", "d\0.json", "tb_gateway.json/d.json"])
+def test_a_configuration_that_no_file_can_be_is_told(gateway: Path, name: str) -> None:
+    entry = {"type": "custom", "name": "DLMS", "class": "DLMSConnector", "configuration": name}
+    text = MAIN.replace("[]", json.dumps([entry]))
+    (gateway / "config/tb_gateway.json").write_text(text)
+    for command in ("install", "uninstall"):
+        result = run(command, gateway)
+        assert result.exit_code == 1
+        assert isinstance(result.exception, SystemExit)
+        assert f"tb_gateway.json: the connector's configuration '{name[0]}" in result.output
+        assert "name a file in this folder" in result.output
+        assert "d" * 100 not in result.output
+    assert files(gateway) == {"config/tb_gateway.json": text}
+
+
 def test_install_adds_shims_entry_and_example(gateway: Path) -> None:
     assert run("install", gateway).exit_code == 0
     assert entries(gateway) == [

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
 import pytest
 
 from dlms_connector.delivery import PlatformRest, RestError
@@ -52,3 +55,31 @@ def test_attributes_of_another_form_are_told(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(rest, "get", lambda path: answers["/".join(path.split("/")[:3])])
     with pytest.raises(RestError, match="makes no sense"):
         rest.client_attributes("M1", ["dlmsState"])
+
+
+@pytest.mark.parametrize(
+    "date",
+    ["Fri, 2 Nov 99999999999 23:30:00 GMT", "Fri, 2 Nov 2026 23:30:00 +99999999999999", "soon", ""],
+)
+def test_a_date_that_there_is_not_is_left_alone(date: str) -> None:
+    """The clock of the host is judged by it; the answer has its use without."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response_only(200)
+            self.send_header("Date", date)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            """Tell nobody."""
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        server.timeout = 20.0
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        rest = PlatformRest(f"http://127.0.0.1:{server.server_port}", api_key=b"k")
+        assert rest.get("/api/x") == {}
+        assert rest.date_s is None
+        thread.join()
