@@ -39,7 +39,7 @@ STATES = ("online", "offline", "backoff", "refused", "misconfigured", "unknown")
 #: Results of `dlms_polls_total`.
 RESULTS = (
     "ok", "unreachable", "closed", "silent", "protocol", "security", "refused", "configuration",
-    "other",
+    "state", "other",
 )  # fmt: skip
 
 BUILD = Metric(

@@ -14,6 +14,8 @@ from dlms_connector.errors import (
     ProtocolError,
     RefusedError,
     SecurityError,
+    StateBusyError,
+    UnkeptError,
 )
 from dlms_connector.metrics.description import RESULTS
 
@@ -25,6 +27,8 @@ LATE_BOUNDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 #: The first that fits; the order is from the special to the general.
 _CLASSES: tuple[tuple[type[DlmsError], str], ...] = (
     (ConfigError, "configuration"),
+    (UnkeptError, "state"),
+    (StateBusyError, "state"),
     (RefusedError, "refused"),
     (ConnectError, "unreachable"),
     (LinkClosedError, "closed"),

@@ -14,6 +14,7 @@ from dlms_connector.errors import (
     RefusedError,
     SecurityError,
     StateBusyError,
+    UnkeptError,
 )
 from dlms_connector.metrics import Histogram, Tally, result_of
 from dlms_connector.metrics.description import RESULTS
@@ -37,8 +38,9 @@ def test_it_tells_what_came_of_all_polls() -> None:
         (SecurityError("deciphering", "the tag is wrong"), "security"),
         (DroppedError("reading"), "protocol"),
         (RefusedError("opening", "no-reason-given"), "refused"),
+        (UnkeptError("keeping the invocation counter", "no space"), "state"),
         (ConfigError("wrong"), "configuration"),
-        (StateBusyError("keeping", "slow"), "other"),
+        (StateBusyError("keeping", "slow"), "state"),
         (DlmsError("anything"), "other"),
     ],
 )
