@@ -18,7 +18,6 @@ from dlms_connector.config import Device
 from dlms_connector.discovery import Discovery, Pace, Request, Wanted, brief, discover, report
 from dlms_connector.discovery.description import FoundObject
 from dlms_connector.errors import DlmsError
-from dlms_connector.meter.meter import Meter as PolledMeter
 from dlms_connector.meter.plan import wanted
 from dlms_connector.obis import Obis
 from dlms_connector.protocol.client import make_client
@@ -35,6 +34,7 @@ from tests.fuzz.target import Input, Target, WrongError, joined
 from tests.matrix.oddities import CIPHERED_DLMS, CIPHERED_OPTIONS
 from tests.support.commands import Desk, Link, MetersInMemory, device
 from tests.support.links import FakeLink, SimulatedLink
+from tests.support.polled import meter_on
 from tests.support.pushes import wrapped
 from tests.support.simulated import NOW
 from tests.support.talks import Script, drive
@@ -130,15 +130,7 @@ async def _polls(kind: int, source: Input) -> tuple[list[Mapping[str, Any]], boo
     framing, options, *_ = _KINDS[kind]
     polled, simulated = _polled(kind), Meter(MeterOptions(framing=framing, hold_at=NOW, **options))
     link = _ChangedLink(simulated, source)
-    meter = PolledMeter(
-        polled,
-        link,
-        open_link=link.open,
-        make_client=make_client,
-        now_ms=lambda: 0,
-        log=_LOG,
-        counter=counter_of(polled, None),
-    )
+    meter = meter_on(polled, link, now_ms=lambda: 0, counter=counter_of(polled, None))
     counter = meter.session._counter
     if counter is not None:
         counter.learn(0)

@@ -8,17 +8,16 @@ import pytest
 
 from dlms_connector.config.model import Device
 from dlms_connector.cosem import AttributeRef
-from dlms_connector.meter.meter import Meter as PolledMeter
 from dlms_connector.meter.outcome import Outcome
 from dlms_connector.meter.plan import wanted
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.client import Client, get_one, make_client
+from dlms_connector.protocol.client import Client, get_one
 from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.simulator import Meter, MeterOptions
 from tests.support import fake_time
 from tests.support.links import SimulatedLink
-from tests.unit.meter.test_session import LOG
+from tests.support.polled import meter_on
 
 NOW = 1_790_000_000
 SHORT: dict[str, Any] = {"dlms": {"referencing": "SN"}}
@@ -108,14 +107,7 @@ class Bench:
                 ],
             }
         )
-        self.meter = PolledMeter(
-            self.device,
-            self.link,
-            open_link=self.link.open,
-            make_client=make_client,
-            now_ms=lambda: NOW * 1000,
-            log=LOG,
-        )
+        self.meter = meter_on(self.device, self.link, now_ms=lambda: NOW * 1000)
 
     async def poll(self) -> Outcome:
         return await self.meter.poll(wanted(self.device))

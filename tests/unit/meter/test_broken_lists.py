@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from dlms_connector.config import Device
-from dlms_connector.meter import Meter, Outcome, wanted
-from dlms_connector.protocol import make_client
+from dlms_connector.meter import Outcome, wanted
 from dlms_connector.simulator import Meter as SimulatedMeter
 from dlms_connector.simulator import MeterOptions
 from tests.support import fake_time
 from tests.support.links import SimulatedLink
-from tests.unit.meter.test_short_names_of_meters import LOG, MANY
+from tests.support.polled import meter_on
+from tests.unit.meter.test_short_names_of_meters import MANY
 
 #: The list has 7 KB; a connection ends after so many octets.
 BREAKS = "drop-after=2000"
@@ -46,14 +46,7 @@ class Bench:
                 "timeseries": [{"key": code, "obis": code, "scaler": 0} for code in codes],
             }
         )
-        self.meter = Meter(
-            self.device,
-            self.link,
-            open_link=self.link.open,
-            make_client=make_client,
-            now_ms=lambda: 1_790_000_000_000,
-            log=LOG,
-        )
+        self.meter = meter_on(self.device, self.link)
 
     async def poll(self) -> Outcome:
         return await self.meter.poll(wanted(self.device))

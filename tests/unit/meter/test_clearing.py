@@ -13,11 +13,11 @@ from dlms_connector.errors import LinkTimeoutError, RefusedError
 from dlms_connector.meter.meter import Meter as PolledMeter
 from dlms_connector.meter.outcome import Outcome
 from dlms_connector.meter.plan import wanted
-from dlms_connector.protocol.client import make_client
 from dlms_connector.simulator import Meter, MeterOptions
 from tests.support import fake_time
 from tests.support.links import SimulatedLink
-from tests.unit.meter.test_session import CODES, LOG
+from tests.support.polled import meter_on
+from tests.unit.meter.test_session import CODES
 
 TIMEOUT_S = 2.0
 
@@ -48,14 +48,7 @@ class Bench:
                 "timeseries": [{"key": code, "obis": code} for code in CODES],
             }
         )
-        return PolledMeter(
-            device,
-            self.link,
-            open_link=self.link.open,
-            make_client=make_client,
-            now_ms=lambda: 1_790_000_000_000,
-            log=LOG,
-        )
+        return meter_on(device, self.link)
 
 
 async def poll(meter: PolledMeter) -> Outcome:

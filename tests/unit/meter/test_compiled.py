@@ -20,7 +20,6 @@ from dlms_connector.meter.meter import Meter
 from dlms_connector.meter.outcome import Outcome
 from dlms_connector.meter.plan import Limits, Wanted, wanted
 from dlms_connector.obis import Obis
-from dlms_connector.protocol.client import make_client
 from dlms_connector.protocol.data import Data, DataType, encode
 from dlms_connector.protocol.services import Question
 from dlms_connector.simulator import Meter as SimulatedMeter
@@ -32,6 +31,7 @@ from dlms_connector.simulator.options import (
 from dlms_connector.state import InvocationCounter
 from tests.support import fake_time
 from tests.support.links import SimulatedLink
+from tests.support.polled import meter_on
 
 LOG = logging.getLogger("test.compiled")
 CLIENT_TITLE = bytes.fromhex("4755525800000001")
@@ -253,14 +253,8 @@ async def played(
 ) -> Any:
     """Return all that polls show on the line and tell above it."""
     link = ScriptedLink(SimulatedMeter(options), values)
-    meter = Meter(
-        device,
-        link,
-        open_link=link.open,
-        make_client=make_client,
-        now_ms=lambda: len(link.out) * 10,
-        log=LOG,
-        counter=counter() if counter else None,
+    meter = meter_on(
+        device, link, now_ms=lambda: len(link.out) * 10, counter=counter() if counter else None
     )
     if plain:
         meter._compilations = PlainOnly(meter.learned, meter._options)
@@ -399,10 +393,7 @@ def test_a_settled_poll_is_compiled_once_and_again_when_what_is_known_changes(
 
     async def test() -> None:
         link = ScriptedLink(SimulatedMeter(options), values)
-        meter = Meter(
-            device, link, open_link=link.open, make_client=make_client,
-            now_ms=lambda: 0, log=LOG,
-        )  # fmt: skip
+        meter = meter_on(device, link, now_ms=lambda: 0)
         due = wanted(device)
         for _ in range(2):
             await meter.poll(due)

@@ -10,16 +10,14 @@ import pytest
 
 from dlms_connector.config.model import Device
 from dlms_connector.errors import DlmsError, LinkError, ProtocolError
-from dlms_connector.meter.meter import Meter as PolledMeter
 from dlms_connector.meter.outcome import Outcome
 from dlms_connector.meter.plan import wanted
-from dlms_connector.protocol.client import make_client
 from dlms_connector.simulator import Meter, MeterOptions
 from dlms_connector.state.counters import counter_of
 from tests.matrix.oddities import CIPHERED_DLMS, CIPHERED_OPTIONS
 from tests.support import fake_time
 from tests.support.links import SimulatedLink
-from tests.unit.meter.test_session import LOG
+from tests.support.polled import meter_on
 
 PLAIN: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
 CIPHERED = (CIPHERED_OPTIONS, CIPHERED_DLMS)
@@ -53,15 +51,7 @@ def polls(
             }
         )
         link = SimulatedLink(meter)
-        polled = PolledMeter(
-            device,
-            link,
-            open_link=link.open,
-            make_client=make_client,
-            now_ms=lambda: 0,
-            log=LOG,
-            counter=counter_of(device, Path(folder)),
-        )
+        polled = meter_on(device, link, now_ms=lambda: 0, counter=counter_of(device, Path(folder)))
         return [await polled.poll(wanted(device)) for _ in range(times)]
 
     with TemporaryDirectory() as folder:

@@ -12,13 +12,12 @@ import pytest
 from dlms_connector.config.model import Device
 from dlms_connector.errors import DlmsError, LinkClosedError, UnreadyError
 from dlms_connector.link.inbox import Inbox
-from dlms_connector.meter.meter import Meter
 from dlms_connector.meter.plan import wanted
-from dlms_connector.protocol.client import make_client
 from dlms_connector.protocol.datalink.hdlc_frame import DISC, DM, SNRM, UA, Frame, FrameReader
 from dlms_connector.protocol.datalink.wrapper import encode
 from tests.support import fake_time
 from tests.support.fake_meter import ref
+from tests.support.polled import meter_on
 
 LOG = logging.getLogger("test.hostile_meters")
 HERE = b"\x03"  # client 1, and the server's only address: 1
@@ -212,14 +211,7 @@ def test_a_meter_that_is_ready_for_ever_is_told_as_that(name: str) -> None:
     async def body() -> None:
         loop = asyncio.get_running_loop()
         device, link = device_of(framing), HostileLink(answers, unasked, period_s)
-        meter = Meter(
-            device,
-            link,
-            open_link=link.open,
-            make_client=make_client,
-            now_ms=lambda: int(loop.time() * 1000),
-            log=LOG,
-        )
+        meter = meter_on(device, link, now_ms=lambda: int(loop.time() * 1000))
         start = loop.time()
         with pytest.raises(UnreadyError, match=r"said for 3\d s that it is ready"):
             await meter.run(lambda client: client.get([ref("1-0:1.8.0")]), timeout_s=1000)
@@ -235,14 +227,7 @@ def test_whatever_it_says_the_line_is_free_again(name: str) -> None:
     async def body() -> None:
         loop = asyncio.get_running_loop()
         device, link = device_of(framing), HostileLink(answers, unasked, period_s)
-        meter = Meter(
-            device,
-            link,
-            open_link=link.open,
-            make_client=make_client,
-            now_ms=lambda: int(loop.time() * 1000),
-            log=LOG,
-        )
+        meter = meter_on(device, link, now_ms=lambda: int(loop.time() * 1000))
         start = loop.time()
         outcome = await meter.poll(wanted(device))
         assert outcome.error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Generator
 from functools import partial
 from typing import Any
@@ -15,10 +14,8 @@ from dlms_connector.errors import TooLargeError
 from dlms_connector.interpret import attributes
 from dlms_connector.meter import outcome as outcome_module
 from dlms_connector.meter.exchange import converse, in_slices
-from dlms_connector.meter.meter import Meter
 from dlms_connector.meter.outcome import Answer, outcomes
 from dlms_connector.meter.plan import wanted
-from dlms_connector.protocol.client import make_client
 from dlms_connector.protocol.data import Data, DataType, array, structure
 from dlms_connector.protocol.directive import Breath
 from dlms_connector.protocol.talk import Talk
@@ -28,6 +25,7 @@ from dlms_connector.simulator import MeterOptions
 from tests.support import fake_time
 from tests.support.fake_meter import device
 from tests.support.links import FakeLink, SimulatedLink
+from tests.support.polled import meter_on
 from tests.support.simulated_line import SimulatedLine, on
 from tests.support.talks import Script
 
@@ -114,14 +112,7 @@ def test_a_buffer_is_read_whole_for_a_converter_of_ones_own(converter: str | Non
 
     async def body() -> Poll:
         link = SimulatedLink(SimulatedMeter(MeterOptions(framing="WRAPPER", profile_days=60)))
-        meter = Meter(
-            configured,
-            link,
-            open_link=link.open,
-            make_client=make_client,
-            now_ms=lambda: 1_790_000_000_000,
-            log=logging.getLogger("test.large_values"),
-        )
+        meter = meter_on(configured, link)
         return (await meter.poll(wanted(configured))).poll
 
     poll = fake_time.run(body())

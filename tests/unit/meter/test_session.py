@@ -20,12 +20,11 @@ from dlms_connector.link.tcp import TcpLink
 from dlms_connector.meter.meter import Meter
 from dlms_connector.meter.outcome import Outcome
 from dlms_connector.meter.plan import wanted
-from dlms_connector.protocol.client import make_client
 from dlms_connector.protocol.datalink.hdlc_frame import DISC, DM, Frame
 from dlms_connector.simulator import Endpoint, MeterOptions, simulate
 from dlms_connector.state.counters import counter_of
+from tests.support.polled import LOG, meter_on
 
-LOG = logging.getLogger("test.session")
 CODES = ("1-0:1.8.0", "1-0:32.7.0", "1-0:31.7.0", "1-0:14.7.0", "1-0:1.7.0")
 CIPHERED: dict[str, Any] = {
     "clientAddress": 1,
@@ -65,15 +64,7 @@ def make_meter(
         }
     )  # fmt: skip
     link = make_link(device.connection)
-    return Meter(
-        device,
-        link,
-        open_link=link.open,
-        make_client=make_client,
-        now_ms=lambda: 1_790_000_000_000,
-        log=LOG,
-        counter=counter_of(device, state_dir),
-    )
+    return meter_on(device, link, counter=counter_of(device, state_dir))
 
 
 async def poll(meter: Meter) -> Outcome:

@@ -10,9 +10,9 @@ from typing import Any
 from dlms_connector.config import Device
 from dlms_connector.cosem import AttributeRef
 from dlms_connector.errors import LinkTimeoutError
-from dlms_connector.meter import Meter, Outcome, wanted
+from dlms_connector.meter import Outcome, wanted
 from dlms_connector.obis import Obis
-from dlms_connector.protocol import Client, make_client
+from dlms_connector.protocol import Client
 from dlms_connector.protocol.data import Data
 from dlms_connector.protocol.talk import Talk
 from dlms_connector.simulator import Meter as SimulatedMeter
@@ -21,6 +21,7 @@ from dlms_connector.simulator.services.short_name_map import base_names
 from dlms_connector.state import ShortNameFile, short_names_of
 from tests.support import fake_time
 from tests.support.links import SimulatedLink
+from tests.support.polled import meter_on
 
 LOG = logging.getLogger("test.names")
 MANY = {
@@ -62,15 +63,7 @@ class Bench:
         )
         self.link = SimulatedLink(self.simulated)
         self.device = configured
-        self.meter = Meter(
-            configured,
-            self.link,
-            open_link=self.link.open,
-            make_client=make_client,
-            now_ms=lambda: 1_790_000_000_000,
-            log=LOG,
-            short_names=names,
-        )
+        self.meter = meter_on(configured, self.link, short_names=names)
 
     async def poll(self) -> Outcome:
         return await self.meter.poll(wanted(self.device))
@@ -217,10 +210,7 @@ def test_an_earlier_answer_that_comes_once_more_gives_no_wrong_value() -> None:
         )
         bench = Bench(configured, framing="WRAPPER", delay=0.1)
         bench.link = link = Doubling(bench.simulated)
-        bench.meter = Meter(
-            configured, link, open_link=link.open, make_client=make_client,
-            now_ms=lambda: 0, log=LOG,
-        )  # fmt: skip
+        bench.meter = meter_on(configured, link, now_ms=lambda: 0)
         assert not (await bench.poll()).error
         link.numbers = {link.sent + number}
         for _ in range(3):
