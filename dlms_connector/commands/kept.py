@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any
 
 from dlms_connector.state import private_files
+from dlms_connector.state.outage import Outage
 
 #: Connectors of one gateway share the folder and its files; each has its own devices.
 _WRITING = Lock()
@@ -29,6 +30,7 @@ class Kept:
     def __init__(self, folder: Path | None, name: str, log: Logger) -> None:
         self._path = folder / name if folder else None
         self._log = log
+        self._outage = Outage(name, log)
         self._complained = False
         self._memory = Lock()
         self._writing: Future[None] | None = None
@@ -79,7 +81,9 @@ class Kept:
                 known = {device: entry for device, entry in merged.items() if entry}
                 private_files.write(self._path, known)
         except OSError as error:
-            self._complain(f"is not kept over a restart: {error}")
+            self._outage.failed(error)
+        else:
+            self._outage.worked()
 
     def _load(self) -> dict[str, dict[str, Any]]:
         if self._path is None:

@@ -8,6 +8,7 @@ from logging import Logger
 from pathlib import Path
 
 from dlms_connector.state import private_files
+from dlms_connector.state.outage import Outage
 
 #: Most octets of such a file: names of more devices than a gateway can poll.
 _MOST = 64 * 1024 * 1024
@@ -28,11 +29,11 @@ class Remembered:
         self._log = log
         self._path: Path | None = None
         self._written: dict[str, str] = {}
-        self._complained = False
+        self._outage: Outage | None = None
 
     def open(self, path: Path) -> dict[str, str]:
         """Return the texts that an earlier run left; an unreadable file counts as empty."""
-        self._path = path
+        self._path, self._outage = path, Outage(path.name, self._log)
         try:
             found = private_files.load(path, _MOST)
         except FileNotFoundError:
@@ -47,13 +48,13 @@ class Remembered:
         return dict(self._written)
 
     def keep(self, texts: Mapping[str, str]) -> None:
-        """Write the texts; a disk that cannot be written is logged once."""
-        if self._path is None or texts == self._written:
+        """Write the texts if they have changed; call it often: what failed is tried again."""
+        if self._path is None or self._outage is None or texts == self._written:
             return
-        self._written = dict(texts)
         try:
-            private_files.write(self._path, self._written)
+            private_files.write(self._path, dict(texts))
         except OSError as error:
-            if not self._complained:
-                self._complained = True
-                self._log.warning("%s is not kept over a restart: %s", self._path.name, error)
+            self._outage.failed(error)
+        else:
+            self._written = dict(texts)
+            self._outage.worked()

@@ -18,6 +18,7 @@ from threading import Lock
 
 from dlms_connector.errors import StateBusyError
 from dlms_connector.state import private_files
+from dlms_connector.state.outage import Outage
 from dlms_connector.state.private_files import create_or_open, put_aside
 
 #: The names of these files in the folder of the state.
@@ -46,7 +47,7 @@ class Heard:
         self._hindrance = "it takes too long"
         #: Lines of the file, as far as they are known here.
         self._lines = 0
-        self._complained = False
+        self._outage = Outage(f"{name}: what is heard of the meter's counter", log)
 
     def highest(self, meter: bytes, *, wait: bool = True) -> int:
         """Return the highest number of a meter, -1 before the first.
@@ -79,7 +80,10 @@ class Heard:
                     self._append(self._path)
                     self._shorten(self._path)
             except (OSError, ValueError) as error:
-                self._complain(error)
+                self._outage.failed(error)
+            else:
+                if self._loaded:
+                    self._outage.worked()
 
     def _load(self, path: Path) -> None:
         """Read the file, unless that cannot be done just now."""
@@ -140,14 +144,6 @@ class Heard:
             "from a new one until the meter has answered once", self._name, path.name, why,
             f"is kept as {aside.name}" if aside else "stays",
         )  # fmt: skip
-
-    def _complain(self, error: Exception) -> None:
-        if not self._complained and self._path is not None:
-            self._complained = True
-            self._log.warning(
-                "%s: what is heard of the meter's counter is not kept over a restart: %s",
-                self._name, error,
-            )  # fmt: skip
 
 
 def join(path: Path, content: bytes) -> None:
