@@ -207,7 +207,7 @@ class _Calls:
     """A desk for calls, and the meter that lies."""
 
     def __init__(self) -> None:
-        meters = MetersInMemory()
+        self.meters = meters = MetersInMemory()
         self.link = _LyingLink()
         meters.links["M1"] = self.link
         self.jobs = ImageJobs(
@@ -254,6 +254,8 @@ _METHODS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 async def _answer(method: str, params: Mapping[str, Any]) -> Any:
     calls = _calls()
+    for noted in (calls.meters.jobs, calls.desk.events, calls.desk.wrote):
+        noted.clear()  # it is there for tests to look at
     answer = await calls.desk.ask(method, params)
     if task := calls.jobs._tasks.get("M1"):
         transfer = calls.jobs.last("M1")
