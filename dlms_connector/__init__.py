@@ -1,3 +1,3 @@
 """DLMS/COSEM meters for the ThingsBoard IoT Gateway."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
