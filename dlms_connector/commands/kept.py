@@ -9,8 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from dlms_connector.state import private_files
-from dlms_connector.state.outage import Outage
+from dlms_connector.state import Outage, private_files
 
 #: Connectors of one gateway share the folder and its files; each has its own devices.
 _WRITING = Lock()

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from logging import Logger
 from pathlib import Path
 
-from dlms_connector.state import private_files
-from dlms_connector.state.outage import Outage
+from dlms_connector.state import Outage, private_files
 
 #: Most octets of such a file: names of more devices than a gateway can poll.
 _MOST = 64 * 1024 * 1024

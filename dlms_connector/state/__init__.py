@@ -2,7 +2,7 @@
 
 Use `counter_of` for invocation counters: no number may be used twice under one key. Use
 `short_names_of` for the short names of a meter. Other rooms write their own files with
-`private_files`, and what a backup takes with `copies`.
+`private_files`, tell by `Outage` when that fails, and by `copies` what a backup takes.
 """
 
 from dlms_connector.state import copies, private_files
@@ -16,6 +16,7 @@ from dlms_connector.state.counters import (
 )
 from dlms_connector.state.file_lock import acquire_lock
 from dlms_connector.state.no_place import NoPlace
+from dlms_connector.state.outage import Outage
 from dlms_connector.state.place import noted_folders
 from dlms_connector.state.pushed import FILE as PUSHED_FILE
 from dlms_connector.state.pushed import PushedCounters
@@ -28,6 +29,7 @@ __all__ = [
     "WARN_AT",
     "InvocationCounter",
     "NoPlace",
+    "Outage",
     "PushedCounters",
     "ShortNameFile",
     "acquire_lock",
